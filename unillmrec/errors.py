@@ -1,0 +1,102 @@
+"""What can go wrong, as one tree.
+
+UnillmrecError              exit code 3, unless said otherwise
+├── CatalogError            a catalog file or a line of it
+├── PersonError             a history or a sentence that cannot be used
+├── TreeError               building or reading an item tree
+├── StoreError              the file a tree is kept in
+├── PromptError             a prompt file and its placeholders
+├── SettingsError           a flag, a variable or the settings file
+├── MissingExtraError       an optional package that is not installed
+├── EndpointError           exit code 4: a model on a server
+└── ReplyError              exit code 5: what the model answered
+"""
+
+from __future__ import annotations
+
+
+class UnillmrecError(Exception):
+    """A mistake or a failure the user can do something about.
+
+    *problem* says what and where, *detail* what follows from it, *remedy* what to do,
+    preferably a command. `str()` gives all three, one a line.
+    """
+
+    exit_code = 3
+
+    def __init__(self, problem: str, *, detail: str = "", remedy: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.detail = detail
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        lines = [self.problem]
+        if self.detail:
+            lines.append(f"  {self.detail}")
+        if self.remedy:
+            lines.append(f"  Try: {self.remedy}")
+        return "\n".join(lines)
+
+
+class CatalogError(UnillmrecError):
+    """A catalog file, or a line of it, cannot be read."""
+
+
+class PersonError(UnillmrecError):
+    """A history or a sentence about a person cannot be used."""
+
+
+class TreeError(UnillmrecError):
+    """An item tree cannot be built, or is not what it should be."""
+
+
+class StoreError(UnillmrecError):
+    """The file of a tree is missing, foreign, newer than this program, or cannot be written."""
+
+
+class PromptError(UnillmrecError):
+    """A prompt file is missing, misnamed, or its placeholders do not fit its stage."""
+
+
+class SettingsError(UnillmrecError):
+    """A flag, a variable or the settings file holds something unusable."""
+
+
+class MissingExtraError(UnillmrecError):
+    """A feature needs a package that is not installed."""
+
+    def __init__(self, feature: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs the package {package!r}, which is not installed.",
+            remedy=f"pip install 'unillmrec[{extra}]'",
+        )
+
+
+class EndpointError(UnillmrecError):
+    """The endpoint refused, failed, or could not be reached.
+
+    *retryable* says whether the same request may succeed later; *status* is the HTTP
+    status, if there was one.
+    """
+
+    exit_code = 4
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        detail: str = "",
+        remedy: str = "",
+        retryable: bool = False,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(problem, detail=detail, remedy=remedy)
+        self.retryable = retryable
+        self.status = status
+
+
+class ReplyError(UnillmrecError):
+    """The model answered, and nothing in the answer could be used."""
+
+    exit_code = 5

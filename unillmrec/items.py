@@ -1,0 +1,77 @@
+"""Items, and how their untrusted text becomes one harmless line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+Value: TypeAlias = str | int | float | bool | tuple[str, ...]
+"""What an attribute may hold. A missing value is a missing key, never None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing of a catalog.
+
+    *path* is the catalog's own category path, coarse to fine; *attributes* are all other
+    columns, typed.
+    """
+
+    id: str
+    title: str
+    text: str = ""
+    path: tuple[str, ...] = ()
+    attributes: Mapping[str, Value] = field(default_factory=dict)
+
+    def content_hash(self) -> bytes:
+        """Return eight bytes that change when anything about the item changes."""
+        content = json.dumps(
+            [self.id, self.title, self.text, self.path, self.attributes],
+            ensure_ascii=False,
+            sort_keys=True,
+        )
+        return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+# Cc control, Cf format (bidi marks, zero width, tags), Cs surrogates, Co private use, Cn unassigned:
+# none of them is needed to read a title, and each of them can hide an instruction in one.
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+# Zero-width joiner and non-joiner shape real letters in Indic scripts and Persian, and emoji.
+_JOINERS = "\u200c\u200d"
+_WHITE = re.compile(r"\s+")
+# Only the beginning of a line can pose as a choice: "12. ", "[3]", "(4) ", "5) ". Its number stays,
+# for it may be the title's own; what made it look like a label goes. Years have four digits.
+_POSING = re.compile(r"^(?:[\[(<{]\s*(\d{1,3})\s*[\])>}]+|(\d{1,3})\s*(?:[\])>}.]+|:(?=\s)))\s*")
+_MARKUP = re.compile(r"^[-*#>=~`|\s]+")
+_FENCE = re.compile(r"`{3,}|~{3,}|<\|[^|>]{0,40}\|>|<{2,}|>{2,}|-{3,}|={3,}")
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """Flatten untrusted *text* to one line of at most *limit* characters.
+
+    Invisible characters go, white space is squeezed, fences and chat markers are taken
+    out, and a beginning that would look like one of our numbered choices loses its dot or
+    brackets. What is left of a text made of nothing else is an empty string.
+    """
+    # A hostile text may be megabytes long; what is beyond a few times the limit cannot show.
+    text = text[: limit * 8]
+    if not text.isascii() or not text.isprintable():
+        text = "".join(_visible(character) for character in unicodedata.normalize("NFC", text))
+    text = _WHITE.sub(" ", _FENCE.sub(" ", text)).strip()
+    text = _POSING.sub(r"\1\2 ", _MARKUP.sub("", text)).strip()
+    if len(text) > limit:
+        text = text[: limit - 1].rstrip() + "…"
+    return text
+
+
+def _visible(character: str) -> str:
+    if character in _JOINERS:
+        return character
+    if character.isspace():
+        return " "
+    return "" if unicodedata.category(character) in _INVISIBLE else character

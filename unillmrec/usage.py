@@ -1,0 +1,73 @@
+"""What calls cost, as a value, and the bill that adds it up by stage."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, fields
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """The stages a token can be spent in."""
+
+    PROFILE = "profile"
+    RECALL = "recall"
+    RANK = "rank"
+    RERANK = "rerank"
+    DESCRIBE = "describe"
+    EMBED = "embed"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens spent by one or more calls.
+
+    *cached* is a part of *prompt*, and *reasoning* a part of *completion*; neither is an
+    addition. A count is `None` when the endpoint did not report it: unknown is not zero,
+    and a sum with an unknown is unknown. The two estimates are our own counts and stand
+    beside the reported ones, never in their place.
+    """
+
+    calls: int = 0
+    prompt: int | None = 0
+    completion: int | None = 0
+    cached: int | None = 0
+    reasoning: int | None = 0
+    estimated_prompt: int = 0
+    estimated_completion: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            *(_sum(getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
+        )
+
+    def as_dict(self) -> dict[str, int | None]:
+        """Return the counts by name, in the order they are documented in."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
+
+
+class Bill:
+    """Usage by stage, added to from several threads."""
+
+    def __init__(self) -> None:
+        self._lines: dict[Stage, Usage] = {}
+        # Recall asks about several branches at once; the lock keeps their additions whole.
+        self._lock = threading.Lock()
+
+    def add(self, stage: Stage, usage: Usage) -> None:
+        """Put *usage* on the line of *stage*."""
+        with self._lock:
+            self._lines[stage] = self._lines.get(stage, Usage()) + usage
+
+    def by_stage(self) -> dict[Stage, Usage]:
+        """Return the lines in the order of the stages, without the untouched ones."""
+        with self._lock:
+            return {stage: self._lines[stage] for stage in Stage if stage in self._lines}
+
+    def total(self) -> Usage:
+        """Return the sum over all stages."""
+        return sum(self.by_stage().values(), Usage())
