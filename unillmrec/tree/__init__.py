@@ -1,0 +1,1 @@
+"""How items become a tree: terms, vectors, clusters, descriptions."""

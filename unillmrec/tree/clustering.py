@@ -1,0 +1,220 @@
+"""Split points into balanced groups of like ones: a local LSA, then spherical k-means."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from unillmrec.tree.vectors import Floats
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+Labels = NDArray[np.int64]
+
+# From the sweeps behind benchmarks/results/tree.json.
+LSA_DIMENSIONS = 32
+LSA_SAMPLE = 4_000
+CENTRE_SAMPLE = 256
+ROUNDS = 12
+SETTLING_ROUNDS = 4
+# A group smaller than this share of an even one is dissolved: its branch would cost a line
+# in every prompt and lead to next to nothing.
+TINY_SHARE = 0.2
+
+
+def one_thread() -> threadpool_limits:
+    """Return a context in which the numeric libraries use one thread each.
+
+    Clustering is many small problems: a second thread makes each of them slower, and
+    rounds differently, so that the same seed would not give the same tree.
+    """
+    # A library that is first loaded inside the context would escape it.
+    import scipy.linalg
+    import sklearn.cluster
+    import sklearn.utils.extmath
+
+    assert sklearn.cluster and sklearn.utils.extmath and scipy.linalg
+    return threadpool_limits(1)
+
+
+def groups_of_rows(rows: csr_matrix, count: int, cap: int, seed: tuple[int, ...]) -> Labels:
+    """Part sparse unit *rows* into at most *count* groups of at most *cap*, none of them tiny.
+
+    A projection of the whole catalog is blind to fine topics; inside one node a few
+    dimensions are enough to find the groups. Which group a row belongs to is then settled
+    by all of its terms, as it will be when a judge compares them or an item is inserted.
+    """
+    generator = np.random.default_rng(seed)
+    rows = _without_unused_columns(rows)
+    labels = groups_of_points(_local_coordinates(rows, generator), count, cap, seed)
+    for _ in range(SETTLING_ROUNDS):
+        settled = _settled(rows, labels, cap)
+        if np.array_equal(settled, labels):
+            break
+        labels = settled
+    return labels
+
+
+def _without_unused_columns(rows: csr_matrix) -> csr_matrix:
+    used, columns = np.unique(rows.indices, return_inverse=True)
+    shape = (rows.shape[0], max(len(used), 1))
+    return _sparse(rows.data, columns.astype(np.int32), rows.indptr, shape)
+
+
+def _settled(rows: csr_matrix, labels: Labels, cap: int) -> Labels:
+    """Move each row to the group whose centre is nearest by all terms, within *cap*."""
+    count = int(labels.max()) + 1
+    members = _sparse(
+        np.ones(len(labels), np.float32),
+        np.argsort(labels, kind="stable").astype(np.int32),
+        np.concatenate([[0], np.cumsum(np.bincount(labels))]),
+        (count, len(labels)),
+    )
+    centres = unit_rows((members @ rows).toarray())
+    closeness: Floats = np.asarray(rows @ centres.T, np.float32)
+    price = _priced(closeness, np.zeros(count, np.float32), cap)
+    return _without_tiny(closeness, _within_cap(closeness - price, cap), cap)
+
+
+def _local_coordinates(rows: csr_matrix, generator: np.random.Generator) -> Floats:
+    """Return unit coordinates in the few directions that part these rows best.
+
+    Rows without weight share a direction of their own.
+    """
+    sample = rows
+    if rows.shape[0] > LSA_SAMPLE:
+        sample = rows[np.sort(generator.choice(rows.shape[0], LSA_SAMPLE, replace=False))]
+    directions = _main_directions(sample, min(LSA_DIMENSIONS, *sample.shape), generator)
+    points: Floats = np.ascontiguousarray(rows @ directions)
+    empty = np.diff(rows.indptr) == 0
+    if empty.any():
+        points = np.hstack([points, empty[:, None].astype(np.float32)])
+    return unit_rows(points)
+
+
+def _sparse(
+    data: Floats, columns: NDArray[np.int32], ends: NDArray[np.integer], shape: tuple[int, int]
+) -> csr_matrix:
+    from scipy.sparse import csr_matrix
+
+    return csr_matrix((data, columns, ends), shape=shape)
+
+
+def _main_directions(sample: csr_matrix, count: int, generator: np.random.Generator) -> Floats:
+    """Return the *count* strongest right singular vectors, as columns, by random projection."""
+    from sklearn.utils.extmath import randomized_svd
+
+    seed = int(generator.integers(2**31))
+    _, _, directions = randomized_svd(
+        sample, count, n_oversamples=8, n_iter=2, random_state=seed, flip_sign=False
+    )
+    return np.ascontiguousarray(directions.T, dtype=np.float32)
+
+
+def unit_rows(points: Floats) -> Floats:
+    """Return the rows with length one; rows without weight stay zero."""
+    lengths = np.linalg.norm(points, axis=1, keepdims=True)
+    return (points / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+
+
+def groups_of_points(points: Floats, count: int, cap: int, seed: tuple[int, ...]) -> Labels:
+    """Part unit *points* into at most *count* groups of at most *cap*, and none of them tiny.
+
+    The groups are numbered from zero without a gap.
+    """
+    generator = np.random.default_rng(seed)
+    total = len(points)
+    assert count * cap >= total, f"{count} groups of {cap} cannot hold {total} points"
+    sample = points
+    if total > CENTRE_SAMPLE * count:
+        sample = points[generator.choice(total, CENTRE_SAMPLE * count, replace=False)]
+    centres, price = _settled_centres(sample, count, cap / total, generator)
+    closeness = points @ centres.T
+    price = _priced(closeness, price, cap)
+    labels = _within_cap(closeness - price, cap)
+    return _without_tiny(closeness, labels, cap)
+
+
+def _settled_centres(
+    sample: Floats, count: int, share: float, generator: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Return centres, and what each charges so that none draws much more than its *share*."""
+    from sklearn.cluster import kmeans_plusplus
+
+    seed = int(generator.integers(2**31))
+    centres, _ = kmeans_plusplus(sample, count, random_state=seed)
+    centres = unit_rows(centres)
+    price = np.zeros(count, np.float32)
+    for _ in range(ROUNDS):
+        closeness = sample @ centres.T
+        price = _priced(closeness, price, math.ceil(share * len(sample)), rounds=4)
+        labels = np.argmax(closeness - price, axis=1)
+        sums = np.zeros_like(centres)
+        np.add.at(sums, labels, sample)
+        moved = unit_rows(sums)
+        # A centre nobody chose stays where it was: its price falls until somebody does.
+        empty = np.bincount(labels, minlength=count) == 0
+        moved[empty] = centres[empty]
+        if np.allclose(moved, centres, atol=1e-4):
+            break
+        centres = moved
+    return centres, price
+
+
+def _priced(closeness: Floats, price: Floats, cap: int, rounds: int = 24) -> Floats:
+    """Return prices under which fewer points crowd into groups over *cap*."""
+    step = float(closeness.std()) * 0.5 + 1e-6
+    even = len(closeness) / closeness.shape[1]
+    for _ in range(rounds):
+        sizes = np.bincount(np.argmax(closeness - price, axis=1), minlength=len(price))
+        if sizes.max() <= cap:
+            break
+        excess = np.clip((sizes - even) / even, -1, 1)
+        price = (price + step * excess).astype(np.float32)
+        step *= 0.85
+    return price
+
+
+def _within_cap(preference: Floats, cap: int) -> Labels:
+    """Give each point its preferred group, moving the least attached on where one overflows."""
+    count = preference.shape[1]
+    preference = preference.copy()
+    labels = np.argmax(preference, axis=1)
+    for _ in range(count):
+        sizes = np.bincount(labels, minlength=count)
+        over = np.flatnonzero(sizes > cap)
+        if not len(over):
+            break
+        # Full groups take nobody further, so each round leaves at least one more group settled.
+        closed = sizes >= cap
+        for group in over:
+            members = np.flatnonzero(labels == group)
+            others = np.where(closed, -np.inf, preference[members])
+            attached = preference[members, group] - others.max(axis=1)
+            leaving = np.argsort(attached, kind="stable")[: len(members) - cap]
+            labels[members[leaving]] = np.argmax(others[leaving], axis=1)
+    return labels
+
+
+def _without_tiny(closeness: Floats, labels: Labels, cap: int) -> Labels:
+    """Dissolve groups far below an even share, the smallest first, and close the numbering."""
+    count = closeness.shape[1]
+    least = max(2, math.ceil(TINY_SHARE * len(labels) / count))
+    for _ in range(count):
+        sizes = np.bincount(labels, minlength=count)
+        tiny = np.flatnonzero((sizes > 0) & (sizes < least))
+        room = int(np.maximum(cap - sizes, 0)[sizes >= least].sum())
+        if not len(tiny) or room < sizes[tiny[np.argmin(sizes[tiny])]]:
+            break
+        group = tiny[np.argmin(sizes[tiny])]
+        for member in np.flatnonzero(labels == group):
+            open_to = (sizes < cap) & (sizes >= least)
+            chosen = int(np.argmax(np.where(open_to, closeness[member], -np.inf)))
+            labels[member] = chosen
+            sizes[chosen] += 1
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64)

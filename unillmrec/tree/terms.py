@@ -1,0 +1,197 @@
+"""Item text as weighted terms: what is read, how it is cut, what a term is worth."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, repeat
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from numpy.typing import NDArray
+
+from unillmrec.items import Item
+from unillmrec.tree.vectors import Floats, Ints, Vector
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+# Han, kana and hangul are written without spaces; there a character is a term.
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
+# Terms that begin so are pieces of words; no word can, so the two share one vocabulary.
+PIECE = "#"
+PIECE_LENGTHS = (3, 4)
+
+# From benchmarks/results/fields.json: what each field's words count for.
+TITLE_WEIGHT = 1.0
+PATH_WEIGHT = 1.0
+ATTRIBUTE_WEIGHT = 1.0
+TEXT_WEIGHT = 0.5
+# Character n-grams help where titles are all there is, and cost ten terms for one word: a
+# catalog too large for them does well with its words.
+PIECES_UP_TO = 200_000
+# A word used once in a large catalog joins nothing to anything; in a small one it may be
+# the very word somebody asks for.
+KEEP_SINGLE_BELOW = 5_000
+
+
+def words(text: str) -> list[str]:
+    """Return the words of *text*, lower case, in order."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return _WORD.findall(text.lower())
+
+
+def pieces(word_list: list[str]) -> Iterator[str]:
+    """Return the character n-grams of words, their ends marked."""
+    for word in word_list:
+        marked = f" {word} "
+        for length in PIECE_LENGTHS:
+            for start in range(max(len(marked) - length + 1, 1)):
+                yield PIECE + marked[start : start + length]
+
+
+def weighted_words(item: Item) -> Iterator[tuple[list[str], float]]:
+    """Return the words of each field of an item with the field's weight."""
+    yield words(item.title), TITLE_WEIGHT
+    if item.path:
+        yield words(" ".join(item.path)), PATH_WEIGHT
+    named = " ".join(chain.from_iterable(map(_attribute_text, item.attributes.values())))
+    if named:
+        yield words(named), ATTRIBUTE_WEIGHT
+    if item.text:
+        yield words(item.text), TEXT_WEIGHT
+
+
+def _attribute_text(value: object) -> tuple[str, ...]:
+    """Return what an attribute says in words: names and tags do, numbers and addresses do not."""
+    if isinstance(value, tuple):
+        return value
+    if isinstance(value, str) and len(value) <= 80 and "://" not in value:
+        return (value,)
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The terms of a catalog, and how many of its items use each."""
+
+    terms: list[str]
+    used_by: NDArray[np.int64]
+    with_pieces: bool
+
+    def used(self) -> Iterator[tuple[str, int]]:
+        """Return each term with the number of items that use it."""
+        return zip(self.terms, map(int, self.used_by), strict=True)
+
+
+class TermCounter:
+    """Counts the terms of items as they stream by, in 8 bytes a term."""
+
+    def __init__(self) -> None:
+        self._numbers: defaultdict[str, int] = defaultdict()
+        self._numbers.default_factory = self._numbers.__len__
+        self._ids = array("i")
+        self._weights = array("f")
+        self._ends = array("q", [0])
+        self._only_titles = True
+
+    def add(self, item: Item) -> None:
+        """Count the terms of one item."""
+        number = self._numbers.__getitem__
+        fields = list(weighted_words(item))
+        self._only_titles &= len(fields) == 1
+        for found, weight in fields:
+            self._ids.extend(map(number, found))
+            self._weights.extend(repeat(weight, len(found)))
+        self._ends.append(len(self._ids))
+
+    def finish(self) -> tuple[Vocabulary, csr_matrix]:
+        """Return the vocabulary and one unit row of weighted terms for each item."""
+        matrix, terms = self._counted()
+        with_pieces = self._only_titles and matrix.shape[0] <= PIECES_UP_TO
+        if with_pieces:
+            matrix, terms = _with_pieces(matrix, terms)
+        matrix, used_by, kept = _without_singles(matrix)
+        worth = term_worth(used_by, matrix.shape[0])
+        # Sublinear: the second use of a word says less than the first.
+        matrix.data = np.where(matrix.data > 1, 1 + np.log(np.maximum(matrix.data, 1)), matrix.data)
+        matrix.data = (matrix.data * worth[matrix.indices]).astype(np.float32)
+        _make_rows_unit(matrix)
+        return Vocabulary([terms[place] for place in kept], used_by, with_pieces), matrix
+
+    def _counted(self) -> tuple[csr_matrix, list[str]]:
+        from scipy.sparse import csr_matrix
+
+        terms = list(self._numbers) or [""]
+        ids = np.array(self._ids, np.int32)
+        weights = np.array(self._weights, np.float32)
+        ends = np.array(self._ends, np.int64)
+        matrix = csr_matrix((weights, ids, ends), shape=(len(ends) - 1, len(terms)))
+        matrix.sum_duplicates()
+        return matrix, terms
+
+
+def _with_pieces(matrix: csr_matrix, terms: list[str]) -> tuple[csr_matrix, list[str]]:
+    """Add to word counts the counts of the words' character n-grams."""
+    from scipy.sparse import csr_matrix, hstack
+
+    numbers: defaultdict[str, int] = defaultdict()
+    numbers.default_factory = numbers.__len__
+    ids, ends = array("i"), array("q", [0])
+    for term in terms:
+        ids.extend(map(numbers.__getitem__, pieces([term])))
+        ends.append(len(ids))
+    spelled = csr_matrix(
+        (np.ones(len(ids), np.float32), np.array(ids, np.int32), np.array(ends, np.int64)),
+        shape=(len(terms), max(len(numbers), 1)),
+    )
+    together = hstack([matrix, matrix @ spelled], format="csr", dtype=np.float32)
+    return together, terms + (list(numbers) or [PIECE])
+
+
+def term_worth(used_by: NDArray[np.int64], count: int) -> Floats:
+    """Return the worth of terms that so many of *count* items use."""
+    worth: Floats = (np.log((1 + count) / (1 + used_by)) + 1).astype(np.float32)
+    return worth
+
+
+def _without_singles(matrix: csr_matrix) -> tuple[csr_matrix, NDArray[np.int64], Ints]:
+    used_by = np.bincount(matrix.indices, minlength=matrix.shape[1])
+    least = 2 if matrix.shape[0] >= KEEP_SINGLE_BELOW else 1
+    kept = np.flatnonzero(used_by >= least).astype(np.int32)
+    if not len(kept):
+        kept = np.arange(matrix.shape[1], dtype=np.int32)
+    return matrix[:, kept], used_by[kept], kept
+
+
+def _make_rows_unit(matrix: csr_matrix) -> None:
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    lengths = np.sqrt(np.bincount(rows, matrix.data.astype(np.float64) ** 2, matrix.shape[0]))
+    matrix.data /= np.where(lengths > 0, lengths, 1)[rows].astype(np.float32)
+
+
+def terms_of(fields: Iterator[tuple[list[str], float]], *, with_pieces: bool) -> dict[str, float]:
+    """Return how much each term is used in the fields of one item or sentence."""
+    used: dict[str, float] = defaultdict(float)
+    for found, weight in fields:
+        for term in chain(found, pieces(found) if with_pieces else ()):
+            used[term] += weight
+    return used
+
+
+def vector_of(used: Mapping[str, float], known: Mapping[str, tuple[int, float]]) -> Vector:
+    """Return the unit vector of used terms, given the id and the worth of those *known*."""
+    weighted = sorted(
+        (known[term][0], (1 + math.log(use) if use > 1 else use) * known[term][1])
+        for term, use in used.items()
+        if term in known
+    )
+    ids = np.array([place for place, _ in weighted], np.int32)
+    return Vector(np.array([weight for _, weight in weighted], np.float32), ids).unit()
