@@ -1,0 +1,151 @@
+"""Open, check, stage and publish the SQLite file a tree is kept in."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from unillmrec.errors import StoreError
+from unillmrec.store.migrations import APPLICATION_ID, LAYOUT, layout_name, migrate
+
+BUSY_SECONDS = 10.0
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open a tree file for reading; nothing of it is loaded.
+
+    Raises:
+        StoreError: it is missing, is no tree file, or is newer than this program.
+    """
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise StoreError(
+            f"{path} {what}.", remedy=f"`unillmrec build CATALOG -o {path}` to make a tree."
+        )
+    try:
+        db = _open_read_only(path)
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (layout,) = db.execute("PRAGMA user_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise _unreadable(path, error) from error
+    if application != APPLICATION_ID:
+        db.close()
+        raise StoreError(
+            f"{path} is a SQLite file, but not one of unillmrec.",
+            remedy="name the file that `unillmrec build` wrote.",
+        )
+    if layout > LAYOUT:
+        db.close()
+        raise StoreError(
+            f"{path} was written by a newer unillmrec "
+            f"(layout {layout_name(layout)}; this one knows {layout_name(LAYOUT)}).",
+            remedy="pip install --upgrade unillmrec",
+        )
+    return db
+
+
+def _open_read_only(path: Path) -> sqlite3.Connection:
+    # Several threads of one walk read through one connection, one at a time, under a lock.
+    return sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode=ro",
+        uri=True,
+        check_same_thread=False,
+        isolation_level=None,
+        timeout=BUSY_SECONDS,
+    )
+
+
+def _unreadable(path: Path, error: sqlite3.DatabaseError) -> StoreError:
+    if isinstance(error, sqlite3.OperationalError) and not _begins_like_sqlite(path):
+        return StoreError(f"{path} cannot be opened: {error}.", remedy="check its permissions.")
+    return StoreError(
+        f"{path} is not a tree file, or it is damaged: {error}.",
+        remedy=f"`unillmrec build CATALOG -o {path} --overwrite` to make it anew.",
+    )
+
+
+def _begins_like_sqlite(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(16) == b"SQLite format 3\x00"
+    except OSError:
+        return False
+
+
+class Staging:
+    """A tree file being written beside the place it will have.
+
+    Used as a context: leaving it by an error takes away what was written; `publish` puts
+    the file in place in one step.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+        self.path = path
+        self.beside = path.with_name(f".{path.name}.{os.getpid()}.building")
+        if path.is_dir():
+            raise StoreError(f"{path} is a folder.", remedy="name a file, such as shop.tree.")
+        if path.exists() and not overwrite:
+            raise StoreError(
+                f"{path} exists already.",
+                detail="Nothing was changed.",
+                remedy="another name, or --overwrite.",
+            )
+        try:
+            self.beside.unlink(missing_ok=True)
+            self.db = sqlite3.connect(self.beside, isolation_level=None)
+            # A half-written file is thrown away, so it needs no journal and no syncing yet.
+            for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -64000"):
+                self.db.execute(f"PRAGMA {pragma}")
+            self.db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            migrate(self.db)
+            self.db.execute("BEGIN")
+        except (sqlite3.Error, OSError) as error:
+            self.beside.unlink(missing_ok=True)
+            raise StoreError(
+                f"{path} cannot be written: {error}.",
+                remedy="check that the folder exists and is writable.",
+            ) from error
+
+    def __enter__(self) -> Staging:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.db.close()
+        self.beside.unlink(missing_ok=True)
+
+    def publish(self) -> None:
+        """Put the finished file where it belongs; what was there before is replaced."""
+        try:
+            self.db.execute("COMMIT")
+            self.db.close()
+            with self.beside.open("rb+") as file:
+                os.fsync(file.fileno())
+            _release(self.path)
+            self.beside.replace(self.path)
+            _sync_folder(self.path.parent)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(
+                f"{self.path} cannot be written: {error}.",
+                detail="The file that was there before is unchanged.",
+                remedy="check the free space and the permissions of the folder.",
+            ) from error
+
+
+def _release(path: Path) -> None:
+    """Fold the side files of an old tree into it, lest they be taken for the new one's."""
+    if path.exists() and _begins_like_sqlite(path):
+        old = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
+        try:
+            old.execute("PRAGMA journal_mode = DELETE")
+        finally:
+            old.close()
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,230 @@
+"""The item tree as it lies in its file: opened at once, read only where a walk goes."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unillmrec.errors import StoreError
+from unillmrec.items import Item
+from unillmrec.store.files import connect_to_read
+from unillmrec.tree.descriptions import Description
+
+if TYPE_CHECKING:
+    from unillmrec.tree.vectors import Vector
+
+ROOT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of the tree: the root, a branch, or a leaf that holds *size* items."""
+
+    id: int
+    parent: int | None
+    depth: int
+    size: int
+    is_leaf: bool
+    description: Description
+    prior: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedItem:
+    """An item of the catalog, its number in the store, and the leaf it sits in."""
+
+    number: int
+    item: Item
+    leaf: int
+    prior: float = 0.0
+
+
+class ItemTree:
+    """Where each item of a catalog sits. Several threads may read one at a time."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = db
+        # A connection answers one query at a time; judges of several branches share it.
+        self._lock = threading.Lock()
+        self.facts = {name: json.loads(value) for name, value in self._rows("SELECT * FROM fact")}
+
+    @classmethod
+    def open(cls, path: str | Path) -> ItemTree:
+        """Open a tree file to read from it.
+
+        Raises:
+            StoreError: it is missing, is no tree file, or is newer than this program.
+        """
+        path = Path(path)
+        return cls(path, connect_to_read(path))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def __enter__(self) -> ItemTree:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return int(self.facts["items"])
+
+    def __repr__(self) -> str:
+        return f"<ItemTree {self.path.name}: {len(self):,} items>"
+
+    @property
+    def sparse(self) -> bool:
+        """Whether vectors are weighted terms; otherwise they were given."""
+        return bool(self.facts["space"] == "terms")
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether the tree was built with a popularity attribute."""
+        return bool(self.facts.get("popularity"))
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        try:
+            with self._lock:
+                return self._db.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise StoreError(
+                f"{self.path} cannot be read: {error}.",
+                remedy="build the tree anew, or restore the file from a copy.",
+            ) from error
+
+    # Nodes
+
+    def node(self, node_id: int) -> Node:
+        """Return a node by its id."""
+        rows = self._rows(f"{_NODE} WHERE id = ?", (node_id,))
+        if not rows:
+            raise StoreError(
+                f"{self.path} has no node {node_id}.",
+                remedy=f"`unillmrec tree {self.path}` to see the nodes.",
+            )
+        return _node(rows[0])
+
+    def children(self, node_id: int) -> list[Node]:
+        """Return the children of a node in their order."""
+        return [_node(row) for row in self._rows(f"{_NODE} WHERE parent = ? ORDER BY place", (node_id,))]
+
+    def ancestors(self, node_id: int) -> list[Node]:
+        """Return the nodes from the root's child down to *node_id* itself."""
+        found: list[Node] = []
+        at: int | None = node_id
+        while at is not None and at != ROOT:
+            node = self.node(at)
+            found.append(node)
+            at = node.parent
+        return found[::-1]
+
+    def node_vectors(self, node_ids: Sequence[int]) -> list[Vector]:
+        """Return the sums of the vectors below nodes, in the order asked for."""
+        return self._vectors("node_vector", "node", node_ids)
+
+    # Items
+
+    def items_in(self, leaf_ids: Sequence[int]) -> list[PlacedItem]:
+        """Return the items of leaves, leaf by leaf in the order asked for."""
+        rows = self._rows(f"{_ITEM} WHERE leaf IN (SELECT value FROM json_each(?))", (_json(leaf_ids),))
+        order = {leaf: place for place, leaf in enumerate(leaf_ids)}
+        return sorted(map(_item, rows), key=lambda each: (order[each.leaf], each.number))
+
+    def items_numbered(self, numbers: Sequence[int]) -> dict[int, PlacedItem]:
+        """Return items by their numbers."""
+        rows = self._rows(f"{_ITEM} WHERE number IN (SELECT value FROM json_each(?))", (_json(numbers),))
+        return {each.number: each for each in map(_item, rows)}
+
+    def items_with_ids(self, ids: Iterable[str]) -> dict[str, PlacedItem]:
+        """Return items by their ids; an unknown id is left out."""
+        rows = self._rows(f"{_ITEM} WHERE id IN (SELECT value FROM json_each(?))", (_json(list(ids)),))
+        return {each.item.id: each for each in map(_item, rows)}
+
+    def nearest_id(self, item_id: str) -> str | None:
+        """Return the id in the catalog that looks most like *item_id*, if one does."""
+        for length in range(len(item_id), 0, -1):
+            start = item_id[:length]
+            rows = self._rows(
+                "SELECT id FROM item WHERE id >= ? AND id < ? ORDER BY id LIMIT 200",
+                (start, start + "\U0010ffff"),
+            )
+            if rows:
+                near = get_close_matches(item_id, [str(row[0]) for row in rows], 1, 0.5)
+                return near[0] if near else None
+        return None
+
+    def item_vectors(self, numbers: Sequence[int]) -> list[Vector]:
+        """Return the vectors of items, in the order asked for."""
+        return self._vectors("item_vector", "item", numbers)
+
+    def _vectors(self, table: str, key: str, wanted: Sequence[int]) -> list[Vector]:
+        from unillmrec.tree.vectors import Vector
+
+        rows = self._rows(
+            f"SELECT {key}, packed FROM {table} WHERE {key} IN (SELECT value FROM json_each(?))",
+            (_json(wanted),),
+        )
+        packed = dict(rows)
+        return [Vector.from_bytes(packed[each], sparse=self.sparse) for each in wanted]
+
+    # Terms
+
+    def vector_of_text(self, text: str) -> Vector | None:
+        """Return the vector of a sentence, or None if the tree's vectors are not of words."""
+        if not self.sparse:
+            return None
+        from unillmrec.tree.terms import terms_of, vector_of, words
+
+        used = terms_of(iter([(words(text), 1.0)]), with_pieces=bool(self.facts["pieces"]))
+        return vector_of(used, self._known(used))
+
+    def _known(self, terms: Iterable[str]) -> Mapping[str, tuple[int, float]]:
+        """Return the id and the worth of those of *terms* that the catalog has."""
+        rows = self._rows(
+            "SELECT term, id, used_by FROM term WHERE term IN (SELECT value FROM json_each(?))",
+            (_json(list(terms)),),
+        )
+        count = len(self)
+        return {
+            term: (number, math.log((1 + count) / (1 + used_by)) + 1)
+            for term, number, used_by in rows
+        }
+
+    def terms_numbered(self, numbers: Sequence[int]) -> dict[int, str]:
+        """Return terms by their ids."""
+        query = "SELECT id, term FROM term WHERE id IN (SELECT value FROM json_each(?))"
+        return {number: term for number, term in self._rows(query, (_json(numbers),))}
+
+
+_NODE = "SELECT id, parent, depth, size, leaf, description, prior FROM node"
+_ITEM = "SELECT number, id, title, text, path, attributes, leaf, prior FROM item"
+
+
+def _json(values: Sequence[int] | Sequence[str]) -> str:
+    return json.dumps(list(values))
+
+
+def _node(row: tuple[Any, ...]) -> Node:
+    node_id, parent, depth, size, leaf, description, prior = row
+    kept = Description.from_json(description)
+    return Node(node_id, parent, depth, size, bool(leaf), kept, prior)
+
+
+def _item(row: tuple[Any, ...]) -> PlacedItem:
+    number, item_id, title, text, path, attributes, leaf, prior = row
+    kept = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in json.loads(attributes).items()
+    }
+    item = Item(item_id, title, text, tuple(json.loads(path)), kept)
+    return PlacedItem(number, item, leaf, prior)

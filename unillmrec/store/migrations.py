@@ -1,0 +1,66 @@
+"""The layouts a tree file has had, and the way from each to the next.
+
+A layout is never edited after a release. Each migration runs in one transaction together
+with the record that it ran.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+# "ULMR": what makes the file ours, wherever it is and whatever it is called.
+APPLICATION_ID = 0x554C4D52
+
+
+def m001_first_layout(db: sqlite3.Connection) -> None:
+    """Items, nodes, vectors, terms and facts about the tree. For 0.1."""
+    for statement in (
+        "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        """CREATE TABLE item (
+            number INTEGER PRIMARY KEY, id TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL,
+            path TEXT NOT NULL, attributes TEXT NOT NULL, hash BLOB NOT NULL,
+            leaf INTEGER, prior REAL NOT NULL DEFAULT 0)""",
+        "CREATE TABLE item_vector (item INTEGER PRIMARY KEY, packed BLOB NOT NULL)",
+        """CREATE TABLE node (
+            id INTEGER PRIMARY KEY, parent INTEGER, place INTEGER NOT NULL, depth INTEGER NOT NULL,
+            size INTEGER NOT NULL, leaf INTEGER NOT NULL, description TEXT NOT NULL,
+            prior REAL NOT NULL DEFAULT 0)""",
+        "CREATE TABLE node_vector (node INTEGER PRIMARY KEY, packed BLOB NOT NULL)",
+        "CREATE TABLE term (id INTEGER PRIMARY KEY, term TEXT NOT NULL, used_by INTEGER NOT NULL)",
+    ):
+        db.execute(statement)
+
+
+# Indexes wait until the rows are in: filling a table under an index takes twice as long.
+INDEXES = (
+    "CREATE UNIQUE INDEX item_by_id ON item (id)",
+    "CREATE INDEX item_by_leaf ON item (leaf)",
+    "CREATE INDEX node_by_parent ON node (parent, place)",
+    "CREATE UNIQUE INDEX term_by_term ON term (term)",
+)
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_first_layout,)
+LAYOUT = len(MIGRATIONS)
+
+
+def layout_name(number: int) -> str:
+    """Return a layout's name as error messages give it."""
+    return f"m{number:03d}"
+
+
+def migrate(db: sqlite3.Connection) -> list[str]:
+    """Bring *db* to the newest layout; return the names of the migrations that ran."""
+    (at,) = db.execute("PRAGMA user_version").fetchone()
+    ran = []
+    for number, migration in enumerate(MIGRATIONS[at:], start=at + 1):
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            migration(db)
+            db.execute(f"PRAGMA user_version = {number}")
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        ran.append(migration.__name__)
+    return ran
