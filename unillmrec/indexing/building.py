@@ -1,0 +1,307 @@
+"""Build a tree: stream the catalog in, cluster it, describe it, write one file."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unillmrec.errors import TreeError
+from unillmrec.indexing.given import GivenVectors
+from unillmrec.indexing.subtrees import grow_in_processes
+from unillmrec.items import Item
+from unillmrec.store import ROOT, NodeRow, Staging, TreeWriter
+from unillmrec.tree.describing import Sources, describe_nodes, node_sums
+from unillmrec.tree.growing import Bounds, Shape, straighten
+from unillmrec.tree.terms import TermCounter, Vocabulary
+from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+# Ranges are told for this many numeric attributes at most: a line has room for two.
+RANGED_ATTRIBUTES = 8
+REPORT_EVERY = 1_000
+
+
+class Progress(Protocol):
+    """Told what a build is doing: a phase, how far it is, and how far it goes, if known."""
+
+    def __call__(self, phase: str, done: int, total: int | None) -> None:
+        """Take note."""
+
+
+def _silent(phase: str, done: int, total: int | None) -> None:
+    """Take no note."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What a build can be told.
+
+    *popularity* names a numeric attribute that counts how often an item was met.
+    *given* are vectors to cluster instead of the words. *workers* is a number of processes;
+    0 means as many as there are cores.
+    """
+
+    seed: int = 0
+    bounds: Bounds = field(default_factory=Bounds)
+    popularity: str | None = None
+    given: GivenVectors | None = None
+    workers: int = 0
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What was built, and how long each phase took in seconds."""
+
+    path: Path
+    items: int
+    leaves: int
+    branches: int
+    depth: int
+    smallest_leaf: int
+    largest_leaf: int
+    most_children: int
+    terms: int
+    seconds: dict[str, float]
+
+
+def build(
+    items: Iterable[Item],
+    path: str | Path,
+    options: BuildOptions | None = None,
+    progress: Progress = _silent,
+) -> BuildReport:
+    """Build a tree over *items* and put it into the file *path*, all of it or nothing.
+
+    Raises:
+        TreeError: there are no items, or vectors or the popularity attribute do not fit them.
+        StoreError: the file exists already or cannot be written.
+    """
+    options = options or BuildOptions()
+    with Staging(Path(path), overwrite=options.overwrite) as staging:
+        report = _Build(TreeWriter(staging), options, progress).run(items, Path(path))
+        staging.publish()
+    return report
+
+
+class _Build:
+    """One build on its way."""
+
+    def __init__(self, writer: TreeWriter, options: BuildOptions, progress: Progress) -> None:
+        self.writer = writer
+        self.options = options
+        self.progress = progress
+        self.counter = TermCounter()
+        self.numbers: dict[str, array[float]] = {}
+        self.counts = array("d")
+        self.seconds: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def run(self, items: Iterable[Item], path: Path) -> BuildReport:
+        """Do it all, up to a staged file that only needs publishing."""
+        self._read(items)
+        vocabulary, words = self.counter.finish()
+        points = self.options.given.for_items(words.shape[0]) if self.options.given else words
+        self._done("vectors")
+        shape = self._grow(points)
+        self._done("tree")
+        self._write_tree(shape, vocabulary, words, points)
+        self._done("describe and write")
+        return self._report(path, shape, len(vocabulary.terms))
+
+    def _done(self, phase: str) -> None:
+        now = time.perf_counter()
+        self.seconds[phase] = round(now - self._since, 3)
+        self._since = now
+
+    def _read(self, items: Iterable[Item]) -> None:
+        given = self.options.given
+        for item in items:
+            self.counter.add(item)
+            self._note_numbers(item)
+            self.writer.add_item(item)
+            if given is not None:
+                given.add(item)
+            if self.writer.items % REPORT_EVERY == 0:
+                self.progress("reading", self.writer.items, None)
+        if not self.writer.items:
+            raise TreeError("the catalog has no items.", detail="Nothing was written.")
+        self.progress("reading", self.writer.items, self.writer.items)
+        self._done("read")
+
+    def _note_numbers(self, item: Item) -> None:
+        number = self.writer.items
+        popularity = self.options.popularity
+        if popularity is not None:
+            self.counts.append(_count_of(item, popularity))
+        for name, value in item.attributes.items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                continue
+            known = self.numbers.get(name)
+            if known is None:
+                if len(self.numbers) >= RANGED_ATTRIBUTES:
+                    continue
+                known = self.numbers[name] = array("d")
+            known.extend([math.nan] * (number - len(known)))
+            known.append(value)
+
+    def _grow(self, points: csr_matrix | Floats) -> Shape:
+        def report(done: int, total: int) -> None:
+            self.progress("clustering", done, total)
+
+        report(0, points.shape[0])
+        bounds = self.options.bounds
+        workers = self.options.workers or available_cores()
+        root = grow_in_processes(points, bounds, self.options.seed, workers, report)
+        return Shape.of(straighten(root, bounds))
+
+    def _write_tree(
+        self, shape: Shape, vocabulary: Vocabulary, words: csr_matrix, points: csr_matrix | Floats
+    ) -> None:
+        self.progress("describing", 0, len(shape.parents))
+        sums = node_sums(shape, words)
+        sources = Sources(vocabulary, words, self.writer.titles, self._full_numbers())
+        descriptions = describe_nodes(shape, sources, sums)
+        self.progress("writing", 0, len(shape.order))
+        prior = self._prior()
+        leaves = [n for n, leaf in enumerate(shape.leaves) if leaf]
+        self.writer.place_items(
+            (ROOT + leaf, int(row))
+            for leaf in leaves
+            for row in shape.order[shape.starts[leaf] : shape.ends[leaf]]
+        )
+        if prior is not None:
+            self.writer.set_priors(enumerate(map(float, prior)))
+        self.writer.add_vectors(_packed_rows(points))
+        node_points = sums if points is words else node_means(shape, points)
+        self.writer.add_nodes(
+            NodeRow(
+                id=ROOT + n,
+                parent=ROOT + parent if parent >= 0 else None,
+                place=n,
+                depth=shape.depths[n],
+                size=shape.ends[n] - shape.starts[n],
+                leaf=shape.leaves[n],
+                description=descriptions[n].to_json(),
+                prior=_mean_prior(prior, shape, n),
+                packed=_row_vector(node_points, n).unit().strongest(NODE_TERMS).to_bytes(),
+            )
+            for n, parent in enumerate(shape.parents)
+        )
+        self.writer.add_terms(
+            (n, term, int(used)) for n, (term, used) in enumerate(vocabulary.used())
+        )
+        self.writer.finish(self._facts(shape, vocabulary))
+
+    def _full_numbers(self) -> dict[str, NDArray[np.float64]]:
+        total = self.writer.items
+        full = {}
+        for name, known in self.numbers.items():
+            known.extend([math.nan] * (total - len(known)))
+            full[name] = np.array(known)
+        return full
+
+    def _prior(self) -> NDArray[np.float64] | None:
+        """Return the popularity of each item between 0 and 1, on a logarithmic scale."""
+        name = self.options.popularity
+        if name is None:
+            return None
+        logs = np.log1p(np.maximum(np.array(self.counts), 0))
+        if not np.nanmax(logs, initial=0) > 0:
+            raise TreeError(
+                f"no item has a positive number in the attribute {name!r}.",
+                detail="Nothing was written.",
+                remedy="name an attribute that counts something, or leave --popularity out.",
+            )
+        return np.nan_to_num(logs / np.nanmax(logs))
+
+    def _facts(self, shape: Shape, vocabulary: Vocabulary) -> dict[str, object]:
+        given = self.options.given
+        bounds = self.options.bounds
+        return {
+            "items": self.writer.items,
+            "space": "given" if given else "terms",
+            "embedded_by": given.model if given else None,
+            "pieces": vocabulary.with_pieces,
+            "popularity": self.options.popularity,
+            "seed": self.options.seed,
+            "next_node": ROOT + len(shape.parents),
+            "bounds": {name: getattr(bounds, name) for name in Bounds.__slots__},
+        }
+
+    def _report(self, path: Path, shape: Shape, terms: int) -> BuildReport:
+        sizes = [
+            end - start
+            for start, end, leaf in zip(shape.starts, shape.ends, shape.leaves, strict=True)
+            if leaf
+        ]
+        return BuildReport(
+            path=path,
+            items=self.writer.items,
+            leaves=len(sizes),
+            branches=len(shape.leaves) - len(sizes),
+            depth=max(shape.depths),
+            smallest_leaf=min(sizes),
+            largest_leaf=max(sizes),
+            most_children=max(map(len, shape.children())),
+            terms=terms,
+            seconds=dict(self.seconds),
+        )
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _count_of(item: Item, popularity: str) -> float:
+    value = item.attributes.get(popularity)
+    if isinstance(value, str | tuple):
+        raise TreeError(
+            f"item {item.id!r}: the popularity attribute {popularity!r} is {value!r}, not a number.",
+            detail="Nothing was written.",
+            remedy="name an attribute that holds counts.",
+        )
+    return math.nan if value is None else float(value)
+
+
+def node_means(shape: Shape, points: Floats) -> Floats:
+    """Return for each node the mean of its items' dense vectors."""
+    ordered = points[shape.order].astype(np.float64)
+    sums = np.vstack([np.zeros(points.shape[1]), np.cumsum(ordered, axis=0)])
+    starts, ends = np.array(shape.starts), np.array(shape.ends)
+    means: Floats = ((sums[ends] - sums[starts]) / (ends - starts)[:, None]).astype(np.float32)
+    return means
+
+
+def _row_vector(rows: csr_matrix | Floats, number: int) -> Vector:
+    if isinstance(rows, np.ndarray):
+        return Vector(rows[number])
+    start, end = rows.indptr[number], rows.indptr[number + 1]
+    ids, weights = rows.indices[start:end], rows.data[start:end]
+    order = np.argsort(ids)
+    return Vector(weights[order], ids[order].astype(np.int32))
+
+
+def _packed_rows(rows: csr_matrix | Floats) -> Iterator[tuple[int, bytes]]:
+    for number in range(rows.shape[0]):
+        yield number, _row_vector(rows, number).to_bytes()
+
+
+def _mean_prior(prior: NDArray[np.float64] | None, shape: Shape, node: int) -> float:
+    if prior is None:
+        return 0.0
+    return float(prior[shape.order[shape.starts[node] : shape.ends[node]]].mean())

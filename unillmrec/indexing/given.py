@@ -1,0 +1,113 @@
+"""Vectors that come from elsewhere: a file of them, or an endpoint that embeds text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from unillmrec.errors import TreeError
+from unillmrec.items import Item
+from unillmrec.tree.clustering import unit_rows
+from unillmrec.tree.vectors import Floats
+
+EMBED_BATCH = 256
+# What an embedding reads of an item; beyond a few hundred words vectors say nothing more.
+EMBED_CHARACTERS = 2_000
+
+Embed = Callable[[Sequence[str]], list[list[float]]]
+
+
+class GivenVectors:
+    """One vector for each item, in the order of the catalog."""
+
+    model: str | None = None
+
+    def add(self, item: Item) -> None:
+        """Take note of the next item."""
+
+    def for_items(self, count: int) -> Floats:
+        """Return *count* unit vectors as rows."""
+        raise NotImplementedError
+
+
+class VectorFile(GivenVectors):
+    """Vectors from a `.npy` file: two-dimensional, one row for each item."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            # Without pickles: an array file must not be able to run anything.
+            self._rows = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise TreeError(
+                f"{path} cannot be read as vectors: {error}.",
+                remedy="write it with numpy.save(), as a two-dimensional array of floats.",
+            ) from error
+        if self._rows.ndim != 2 or self._rows.dtype.kind != "f":
+            raise TreeError(
+                f"{path} holds an array of {self._rows.dtype} with {self._rows.ndim} dimensions.",
+                remedy="give a two-dimensional array of floats, one row for each item.",
+            )
+
+    def for_items(self, count: int) -> Floats:
+        """Return the rows of the file, of length one."""
+        if len(self._rows) != count:
+            raise TreeError(
+                f"{self.path} has {len(self._rows):,} vectors, the catalog {count:,} items.",
+                detail="Nothing was written.",
+                remedy="one vector for each item, in the order of the catalog.",
+            )
+        rows = np.asarray(self._rows, np.float32)
+        broken = ~np.isfinite(rows).all(axis=1)
+        if broken.any():
+            raise TreeError(
+                f"{self.path}: row {int(np.argmax(broken))} holds a value that is not a number.",
+                detail="Nothing was written.",
+            )
+        return unit_rows(rows)
+
+
+class EmbeddedVectors(GivenVectors):
+    """Vectors that an endpoint makes of the items' text, asked for as the items stream by."""
+
+    def __init__(self, model: str, embed: Embed) -> None:
+        self.model = model
+        self._embed = embed
+        self._waiting: list[str] = []
+        self._rows: list[Floats] = []
+
+    def add(self, item: Item) -> None:
+        """Embed the next item, in batches."""
+        self._waiting.append(embedded_text(item))
+        if len(self._waiting) >= EMBED_BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._rows.append(np.array(self._embed(self._waiting), np.float32))
+            self._waiting = []
+
+    def for_items(self, count: int) -> Floats:
+        """Return the vectors of all items noted so far."""
+        self._flush()
+        lengths = {rows.shape[1] for rows in self._rows}
+        if len(lengths) != 1 or sum(map(len, self._rows)) != count:
+            raise TreeError(
+                f"the embeddings of {self.model!r} do not fit: "
+                f"{sum(map(len, self._rows)):,} vectors for {count:,} items, lengths {lengths}.",
+                detail="Nothing was written.",
+            )
+        return unit_rows(np.concatenate(self._rows))
+
+
+def embedded_text(item: Item) -> str:
+    """Return what an embedding model reads of an item."""
+    named = [
+        " ".join(value) if isinstance(value, tuple) else value
+        for value in item.attributes.values()
+        if isinstance(value, str | tuple)
+    ]
+    parts = [item.title, " ".join(item.path), *named, item.text]
+    return ". ".join(part for part in parts if part)[:EMBED_CHARACTERS]
