@@ -1,0 +1,158 @@
+"""The judge that asks a language model, and the one that only says what asking would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from unillmrec.endpoint import Endpoint, Message, Reply, Request
+from unillmrec.judge.questions import (
+    Dropped,
+    Exchange,
+    HistoryQuestion,
+    Interest,
+    Interests,
+    Judge,
+    Question,
+    Verdict,
+)
+from unillmrec.judge.replies import read_interests, read_order, read_scores
+from unillmrec.judge.writing import PromptWriter
+from unillmrec.usage import Usage
+
+COMPLAINT = (
+    "That answer could not be used. Answer again, with nothing but the JSON object that was "
+    "asked for, and only with numbers from the list."
+)
+
+
+class LanguageModelJudge:
+    """Fills a prompt, asks the endpoint, reads the reply.
+
+    An unusable reply is complained about once; after that *fallback* answers, and the
+    result says so.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, writer: PromptWriter, fallback: Judge, *, at_once: int = 4
+    ) -> None:
+        self.name = f"{endpoint.model} at {endpoint.name}"
+        self.at_once = at_once
+        self._endpoint = endpoint
+        self._writer = writer
+        self._fallback = fallback
+
+    def interests(self, question: HistoryQuestion) -> Interests:
+        """Ask for a short list of weighted interests."""
+        exchanges: list[Exchange] = []
+        request = self._writer.ask_history(question)
+        found = _interests(self._send(request, exchanges))
+        if not found:
+            found = _interests(self._send(_complain(request, exchanges[-1].reply), exchanges))
+        dropped = Dropped(asked_again=len(exchanges) - 1, fallbacks=0 if found else 1)
+        if not found:
+            found = self._fallback.interests(question).interests
+        return Interests(found, dropped, _total(exchanges), tuple(exchanges))
+
+    def choose(self, question: Question) -> Verdict:
+        """Ask for scores, or for an order."""
+        read = read_order if question.wants_order else read_scores
+        exchanges: list[Exchange] = []
+        request = self._writer.ask(question)
+        count = len(question.choices)
+        reading = read(self._send(request, exchanges).text, count)
+        if not reading.usable:
+            again = _complain(request, exchanges[-1].reply)
+            reading = read(self._send(again, exchanges).text, count)
+        dropped = Dropped(
+            invented=reading.invented,
+            repeated=reading.repeated,
+            left_out=count - len(reading.scores) if question.wants_order else 0,
+            asked_again=len(exchanges) - 1,
+            fallbacks=0 if reading.usable else 1,
+        )
+        scores: tuple[tuple[int, float], ...] = reading.scores
+        if not reading.usable:
+            scores = self._fallback.choose(question).scores
+        return Verdict(scores, dropped, _total(exchanges), tuple(exchanges))
+
+    def _send(self, request: Request, exchanges: list[Exchange]) -> Reply:
+        reply = self._endpoint.complete(request)
+        prompt, _ = self._writer.estimate(request)
+        usage = replace(
+            reply.usage,
+            estimated_prompt=prompt,
+            estimated_completion=self._writer.counter.count(reply.text),
+        )
+        exchanges.append(_exchange(request, reply, usage))
+        return reply
+
+    def windows(self, question: Question) -> Sequence[Question]:
+        """Part a question so that every prompt stays under the ceiling."""
+        return self._writer.windows(question)
+
+
+def _interests(reply: Reply) -> tuple[Interest, ...]:
+    return tuple(Interest(*pair) for pair in read_interests(reply.text))
+
+
+def _exchange(request: Request, reply: Reply, usage: Usage) -> Exchange:
+    return Exchange(
+        messages=tuple((each.role, each.content) for each in request.messages),
+        reply=reply.text,
+        usage=usage,
+        asked_with=reply.asked_with,
+        finish=reply.finish,
+        model=reply.model,
+        seconds=reply.seconds,
+    )
+
+
+def _complain(request: Request, answer: str) -> Request:
+    """Return the request with the unusable answer and a complaint about it."""
+    # A runaway answer must not make the second prompt longer than the first.
+    said = Message("assistant", answer[:500] or "(nothing)")
+    return replace(request, messages=(*request.messages, said, Message("user", COMPLAINT)))
+
+
+def _total(exchanges: Sequence[Exchange]) -> Usage:
+    return sum((each.usage for each in exchanges), Usage())
+
+
+class EstimatingJudge:
+    """Answers as another judge does, and bills what asking a model would have cost.
+
+    Nothing is sent: the counts a server would report stay unknown, the estimates are those
+    of the real prompts.
+    """
+
+    def __init__(self, judge: Judge, writer: PromptWriter) -> None:
+        self.name = judge.name
+        self.at_once = judge.at_once
+        self._judge = judge
+        self._writer = writer
+
+    def interests(self, question: HistoryQuestion) -> Interests:
+        """Answer, with the estimate of the profile prompt."""
+        request = self._writer.ask_history(question)
+        answer = self._judge.interests(question)
+        exchange = self._not_sent(request)
+        return replace(answer, usage=exchange.usage, exchanges=(exchange,))
+
+    def choose(self, question: Question) -> Verdict:
+        """Answer, with the estimate of the prompt."""
+        request = self._writer.ask(question)
+        exchange = self._not_sent(request)
+        return replace(
+            self._judge.choose(question), usage=exchange.usage, exchanges=(exchange,)
+        )
+
+    def _not_sent(self, request: Request) -> Exchange:
+        prompt, completion = self._writer.estimate(request)
+        usage = Usage(1, None, None, None, None, prompt, completion)
+        messages = tuple((each.role, each.content) for each in request.messages)
+        return Exchange(messages, reply="", usage=usage, asked_with="not sent")
+
+    def windows(self, question: Question) -> Sequence[Question]:
+        """Part a question as it would be for a model."""
+        return self._writer.windows(question)

@@ -1,0 +1,148 @@
+"""Questions as messages for a model: the prompt, the schema, the length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from unillmrec.endpoint import Message, Request, Schema
+from unillmrec.errors import PromptError
+from unillmrec.judge.questions import Choice, HistoryQuestion, Question
+from unillmrec.prompts import PromptSet
+from unillmrec.tokens import TokenCounter
+
+CONTRACTS: Mapping[str, frozenset[str]] = {
+    "profile": frozenset({"history"}),
+    "choose": frozenset({"person", "choices"}),
+    "pick": frozenset({"person", "choices", "limit"}),
+    "rank": frozenset({"person", "choices"}),
+    "rerank": frozenset({"person", "choices", "limit"}),
+}
+"""The placeholders each prompt must have, and may have."""
+
+# No prompt is longer than this; what does not fit is parted into windows.
+PROMPT_CEILING = 4_000
+LINE_CEILING = 64
+# Models in JSON mode spend up to half of an answer on white space.
+OUTPUT_ROOM = 3
+REPEATED_TOKENS = {"picks": 12, "order": 3, "interests": 30}
+
+
+def _list_of(name: str, entry: Mapping[str, object]) -> Schema:
+    """Return the strictest schema all servers take: no unions, no ranges, nothing optional."""
+    body = {
+        "type": "object",
+        "properties": {name: {"type": "array", "items": entry}},
+        "required": [name],
+        "additionalProperties": False,
+    }
+    return Schema(name, body)
+
+
+def _record(**fields: str) -> Mapping[str, object]:
+    return {
+        "type": "object",
+        "properties": {field: {"type": kind} for field, kind in fields.items()},
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+
+
+PICKS = _list_of("picks", _record(number="integer", score="integer"))
+ORDER = _list_of("order", {"type": "integer"})
+INTERESTS = _list_of("interests", _record(interest="string", weight="integer"))
+
+
+class PromptWriter:
+    """Writes requests, and says how long they are before they are sent."""
+
+    def __init__(
+        self, prompts: PromptSet, counter: TokenCounter, ceiling: int = PROMPT_CEILING
+    ) -> None:
+        self.prompts = prompts
+        self.counter = counter
+        self.ceiling = ceiling
+
+    def ask_history(self, question: HistoryQuestion) -> Request:
+        """Write the profile request; the oldest lines go where the history is too long."""
+        lines = [self.counter.cut(line, LINE_CEILING) for line in question.lines]
+        while True:
+            filled = self.prompts["profile"].fill(history="\n".join(lines))
+            if len(lines) < 2 or self.counter.count_messages(filled) <= self.ceiling:
+                break
+            lines = lines[len(lines) // 4 + 1 :]
+        return self._request(question, filled, INTERESTS, 6)
+
+    def ask(self, question: Question) -> Request:
+        """Write a request about choices.
+
+        Raises:
+            PromptError: it is over the ceiling; `windows` keeps that from happening.
+        """
+        filled = self._filled(question)
+        length = self.counter.count_messages(filled)
+        if length > self.ceiling:
+            raise PromptError(
+                f"the {question.kind} prompt needs about {length:,} tokens; "
+                f"{self.ceiling:,} are allowed.",
+                detail=f"{len(question.choices)} choices are listed.",
+                remedy="a shorter prompt (`unillmrec prompts show`), or a higher ceiling.",
+            )
+        if question.wants_order:
+            return self._request(question, filled, ORDER, len(question.choices))
+        return self._request(question, filled, PICKS, min(len(question.choices), question.limit))
+
+    def _filled(self, question: Question) -> tuple[str, str]:
+        values = {
+            "person": question.profile.text(),
+            "choices": "\n".join(map(self.line, question.choices)),
+            "limit": str(question.limit),
+        }
+        wanted = CONTRACTS[question.kind]
+        return self.prompts[question.kind].fill(**{k: v for k, v in values.items() if k in wanted})
+
+    def line(self, choice: Choice) -> str:
+        """Return a numbered line under the line ceiling."""
+        told = choice.line
+        if choice.prior is not None:
+            told += f" [popularity {choice.prior:.0%}]"
+        return f"{choice.number}. {self.counter.cut(told, LINE_CEILING)}"
+
+    def _request(
+        self,
+        question: Question | HistoryQuestion,
+        filled: tuple[str, str],
+        schema: Schema,
+        entries: int,
+    ) -> Request:
+        system, user = filled
+        room = OUTPUT_ROOM * (16 + REPEATED_TOKENS[schema.name] * entries)
+        return Request(
+            stage=question.stage,
+            messages=(Message("system", system), Message("user", user)),
+            max_output=max(room, 256),
+            schema=schema,
+        )
+
+    def estimate(self, request: Request) -> tuple[int, int]:
+        """Return about how many tokens a request and a good answer to it have."""
+        prompt = self.counter.count_messages([each.content for each in request.messages])
+        return prompt, request.max_output // OUTPUT_ROOM
+
+    def windows(self, question: Question) -> Sequence[Question]:
+        """Part the choices, renumbered from one in each, so that every prompt fits."""
+        around = self.counter.count_messages(self._filled(replace(question, choices=())))
+        room = self.ceiling - around
+        groups: list[list[Choice]] = [[]]
+        used = 0
+        for choice in question.choices:
+            length = self.counter.count(self.line(choice)) + 1
+            if groups[-1] and used + length > room:
+                groups.append([])
+                used = 0
+            groups[-1].append(choice)
+            used += length
+        return tuple(
+            replace(question, choices=tuple(replace(c, number=n) for n, c in enumerate(group, 1)))
+            for group in groups
+        )
