@@ -1,0 +1,307 @@
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unillmrec.tokens import TokenCounter, counter, ranks, vocabulary
+
+KNOWN = json.loads(Path(__file__).with_name("known_counts.json").read_text(encoding="utf-8"))
+SENTENCE = "The quick brown fox jumps over the lazy dog, and then some more"
+# Text as catalogs have it, and text as nobody should have it.
+TEXTS = st.one_of(
+    st.text(max_size=80),
+    st.lists(
+        st.sampled_from(["Dune ", "三体", "🚀", "👩\u200d👧", "e\u0301", "  ", "\n", "1984"])
+    ).map("".join),
+)
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """Let the vocabulary be loaded anew in a test, and properly again after it."""
+    vocabulary._load.cache_clear()
+    yield
+    vocabulary._load.cache_clear()
+
+
+@pytest.fixture
+def without_ranks(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> dict[bytes, int]:
+        raise FileNotFoundError("no o200k_base.xz")
+
+    monkeypatch.setattr(ranks, "bundled", missing)
+
+
+@pytest.mark.parametrize(("text", "expected"), KNOWN)
+def test_counts_what_tiktoken_counts(text: str, expected: int) -> None:
+    """Counts are those of tiktoken's own o200k_base, in every script and for odd input."""
+    actual = TokenCounter.for_model("gpt-4o").count(text)
+
+    assert expected == actual
+
+
+@pytest.mark.parametrize(("text", "expected"), [("a" * 5000, 625), (" " * 300, 3)])
+def test_counts_long_runs(text: str, expected: int) -> None:
+    """Runs of one character are counted like everything else."""
+    actual = TokenCounter.for_model("gpt-4o").count(text)
+
+    assert expected == actual
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "gpt-4o",
+        "gpt-4o-mini-2024-07-18",
+        "chatgpt-4o-latest",
+        "gpt-4.1-nano",
+        "gpt-4.5-preview",
+        "gpt-5",
+        "GPT-5.6-luna",
+        "gpt-oss:20b",
+        "o1",
+        "o3-mini",
+        "o4-mini",
+        "openai/gpt-4o",
+        "openrouter/openai/o3",
+        "openai:gpt-4o",
+        "openai.gpt-oss-120b-1:0",
+        "ft:gpt-4o-mini-2024-07-18:shop::x1",
+    ],
+)
+def test_is_exact_where_the_vocabulary_is_the_models_own(model: str) -> None:
+    """Models that speak o200k are recognised, also behind a provider and fine-tuned."""
+    assert "exact" == TokenCounter.for_model(model).method
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        None,
+        "",
+        "gpt-4",
+        "gpt-4-turbo",
+        "gpt-3.5-turbo",
+        "ft:gpt-3.5-turbo:o1::x1",
+        "qwen3:8b",
+        "llama-3.3-70b",
+        "o1x",
+        "marco-o1",
+        "my-gpt-4o",
+    ],
+)
+def test_is_an_estimate_for_every_other_model(model: str | None) -> None:
+    """A model with another vocabulary, or none named, gets counts that say so."""
+    assert "estimate" == TokenCounter.for_model(model).method
+
+
+def test_adds_what_chat_templates_add() -> None:
+    """Messages cost three tokens each, and the request three more."""
+    counter = TokenCounter.for_model("gpt-4o")
+
+    assert 4 + 1 + 2 * 3 + 3 == counter.count_messages(["Hello, world!", "a"])
+    assert 3 == counter.count_messages([])
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "margin", "at_most"),
+    [
+        ("gpt-4o", "Hello, world!", 0.02, 11),  # 10 * 1.02
+        ("llama-3", "Hello, world!", 0.35, 14),  # 10 * 1.35
+        ("llama-3", "吾輩は猫である", 0.35, 21),  # 13 * 1.60
+    ],
+)
+def test_margins_grow_with_the_distance_from_the_vocabulary(
+    model: str, text: str, margin: float, at_most: int
+) -> None:
+    """An upper bound leaves most room for foreign models and scripts beyond Latin."""
+    counter = TokenCounter.for_model(model)
+
+    assert margin == counter.margin
+    assert at_most == counter.at_most([text])
+
+
+@pytest.mark.usefixtures("without_ranks")
+def test_a_missing_rank_file_leaves_rough_counts_and_the_reason() -> None:
+    """Without the file, counts go on, are called rough, and say why."""
+    counter = TokenCounter.for_model("gpt-4o")
+
+    assert "rough" == counter.method
+    assert "FileNotFoundError: no o200k_base.xz" == counter.problem
+    assert 1.0 == counter.margin
+    assert 0 < counter.count(SENTENCE) < len(SENTENCE)
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_missing_tiktoken_leaves_rough_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the package, counts go on and are called rough."""
+    monkeypatch.setitem(sys.modules, "tiktoken", None)
+
+    counter = TokenCounter.for_model("gpt-4o")
+
+    assert "rough" == counter.method
+    assert "tiktoken" in counter.problem
+
+
+def test_has_no_problem_otherwise() -> None:
+    """A vocabulary that loaded leaves nothing to report."""
+    assert "" == TokenCounter.for_model("gpt-4o").problem
+
+
+@settings(deadline=None)  # the first example may be the one that loads
+@given(text=TEXTS, limit=st.integers(-1, 40))
+def test_a_cut_text_fits_and_is_a_beginning(text: str, limit: int) -> None:
+    """A cut never exceeds the limit, never splits a character, and leaves fitting text alone."""
+    counter = TokenCounter.for_model("gpt-4o")
+
+    actual = counter.cut(text, limit)
+
+    assert counter.count(actual) <= max(limit, 0)
+    if counter.count(text) <= limit:
+        assert text == actual
+    else:
+        assert text.startswith(actual.removesuffix("…"))
+        assert actual == "" or actual.endswith("…")
+
+
+def test_a_rough_cut_fits_as_well(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The promise of a cut holds for rough counts too."""
+    monkeypatch.setitem(sys.modules, "tiktoken", None)
+    counter = TokenCounter.for_model("gpt-4o")
+
+    @settings(deadline=None)
+    @given(text=TEXTS, limit=st.integers(0, 40))
+    def holds(text: str, limit: int) -> None:
+        actual = counter.cut(text, limit)
+        assert counter.count(actual) <= limit
+        assert text == actual or text.startswith(actual.removesuffix("…"))
+
+    holds()
+    assert "rough" == counter.method
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        (0, ""),
+        (1, "…"),
+        (2, "The…"),
+        (5, "The quick brown fox…"),
+        (13, "The quick brown fox jumps over the lazy dog, and then…"),
+        (14, SENTENCE),
+    ],
+)
+def test_a_cut_keeps_all_that_fits(limit: int, expected: str) -> None:
+    """The longest beginning is kept, with the … inside the limit."""
+    assert expected == TokenCounter.for_model("gpt-4o").cut(SENTENCE, limit)
+
+
+def test_a_cut_does_not_end_in_space_or_a_joiner() -> None:
+    """White space before the … is dropped, and so is a joiner that lost what it joins."""
+    counter = TokenCounter.for_model("gpt-4o")
+
+    assert "…" == counter.cut(" " * 1000, 2)
+    assert not any(
+        counter.cut("👩\u200d👩\u200d👧\u200d👦", limit).endswith("\u200d…") for limit in range(12)
+    )
+
+
+def test_cutting_a_book_costs_like_cutting_a_page() -> None:
+    """What lies far beyond the limit is not looked at."""
+    counter = TokenCounter.for_model("gpt-4o")
+    book = SENTENCE * 100_000
+    started = time.process_time()
+
+    actual = counter.cut(book, 50)
+
+    assert 50 == counter.count(actual)
+    assert time.process_time() - started < 0.2
+
+
+def test_short_texts_need_no_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text of fewer bytes than the limit has tokens is returned without loading anything."""
+
+    def refused() -> None:
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr(counter, "load", refused)
+
+    assert "Dune" == TokenCounter.for_model("gpt-4o").cut("Dune", 4)
+    with pytest.raises(AssertionError, match="loaded"):
+        TokenCounter.for_model("gpt-4o").cut("三体", 4)
+
+
+def test_importing_loads_nothing() -> None:
+    """Neither tiktoken nor the ranks are loaded before something is counted."""
+    code = (
+        "import sys; from unillmrec.tokens import TokenCounter, vocabulary; "
+        "TokenCounter.for_model('gpt-4o').cut('Dune', 10); "
+        "print('tiktoken' in sys.modules, vocabulary._load.cache_info().misses)"
+    )
+    root = Path(vocabulary.__file__).parents[2]
+
+    actual = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
+
+    assert "False 0\n" == actual.stdout
+
+
+@pytest.mark.usefixtures("fresh")
+def test_threads_load_the_vocabulary_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that count at the same time wait for one load instead of each doing it."""
+    loads = []
+    bundled = ranks.bundled
+    monkeypatch.setattr(ranks, "bundled", lambda: loads.append(1) or bundled())
+    counts: list[int] = []
+    together = threading.Barrier(4)
+
+    def count() -> None:
+        together.wait()
+        counts.append(TokenCounter.for_model("gpt-4o").count(SENTENCE))
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [14] * 4 == counts
+    assert [1] == loads
+
+
+@pytest.mark.usefixtures("fresh")
+def test_loading_touches_neither_network_nor_tiktokens_own_state(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nothing is fetched, cached or registered for the rest of the process."""
+    import tiktoken.load
+    import tiktoken.registry
+
+    def refused(path: str) -> bytes:
+        raise AssertionError(path)
+
+    monkeypatch.setattr(tiktoken.load, "read_file", refused)
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    registered = dict(tiktoken.registry.ENCODINGS)
+
+    assert 14 == TokenCounter.for_model("gpt-4o").count(SENTENCE)
+    assert [] == list(tmp_path.iterdir())
+    assert registered == tiktoken.registry.ENCODINGS
+
+
+@pytest.mark.usefixtures("fresh")
+def test_loading_takes_a_fraction_of_a_second() -> None:
+    """The first count of a process takes about 0.2 s of one core; the bound allows a slow one."""
+    started = time.process_time()
+
+    TokenCounter.for_model("gpt-4o").count(SENTENCE)
+
+    assert time.process_time() - started < 1.0

@@ -1,0 +1,165 @@
+"""What can be set: of each setting its flag, its variable, and how it is read and shown.
+
+A reader gets a value as it was written and raises ValueError with what it expected.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+from urllib.parse import urlsplit
+
+JudgeChoice: TypeAlias = Literal["auto", "endpoint", "embedded"]
+
+# Fields of a request that are ours: another value in them would break reading or billing.
+_OWN_FIELDS = frozenset({"model", "messages", "n", "stream"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value was written, as far as its meaning depends on it."""
+
+    text_only: bool
+    """Whether numbers can only be written as text there, as in a variable."""
+    folder: Path
+    """What a relative path is relative to."""
+
+
+def read_text(value: object, place: Place) -> str:
+    """Read a text that says something."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("a text that is not empty")
+    return value.strip()
+
+
+def read_address(value: object, place: Place) -> str:
+    """Read the address of an endpoint."""
+    address = read_text(value, place)
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # a port or a bracket that cannot be
+        usable = False
+    if not usable or re.search(r"\s", address):
+        raise ValueError("an address such as http://localhost:8080/v1")
+    return address
+
+
+def read_key(value: object, place: Place) -> str:
+    """Read a key that can stand in the header of a request."""
+    key = read_text(value, place)
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError("plain ASCII without spaces, which is all that a request can carry")
+    return key
+
+
+def read_judge(value: object, place: Place) -> str:
+    """Read the name of a judge."""
+    if value not in get_args(JudgeChoice):
+        raise ValueError(f"one of {', '.join(get_args(JudgeChoice))}")
+    return str(value)
+
+
+def read_path(value: object, place: Place) -> Path:
+    """Read a path; a relative one starts where the value was written."""
+    path = value if isinstance(value, Path) else Path(read_text(value, place))
+    return place.folder / path.expanduser()
+
+
+def read_path_or_off(value: object, place: Place) -> Path | str:
+    """Read a path, or the word "off"."""
+    return "off" if value == "off" else read_path(value, place)
+
+
+def read_seconds(value: object, place: Place) -> float:
+    """Read a length of time."""
+    # A number in quotes is a mistake where numbers can be written without.
+    kinds = int | float | str if place.text_only else int | float
+    if isinstance(value, kinds) and not isinstance(value, bool):
+        with suppress(ValueError, OverflowError):
+            value = float(value)
+            if math.isfinite(value) and value > 0:
+                return value
+    raise ValueError("a number of seconds above 0")
+
+
+def read_count(value: object, place: Place) -> int:
+    """Read a number of things, at least one."""
+    if place.text_only and isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError("a whole number of at least 1")
+    return value
+
+
+def read_table(value: object, place: Place) -> dict[str, object]:
+    """Read fields that are added to the body of every request."""
+    if not isinstance(value, dict):
+        raise ValueError("a table, such as [extra_body] and a line top_k = 20")
+    if own := sorted(value.keys() & _OWN_FIELDS):
+        raise ValueError(f"fields other than {', '.join(own)}, which unillmrec sets itself")
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError("values that JSON can hold: no dates, no nan, no inf") from error
+    return dict(value)
+
+
+def show_plain(value: object) -> str:
+    """Show the value itself."""
+    return "not set" if value is None else str(value)
+
+
+def show_length(value: object) -> str:
+    """Show that there is a secret, and nothing of it."""
+    return "not set" if value is None else f"set, {len(str(value))} characters"
+
+
+def show_address(value: object) -> str:
+    """Show an address without the password and the query values it may carry."""
+    without_password = re.sub(r"(^|(?<=//))[^/]*@", "…@", show_plain(value))
+    return re.sub(r"=[^&]+", "=…", without_password)
+
+
+def show_table(value: object) -> str:
+    """Show a table as one line of JSON."""
+    return json.dumps(value, ensure_ascii=False, default=str) if value else "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One thing that can be set; without a flag or a variable only in the other places."""
+
+    name: str
+    flag: str
+    variable: str
+    read: Callable[[object, Place], object] = read_text
+    show: Callable[[object], str] = show_plain
+
+
+OPTIONS = (
+    Option("base_url", "--base-url", "OPENAI_BASE_URL", read_address, show_address),
+    Option("api_key", "", "OPENAI_API_KEY", read_key, show_length),
+    Option("model", "--model", "UNILLMREC_MODEL"),
+    Option("judge", "--judge", "UNILLMREC_JUDGE", read_judge),
+    Option("embed_model", "--embed", "UNILLMREC_EMBED_MODEL"),
+    Option("prompts", "--prompts", "UNILLMREC_PROMPTS", read_path),
+    Option("usage_log", "--usage-log", "UNILLMREC_USAGE_LOG", read_path_or_off),
+    Option("timeout_seconds", "--timeout-seconds", "UNILLMREC_TIMEOUT_SECONDS", read_seconds),
+    Option("concurrency", "--concurrency", "UNILLMREC_CONCURRENCY", read_count),
+    Option("extra_body", "", "", read_table, show_table),
+)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return a sentence with the one of *names* that *name* may have been meant for, or ""."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(names), n=1)
+    return f" The nearest is {near[0]!r}." if near else ""

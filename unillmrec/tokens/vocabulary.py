@@ -1,0 +1,128 @@
+"""The o200k vocabulary, loaded once per process, and what stands in when it cannot be."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
+
+from unillmrec.tokens import ranks
+from unillmrec.tokens.rough import RoughVocabulary
+
+if TYPE_CHECKING:
+    from tiktoken import Encoding
+
+# How o200k splits a text before it merges bytes. Part of the vocabulary, see NOTICE.
+_PATTERN = "|".join(
+    (
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*"
+        r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+"
+        r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+        r"\p{N}{1,3}",
+        r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
+        r"\s*[\r\n]+",
+        r"\s+(?!\S)",
+        r"\s+",
+    )
+)
+
+# tiktoken's regular expressions overflow their stack, and its merging slows down, on one unbroken
+# run of a million characters; nothing a person writes comes near a block.
+_BLOCK = 100_000
+# No piece of the pattern goes on from a visible character into a space, so a text parted there
+# has the tokens it had in one.
+_SEAM = re.compile(r"(?<=\S)(?= )")
+
+
+class Vocabulary(Protocol):
+    """What counting and cutting need to know about a vocabulary."""
+
+    longest: int
+    """The most characters one token can stand for."""
+
+    def count(self, text: str) -> int:
+        """Return how many tokens *text* is."""
+
+    def reach(self, text: str, tokens: int) -> int:
+        """Return how many whole characters of *text* its first *tokens* tokens cover."""
+
+
+class O200kVocabulary:
+    """The vocabulary of OpenAI's models since gpt-4o, counted exactly."""
+
+    longest = 128
+
+    def __init__(self, encoding: Encoding) -> None:
+        self._encoding = encoding
+
+    def count(self, text: str) -> int:
+        """Return how many tokens *text* is, special tokens in it read as ordinary text."""
+        return sum(len(self._encoding.encode_ordinary(block)) for block in _blocks(text))
+
+    def reach(self, text: str, tokens: int) -> int:
+        """Return how many whole characters of *text* its first *tokens* tokens cover."""
+        characters = 0
+        for block in _blocks(text):
+            found = self._encoding.encode_ordinary(block)
+            # The last token may end inside a character; what there is of it is left out.
+            covered = self._encoding.decode_bytes(found[:tokens]).decode("utf-8", "ignore")
+            characters += len(covered)
+            tokens -= len(found)
+            if tokens <= 0:
+                break
+        return characters
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The vocabulary to count with, and why it is only the rough one, if it is."""
+
+    vocabulary: Vocabulary
+    problem: str = ""
+
+
+# A cache alone would let two threads load at the same time.
+_loading = threading.Lock()
+
+
+def load() -> Loaded:
+    """Return the o200k vocabulary, loading it on the first call of the process."""
+    with _loading:
+        return _load()
+
+
+@cache
+def _load() -> Loaded:
+    try:
+        from tiktoken import Encoding
+
+        # Built directly: a registered name, a cache folder or get_encoding() would change what
+        # tiktoken does for everybody else in the process, or reach for the network.
+        encoding = Encoding(
+            "o200k_base",
+            pat_str=_PATTERN,
+            mergeable_ranks=ranks.bundled(),
+            special_tokens={},
+        )
+    # Whatever is wrong with a package or a file here, a recommendation can do without it:
+    # the counts are labelled, and the reason is kept for who asks.
+    except Exception as error:
+        return Loaded(RoughVocabulary(), f"{type(error).__name__}: {error}")
+    return Loaded(O200kVocabulary(encoding))
+
+
+def _blocks(text: str) -> Iterator[str]:
+    if len(text) <= _BLOCK:
+        yield text
+        return
+    at = 0
+    while at < len(text):
+        # Without a seam in the whole block, parting it anywhere costs a token or two.
+        seam = _SEAM.search(text, at + _BLOCK // 2, at + _BLOCK)
+        end = seam.start() if seam else at + _BLOCK
+        yield text[at:end]
+        at = end
