@@ -1,0 +1,119 @@
+"""Files, pipes and gzip: what can go wrong before there is a row."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import threading
+from pathlib import Path
+
+import pytest
+
+from unillmrec.catalog import read_catalog
+from unillmrec.catalog.sources import open_source
+from unillmrec.errors import CatalogError
+
+TABLE = b"id,title,n\n1,x,2\n"
+
+
+def test_a_missing_file_names_the_nearest_one():
+    """A slip of the finger is answered with the file that was meant."""
+    Path("films.jsonl").write_text("{}")
+
+    with pytest.raises(CatalogError) as caught:
+        read_catalog("film.jsonl")
+
+    assert (
+        "film.jsonl: there is no such file.\n"
+        "  Nothing was written.\n"
+        "  Try: films.jsonl, if that is what was meant."
+    ) == str(caught.value)
+
+
+def test_a_missing_file_without_a_neighbour():
+    """There is not always something to suggest."""
+    with pytest.raises(CatalogError) as caught:
+        read_catalog("nowhere/films.jsonl")
+
+    assert "check the name." == caught.value.remedy
+
+
+def test_a_folder_is_not_a_file():
+    """A folder is named as such."""
+    Path("films.jsonl").mkdir()
+
+    with pytest.raises(CatalogError, match=r"films\.jsonl: this is a folder, not a file"):
+        read_catalog("films.jsonl")
+
+
+def test_a_file_that_may_not_be_opened(monkeypatch):
+    """The reason of the system is passed on."""
+    Path("films.jsonl").write_text("{}")
+
+    def refuse(*_arguments: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+
+    with pytest.raises(CatalogError, match=r"films\.jsonl: cannot be read: Permission denied"):
+        read_catalog("films.jsonl")
+
+
+def test_gzip_that_stops_too_early(refusal):
+    """A download that broke off is recognised, with the last line that came."""
+    draw = random.Random(1)
+    lines = [f'{{"id": {n}, "title": "{draw.random()}"}}\n' for n in range(60_000)]
+    packed = gzip.compress("".join(lines).encode())
+
+    message = refusal("films.jsonl.gz", packed[:-1000])
+
+    assert message.startswith("films.jsonl.gz: the gzip data stop too early after line ")
+    assert "the file was cut off." in message
+
+
+@pytest.mark.parametrize(
+    "packed", [b"\x1f\x8b\x08nonsense", gzip.compress(TABLE)[:-8] + b"12345678"]
+)
+def test_gzip_that_is_damaged(refusal, packed):
+    """Bytes that are no gzip, and a checksum that does not fit."""
+    assert refusal("a.csv.gz", packed).startswith("a.csv.gz: the gzip data are damaged")
+
+
+def test_gzip_is_recognised_without_its_ending(reader):
+    """What counts is what the file is."""
+    assert ["1"] == [item.id for item in reader("a.csv", gzip.compress(TABLE))]
+    assert ["1"] == [item.id for item in reader("b.csv.gz", TABLE)]
+
+
+def test_a_named_pipe_is_read_like_a_file():
+    """Process substitution of the shell gives such a path."""
+    os.mkfifo("pipe.csv")
+    writer = threading.Thread(target=lambda: Path("pipe.csv").write_bytes(TABLE))
+    writer.start()
+    catalog = read_catalog("pipe.csv")
+
+    items = list(catalog)
+    writer.join()
+
+    assert [{"n": 2}] == [item.attributes for item in items]
+    assert len(TABLE) == catalog.size
+
+
+def test_what_was_handed_in_stays_open(tmp_path):
+    """Standard input belongs to somebody else."""
+    path = tmp_path / "films.csv"
+    path.write_bytes(TABLE)
+
+    with path.open("rb") as stdin:
+        list(read_catalog("-", stdin=stdin))
+
+        assert not stdin.closed
+
+
+def test_a_file_name_cannot_break_the_message():
+    """A name with a line break is quoted."""
+    with pytest.raises(CatalogError) as caught:
+        open_source("a\nb.csv")
+
+    assert "'a\\nb.csv': there is no such file." == caught.value.problem
