@@ -184,7 +184,7 @@ class _Build:
         if prior is not None:
             self.writer.set_priors(enumerate(map(float, prior)))
         self.writer.add_vectors(_packed_rows(points))
-        node_points = sums if points is words else node_means(shape, points)
+        node_points = sums if points is words else dense_sums(shape, points)
         self.writer.add_nodes(
             NodeRow(
                 id=ROOT + n,
@@ -195,7 +195,7 @@ class _Build:
                 leaf=shape.leaves[n],
                 description=descriptions[n].to_json(),
                 prior=_mean_prior(prior, shape, n),
-                packed=_row_vector(node_points, n).unit().strongest(NODE_TERMS).to_bytes(),
+                packed=_row_vector(node_points, n).strongest(NODE_TERMS).to_bytes(precise=True),
             )
             for n, parent in enumerate(shape.parents)
         )
@@ -278,13 +278,12 @@ def _count_of(item: Item, popularity: str) -> float:
     return math.nan if value is None else float(value)
 
 
-def node_means(shape: Shape, points: Floats) -> Floats:
-    """Return for each node the mean of its items' dense vectors."""
-    ordered = points[shape.order].astype(np.float64)
-    sums = np.vstack([np.zeros(points.shape[1]), np.cumsum(ordered, axis=0)])
-    starts, ends = np.array(shape.starts), np.array(shape.ends)
-    means: Floats = ((sums[ends] - sums[starts]) / (ends - starts)[:, None]).astype(np.float32)
-    return means
+def dense_sums(shape: Shape, points: Floats) -> Floats:
+    """Return for each node the sum of its items' dense vectors."""
+    running = np.cumsum(points[shape.order], axis=0, dtype=np.float64)
+    running = np.vstack([np.zeros(points.shape[1]), running])
+    sums: Floats = (running[shape.ends] - running[shape.starts]).astype(np.float32)
+    return sums
 
 
 def _row_vector(rows: csr_matrix | Floats, number: int) -> Vector:

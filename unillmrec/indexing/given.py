@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -19,21 +20,24 @@ EMBED_CHARACTERS = 2_000
 Embed = Callable[[Sequence[str]], list[list[float]]]
 
 
-class GivenVectors:
+class GivenVectors(Protocol):
     """One vector for each item, in the order of the catalog."""
 
-    model: str | None = None
+    @property
+    def model(self) -> str | None:
+        """The embedding model they come from, if one is known."""
 
     def add(self, item: Item) -> None:
         """Take note of the next item."""
 
     def for_items(self, count: int) -> Floats:
         """Return *count* unit vectors as rows."""
-        raise NotImplementedError
 
 
-class VectorFile(GivenVectors):
+class VectorFile:
     """Vectors from a `.npy` file: two-dimensional, one row for each item."""
+
+    model = None
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -50,6 +54,9 @@ class VectorFile(GivenVectors):
                 f"{path} holds an array of {self._rows.dtype} with {self._rows.ndim} dimensions.",
                 remedy="give a two-dimensional array of floats, one row for each item.",
             )
+
+    def add(self, item: Item) -> None:
+        """Take no note: the file has all there is."""
 
     def for_items(self, count: int) -> Floats:
         """Return the rows of the file, of length one."""
@@ -69,7 +76,7 @@ class VectorFile(GivenVectors):
         return unit_rows(rows)
 
 
-class EmbeddedVectors(GivenVectors):
+class EmbeddedVectors:
     """Vectors that an endpoint makes of the items' text, asked for as the items stream by."""
 
     def __init__(self, model: str, embed: Embed) -> None:

@@ -67,7 +67,7 @@ class LanguageModelJudge:
         dropped = Dropped(
             invented=reading.invented,
             repeated=reading.repeated,
-            left_out=count - len(reading.scores) if question.wants_order else 0,
+            left_out=_left_out(question, len(reading.scores)),
             asked_again=len(exchanges) - 1,
             fallbacks=0 if reading.usable else 1,
         )
@@ -90,6 +90,11 @@ class LanguageModelJudge:
     def windows(self, question: Question) -> Sequence[Question]:
         """Part a question so that every prompt stays under the ceiling."""
         return self._writer.windows(question)
+
+
+def _left_out(question: Question, named: int) -> int:
+    """Return how many choices an order should have named and did not."""
+    return max(min(question.limit, len(question.choices)) - named, 0) * question.wants_order
 
 
 def _interests(reply: Reply) -> tuple[Interest, ...]:
@@ -143,9 +148,7 @@ class EstimatingJudge:
         """Answer, with the estimate of the prompt."""
         request = self._writer.ask(question)
         exchange = self._not_sent(request)
-        return replace(
-            self._judge.choose(question), usage=exchange.usage, exchanges=(exchange,)
-        )
+        return replace(self._judge.choose(question), usage=exchange.usage, exchanges=(exchange,))
 
     def _not_sent(self, request: Request) -> Exchange:
         prompt, completion = self._writer.estimate(request)

@@ -130,7 +130,7 @@ class ItemTree:
 
     def node_vectors(self, node_ids: Sequence[int]) -> list[Vector]:
         """Return the sums of the vectors below nodes, in the order asked for."""
-        return self._vectors("node_vector", "node", node_ids)
+        return self._vectors("node_sum", "node", node_ids, precise=True)
 
     # Items
 
@@ -167,7 +167,9 @@ class ItemTree:
         """Return the vectors of items, in the order asked for."""
         return self._vectors("item_vector", "item", numbers)
 
-    def _vectors(self, table: str, key: str, wanted: Sequence[int]) -> list[Vector]:
+    def _vectors(
+        self, table: str, key: str, wanted: Sequence[int], *, precise: bool = False
+    ) -> list[Vector]:
         from unillmrec.tree.vectors import Vector
 
         rows = self._rows(
@@ -175,7 +177,7 @@ class ItemTree:
             (_json(wanted),),
         )
         packed = dict(rows)
-        return [Vector.from_bytes(packed[each], sparse=self.sparse) for each in wanted]
+        return [Vector.from_bytes(packed[each], sparse=self.sparse, precise=precise) for each in wanted]
 
     # Terms
 
@@ -200,10 +202,10 @@ class ItemTree:
             for term, number, used_by in rows
         }
 
-    def terms_numbered(self, numbers: Sequence[int]) -> dict[int, str]:
-        """Return terms by their ids."""
-        query = "SELECT id, term FROM term WHERE id IN (SELECT value FROM json_each(?))"
-        return {number: term for number, term in self._rows(query, (_json(numbers),))}
+    def terms_numbered(self, numbers: Sequence[int]) -> dict[int, tuple[str, int]]:
+        """Return terms, and how many items use each, by their ids."""
+        query = "SELECT id, term, used_by FROM term WHERE id IN (SELECT value FROM json_each(?))"
+        return {number: (term, used) for number, term, used in self._rows(query, (_json(numbers),))}
 
 
 _NODE = "SELECT id, parent, depth, size, leaf, description, prior FROM node"

@@ -88,7 +88,7 @@ class TreeWriter:
         self._db.executemany("INSERT INTO item_vector VALUES (?, ?)", vectors)
 
     def add_nodes(self, nodes: Iterable[NodeRow]) -> None:
-        """Write the nodes with their vectors."""
+        """Write the nodes with the sums of what is below them."""
         for node in nodes:
             self._db.execute(
                 "INSERT INTO node (id, parent, place, depth, size, leaf, description, prior)"
@@ -98,7 +98,7 @@ class TreeWriter:
                     *(node.leaf, node.description, node.prior),
                 ),
             )
-            self._db.execute("INSERT INTO node_vector VALUES (?, ?)", (node.id, node.packed))
+            self._db.execute("INSERT INTO node_sum VALUES (?, ?)", (node.id, node.packed))
 
     def add_terms(self, terms: Iterable[tuple[int, str, int]]) -> None:
         """Write (id, term, number of items that use it)."""

@@ -28,17 +28,25 @@ _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30f
 PIECE = "#"
 PIECE_LENGTHS = (3, 4)
 
-# From benchmarks/results/fields.json: what each field's words count for.
-TITLE_WEIGHT = 1.0
-PATH_WEIGHT = 1.0
-ATTRIBUTE_WEIGHT = 1.0
-TEXT_WEIGHT = 0.5
 # Character n-grams help where titles are all there is, and cost ten terms for one word: a
 # catalog too large for them does well with its words.
 PIECES_UP_TO = 200_000
 # A word used once in a large catalog joins nothing to anything; in a small one it may be
 # the very word somebody asks for.
 KEEP_SINGLE_BELOW = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class FieldWeights:
+    """What a word counts for, by where it stands. From benchmarks/results/fields.json."""
+
+    title: float = 1.0
+    path: float = 1.0
+    attributes: float = 1.0
+    text: float = 0.5
+
+
+FIELD_WEIGHTS = FieldWeights()
 
 
 def words(text: str) -> list[str]:
@@ -57,16 +65,18 @@ def pieces(word_list: list[str]) -> Iterator[str]:
                 yield PIECE + marked[start : start + length]
 
 
-def weighted_words(item: Item) -> Iterator[tuple[list[str], float]]:
+def weighted_words(
+    item: Item, weights: FieldWeights = FIELD_WEIGHTS
+) -> Iterator[tuple[list[str], float]]:
     """Return the words of each field of an item with the field's weight."""
-    yield words(item.title), TITLE_WEIGHT
-    if item.path:
-        yield words(" ".join(item.path)), PATH_WEIGHT
+    yield words(item.title), weights.title
+    if item.path and weights.path:
+        yield words(" ".join(item.path)), weights.path
     named = " ".join(chain.from_iterable(map(_attribute_text, item.attributes.values())))
-    if named:
-        yield words(named), ATTRIBUTE_WEIGHT
-    if item.text:
-        yield words(item.text), TEXT_WEIGHT
+    if named and weights.attributes:
+        yield words(named), weights.attributes
+    if item.text and weights.text:
+        yield words(item.text), weights.text
 
 
 def _attribute_text(value: object) -> tuple[str, ...]:
@@ -92,9 +102,16 @@ class Vocabulary:
 
 
 class TermCounter:
-    """Counts the terms of items as they stream by, in 8 bytes a term."""
+    """Counts the terms of items as they stream by, in 8 bytes a term.
 
-    def __init__(self) -> None:
+    Left to itself it adds character n-grams where titles are all there is.
+    """
+
+    def __init__(
+        self, weights: FieldWeights = FIELD_WEIGHTS, *, with_pieces: bool | None = None
+    ) -> None:
+        self._field_weights = weights
+        self._with_pieces = with_pieces
         self._numbers: defaultdict[str, int] = defaultdict()
         self._numbers.default_factory = self._numbers.__len__
         self._ids = array("i")
@@ -105,7 +122,7 @@ class TermCounter:
     def add(self, item: Item) -> None:
         """Count the terms of one item."""
         number = self._numbers.__getitem__
-        fields = list(weighted_words(item))
+        fields = list(weighted_words(item, self._field_weights))
         self._only_titles &= len(fields) == 1
         for found, weight in fields:
             self._ids.extend(map(number, found))
@@ -115,7 +132,9 @@ class TermCounter:
     def finish(self) -> tuple[Vocabulary, csr_matrix]:
         """Return the vocabulary and one unit row of weighted terms for each item."""
         matrix, terms = self._counted()
-        with_pieces = self._only_titles and matrix.shape[0] <= PIECES_UP_TO
+        with_pieces = self._with_pieces
+        if with_pieces is None:
+            with_pieces = self._only_titles and matrix.shape[0] <= PIECES_UP_TO
         if with_pieces:
             matrix, terms = _with_pieces(matrix, terms)
         matrix, used_by, kept = _without_singles(matrix)

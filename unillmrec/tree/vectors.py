@@ -39,19 +39,20 @@ class Vector:
         kept = np.sort(np.argpartition(-np.abs(self.weights), count)[:count])
         return Vector(self.weights[kept], self.ids[kept])
 
-    def to_bytes(self) -> bytes:
-        """Pack for the store: half precision, ids before weights."""
-        weights = self.weights.astype(np.float16).tobytes()
+    def to_bytes(self, *, precise: bool = False) -> bytes:
+        """Pack for the store, ids before weights; in half precision unless *precise*."""
+        weights = self.weights.astype(np.float32 if precise else np.float16).tobytes()
         return weights if self.ids is None else self.ids.astype(np.int32).tobytes() + weights
 
     @classmethod
-    def from_bytes(cls, packed: bytes, *, sparse: bool) -> Vector:
+    def from_bytes(cls, packed: bytes, *, sparse: bool, precise: bool = False) -> Vector:
         """Unpack what `to_bytes` packed."""
+        kind = np.float32 if precise else np.float16
         if not sparse:
-            return cls(np.frombuffer(packed, np.float16).astype(np.float32))
-        count = len(packed) // 6
+            return cls(np.frombuffer(packed, kind).astype(np.float32))
+        count = len(packed) // (8 if precise else 6)
         ids = np.frombuffer(packed, np.int32, count)
-        return cls(np.frombuffer(packed, np.float16, count, 4 * count).astype(np.float32), ids)
+        return cls(np.frombuffer(packed, kind, count, 4 * count).astype(np.float32), ids)
 
 
 def combine(vectors: Iterable[Vector], weights: Iterable[float]) -> Vector | None:
