@@ -38,8 +38,8 @@ class Item:
         return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-# Cc control, Cf format (bidi marks, zero width, tags), Cs surrogates, Co private use, Cn unassigned:
-# none of them is needed to read a title, and each of them can hide an instruction in one.
+# Cc control, Cf format (bidi marks, zero width, tags), Cs surrogates, Co private use, Cn
+# unassigned: none of them is needed to read a title, and each of them can hide an instruction in one.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 # Zero-width joiner and non-joiner shape real letters in Indic scripts and Persian, and emoji.
 _JOINERS = "\u200c\u200d"

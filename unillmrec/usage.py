@@ -38,7 +38,13 @@ class Usage:
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
-            *(_sum(getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
+            calls=self.calls + other.calls,
+            prompt=_sum(self.prompt, other.prompt),
+            completion=_sum(self.completion, other.completion),
+            cached=_sum(self.cached, other.cached),
+            reasoning=_sum(self.reasoning, other.reasoning),
+            estimated_prompt=self.estimated_prompt + other.estimated_prompt,
+            estimated_completion=self.estimated_completion + other.estimated_completion,
         )
 
     def as_dict(self) -> dict[str, int | None]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -19,7 +20,7 @@ from unillmrec.indexing.given import GivenVectors
 from unillmrec.indexing.subtrees import grow_in_processes
 from unillmrec.items import Item
 from unillmrec.store import ROOT, NodeRow, Staging, TreeWriter
-from unillmrec.tree.describing import Sources, describe_nodes, node_sums
+from unillmrec.tree.describing import Sources, describe_nodes, node_spans, node_sums
 from unillmrec.tree.growing import Bounds, Shape, straighten
 from unillmrec.tree.terms import TermCounter, Vocabulary
 from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector
@@ -172,7 +173,8 @@ class _Build:
         self.progress("describing", 0, len(shape.parents))
         sums = node_sums(shape, words)
         sources = Sources(vocabulary, words, self.writer.titles, self._full_numbers())
-        descriptions = describe_nodes(shape, sources, sums)
+        spans = node_spans(shape, sources.numbers)
+        descriptions = describe_nodes(shape, sources, sums, spans)
         self.progress("writing", 0, len(shape.order))
         prior = self._prior()
         leaves = [n for n, leaf in enumerate(shape.leaves) if leaf]
@@ -194,6 +196,7 @@ class _Build:
                 size=shape.ends[n] - shape.starts[n],
                 leaf=shape.leaves[n],
                 description=descriptions[n].to_json(),
+                spans=json.dumps(spans[n]),
                 prior=_mean_prior(prior, shape, n),
                 packed=_row_vector(node_points, n).strongest(NODE_TERMS).to_bytes(precise=True),
             )
@@ -224,7 +227,8 @@ class _Build:
                 detail="Nothing was written.",
                 remedy="name an attribute that counts something, or leave --popularity out.",
             )
-        return np.nan_to_num(logs / np.nanmax(logs))
+        prior: NDArray[np.float64] = np.nan_to_num(logs / np.nanmax(logs))
+        return prior
 
     def _facts(self, shape: Shape, vocabulary: Vocabulary) -> dict[str, object]:
         given = self.options.given
@@ -237,6 +241,8 @@ class _Build:
             "popularity": self.options.popularity,
             "seed": self.options.seed,
             "next_node": ROOT + len(shape.parents),
+            "next_item": self.writer.items,
+            "next_term": len(vocabulary.terms),
             "bounds": {name: getattr(bounds, name) for name in Bounds.__slots__},
         }
 
@@ -271,7 +277,7 @@ def _count_of(item: Item, popularity: str) -> float:
     value = item.attributes.get(popularity)
     if isinstance(value, str | tuple):
         raise TreeError(
-            f"item {item.id!r}: the popularity attribute {popularity!r} is {value!r}, not a number.",
+            f"item {item.id!r}: the attribute {popularity!r} is {value!r}, which counts nothing.",
             detail="Nothing was written.",
             remedy="name an attribute that holds counts.",
         )

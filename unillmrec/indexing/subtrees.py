@@ -108,7 +108,7 @@ def _run_workers(
     for number, (_, rows) in enumerate(parts.values()):
         np.save(folder / f"rows-{number}.npy", rows)
     places = list(parts)
-    running = []
+    running: list[subprocess.Popen[bytes]] = []
     try:
         for share in _even_shares([len(rows) for _, rows in parts.values()], workers):
             work = {

@@ -60,13 +60,15 @@ class LanguageModelJudge:
         exchanges: list[Exchange] = []
         request = self._writer.ask(question)
         count = len(question.choices)
-        reading = read(self._send(request, exchanges).text, count)
+        first = reading = read(self._send(request, exchanges).text, count)
         if not reading.usable:
             again = _complain(request, exchanges[-1].reply)
             reading = read(self._send(again, exchanges).text, count)
+        # An unusable reply may have been all inventions; they are thrown away like any other.
+        thrown = (reading,) if reading is first else (first, reading)
         dropped = Dropped(
-            invented=reading.invented,
-            repeated=reading.repeated,
+            invented=sum(each.invented for each in thrown),
+            repeated=sum(each.repeated for each in thrown),
             left_out=_left_out(question, len(reading.scores)),
             asked_again=len(exchanges) - 1,
             fallbacks=0 if reading.usable else 1,

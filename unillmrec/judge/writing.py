@@ -64,13 +64,18 @@ class PromptWriter:
         self.ceiling = ceiling
 
     def ask_history(self, question: HistoryQuestion) -> Request:
-        """Write the profile request; the oldest lines go where the history is too long."""
+        """Write the profile request; the oldest lines go where the history is too long.
+
+        Raises:
+            PromptError: it is over the ceiling even with the newest line alone.
+        """
         lines = [self.counter.cut(line, LINE_CEILING) for line in question.lines]
         while True:
             filled = self.prompts["profile"].fill(history="\n".join(lines))
             if len(lines) < 2 or self.counter.count_messages(filled) <= self.ceiling:
                 break
             lines = lines[len(lines) // 4 + 1 :]
+        self._check("profile", filled, f"{len(lines)} lines of the history are listed.")
         return self._request(question, filled, INTERESTS, 6)
 
     def ask(self, question: Question) -> Request:
@@ -80,17 +85,19 @@ class PromptWriter:
             PromptError: it is over the ceiling; `windows` keeps that from happening.
         """
         filled = self._filled(question)
-        length = self.counter.count_messages(filled)
-        if length > self.ceiling:
-            raise PromptError(
-                f"the {question.kind} prompt needs about {length:,} tokens; "
-                f"{self.ceiling:,} are allowed.",
-                detail=f"{len(question.choices)} choices are listed.",
-                remedy="a shorter prompt (`unillmrec prompts show`), or a higher ceiling.",
-            )
+        self._check(question.kind, filled, f"{len(question.choices)} choices are listed.")
         if question.wants_order:
             return self._request(question, filled, ORDER, len(question.choices))
         return self._request(question, filled, PICKS, min(len(question.choices), question.limit))
+
+    def _check(self, name: str, filled: tuple[str, str], listed: str) -> None:
+        length = self.counter.count_messages(filled)
+        if length > self.ceiling:
+            raise PromptError(
+                f"the {name} prompt needs about {length:,} tokens; {self.ceiling:,} are allowed.",
+                detail=listed,
+                remedy="a shorter prompt (`unillmrec prompts show`), or a higher ceiling.",
+            )
 
     def _filled(self, question: Question) -> tuple[str, str]:
         values = {

@@ -116,7 +116,8 @@ class ItemTree:
 
     def children(self, node_id: int) -> list[Node]:
         """Return the children of a node in their order."""
-        return [_node(row) for row in self._rows(f"{_NODE} WHERE parent = ? ORDER BY place", (node_id,))]
+        rows = self._rows(f"{_NODE} WHERE parent = ? ORDER BY place", (node_id,))
+        return [_node(row) for row in rows]
 
     def ancestors(self, node_id: int) -> list[Node]:
         """Return the nodes from the root's child down to *node_id* itself."""
@@ -136,18 +137,18 @@ class ItemTree:
 
     def items_in(self, leaf_ids: Sequence[int]) -> list[PlacedItem]:
         """Return the items of leaves, leaf by leaf in the order asked for."""
-        rows = self._rows(f"{_ITEM} WHERE leaf IN (SELECT value FROM json_each(?))", (_json(leaf_ids),))
+        rows = self._rows(f"{_ITEM} WHERE leaf {_AMONG}", (_json(leaf_ids),))
         order = {leaf: place for place, leaf in enumerate(leaf_ids)}
         return sorted(map(_item, rows), key=lambda each: (order[each.leaf], each.number))
 
     def items_numbered(self, numbers: Sequence[int]) -> dict[int, PlacedItem]:
         """Return items by their numbers."""
-        rows = self._rows(f"{_ITEM} WHERE number IN (SELECT value FROM json_each(?))", (_json(numbers),))
+        rows = self._rows(f"{_ITEM} WHERE number {_AMONG}", (_json(numbers),))
         return {each.number: each for each in map(_item, rows)}
 
     def items_with_ids(self, ids: Iterable[str]) -> dict[str, PlacedItem]:
         """Return items by their ids; an unknown id is left out."""
-        rows = self._rows(f"{_ITEM} WHERE id IN (SELECT value FROM json_each(?))", (_json(list(ids)),))
+        rows = self._rows(f"{_ITEM} WHERE id {_AMONG}", (_json(list(ids)),))
         return {each.item.id: each for each in map(_item, rows)}
 
     def nearest_id(self, item_id: str) -> str | None:
@@ -177,7 +178,8 @@ class ItemTree:
             (_json(wanted),),
         )
         packed = dict(rows)
-        return [Vector.from_bytes(packed[each], sparse=self.sparse, precise=precise) for each in wanted]
+        sparse = self.sparse
+        return [Vector.from_bytes(packed[each], sparse=sparse, precise=precise) for each in wanted]
 
     # Terms
 
@@ -209,6 +211,7 @@ class ItemTree:
 
 
 _NODE = "SELECT id, parent, depth, size, leaf, description, prior FROM node"
+_AMONG = "IN (SELECT value FROM json_each(?))"
 _ITEM = "SELECT number, id, title, text, path, attributes, leaf, prior FROM item"
 
 

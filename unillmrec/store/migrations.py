@@ -25,8 +25,8 @@ def m001_first_layout(db: sqlite3.Connection) -> None:
         """CREATE TABLE node (
             id INTEGER PRIMARY KEY, parent INTEGER, place INTEGER NOT NULL, depth INTEGER NOT NULL,
             size INTEGER NOT NULL, leaf INTEGER NOT NULL, description TEXT NOT NULL,
-            prior REAL NOT NULL DEFAULT 0, moved INTEGER NOT NULL DEFAULT 0,
-            stale INTEGER NOT NULL DEFAULT 0)""",
+            spans TEXT NOT NULL, prior REAL NOT NULL DEFAULT 0,
+            moved INTEGER NOT NULL DEFAULT 0, stale INTEGER NOT NULL DEFAULT 0)""",
         "CREATE TABLE node_sum (node INTEGER PRIMARY KEY, packed BLOB NOT NULL)",
         "CREATE TABLE term (id INTEGER PRIMARY KEY, term TEXT NOT NULL, used_by INTEGER NOT NULL)",
     ):

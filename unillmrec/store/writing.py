@@ -25,6 +25,7 @@ class NodeRow:
     size: int
     leaf: bool
     description: str
+    spans: str
     prior: float
     packed: bytes
 
@@ -91,11 +92,11 @@ class TreeWriter:
         """Write the nodes with the sums of what is below them."""
         for node in nodes:
             self._db.execute(
-                "INSERT INTO node (id, parent, place, depth, size, leaf, description, prior)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO node (id, parent, place, depth, size, leaf, description, spans, prior)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(node.id, node.parent, node.place, node.depth, node.size),
-                    *(node.leaf, node.description, node.prior),
+                    *(node.leaf, node.description, node.spans, node.prior),
                 ),
             )
             self._db.execute("INSERT INTO node_sum VALUES (?, ?)", (node.id, node.packed))

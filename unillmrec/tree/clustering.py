@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,11 +35,8 @@ def one_thread() -> threadpool_limits:
     rounds differently, so that the same seed would not give the same tree.
     """
     # A library that is first loaded inside the context would escape it.
-    import scipy.linalg
-    import sklearn.cluster
-    import sklearn.utils.extmath
-
-    assert sklearn.cluster and sklearn.utils.extmath and scipy.linalg
+    for library in ("scipy.linalg", "sklearn.cluster", "sklearn.utils.extmath"):
+        import_module(library)
     return threadpool_limits(1)
 
 
@@ -217,4 +215,5 @@ def _without_tiny(closeness: Floats, labels: Labels, cap: int) -> Labels:
             chosen = int(np.argmax(np.where(open_to, closeness[member], -np.inf)))
             labels[member] = chosen
             sizes[chosen] += 1
-    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+    _, closed = np.unique(labels, return_inverse=True)
+    return closed.astype(np.int64)

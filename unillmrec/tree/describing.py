@@ -17,7 +17,10 @@ from unillmrec.tree.vectors import Floats
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+Spans = Mapping[str, tuple[float, float]]
+
 KEPT_TITLES = 3
+KEPT_WORDS = LINE_WORDS + 3
 # What a node's words must beat: how usual they are around it.
 AROUND = 0.75
 # A range is told when it is at most half as wide as the parent's.
@@ -61,15 +64,22 @@ def node_sums(shape: Shape, rows: csr_matrix) -> csr_matrix:
     return sums if isinstance(sums, np.ndarray) else csr_matrix(sums)
 
 
-def describe_nodes(shape: Shape, sources: Sources, sums: csr_matrix) -> list[Description]:
+def describe_nodes(
+    shape: Shape, sources: Sources, sums: csr_matrix, spans: Sequence[Spans]
+) -> list[Description]:
     """Return a description for each node; *sums* are the nodes' sums of `sources.words`."""
     children = shape.children()
     words = _contrastive_words(shape, children, sources.vocabulary, sums)
     typical = _typical_rows(shape, children, sources.words, sums)
     titles = sources.titles(sorted({row for rows in typical for row in rows}))
-    ranges = _told_ranges(shape, sources.numbers)
+    ranges = _ranges(shape, spans)
     return [
-        Description(words[n], tuple(titles[row] for row in typical[n]), ranges[n])
+        Description(
+            words[n],
+            tuple(titles[row] for row in typical[n]),
+            ranges[n],
+            typical=tuple(typical[n]),
+        )
         for n in range(len(shape.parents))
     ]
 
@@ -79,9 +89,7 @@ def _contrastive_words(
 ) -> list[tuple[str, ...]]:
     """Return the words that weigh more in a node than in what surrounds it."""
     terms = vocabulary.terms
-    worth = term_worth(vocabulary.used_by, len(shape.order))
-    # A word that everything has is worth one in a vector and nothing in a description.
-    told = np.where([_can_be_told(term) for term in terms], (worth - 1) / worth, 0)
+    told = telling(terms, term_worth(vocabulary.used_by, len(shape.order)))
     chosen: list[tuple[str, ...]] = [()] * len(shape.parents)
     around = np.zeros(len(terms), np.float32)
     for parent, family in enumerate(children):
@@ -91,12 +99,26 @@ def _contrastive_words(
         around[ids] = weights / max(shape.ends[parent] - shape.starts[parent], 1)
         for child in family:
             own, weight = _row(sums, child)
-            mean = weight / max(shape.ends[child] - shape.starts[child], 1)
-            contrast = told[own] * (mean - AROUND * around[own])
-            best = _largest(contrast, LINE_WORDS + 3)
-            chosen[child] = tuple(terms[own[place]] for place in best if contrast[place] > 0)
+            mean = weight / np.float32(max(shape.ends[child] - shape.starts[child], 1))
+            best = most_contrastive(mean, around[own], told[own])
+            chosen[child] = tuple(terms[own[place]] for place in best)
         around[ids] = 0
     return chosen
+
+
+def telling(terms: Sequence[str], worth: Floats) -> Floats:
+    """Return how much of each term's worth counts in a description.
+
+    A word that everything has is worth one in a vector and nothing in a description.
+    """
+    can_be_told = np.array([_can_be_told(term) for term in terms], bool)
+    return np.where(can_be_told, (worth - 1) / worth, np.float32(0)).astype(np.float32)
+
+
+def most_contrastive(mean: Floats, around: Floats, told: Floats) -> list[int]:
+    """Return the places of the terms that weigh most in a node against what surrounds it."""
+    contrast = told * (mean - AROUND * around)
+    return [place for place in largest(contrast, KEPT_WORDS) if contrast[place] > 0]
 
 
 def _can_be_told(term: str) -> bool:
@@ -109,7 +131,7 @@ def _row(matrix: csr_matrix, number: int) -> tuple[NDArray[np.int32], Floats]:
     return matrix.indices[start:end], matrix.data[start:end]
 
 
-def _largest(values: Floats, count: int) -> list[int]:
+def largest(values: NDArray[np.floating], count: int) -> list[int]:
     """Return the places of the largest values, largest first, ties by place."""
     if len(values) > count:
         near = np.argpartition(-values, count - 1)[:count]
@@ -133,36 +155,47 @@ def _typical_rows(
         if shape.leaves[node]:
             rows = shape.order[shape.starts[node] : shape.ends[node]]
             near = words[rows] @ centre
-            typical[node] = [int(rows[place]) for place in _largest(near, KEPT_TITLES)]
+            typical[node] = [int(rows[place]) for place in largest(near, KEPT_TITLES)]
         else:
             firsts = [typical[child][0] for child in children[node]]
             near = words[firsts] @ centre
-            typical[node] = [firsts[place] for place in _largest(near, KEPT_TITLES)]
+            typical[node] = [firsts[place] for place in largest(near, KEPT_TITLES)]
         centre[ids] = 0
     return typical
 
 
-def _told_ranges(
-    shape: Shape, numbers: Mapping[str, NDArray[np.float64]]
-) -> list[tuple[Range, ...]]:
-    """Return for each node the attributes in which it is much narrower than its parent."""
-    told: list[list[Range]] = [[] for _ in shape.parents]
+def node_spans(shape: Shape, numbers: Mapping[str, NDArray[np.float64]]) -> list[Spans]:
+    """Return for each node between what values most of its items lie, by attribute."""
+    spans: list[dict[str, tuple[float, float]]] = [{} for _ in shape.parents]
     for attribute, values in numbers.items():
         ordered = values[shape.order]
-        spans = [
-            _span(ordered[start:end]) for start, end in zip(shape.starts, shape.ends, strict=True)
-        ]
-        for node, parent in enumerate(shape.parents):
-            own, outer = spans[node], spans[parent]
-            if parent >= 0 and own and outer and own[1] - own[0] <= NARROW * (outer[1] - outer[0]):
-                told[node].append(Range(attribute, *own))
-    return [tuple(each) for each in told]
+        for node, (start, end) in enumerate(zip(shape.starts, shape.ends, strict=True)):
+            found = span(ordered[start:end])
+            if found is not None:
+                spans[node][attribute] = found
+    return list(spans)
 
 
-def _span(values: NDArray[np.float64]) -> tuple[float, float] | None:
+def span(values: NDArray[np.float64]) -> tuple[float, float] | None:
     """Return between what values all but the tails lie, or None where most are unknown."""
     known = np.sort(values[~np.isnan(values)])
     if len(known) < max(2, len(values) // 2):
         return None
     tail = int(TAIL * len(known))
     return float(known[tail]), float(known[len(known) - 1 - tail])
+
+
+def _ranges(shape: Shape, spans: Sequence[Spans]) -> list[tuple[Range, ...]]:
+    return [
+        told_ranges(spans[node], spans[parent]) if parent >= 0 else ()
+        for node, parent in enumerate(shape.parents)
+    ]
+
+
+def told_ranges(own: Spans, outer: Spans) -> tuple[Range, ...]:
+    """Return the attributes in which a node is much narrower than its parent."""
+    return tuple(
+        Range(attribute, low, high)
+        for attribute, (low, high) in own.items()
+        if attribute in outer and high - low <= NARROW * (outer[attribute][1] - outer[attribute][0])
+    )

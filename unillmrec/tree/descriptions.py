@@ -36,13 +36,15 @@ def _number(value: float) -> str:
 class Description:
     """The words that set a node apart from its siblings, typical titles, and value ranges.
 
-    *summary* is what a model wrote; it replaces the words where it is there.
+    *summary* is what a model wrote; it replaces the words where it is there. *typical* are
+    the numbers of the items that *titles* come from.
     """
 
     words: tuple[str, ...] = ()
     titles: tuple[str, ...] = ()
     ranges: tuple[Range, ...] = ()
     summary: str = ""
+    typical: tuple[int, ...] = ()
 
     @property
     def label(self) -> str:
@@ -72,6 +74,7 @@ class Description:
             tuple(kept["titles"]),
             tuple(Range(**each) for each in kept["ranges"]),
             kept["summary"],
+            tuple(kept["typical"]),
         )
 
 

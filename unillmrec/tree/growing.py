@@ -49,6 +49,7 @@ class Growth:
     rows: Rows | None
     children: list[Growth]
 
+
 def grow(points: csr_matrix | Floats, rows: Rows, bounds: Bounds, place: tuple[int, ...]) -> Growth:
     """Part *rows* of *points* again and again until every part fits a leaf.
 

@@ -13,7 +13,6 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
-
 from numpy.typing import NDArray
 
 from unillmrec.items import Item

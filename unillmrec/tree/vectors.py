@@ -79,7 +79,7 @@ def similarities(query: Vector, vectors: Sequence[Vector]) -> Floats:
     weights = np.concatenate([vector.weights for vector in vectors])
     ids = np.concatenate([vector.ids for vector in vectors if vector.ids is not None])
     owner = np.repeat(np.arange(len(vectors)), lengths)
-    products = np.bincount(owner, weights * _looked_up(query, ids), len(vectors))
+    products = np.bincount(owner, weights * _looked_up(query, ids), len(vectors)).astype(np.float64)
     squares = np.bincount(owner, weights.astype(np.float64) ** 2, len(vectors))
     return _cosines(products, query, np.sqrt(squares))
 

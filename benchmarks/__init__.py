@@ -1,0 +1,1 @@
+"""Measurements behind the design's numbers: `python -m benchmarks run NAME`."""

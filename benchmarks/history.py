@@ -1,0 +1,42 @@
+"""How many of a person's last items should count, and how fast should they fade?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.datasets import WITH_PEOPLE, load_with_people
+from benchmarks.fields import ranks_of_targets
+from benchmarks.results import save
+from unillmrec.tree.terms import TermCounter
+
+QUESTION = __doc__
+PEOPLE = 1_000
+RECENT = (1, 3, 5, 10, 20, 1_000)
+DECAY = (0.5, 0.7, 0.85, 1.0)
+
+
+def run(data: Path) -> None:
+    """Measure the held-out item's place for each length and decay."""
+    rows: list[dict[str, Any]] = []
+    for name in WITH_PEOPLE:
+        found = load_with_people(data, name, PEOPLE)
+        counter = TermCounter()
+        for item in found.items:
+            counter.add(item)
+        _, matrix = counter.finish()
+        for recent in RECENT:
+            for decay in DECAY if recent > 1 else (1.0,):
+                ranks = ranks_of_targets(found, matrix, recent, decay)
+                rows.append(
+                    {
+                        "set": name,
+                        "last items": recent,
+                        "decay": decay,
+                        "people": len(ranks),
+                        "recall@10": round(float((ranks < 10).mean()), 4),
+                        "recall@50": round(float((ranks < 50).mean()), 4),
+                    }
+                )
+                print(rows[-1], flush=True)
+    save("history", QUESTION, rows, seed=42, protocol="leave last out, all unseen items")

@@ -1,0 +1,52 @@
+"""Tables in the README, written from the result files between markers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from benchmarks.results import load, names
+
+README = Path(__file__).parent / "README.md"
+_BLOCK = re.compile(r"(<!-- result (\S+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
+
+
+def write(*, check: bool) -> int:
+    """Bring the tables up to date, or only say whether they are; return an exit code."""
+    text = README.read_text(encoding="utf-8")
+    told = set(re.findall(r"<!-- result (\S+) -->", text))
+    missing = sorted(set(names()) - told) + sorted(told - set(names()))
+    if missing:
+        print(f"No marker or no result: {', '.join(missing)}.")
+        return 1
+    fresh = _BLOCK.sub(lambda found: found[1] + section(load(found[2])) + found[3], text)
+    if fresh == text:
+        return 0
+    if check:
+        print("The tables differ from the results: run `python -m benchmarks report`.")
+        return 1
+    README.write_text(fresh, encoding="utf-8")
+    return 0
+
+
+def section(result: dict[str, Any]) -> str:
+    """Return what the README says of a result: one line of setup, then the table."""
+    judge = f" Judge: {result['judge']}." if "judge" in result else ""
+    cores = result["machine"]["cores"]
+    setup = f"`{result['command']}` · {result['date']} · {result['commit']} · {cores} cores.{judge}"
+    body = result["text"] if "text" in result else table(result["rows"])
+    return f"\n{setup}\n\n{body}\n"
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return rows as a Markdown table; a row may lack columns."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    for row in rows:
+        lines.append("| " + " | ".join(_shown(row.get(column, "")) for column in columns) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,66 @@
+"""Result files: what was measured, with what, and by which command."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "results"
+PACKAGES = ("numpy", "scipy", "scikit-learn", "openai", "tiktoken")
+
+
+def save(name: str, question: str, rows: list[dict[str, Any]], **notes: Any) -> Path:
+    """Write a result file beside its place and put it there."""
+    content = {
+        "name": name,
+        "question": question,
+        "command": "python -m benchmarks " + " ".join(_shown(each) for each in sys.argv[1:]),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "commit": _commit(),
+        "machine": {
+            "python": platform.python_version(),
+            "system": platform.system(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+            **{package: version(package) for package in PACKAGES},
+        },
+        **notes,
+        "rows": rows,
+    }
+    FOLDER.mkdir(exist_ok=True)
+    path = FOLDER / f"{name}.json"
+    beside = path.with_suffix(".part")
+    beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    beside.replace(path)
+    return path
+
+
+def load(name: str) -> dict[str, Any]:
+    """Read a committed result."""
+    result: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return result
+
+
+def names() -> list[str]:
+    """Return the names of the committed results."""
+    return sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+def _shown(argument: str) -> str:
+    # Where somebody keeps the data is nobody's business.
+    return "DATA" if os.sep in argument else argument
+
+
+def _commit() -> str:
+    asked = ("git", "describe", "--always", "--dirty", "--abbrev=10")
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, cwd=FOLDER.parent, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()

@@ -1,0 +1,267 @@
+"""The line from start to end: profile, recall, rank, rerank."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from unillmrec.errors import PersonError
+from unillmrec.items import Item
+from unillmrec.judge import (
+    Dropped,
+    Exchange,
+    Judge,
+    Profile,
+    Question,
+    SimilarityJudge,
+    Verdict,
+)
+from unillmrec.reasons import reasons_for
+from unillmrec.stages import Candidate, Event, Options, Person, Run
+from unillmrec.stages import profile as profile_stage
+from unillmrec.stages import rank as rank_stage
+from unillmrec.stages import recall as recall_stage
+from unillmrec.stages import rerank as rerank_stage
+from unillmrec.stages.run import Found
+from unillmrec.store import ItemTree, PlacedItem
+from unillmrec.usage import Stage, Usage
+
+ProfileStage = Callable[[Run, Person, Sequence[PlacedItem]], Profile]
+RecallStage = Callable[[Run, Profile], list[Candidate]]
+RankStage = Callable[[Run, Profile, Sequence[Candidate]], list[Candidate]]
+RerankStage = Callable[[Run, Profile, Sequence[Candidate]], list[Candidate]]
+Trace = Callable[[dict[str, Any]], None]
+OnCall = Callable[[Stage, Exchange], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendedItem:
+    """An item of the list, why it is there, and how recall found it."""
+
+    item: Item
+    place: int
+    score: float
+    reason: str
+    branch: str
+    found: Found
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the item as the JSON output gives it."""
+        return {
+            "place": self.place,
+            "id": self.item.id,
+            "title": self.item.title,
+            "score": round(self.score, 2),
+            "reason": self.reason,
+            "branch": self.branch,
+            "found": self.found,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """Items in order, why, and at what cost."""
+
+    items: tuple[RecommendedItem, ...]
+    profile: Profile
+    judge: str
+    usage: dict[Stage, Usage]
+    dropped: Dropped
+    opened: tuple[Event, ...] = field(repr=False)
+    candidates: tuple[str, ...] = field(repr=False)
+    excluded: int = 0
+    seconds: float = 0.0
+
+    def total_usage(self) -> Usage:
+        """Return the sum over all stages."""
+        return sum(self.usage.values(), Usage())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as the JSON output gives it."""
+        return {
+            "items": [each.as_dict() for each in self.items],
+            "profile": [
+                {"interest": each.text, "weight": round(each.weight, 4)}
+                for each in self.profile.interests
+            ],
+            "judge": self.judge,
+            "usage": {
+                **{str(stage): usage.as_dict() for stage, usage in self.usage.items()},
+                "total": self.total_usage().as_dict(),
+            },
+            "dropped": self.dropped.as_dict(),
+            "walk": {
+                "branches": sum(not event.opened.is_leaf for event in self.opened),
+                "leaves": sum(event.opened.is_leaf for event in self.opened),
+                "candidates": len(self.candidates),
+                "excluded": self.excluded,
+            },
+            "seconds": round(self.seconds, 3),
+        }
+
+
+class Recommender:
+    """Recommends items of one tree. Each stage is a function and can be replaced.
+
+    Without a *judge* the embedded similarity judge answers.
+    """
+
+    def __init__(
+        self,
+        tree: ItemTree | str | Path,
+        judge: Judge | None = None,
+        *,
+        profile: ProfileStage = profile_stage,
+        recall: RecallStage = recall_stage,
+        rank: RankStage = rank_stage,
+        rerank: RerankStage = rerank_stage,
+    ) -> None:
+        self.tree = tree if isinstance(tree, ItemTree) else ItemTree.open(tree)
+        self.judge = judge or SimilarityJudge(self.tree)
+        self._profile = profile
+        self._recall = recall
+        self._rank = rank
+        self._rerank = rerank
+
+    def recommend(
+        self,
+        history: Sequence[str] = (),
+        *,
+        like: str = "",
+        profile: str = "",
+        limit: int | None = None,
+        options: Options | None = None,
+        watch: Callable[[Event], None] | None = None,
+        trace: Trace | None = None,
+        on_call: OnCall | None = None,
+    ) -> Recommendation:
+        """Recommend to the person with this *history* (ids, oldest first), or who says so.
+
+        *limit* stands in for `options.limit`. *watch* is told of each opened node, *trace*
+        of each question and answer, *on_call* of each call to an endpoint.
+
+        Raises:
+            PersonError: nothing is known about the person, or an id is not in the tree.
+        """
+        chosen = options or Options()
+        if limit is not None:
+            chosen = chosen.with_limit(limit)
+        return self.recommend_to(
+            Person(tuple(history), like, profile), chosen, watch=watch, trace=trace, on_call=on_call
+        )
+
+    def recommend_to(
+        self,
+        person: Person,
+        options: Options,
+        *,
+        watch: Callable[[Event], None] | None = None,
+        trace: Trace | None = None,
+        on_call: OnCall | None = None,
+    ) -> Recommendation:
+        """Recommend to *person*."""
+        started = time.perf_counter()
+        history = find_history(self.tree, person.history)
+        with _executor(self.judge) as executor:
+            run = Run(self.tree, self.judge, options, executor=executor)
+            run.watch = watch or run.watch
+            run.on_call = on_call or run.on_call
+            run.trace = partial(_write_trace, trace) if trace else run.trace
+            run.exclude(history)
+            profile = self._profile(run, person, history)
+            candidates = self._recall(run, profile)
+            ranked = self._rank(run, profile, candidates)
+            listed = self._rerank(run, profile, ranked)
+        return Recommendation(
+            items=_recommended(run, profile, history, listed),
+            profile=profile,
+            judge=self.judge.name,
+            usage=run.bill.by_stage(),
+            dropped=run.dropped,
+            opened=tuple(run.opened),
+            candidates=tuple(each.placed.item.id for each in candidates),
+            excluded=len(run.excluded),
+            seconds=time.perf_counter() - started,
+        )
+
+
+def find_history(tree: ItemTree, ids: Sequence[str]) -> list[PlacedItem]:
+    """Return the items of a history, in its order, each once at its last place.
+
+    Raises:
+        PersonError: an id is not in the tree.
+    """
+    found = tree.items_with_ids(ids)
+    missing = [item_id for item_id in dict.fromkeys(ids) if item_id not in found]
+    if missing:
+        near = tree.nearest_id(missing[0])
+        shown = ", ".join(map(repr, missing[:5])) + (", …" if len(missing) > 5 else "")
+        raise PersonError(
+            f"{len(missing)} of {len(set(ids))} history items are not in "
+            f"{tree.path.name}: {shown}.",
+            detail=f"The nearest id to {missing[0]!r} is {near!r}." if near else "",
+            remedy=f"`unillmrec tree {tree.path} --find TEXT` to look an item up.",
+        )
+    last_places = dict.fromkeys(reversed(ids))
+    return [found[item_id] for item_id in reversed(last_places)]
+
+
+def _executor(judge: Judge) -> ThreadPoolExecutor | nullcontext[None]:
+    if judge.at_once < 2:
+        return nullcontext()
+    return ThreadPoolExecutor(judge.at_once, thread_name_prefix="unillmrec")
+
+
+def _recommended(
+    run: Run, profile: Profile, history: Sequence[PlacedItem], listed: Sequence[Candidate]
+) -> tuple[RecommendedItem, ...]:
+    reasons = reasons_for(run.tree, profile, history, [each.placed for each in listed])
+    return tuple(
+        RecommendedItem(
+            item=each.placed.item,
+            place=place,
+            score=each.score,
+            reason=reason.text,
+            branch=reason.branch,
+            found=each.found,
+        )
+        for place, (each, reason) in enumerate(zip(listed, reasons, strict=True), start=1)
+    )
+
+
+def _write_trace(
+    write: Trace, stage: Stage, answer: Exchange | Verdict, question: Question | None
+) -> None:
+    """Write one line for each exchange, or one for an answer that took none."""
+    if isinstance(answer, Exchange):
+        write({"stage": str(stage), "kind": "profile", **_told_exchange(answer)})
+        return
+    assert question is not None
+    asked = {
+        "stage": str(stage),
+        "kind": question.kind,
+        "where": question.where,
+        "choices": [f"{choice.number}. {choice.line}" for choice in question.choices],
+        "scores": [[number, round(score, 2)] for number, score in answer.scores],
+        "dropped": answer.dropped.as_dict(),
+    }
+    for exchange in answer.exchanges or (None,):
+        write(asked | (_told_exchange(exchange) if exchange else {}))
+
+
+def _told_exchange(exchange: Exchange) -> dict[str, Any]:
+    return {
+        "messages": [{"role": role, "content": content} for role, content in exchange.messages],
+        "reply": exchange.reply,
+        "asked_with": exchange.asked_with,
+        "finish": exchange.finish,
+        "model": exchange.model,
+        "seconds": round(exchange.seconds, 3),
+        "usage": exchange.usage.as_dict(),
+    }

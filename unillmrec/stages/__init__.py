@@ -1,0 +1,19 @@
+"""The four stages of a recommendation, each a function that can be replaced."""
+
+from unillmrec.stages.profile import Person, profile
+from unillmrec.stages.rank import rank
+from unillmrec.stages.recall import recall
+from unillmrec.stages.rerank import rerank
+from unillmrec.stages.run import Candidate, Event, Options, Run
+
+__all__ = [
+    "Candidate",
+    "Event",
+    "Options",
+    "Person",
+    "Run",
+    "profile",
+    "rank",
+    "recall",
+    "rerank",
+]

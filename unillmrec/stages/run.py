@@ -1,0 +1,152 @@
+"""One recommendation on its way: what every stage may use, and where it reports to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from unillmrec.errors import SettingsError
+from unillmrec.judge import Choice, Dropped, Exchange, Interests, Judge, Question, Verdict
+from unillmrec.stages.lines import item_line
+from unillmrec.store import ROOT, ItemTree, Node, PlacedItem
+from unillmrec.usage import Bill, Stage
+
+Found = Literal["judge", "nearest"]
+"""How a candidate came in: the judge picked it, or it was taken as the nearest one left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A recalled item, its score between 0 and 100, and how it was found."""
+
+    placed: PlacedItem
+    score: float
+    found: Found = "judge"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened on the walk, for whoever watches it live.
+
+    *opened* is the node whose children were judged; *scores* are theirs by id. A leaf that
+    is opened has no scores. *waiting* is how many nodes are left on the frontier.
+    """
+
+    opened: Node
+    children: tuple[Node, ...] = ()
+    scores: tuple[tuple[int, float], ...] = ()
+    asked: bool = False
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a recommendation is made.
+
+    *limit* items come back. Recall opens *leaves* leaves and shows the judge the *shown*
+    items of them that are nearest to the person; *candidates* go on to the ranking.
+    *variety* trades fit for difference in the final list, between 0 and 1;
+    *most_per_branch* caps how many items one child of the root may have in it.
+    *reorder* says who makes the final list: the tree's distances, the model, or nobody.
+    """
+
+    limit: int = 10
+    leaves: int = 12
+    shown: int = 72
+    candidates: int = 30
+    history: int = 30
+    variety: float = 0.2
+    most_per_branch: int | None = None
+    reorder: Literal["tree", "model", "none"] = "tree"
+
+    def __post_init__(self) -> None:
+        for name in ("limit", "leaves", "shown", "candidates", "history"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        if not 0 <= self.variety <= 1:
+            raise SettingsError(f"variety is {self.variety}; it lies between 0 and 1.")
+
+    def with_limit(self, limit: int) -> Options:
+        """Return the same options for a list of another length."""
+        return replace(self, limit=limit)
+
+    @property
+    def wanted(self) -> int:
+        """How many candidates recall is to find: more than the list, so that there is a choice."""
+        return max(self.candidates, self.limit + self.limit // 2)
+
+
+@dataclass(slots=True)
+class Run:
+    """The state of one recommendation; made anew for each person, so that nothing leaks.
+
+    *excluded* are the numbers of items that may not come back; *excluded_below* counts them
+    by node, for the nodes they sit under.
+    """
+
+    tree: ItemTree
+    judge: Judge
+    options: Options
+    excluded: frozenset[int] = frozenset()
+    excluded_below: dict[int, int] = field(default_factory=dict)
+    executor: Executor | None = None
+    watch: Callable[[Event], None] = lambda event: None
+    trace: Callable[[Stage, Exchange | Verdict, Question | None], None] = lambda *_: None
+    on_call: Callable[[Stage, Exchange], None] = lambda stage, exchange: None
+    bill: Bill = field(default_factory=Bill)
+    dropped: Dropped = field(default_factory=Dropped)
+    opened: list[Event] = field(default_factory=list)
+
+    def exclude(self, items: Iterable[PlacedItem]) -> None:
+        """Keep *items* out of everything that follows."""
+        for placed in items:
+            if placed.number in self.excluded:
+                continue
+            self.excluded |= {placed.number}
+            for node in [ROOT, *(node.id for node in self.tree.ancestors(placed.leaf))]:
+                self.excluded_below[node] = self.excluded_below.get(node, 0) + 1
+
+    def eligible(self, node: Node) -> int:
+        """Return how many items below *node* may be recommended."""
+        return node.size - self.excluded_below.get(node.id, 0)
+
+    def ask(self, questions: Sequence[Question]) -> list[Verdict]:
+        """Put questions to the judge, several at once where it likes that; bill the answers.
+
+        The answers come back in the order of the questions, whichever was ready first.
+        """
+        if self.executor is None or len(questions) < 2:
+            verdicts = [self.judge.choose(question) for question in questions]
+        else:
+            verdicts = list(self.executor.map(self.judge.choose, questions))
+        for question, verdict in zip(questions, verdicts, strict=True):
+            self.note(question.stage, verdict)
+            self.trace(question.stage, verdict, question)
+        return verdicts
+
+    def note(self, stage: Stage, answer: Verdict | Interests) -> None:
+        """Put an answer on the bill, its calls on the log, and what was dropped on the record."""
+        self.bill.add(stage, answer.usage)
+        self.dropped += answer.dropped
+        for exchange in answer.exchanges:
+            self.on_call(stage, exchange)
+
+    def item_choices(self, items: Sequence[PlacedItem], length: int) -> tuple[Choice, ...]:
+        """Return numbered choices for *items*, their lines at most *length* characters."""
+        return tuple(
+            Choice(number, item_line(each.item, length), each.number, self.prior_of(each))
+            for number, each in enumerate(items, start=1)
+        )
+
+    def prior_of(self, each: PlacedItem | Node) -> float | None:
+        """Return how popular an item or a node is, if the tree was told."""
+        return each.prior if self.tree.has_prior else None
+
+    def windows(self, question: Question) -> list[tuple[Question, dict[int, int]]]:
+        """Part a question into ones that fit, each with the way from number to key."""
+        return [
+            (part, {choice.number: choice.key for choice in part.choices})
+            for part in self.judge.windows(question)
+        ]
