@@ -1,0 +1,81 @@
+import pytest
+
+from unillmrec.endpoint import Message, OpenAIEndpoint, Patience, Request, Schema
+from unillmrec.testing import FakeServer
+from unillmrec.usage import Stage
+
+PICKS = Schema(
+    "picks",
+    {
+        "type": "object",
+        "properties": {
+            "picks": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "number": {"type": "integer"},
+                        "score": {"type": "integer"},
+                    },
+                    "required": ["number", "score"],
+                    "additionalProperties": False,
+                },
+            }
+        },
+        "required": ["picks"],
+        "additionalProperties": False,
+    },
+)
+
+
+@pytest.fixture
+def question():
+    """A choice between three items, asked for with a schema."""
+    text = 'Likes slow rivers.\n1. A fast car\n2. Slow rivers\n3. Rivers\nJSON: {"picks": []}'
+    messages = (Message("system", "You choose."), Message("user", text))
+    return Request(Stage.RECALL, messages, max_output=200, schema=PICKS)
+
+
+@pytest.fixture
+def server_with():
+    """Start fake servers, and stop them all in the end."""
+    servers = []
+
+    def start(**options):
+        server = FakeServer(**options)
+        server.__enter__()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.__exit__()
+
+
+@pytest.fixture
+def pauses():
+    """The pauses that were waited for, none of them really."""
+    return []
+
+
+@pytest.fixture
+def endpoint_to(pauses):
+    """Make endpoints that neither sleep nor read the environment; close them in the end."""
+    endpoints = []
+
+    def connect(server, **options):
+        options = {"api_key": "sk-secret-key-123456", "sleep": pauses.append} | options
+        url = server if isinstance(server, str) else server.base_url
+        endpoint = OpenAIEndpoint("fake-model", base_url=url, environ={}, **options)
+        endpoints.append(endpoint)
+        return endpoint
+
+    yield connect
+    for endpoint in endpoints:
+        endpoint.close()
+
+
+@pytest.fixture
+def impatient():
+    """One attempt and no more."""
+    return Patience(attempts=1)

@@ -1,0 +1,123 @@
+import pytest
+
+from unillmrec.endpoint.access import Access
+from unillmrec.errors import EndpointError, SettingsError
+
+KEY = "sk-secret-key-123456"
+
+
+def resolve(base_url=None, api_key=None, **environ):
+    return Access.resolve(base_url, api_key, environ)
+
+
+def test_arguments_win_over_the_environment_and_that_over_openai():
+    """An address and a key are looked for in that order."""
+    environ = {"OPENAI_BASE_URL": "http://localhost:11434/v1", "OPENAI_API_KEY": KEY}
+
+    given = resolve("https://models.example/v1/", "abc", **environ)
+    found = resolve(**environ)
+    default = resolve(OPENAI_API_KEY=KEY, OPENAI_BASE_URL="")
+
+    assert ("https://models.example/v1", "abc") == (given.base_url, given.key)
+    assert ("http://localhost:11434/v1", KEY) == (found.base_url, found.key)
+    assert ("https://api.openai.com/v1", True) == (default.base_url, default.is_openai)
+    assert ("models.example", "localhost:11434") == (given.name, found.name)
+
+
+def test_a_local_server_needs_no_key():
+    """Something has to be sent, and it is no secret."""
+    access = resolve("http://127.0.0.1:8080/v1")
+
+    assert ("no-key", "") == (access.key, access.key_origin)
+    assert "No key was sent: OPENAI_API_KEY is not set." == access.describe_key()
+
+
+def test_openai_needs_a_key():
+    """The error names the variable to set."""
+    with pytest.raises(SettingsError, match="there is no key") as caught:
+        resolve()
+
+    assert "export OPENAI_API_KEY" in caught.value.remedy
+
+
+@pytest.mark.parametrize("host", ["gpu-box:8000", "10.0.0.7", "models.example", "[2001:db8::1]"])
+def test_the_key_of_the_environment_never_travels_in_the_clear(host):
+    """Plain http beyond this machine is refused before anything is sent."""
+    with pytest.raises(EndpointError, match="would travel unencrypted") as caught:
+        resolve(f"http://{host}/v1", OPENAI_API_KEY=KEY)
+
+    assert KEY not in str(caught.value)
+    assert "Nothing was sent." == caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("http://127.0.0.1:8080/v1", None),
+        ("http://localhost/v1", None),
+        ("http://[::1]:8080/v1", None),
+        ("http://0.0.0.0:8000/v1", None),
+        ("https://models.example/v1", None),
+        ("http://gpu-box:8000/v1", ""),
+        ("http://gpu-box:8000/v1", "given-for-this-box"),
+    ],
+)
+def test_the_key_goes_where_that_is_safe_or_wanted(url, key):
+    """This machine, an encrypted line, and a key given for the very address are fine."""
+    assert url == resolve(url, key, OPENAI_API_KEY=KEY).base_url
+
+
+def test_a_key_that_goes_to_another_host_is_announced():
+    """People should know who sees the key of their OpenAI account."""
+    elsewhere = resolve("https://models.example/v1", OPENAI_API_KEY=KEY)
+
+    assert "The key from OPENAI_API_KEY is sent to models.example." == elsewhere.notice
+    assert "" == resolve(OPENAI_API_KEY=KEY).notice
+    assert "" == resolve("https://models.example/v1", "given", OPENAI_API_KEY=KEY).notice
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["models.example/v1", "ftp://models.example", "https://", "http://[::1", "http://a:99999999/"],
+)
+def test_an_address_that_is_none_is_refused(url):
+    """The error shows an address that would do."""
+    with pytest.raises(SettingsError, match="is not an http or https address"):
+        resolve(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://me:hunter2@models.example/v1", "https://models.example/v1?key=hunter2"]
+)
+def test_an_address_with_a_secret_is_refused_and_not_repeated(url):
+    """The address is shown in every error, so it must not hold what is secret."""
+    with pytest.raises(SettingsError) as caught:
+        resolve(url)
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_route_is_not_part_of_the_address():
+    """A pasted route is a common mistake; the remedy is the address without it."""
+    with pytest.raises(SettingsError) as caught:
+        resolve("https://models.example/v1/chat/completions")
+
+    assert "--base-url https://models.example/v1" == caught.value.remedy
+
+
+@pytest.mark.parametrize("key", ["sk-a\nsk-b", "sk-ä", "two words"])
+def test_a_key_that_cannot_be_sent_is_told_without_showing_it(key):
+    """The HTTP library would quote the header that it cannot send."""
+    with pytest.raises(SettingsError, match=r"character \d+ of the key") as caught:
+        resolve("https://models.example/v1", OPENAI_API_KEY=key)
+
+    assert key not in str(caught.value)
+
+
+def test_keys_are_hidden():
+    """Neither the value nor a server that repeats the key shows it."""
+    access = resolve("https://models.example/v1", "my own very secret".replace(" ", "-"))
+
+    assert "secret" not in repr(access)
+    assert "no: [key], [key]" == access.redact("no: my-own-very-secret, sk-proj-****1234")
+    assert "The key came from api_key (set, 18 characters)." == access.describe_key()

@@ -1,0 +1,605 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+
+from unillmrec.endpoint import (
+    AnswerError,
+    CallError,
+    Kind,
+    Message,
+    OpenAIEndpoint,
+    Patience,
+    Request,
+    WayOfAsking,
+    spent,
+)
+from unillmrec.errors import EndpointError, ReplyError, SettingsError
+from unillmrec.testing import DIALECTS, Dialect, Fault, FaultKind
+from unillmrec.testing.dialects import Refusal
+from unillmrec.usage import Stage, Usage
+
+KEY = "sk-secret-key-123456"
+ANSWER = '{"picks": [{"number": 2, "score": 90}]}'
+
+
+def failure_of(endpoint, request):
+    with pytest.raises((CallError, AnswerError)) as caught:
+        endpoint.complete(request)
+    return caught.value
+
+
+def test_a_good_answer_comes_back_with_its_usage(server_with, endpoint_to, question):
+    """Text, model, finish and the server's own counts are passed on."""
+    server = server_with(answer=lambda body: ANSWER)
+
+    reply = endpoint_to(server).complete(question)
+
+    assert ANSWER == reply.text
+    assert ("json_schema", "stop", "fake-model") == (reply.asked_with, reply.finish, reply.model)
+    assert (0, 0) == (reply.retries, reply.refused)
+    assert server.billed == reply.usage
+    assert 1 == reply.usage.calls
+
+
+def test_nothing_is_sent_that_is_not_needed(server_with, endpoint_to, question):
+    """Some servers refuse every field they do not know, so the request is as small as can be."""
+    server = server_with()
+
+    endpoint_to(server).complete(question)
+
+    body = server.requests[0]
+    assert {"model", "messages", "max_completion_tokens", "response_format"} == body.keys()
+    assert ("fake-model", 200) == (body["model"], body["max_completion_tokens"])
+    assert {"role": "system", "content": "You choose."} == body["messages"][0]
+    schema = {"name": "picks", "strict": True, "schema": question.schema.body}
+    assert {"type": "json_schema", "json_schema": schema} == body["response_format"]
+
+
+def test_a_request_without_a_schema_asks_for_text(server_with, endpoint_to):
+    """No response format is sent, and the reply says so."""
+    server = server_with(answer=lambda body: "Hello.")
+    request = Request(Stage.PROFILE, (Message("user", "Hello?"),), max_output=20)
+
+    reply = endpoint_to(server).complete(request)
+
+    assert ("Hello.", "text") == (reply.text, reply.asked_with)
+    assert "response_format" not in server.requests[0]
+
+
+def test_the_key_goes_to_the_server_and_nothing_of_the_account(
+    server_with, endpoint_to, question, monkeypatch
+):
+    """Organization and project of OpenAI are no business of another host."""
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-mine")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-mine")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer sk-other")
+    server = server_with()
+
+    endpoint_to(server).complete(question)
+
+    headers = server.headers[0]
+    assert f"Bearer {KEY}" == headers["authorization"]
+    assert "" == headers.get("openai-organization", "") == headers.get("openai-project", "")
+
+
+def test_extra_fields_are_sent_and_win_over_negotiation(server_with, endpoint_to, question):
+    """What the user sets is sent as it is, and what it replaces is left out."""
+    server = server_with()
+    extra = {"temperature": 0, "max_tokens": 7, "response_format": {"type": "text"}}
+
+    reply = endpoint_to(server, extra_body=extra).complete(question)
+
+    body = server.requests[0]
+    assert extra == {name: body[name] for name in extra}
+    assert "max_completion_tokens" not in body
+    assert "text" == reply.asked_with
+
+
+def test_extra_fields_cannot_replace_what_makes_the_request(endpoint_to):
+    """A prompt that is replaced behind our back would make every count a lie."""
+    with pytest.raises(SettingsError, match="'messages'"):
+        endpoint_to("http://127.0.0.1:1/v1", extra_body={"messages": []})
+
+
+# What one unchanged call comes to on each kind of server: the statuses of the first call, how
+# it was asked, and how the next call is going to ask.
+BEST = WayOfAsking("json_schema", "max_completion_tokens")
+NEGOTIATIONS = {
+    "strict-schema": ([200], "json_schema", BEST),
+    "schema-refused-400": ([400, 200], "json_object", WayOfAsking("json_object")),
+    "schema-refused-500": ([500, 500, 200], "json_object", WayOfAsking("json_object")),
+    "schema-ignored": ([200], "json_schema", WayOfAsking("json_object")),
+    "no-usage": ([200], "json_schema", BEST),
+    "no-logprobs": ([200], "json_schema", BEST),
+    "no-max-tokens": ([200], "json_schema", BEST),
+    "known-fields-only": ([422, 200], "json_schema", WayOfAsking("json_schema", "max_tokens")),
+    "plain-text-only": ([422, 422, 200], "text", WayOfAsking("text")),
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_kind_of_server_is_got_on_with(dialect, server_with, endpoint_to, question):
+    """Refused parameters give way one at a time, and the second call repeats no refusal."""
+    statuses, asked_with, way = NEGOTIATIONS[dialect]
+    server = server_with(dialect=dialect)
+    endpoint = endpoint_to(server)
+
+    first = endpoint.complete(question)
+    after_first = list(server.statuses)
+    second = endpoint.complete(question)
+
+    assert (statuses, asked_with) == (after_first, first.asked_with)
+    assert way == endpoint.way_of_asking
+    assert [*statuses, 200] == server.statuses
+    assert way.response_format == second.asked_with
+    assert 1 == first.usage.calls == second.usage.calls
+    assert len(statuses) - 1 == first.retries + first.refused
+
+
+@pytest.mark.parametrize("named", ["param", "loc", "text", "nowhere"])
+@pytest.mark.parametrize("status", [400, 422, 500, 501])
+def test_a_refusal_is_understood_however_it_is_said(
+    named, status, server_with, endpoint_to, question
+):
+    """Whether a parameter is named in a field, in the text or not at all, it gives way."""
+    dialect = Dialect(refuses={"response_format": Refusal(status, named)})
+    server = server_with(dialect=dialect)
+    endpoint = endpoint_to(server)
+
+    reply = endpoint.complete(question)
+
+    assert ("text", "text") == (reply.asked_with, endpoint.way_of_asking.response_format)
+
+
+def test_a_passing_error_500_is_no_refusal(server_with, endpoint_to, question):
+    """One accident does not cost the strictest way of asking."""
+    server = server_with(faults=[500, None])
+
+    reply = endpoint_to(server).complete(question)
+
+    assert ("json_schema", 1, 0) == (reply.asked_with, reply.retries, reply.refused)
+
+
+def test_errors_500_after_a_success_never_change_the_way(server_with, endpoint_to, question):
+    """What has been accepted once is not to blame for a bad day."""
+    server = server_with(faults=[None, 500, 500, 500, 500, 500, 500, 500])
+    endpoint = endpoint_to(server)
+    endpoint.complete(question)
+
+    failure = failure_of(endpoint, question)
+
+    assert (Kind.SERVER, 3, 0) == (failure.kind, failure.retries, failure.refused)
+    assert "json_schema" == endpoint.way_of_asking.response_format
+
+
+def test_a_limit_is_replaced_in_both_directions_once(server_with, endpoint_to, question):
+    """A server that takes neither parameter ends in an error, not in a circle."""
+    refuses = {"max_tokens": Refusal(), "max_completion_tokens": Refusal()}
+    server = server_with(dialect=Dialect(refuses=refuses))
+
+    failure = failure_of(endpoint_to(server), question)
+
+    assert (Kind.REFUSED, 1) == (failure.kind, failure.refused)
+    assert 2 == len(server.requests)
+
+
+@pytest.mark.parametrize(
+    "settled",
+    [
+        ({"response_format": "json_object"}, "response_format"),
+        ({"limit_parameter": "max_tokens"}, "max_tokens"),
+    ],
+)
+def test_what_the_user_has_settled_is_not_negotiated(settled, server_with, endpoint_to, question):
+    """A setting wins over what the server would like better."""
+    options, refused = settled
+    server = server_with(dialect=Dialect(refuses={refused: Refusal()}))
+
+    failure = failure_of(endpoint_to(server, **options), question)
+
+    assert (Kind.REFUSED, 0) == (failure.kind, failure.refused)
+    assert 1 == len(server.requests)
+
+
+def test_a_refused_parameter_of_the_user_is_an_error(server_with, endpoint_to, question):
+    """What the user asked for is never dropped in silence."""
+    server = server_with(dialect=Dialect(refuses={"seed": Refusal()}))
+
+    failure = failure_of(endpoint_to(server, extra_body={"seed": 1}), question)
+
+    assert Kind.REFUSED is failure.kind
+    assert "'seed'" in str(failure)
+
+
+def test_json_objects_are_not_asked_for_without_the_word(server_with, endpoint_to, question):
+    """Several servers refuse that format unless the prompt says JSON."""
+    server = server_with(dialect="schema-refused-400")
+    request = Request(Stage.RECALL, (Message("user", "1. a"),), 50, question.schema)
+
+    reply = endpoint_to(server).complete(request)
+
+    assert "text" == reply.asked_with
+
+
+def test_threads_learn_one_thing_together(server_with, endpoint_to, question):
+    """Many first calls at once all succeed, and agree on how to ask from then on."""
+    server = server_with(dialect="plain-text-only")
+    endpoint = endpoint_to(server)
+
+    with ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda _: endpoint.complete(question), range(24)))
+
+    assert {"text"} == {reply.asked_with for reply in replies}
+    assert WayOfAsking("text") == endpoint.way_of_asking
+    assert 24 == server.billed.calls
+
+
+def test_only_so_many_calls_are_in_flight(server_with, endpoint_to, question):
+    """The limit holds across all threads that share the endpoint."""
+    server = server_with(seconds=0.02)
+    endpoint = endpoint_to(server, concurrency=3)
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda _: endpoint.complete(question), range(12)))
+
+    assert 3 == server.most_at_once
+
+
+# Fault, kind, status, retryable, requests sent, answers that were paid for.
+FAILURES = [
+    (Fault.status(401), Kind.KEY, 401, False, 1, 0),
+    (Fault.status(403), Kind.KEY, 403, False, 1, 0),
+    (Fault.status(402), Kind.MONEY, 402, False, 1, 0),
+    (Fault.quota(), Kind.MONEY, 429, False, 1, 0),
+    (Fault.status(404), Kind.MODEL, 404, False, 1, 0),
+    (Fault.status(429), Kind.RATE, 429, True, 4, 0),
+    (Fault.status(503), Kind.SERVER, 503, True, 4, 0),
+    (Fault.status(529), Kind.SERVER, 529, True, 4, 0),
+    (Fault.status(408), Kind.SERVER, 408, True, 4, 0),
+    (Fault.too_long(), Kind.TOO_LONG, 400, False, 1, 0),
+    (Fault.status(400, code="context_length_exceeded"), Kind.TOO_LONG, 400, False, 1, 0),
+    (Fault.status(413), Kind.TOO_LONG, 413, False, 1, 0),
+    (Fault.status(400, param="messages"), Kind.REFUSED, 400, False, 1, 0),
+    (Fault.status(400), Kind.REFUSED, 400, False, 3, 0),
+    (Fault(FaultKind.HTML), Kind.FOREIGN, 200, False, 1, 0),
+    (Fault(FaultKind.ERROR_BODY), Kind.REFUSED, 200, False, 1, 0),
+    (Fault(FaultKind.ERROR_BODY, error={"code": 502}), Kind.SERVER, 502, True, 4, 0),
+    (Fault(FaultKind.RESET), Kind.UNREACHABLE, None, True, 4, 0),
+    (Fault(FaultKind.DROP), Kind.BROKEN, 200, True, 4, 4),
+    (Fault(FaultKind.CUT_JSON), Kind.BROKEN, 200, True, 4, 4),
+]
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "status", "retryable", "sent", "paid"),
+    FAILURES,
+    ids=[f"{row[0].kind}-{row[0].code}-{row[1]}".replace(" ", "-") for row in FAILURES],
+)
+def test_every_failure_has_a_kind_and_a_remedy(
+    fault, kind, status, retryable, sent, paid, server_with, endpoint_to, question
+):
+    """Only what can pass is repeated, four times at most, and the bill has what was paid."""
+    server = server_with(faults=[fault] * 9)
+
+    failure = failure_of(endpoint_to(server), question)
+
+    assert (kind, status, retryable) == (failure.kind, failure.status, failure.retryable)
+    assert (sent, paid) == (len(server.requests), spent(failure).calls)
+    assert failure.remedy
+    assert KEY not in f"{failure!s} {failure!r} {failure.__cause__!r}"
+    assert paid == server.billed.calls
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (FaultKind.EMPTY_CHOICES, Kind.EMPTY),
+        (FaultKind.NULL_CONTENT, Kind.EMPTY),
+        (FaultKind.THOUGHT_AWAY, Kind.CUT),
+        (FaultKind.FILTER, Kind.FILTERED),
+        (FaultKind.REFUSAL, Kind.FILTERED),
+    ],
+)
+def test_an_answer_without_text_is_an_error_that_was_paid(
+    fault, kind, server_with, endpoint_to, question
+):
+    """It is not asked again, for that would be paid again, and its cost is not lost."""
+    server = server_with(faults=[fault] * 3)
+
+    failure = failure_of(endpoint_to(server), question)
+
+    assert isinstance(failure, ReplyError)
+    assert kind is failure.kind
+    assert server.billed == spent(failure)
+    assert 1 == len(server.requests)
+
+
+def test_a_cut_answer_is_returned_and_says_so(server_with, endpoint_to, question):
+    """What is complete in it can be used; it also proves nothing about the schema."""
+    server = server_with(faults=[FaultKind.CUT])
+    endpoint = endpoint_to(server)
+
+    reply = endpoint.complete(question)
+
+    assert "length" == reply.finish
+    assert reply.text.startswith('{"picks"')
+    assert "json_schema" == endpoint.way_of_asking.response_format
+
+
+@pytest.mark.parametrize("fault", [FaultKind.NO_USAGE, FaultKind.WRONG_USAGE])
+def test_usage_that_is_missing_or_absurd_is_unknown(fault, server_with, endpoint_to, question):
+    """Unknown is not zero."""
+    reply = endpoint_to(server_with(faults=[fault])).complete(question)
+
+    assert Usage(1, None, None, None, None) == reply.usage
+
+
+def test_what_went_wrong_on_the_way_is_on_the_bill(server_with, endpoint_to, question):
+    """An answer that broke off was paid, and how much for is not known."""
+    server = server_with(faults=[FaultKind.DROP, None])
+
+    reply = endpoint_to(server).complete(question)
+
+    assert (2, None) == (reply.usage.calls, reply.usage.prompt)
+    assert 1 == reply.retries
+
+
+def test_a_rejected_key_is_told_as_the_house_style_wants(server_with, endpoint_to, question):
+    """What, where, where the key came from and how long it is, and one remedy."""
+    said = f"Incorrect API key provided: {KEY}. Find yours at sk-12345678."
+    server = server_with(faults=[Fault.status(401, message=said)])
+
+    failure = failure_of(endpoint_to(server), question)
+
+    assert (
+        f"{server.base_url} answered HTTP 401 for model 'fake-model'.\n"
+        "  It says: 'Incorrect API key provided: [key]. Find yours at [key].'."
+        " The key came from api_key (set, 20 characters).\n"
+        "  Try: export a valid OPENAI_API_KEY, or use --base-url for a local server."
+    ) == str(failure)
+    assert failure.__cause__ is None
+
+
+def test_pauses_double_and_end(server_with, endpoint_to, question, pauses):
+    """Three pauses, each about twice the one before."""
+    failure = failure_of(endpoint_to(server_with(faults=[503] * 9)), question)
+
+    assert "It was tried 4 times." in failure.detail
+    assert 3 == len(pauses)
+    assert all(
+        0.75 * seconds <= pause <= seconds
+        for pause, seconds in zip(pauses, [0.5, 1, 2], strict=True)
+    )
+
+
+def test_a_pause_is_as_long_as_the_server_asks(server_with, endpoint_to, question, pauses):
+    """Coming back earlier would only prolong the limit."""
+    server = server_with(faults=[Fault.status(429, retry_after=7), None])
+
+    endpoint_to(server).complete(question)
+
+    assert 1 == len(pauses)
+    assert 7 <= pauses[0] <= 7.7
+
+
+@pytest.mark.parametrize("asked", [61, 3600])
+def test_a_pause_that_is_too_long_is_not_waited_for(
+    asked, server_with, endpoint_to, question, pauses
+):
+    """The error says how long the server wants to be left alone."""
+    server = server_with(faults=[Fault.status(429, retry_after=asked), None])
+
+    failure = failure_of(endpoint_to(server), question)
+
+    assert (Kind.RATE, []) == (failure.kind, pauses)
+    assert f"It asks to wait {asked} seconds." in failure.detail
+
+
+@pytest.mark.parametrize("fault", [Fault.slow(2), Fault.drip(0.02)], ids=["slow", "drip"])
+def test_a_call_ends_when_its_time_is_over(fault, server_with, endpoint_to, question):
+    """A body that drips in is as late as one that does not come."""
+    server = server_with(faults=[fault] * 2)
+    endpoint = endpoint_to(server, timeout_seconds=0.2)
+
+    started = time.monotonic()
+    failure = failure_of(endpoint, question)
+
+    assert 0.5 > time.monotonic() - started
+    assert (Kind.TIMEOUT, False) == (failure.kind, failure.retryable)
+    assert "0.2 seconds" in str(failure)
+    assert spent(failure).prompt is None
+
+
+def test_no_time_is_left_for_a_pause_that_does_not_fit(server_with, endpoint_to, question, pauses):
+    """The total holds for retries as well."""
+    endpoint = endpoint_to(server_with(faults=[503] * 9), timeout_seconds=0.3)
+
+    failure = failure_of(endpoint, question)
+
+    assert (Kind.SERVER, []) == (failure.kind, pauses)
+
+
+def test_closing_stops_what_is_in_flight(server_with, endpoint_to, question):
+    """A thread that waits for a slow server is let go, with a plain error."""
+    server = server_with(faults=[Fault.slow(5)])
+    endpoint = endpoint_to(server)
+    failures = []
+    thread = threading.Thread(target=lambda: failures.append(failure_of(endpoint, question)))
+    thread.start()
+    while not server.requests:
+        time.sleep(0.005)
+
+    started = time.monotonic()
+    endpoint.close()
+    thread.join()
+
+    assert 1 > time.monotonic() - started
+    assert [Kind.CLOSED] == [failure.kind for failure in failures]
+    assert Kind.CLOSED is failure_of(endpoint, question).kind
+
+
+def test_closing_ends_a_pause(server_with, question):
+    """Nobody waits for a server's Retry-After after the program has ended."""
+    server = server_with(faults=[Fault.status(429, retry_after=30)] * 3)
+    endpoint = OpenAIEndpoint("m", base_url=server.base_url, api_key="", environ={})
+    failures = []
+    thread = threading.Thread(target=lambda: failures.append(failure_of(endpoint, question)))
+    thread.start()
+    while not server.statuses:
+        time.sleep(0.005)
+
+    endpoint.close()
+    thread.join(2)
+
+    assert [Kind.CLOSED] == [failure.kind for failure in failures]
+
+
+@pytest.mark.parametrize(
+    ("url", "words", "sent"),
+    [
+        ("http://127.0.0.1:1/v1", "nothing listens there", 3),
+        ("http://no-such-host.invalid/v1", "could not be resolved", 0),
+    ],
+)
+def test_an_unreachable_server_is_told_from_a_wrong_name(
+    url, words, sent, endpoint_to, question, pauses, monkeypatch
+):
+    """A server may be starting; a name that does not exist stays so."""
+    for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+
+    failure = failure_of(endpoint_to(url), question)
+
+    assert Kind.UNREACHABLE is failure.kind
+    assert words in str(failure)
+    assert sent == len(pauses)
+
+
+def test_a_plain_server_behind_https_is_told(server_with, endpoint_to, question):
+    """A wrong scheme is a common mistake, and waiting does not mend it."""
+    url = server_with().base_url.replace("http:", "https:")
+
+    failure = failure_of(endpoint_to(url), question)
+
+    assert (Kind.UNREACHABLE, False) == (failure.kind, failure.retryable)
+    assert "no secure connection" in str(failure)
+
+
+def test_a_client_of_ones_own_is_used(endpoint_to, question):
+    """Proxies, certificates and mocks come in through the HTTP client."""
+
+    def answer(request):
+        choice = {"message": {"content": "[2] > [1]"}, "finish_reason": "stop"}
+        return httpx2.Response(200, json={"choices": [choice]})
+
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+
+    reply = endpoint_to("https://models.example/v1", http_client=client).complete(question)
+
+    assert ("[2] > [1]", None) == (reply.text, reply.model)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (200, b"", Kind.BROKEN),
+        (200, b'"Service available"', Kind.FOREIGN),
+        (200, b"data: {}\n\n", Kind.FOREIGN),
+        (200, b"[1, 2]", Kind.FOREIGN),
+        (200, b'[{"error": {"code": 403, "message": "no"}}]', Kind.KEY),
+        (200, b'{"object": "error", "choices": null}', Kind.EMPTY),
+        (200, b"[" * 100_000, Kind.BROKEN),
+        (200, b'{"choices": 3}', Kind.EMPTY),
+        (200, b'{"choices": [7]}', Kind.EMPTY),
+        (200, b'{"choices": [{"message": "hello"}]}', Kind.EMPTY),
+        (404, b"<html>nothing here</html>", Kind.MODEL),
+        (404, b"", Kind.MODEL),
+        (500, b"\xff\xfe", Kind.SERVER),
+        (401, b'{"error": "no key"}', Kind.KEY),
+        (418, b'{"detail": "teapot"}', Kind.REFUSED),
+    ],
+)
+def test_strange_bodies_become_plain_errors(status, body, kind, endpoint_to, question, impatient):
+    """Whatever a server sends, it is one of our errors and never a traceback."""
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(status, content=body))
+    client = httpx2.AsyncClient(transport=transport)
+    endpoint = endpoint_to("https://models.example/v1", http_client=client, patience=impatient)
+
+    failure = failure_of(endpoint, question)
+
+    assert kind is failure.kind
+    assert isinstance(failure, EndpointError | ReplyError)
+
+
+def test_text_that_cannot_be_encoded_is_sent_all_the_same(server_with, endpoint_to):
+    """Half of an emoji in a title must not end the program."""
+    server = server_with(answer=lambda body: "ok")
+    request = Request(Stage.RECALL, (Message("user", "half \ud83d here"),), max_output=5)
+
+    endpoint_to(server).complete(request)
+
+    assert "half ? here" == server.requests[0]["messages"][0]["content"]
+
+
+def test_the_key_shows_nowhere(endpoint_to):
+    """Neither the object nor what it is made of shows the key."""
+    endpoint = endpoint_to("https://models.example/v1")
+
+    assert "OpenAIEndpoint('fake-model', base_url='https://models.example/v1')" == repr(endpoint)
+    assert KEY not in repr(vars(endpoint))
+    assert ("fake-model", "models.example") == (endpoint.model, endpoint.name)
+
+
+def test_vectors_come_back_in_order_and_in_pieces(server_with, endpoint_to):
+    """More texts than fit one request are sent in several, and the usage is added up."""
+    server = server_with()
+    texts = [f"text number {number}" for number in range(130)]
+
+    vectors, usage = endpoint_to(server).embed(texts)
+
+    assert 130 == len(vectors)
+    assert vectors[0] != vectors[129]
+    assert [128, 2] == [len(body["input"]) for body in server.requests]
+    assert (2, server.billed.prompt) == (usage.calls, usage.prompt)
+    assert ([], Usage()) == endpoint_to(server).embed([])
+
+
+def test_a_failed_embedding_is_an_error(server_with, endpoint_to, impatient):
+    """A model that makes no vectors is told from a server that is not there."""
+    server = server_with(faults=[404, FaultKind.CUT_JSON])
+    endpoint = endpoint_to(server, patience=impatient)
+
+    with pytest.raises(CallError) as first:
+        endpoint.embed(["a"])
+    with pytest.raises(CallError) as second:
+        endpoint.embed(["a"])
+
+    assert [Kind.MODEL, Kind.BROKEN] == [first.value.kind, second.value.kind]
+
+
+def test_a_forgotten_endpoint_ends_its_thread(server_with, question):
+    """Nobody has to close an endpoint."""
+    server = server_with()
+    endpoint = OpenAIEndpoint("m", base_url=server.base_url, api_key="", environ={})
+    endpoint.complete(question)
+    names = [thread.name for thread in threading.enumerate()]
+    before = names.count("unillmrec-endpoint")
+
+    del endpoint
+
+    names = [thread.name for thread in threading.enumerate()]
+    assert 1 == before - names.count("unillmrec-endpoint")
+
+
+def test_patience_can_be_set(server_with, endpoint_to, question, pauses):
+    """A batch may want to wait longer than a person."""
+    server = server_with(faults=[503] * 9)
+    patience = Patience(attempts=6, first_wait_seconds=1, longest_wait_seconds=2)
+
+    failure_of(endpoint_to(server, patience=patience), question)
+
+    assert 5 == len(pauses)
+    assert 2 >= max(pauses)

@@ -1,0 +1,145 @@
+"""Where calls go, and which key goes with them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, urlsplit
+
+from unillmrec.errors import EndpointError, SettingsError
+from unillmrec.items import one_line
+
+OPENAI_URL = "https://api.openai.com/v1"
+KEY_VARIABLE = "OPENAI_API_KEY"
+URL_VARIABLE = "OPENAI_BASE_URL"
+# The client library insists on a key; a local server that asks for none ignores this one.
+_PLACEHOLDER = "no-key"
+# Servers repeat a rejected key in their message, whole or with a few letters starred out.
+_KEY_LIKE = re.compile(r"\b(?:(?:sk|pk|gsk|xai|hf)[-_]|Bearer )[\w*…-]{6,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An address and a key, checked against each other.
+
+    *key_origin* names the variable or the argument the key came from; it is empty if there
+    is no key.
+    """
+
+    base_url: str
+    name: str
+    key: str = field(repr=False)
+    key_origin: str
+    is_openai: bool
+    is_loopback: bool
+
+    @classmethod
+    def resolve(
+        cls, base_url: str | None, api_key: str | None, environ: Mapping[str, str]
+    ) -> Access:
+        """Choose address and key from the arguments, then from the environment.
+
+        Raises:
+            SettingsError: the address or the key is missing or malformed.
+            EndpointError: the key from the environment would travel in the clear.
+        """
+        url = _checked_url(base_url or environ.get(URL_VARIABLE) or OPENAI_URL)
+        key, origin = _checked_key(api_key, environ)
+        access = cls(
+            base_url=url.geturl(),
+            name=url.netloc,
+            key=key or _PLACEHOLDER,
+            key_origin=origin,
+            is_openai=url.hostname == urlsplit(OPENAI_URL).hostname,
+            is_loopback=_is_loopback(url.hostname or ""),
+        )
+        if access.is_openai and not key:
+            raise SettingsError(
+                f"there is no key for {access.base_url}.",
+                detail=f"{KEY_VARIABLE} is not set.",
+                remedy=f"export {KEY_VARIABLE}, or use --base-url for a local server.",
+            )
+        if origin == KEY_VARIABLE and url.scheme == "http" and not access.is_loopback:
+            raise EndpointError(
+                f"the key from {KEY_VARIABLE} would travel unencrypted to {access.base_url}.",
+                detail="Nothing was sent.",
+                remedy=f"an https address, or set {KEY_VARIABLE}= (empty) to send no key.",
+            )
+        return access
+
+    @property
+    def notice(self) -> str:
+        """What a person should be told before the first call, or nothing."""
+        if self.key_origin == KEY_VARIABLE and not (self.is_openai or self.is_loopback):
+            return f"The key from {KEY_VARIABLE} is sent to {self.name}."
+        return ""
+
+    def describe_key(self) -> str:
+        """Say where the key came from and how long it is, never what it is."""
+        if not self.key_origin:
+            return f"No key was sent: {KEY_VARIABLE} is not set."
+        return f"The key came from {self.key_origin} (set, {len(self.key)} characters)."
+
+    def redact(self, text: str) -> str:
+        """Take the key, and whatever looks like one, out of a text from the server."""
+        if self.key_origin:
+            text = text.replace(self.key, "[key]")
+        return _KEY_LIKE.sub("[key]", text)
+
+
+def _checked_url(text: str) -> SplitResult:
+    """Return *text* as an address without a slash at its end, or say what is wrong with it."""
+    try:
+        url = urlsplit(text.strip().rstrip("/"))
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SettingsError(
+            f"the base URL {one_line(text, 80)!r} is not an http or https address.",
+            remedy="--base-url http://127.0.0.1:8080/v1, for example.",
+        )
+    if "@" in url.netloc or url.query or url.fragment:
+        # It is not quoted: what stands before an @ or in a query is often a password.
+        raise SettingsError(
+            f"the base URL for {url.hostname} holds a user, a query or a fragment.",
+            remedy=f"the plain address, and the key in {KEY_VARIABLE}.",
+        )
+    ending = "/chat/completions"
+    if url.path.endswith(ending):
+        raise SettingsError(
+            f"the base URL {url.geturl()} names a route.",
+            remedy=f"--base-url {url.geturl().removesuffix(ending)}",
+        )
+    return url
+
+
+def _checked_key(api_key: str | None, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return the key and where it came from; two empty strings if there is none."""
+    key, origin = (
+        (api_key, "api_key")
+        if api_key is not None
+        else (environ.get(KEY_VARIABLE, ""), KEY_VARIABLE)
+    )
+    key = key.strip()
+    for position, character in enumerate(key, start=1):
+        if not "!" <= character <= "~":
+            # Left alone, the HTTP library would quote the whole header in its complaint.
+            raise SettingsError(
+                f"character {position} of the key from {origin} cannot be sent.",
+                detail="A key has no spaces, line breaks or letters beyond ASCII.",
+                remedy=f"copy the key again, and export {KEY_VARIABLE}.",
+            )
+    return (key, origin) if key else ("", "")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified

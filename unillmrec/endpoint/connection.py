@@ -1,0 +1,156 @@
+"""One request over the wire with the openai client, and nothing of its own opinion."""
+
+from __future__ import annotations
+
+import json
+import threading
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from unillmrec.endpoint.access import Access
+from unillmrec.endpoint.background import Background, Stopped
+from unillmrec.endpoint.calling import EMBEDDINGS
+from unillmrec.endpoint.failures import Translator
+
+if TYPE_CHECKING:
+    import httpx2
+    from openai import AsyncOpenAI
+    from openai._response import AsyncAPIResponse
+
+# Ten times what the longest reply of any stage could be; beyond it somebody plays with us.
+_LONGEST_BODY = 32 * 1024 * 1024
+_CONNECT_SECONDS = 10.0
+
+
+class Connection:
+    """Sends JSON to one address and returns JSON, or raises a `Failure`."""
+
+    def __init__(
+        self, access: Access, translator: Translator, http_client: httpx2.AsyncClient | None
+    ) -> None:
+        self._access = access
+        self._translator = translator
+        self._http_client = http_client
+        self._client: AsyncOpenAI | None = None
+        self._lock = threading.Lock()
+        self._background = Background()
+        # Nobody has to close an endpoint: forgotten, or at exit, it closes itself.
+        self._finalizer = weakref.finalize(self, self._background.stop)
+
+    def post(self, route: str, body: Mapping[str, object], seconds: float) -> Mapping[str, object]:
+        """Send *body* to *route* and return the JSON object that comes back within *seconds*.
+
+        Raises:
+            TimeoutError: nothing came back in time.
+            Failure: anything else happened.
+        """
+        client = self._opened()
+        try:
+            return self._background.run(lambda: self._exchange(client, route, body), seconds)
+        except Stopped as error:
+            raise self._translator.closed() from error
+
+    def close(self) -> None:
+        """Cut off every request in flight and close the connections."""
+        client = self._client
+        self._background.stop(client.close if client is not None else None)
+
+    def _opened(self) -> AsyncOpenAI:
+        with self._lock:
+            if self._client is None:
+                self._client = self._open()
+                self._finalizer.detach()
+                self._finalizer = weakref.finalize(self, self._background.stop, self._client.close)
+            return self._client
+
+    def _open(self) -> AsyncOpenAI:
+        import openai
+
+        http_client = self._http_client
+        if http_client is None and self._access.is_loopback:
+            # A proxy from the environment leads away from this machine, not to it.
+            http_client = openai.DefaultAsyncHttpxClient(trust_env=False)
+        # The client would take these two from the environment and send them to any host.
+        foreign = None if self._access.is_openai else ""
+        return openai.AsyncOpenAI(
+            api_key=self._access.key,
+            base_url=self._access.base_url,
+            organization=foreign,
+            project=foreign,
+            # Said outright, it wins over an Authorization line in OPENAI_CUSTOM_HEADERS.
+            default_headers={"Authorization": f"Bearer {self._access.key}"},
+            max_retries=0,
+            # The total is watched over by the background loop; here it would be per read.
+            timeout=openai.Timeout(None, connect=_CONNECT_SECONDS),
+            http_client=http_client,
+        )
+
+    async def _exchange(
+        self, client: AsyncOpenAI, route: str, body: Mapping[str, object]
+    ) -> Mapping[str, object]:
+        import httpx2
+        import openai
+
+        try:
+            async with _stream(client, route, body) as response:
+                content = await self._read(response)
+        except openai.APIStatusError as error:
+            headers = dict(error.response.headers)
+            failure = self._translator.from_status(error.status_code, error.body, headers)
+            raise failure from self._unless_it_tells(error)
+        except (openai.APIConnectionError, httpx2.HTTPError, OSError) as error:
+            raise self._translator.unreachable(error) from error
+        return self._parsed(response, content)
+
+    async def _read(self, response: AsyncAPIResponse[Any]) -> bytes:
+        """Return the body, whose beginning has been seen already."""
+        import httpx2
+
+        chunks: list[bytes] = []
+        length = 0
+        try:
+            async for chunk in response.iter_bytes():
+                chunks.append(chunk)
+                length += len(chunk)
+                if length > _LONGEST_BODY:
+                    raise self._translator.broken(response.status_code, "does not end")
+        except (httpx2.HTTPError, OSError) as error:
+            raise self._translator.broken(response.status_code, "broke off", error) from error
+        return b"".join(chunks)
+
+    def _parsed(self, response: AsyncAPIResponse[Any], content: bytes) -> Mapping[str, object]:
+        status = response.status_code
+        media = response.headers.get("content-type", "").split(";")[0].strip().lower()
+        if content.lstrip()[:1] == b"<":
+            raise self._translator.foreign(status, "a web page")
+        try:
+            value = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            if content.lstrip()[:1] in (b"{", b"[", b""):
+                raise self._translator.broken(status, "is cut off", error) from error
+            raise self._translator.foreign(status, media or "plain text") from error
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if not isinstance(value, dict):
+            raise self._translator.foreign(status, "something else")
+        if value.get("error") and not value.get("choices") and not value.get("data"):
+            headers = dict(response.headers)
+            raise self._translator.from_error_body(status, value, headers)
+        return value
+
+    def _unless_it_tells(self, error: Exception) -> Exception | None:
+        """Return *error* as a cause, unless its text repeats the key."""
+        return None if self._access.redact(str(error)) != str(error) else error
+
+
+def _stream(client: AsyncOpenAI, route: str, body: Mapping[str, Any]) -> Any:
+    """Start a request whose body is read by us: the client's own reading hides broken ones."""
+    # `extra_body` is sent as it is, so a parameter the client does not know needs no detour.
+    if route == EMBEDDINGS:
+        return client.embeddings.with_streaming_response.create(
+            model=body["model"], input=body["input"], encoding_format="float", extra_body=body
+        )
+    return client.chat.completions.with_streaming_response.create(
+        model=body["model"], messages=body["messages"], extra_body=body
+    )

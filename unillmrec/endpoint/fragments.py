@@ -1,0 +1,174 @@
+"""The JSON in what a model wrote, however it is wrapped, bent or cut."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | bool | None"
+
+# Deeper than any reply we ask for; whoever nests deeper wants to see us fall.
+_DEEPEST = 24
+# Longer integers are no numbers of ours, and Python refuses to convert the longest.
+_MOST_DIGITS = 15
+
+# The quantifiers give nothing back, so that no text makes them try again. A number at the very
+# end of the text may have lost its last digits, and is left out.
+_TOKEN = re.compile(
+    r"""
+      (?P<space>  \s++ )
+    | (?P<mark>   [\[\]{}:,] )
+    | (?P<text>   "[^"\\]*+(?:\\.[^"\\]*+)*+" | '[^'\\]*+(?:\\.[^'\\]*+)*+' )
+    | (?P<number> [-+]?\d++(?:\.\d++)?+(?:[eE][-+]?\d{1,3})?+%?+ (?![\w.]|\Z) )
+    | (?P<word>   [^\W\d]\w*+ )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_OPENING = re.compile(r"[\[{]")
+_PAIRS = {"]": False, "}": True}
+_LITERALS: dict[str, Json] = {"true": True, "false": False, "null": None, "none": None}
+_LITERALS |= {"nan": None, "infinity": None, "undefined": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """One outermost object or list, and whether it was closed."""
+
+    value: Json
+    complete: bool
+
+
+def fragments(text: str) -> Iterator[Fragment]:
+    """Yield the objects and lists in *text*, in order, without what stands around them.
+
+    Single quotes, bare keys, Python's literals, percent signs and commas too many are
+    forgiven. Of one that breaks off, what is complete is kept. The time is linear in the
+    length of *text*.
+    """
+    position = 0
+    while (opening := _OPENING.search(text, position)) is not None:
+        reader = _Reader()
+        # What broke one value may be the beginning of the next, so reading goes on there.
+        position = reader.read(text, opening.start())
+        yield Fragment(reader.value, reader.complete)
+
+
+@dataclass(slots=True)
+class _Level:
+    """An object or a list that is still open.
+
+    In an object, *key* waits for its value, once *colon* has been seen.
+    """
+
+    is_object: bool
+    fields: dict[str, Json] = field(default_factory=dict)
+    items: list[Json] = field(default_factory=list)
+    key: str | None = None
+    colon: bool = False
+
+    @property
+    def takes_value(self) -> bool:
+        return self.colon or not self.is_object
+
+    def put(self, value: Json) -> None:
+        if not self.is_object:
+            self.items.append(value)
+        elif self.key is not None:
+            self.fields[self.key] = value
+            self.key, self.colon = None, False
+
+
+class _Reader:
+    """Reads one value, from its opening bracket on."""
+
+    def __init__(self) -> None:
+        self.value: Json = None
+        self.complete = False
+        self._levels: list[_Level] = []
+
+    def read(self, text: str, position: int) -> int:
+        """Read until the value ends or breaks off; return the position behind it."""
+        while not self.complete:
+            match = _TOKEN.match(text, position)
+            if match is None or not self._take(match.lastgroup or "", match[0]):
+                break
+            position = match.end()
+        while self._levels:
+            self._close()
+        return position
+
+    def _take(self, kind: str, token: str) -> bool:
+        """Take one token; False if it cannot stand where it is."""
+        if kind == "space":
+            return True
+        if kind == "mark":
+            return self._take_mark(token)
+        level = self._levels[-1]
+        if level.takes_value:
+            known = kind != "word" or token.lower() in _LITERALS
+            if known:
+                level.put(_value(kind, token))
+            return known
+        if level.key is None:
+            level.key = _unquoted(token) if kind == "text" else token
+            return True
+        return False
+
+    def _take_mark(self, mark: str) -> bool:
+        if mark in "[{":
+            if len(self._levels) == _DEEPEST or not (
+                not self._levels or self._levels[-1].takes_value
+            ):
+                return False
+            self._levels.append(_Level(is_object=mark == "{"))
+            return True
+        level = self._levels[-1]
+        if mark == ",":
+            level.key, level.colon = None, False
+            return True
+        if mark == ":":
+            level.colon = level.key is not None
+            return level.colon
+        return self._take_closing(is_object=_PAIRS[mark])
+
+    def _take_closing(self, *, is_object: bool) -> bool:
+        """Close down to the nearest level of this kind; a forgotten bracket is forgiven."""
+        if not any(level.is_object == is_object for level in self._levels):
+            return False
+        while self._levels[-1].is_object != is_object:
+            self._close()
+        self._close()
+        self.complete = not self._levels
+        return True
+
+    def _close(self) -> None:
+        level = self._levels.pop()
+        value: Json = level.fields if level.is_object else level.items
+        if self._levels:
+            self._levels[-1].put(value)
+        else:
+            self.value = value
+
+
+def _value(kind: str, token: str) -> Json:
+    if kind == "text":
+        return _unquoted(token)
+    if kind == "word":
+        return _LITERALS[token.lower()]
+    number = token.rstrip("%")
+    if number.lstrip("+-").isdecimal() and len(number) <= _MOST_DIGITS:
+        return int(number)
+    return float(number[:400])
+
+
+def _unquoted(token: str) -> str:
+    if token.startswith('"'):
+        try:
+            text: str = json.loads(token, strict=False)
+        except ValueError:
+            return token[1:-1]
+        return text
+    return token[1:-1].replace("\\'", "'")

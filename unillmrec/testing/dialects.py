@@ -1,0 +1,81 @@
+"""How servers that all call themselves compatible differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How a parameter is refused: with which status, and where its name stands.
+
+    *named* is "param" as at OpenAI, "loc" as in pydantic's answers, "text" for the message
+    alone, or "nowhere".
+    """
+
+    status: int = 400
+    named: Literal["param", "loc", "text", "nowhere"] = "param"
+
+    def body(self, parameter: str, value: object) -> dict[str, object]:
+        """Return the body of the error answer."""
+        if self.named == "loc":
+            place = {"type": "extra_forbidden", "loc": ["body", parameter], "input": value}
+            return {"detail": [place | {"msg": "Extra inputs are not permitted"}]}
+        text = f"This {parameter} is unavailable now" if self.named == "text" else "Bad request"
+        error: dict[str, object] = {"message": text, "type": "invalid_request_error"}
+        if self.named == "param":
+            error |= {
+                "message": f"Unsupported parameter: '{parameter}'.",
+                "param": parameter,
+                "code": "unsupported_parameter",
+            }
+        return {"error": error}
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What one kind of server takes, and what it tells.
+
+    *refuses* holds parameters, or "json_schema" and "json_object" for values of
+    `response_format`. *known*, if given, holds the only fields the server takes.
+    """
+
+    refuses: Mapping[str, Refusal] = field(default_factory=dict)
+    known: frozenset[str] | None = None
+    enforces_schema: bool = True
+    reports: Literal["everything", "totals", "nothing"] = "everything"
+
+    def refusal(self, body: Mapping[str, object]) -> tuple[int, dict[str, object]] | None:
+        """Return status and body of the answer to what the server does not take, if any."""
+        for name, value in body.items():
+            if self.known is not None and name not in self.known:
+                refusal = Refusal(422, "loc")
+                return refusal.status, refusal.body(name, value)
+            kind = value.get("type") if isinstance(value, dict) else None
+            found = self.refuses.get(name) or self.refuses.get(str(kind))
+            if found is not None:
+                return found.status, found.body(name, value)
+        return None
+
+
+DIALECTS: Mapping[str, Dialect] = MappingProxyType(
+    {
+        "strict-schema": Dialect(),
+        "schema-refused-400": Dialect(refuses={"json_schema": Refusal(400, "text")}),
+        "schema-refused-500": Dialect(refuses={"json_schema": Refusal(500, "nowhere")}),
+        "schema-ignored": Dialect(enforces_schema=False),
+        "no-usage": Dialect(reports="nothing"),
+        "no-logprobs": Dialect(refuses={"logprobs": Refusal(), "top_logprobs": Refusal()}),
+        "no-max-tokens": Dialect(refuses={"max_tokens": Refusal()}),
+        "known-fields-only": Dialect(
+            known=frozenset({"model", "messages", "max_tokens", "temperature", "response_format"})
+        ),
+        "plain-text-only": Dialect(
+            refuses={"response_format": Refusal(422, "loc")}, reports="totals"
+        ),
+    }
+)
+"""The kinds of servers that one unchanged command has to work with."""

@@ -1,0 +1,261 @@
+"""A server on this machine that speaks the OpenAI protocol, and fails when told to."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from unillmrec.testing.dialects import DIALECTS, Dialect
+from unillmrec.testing.faults import Fault, FaultKind, as_fault
+from unillmrec.testing.sensible import asked_form, sensible_answer, sensible_prose, sensible_vector
+from unillmrec.testing.wire import Answer, Listener
+from unillmrec.tokens import TokenCounter
+from unillmrec.usage import Usage
+
+AnyFault: TypeAlias = Fault | FaultKind | int | None
+Body: TypeAlias = Mapping[str, Any]
+
+_ON_THE_WIRE = frozenset({FaultKind.SLOW, FaultKind.DRIP, FaultKind.DROP, FaultKind.RESET})
+_PAGE = b"<!DOCTYPE html><html><body><h1>It works</h1></body></html>"
+_PER_MESSAGE = 3
+
+
+@dataclass(slots=True)
+class _Choice:
+    """One choice in the making, and what it costs."""
+
+    text: str | None
+    finish: str
+    prompt: int
+    completion: int
+    reasoning: int = 0
+    refusal: str | None = None
+
+
+class FakeServer:
+    """A model's server for tests, used as a context manager.
+
+    *answer* makes the text of a reply from the body of a request; without it, replies are
+    those of `sensible_answer`, in the form the request asks for. *dialect* is a `Dialect` or
+    the name of one in `DIALECTS`. *faults* holds what goes wrong with the first, second, …
+    request (None: nothing), or is a function of the number of requests so far. A status may
+    stand for its fault. *seconds* is how long every answer takes. *key*, if given, is the only
+    one that is accepted.
+
+    `requests` and `headers` hold what came in, `billed` what the server would have on its
+    own bill, `most_at_once` the largest number of requests in work at the same time.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Body], str] | None = None,
+        *,
+        dialect: Dialect | str = "strict-schema",
+        faults: Sequence[AnyFault] | Callable[[int], AnyFault] = (),
+        seconds: float = 0.0,
+        key: str | None = None,
+        model: str = "fake-model",
+        count: Callable[[str], int] | None = None,
+    ) -> None:
+        self.dialect = DIALECTS[dialect] if isinstance(dialect, str) else dialect
+        self.model = model
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[Mapping[str, str]] = []
+        self.statuses: list[int] = []
+        self.billed = Usage()
+        self.most_at_once = 0
+        self._answer = answer
+        self._faults = faults
+        self._seconds = seconds
+        self._key = key
+        self._count = count or TokenCounter.for_model(None).count
+        self._at_once = 0
+        self._lock = threading.Lock()
+        self._listener = Listener(self)
+
+    @property
+    def base_url(self) -> str:
+        """The address to give to a client."""
+        return f"http://127.0.0.1:{self._listener.server_port}/v1"
+
+    def __enter__(self) -> FakeServer:
+        self._listener.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.stop()
+
+    def respond(self, route: str, body: Body | None, headers: Mapping[str, str]) -> Answer:
+        """Answer one request; called by the listener from many threads."""
+        with self._lock:
+            fault = self._fault(len(self.requests)) if body is not None else None
+            if body is not None:
+                self.requests.append(dict(body))
+                self.headers.append(headers)
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            if self._seconds:
+                time.sleep(self._seconds)
+            answer = self._respond(route, body, headers, fault)
+        finally:
+            with self._lock:
+                self._at_once -= 1
+        with self._lock:
+            self.statuses.append(answer.status)
+        return answer
+
+    def _fault(self, place: int) -> Fault | None:
+        if callable(self._faults):
+            return as_fault(self._faults(place))
+        return as_fault(self._faults[place]) if place < len(self._faults) else None
+
+    def _respond(
+        self, route: str, body: Body | None, headers: Mapping[str, str], fault: Fault | None
+    ) -> Answer:
+        if self._key is not None and headers.get("authorization") != f"Bearer {self._key}":
+            return _error(Fault.status(401))
+        if route.endswith("/models"):
+            return _json({"object": "list", "data": [{"id": self.model, "object": "model"}]})
+        if body is None:
+            return _error(Fault.status(400))
+        unbilled = self._unbilled(body, fault)
+        if unbilled is not None:
+            return unbilled
+        try:
+            return self._billed(route, body, fault)
+        except Exception as error:
+            # Otherwise the test would see a dropped connection and never the reason.
+            return _error(Fault.status(500, message=f"The test's own answer failed: {error!r}"))
+
+    def _unbilled(self, body: Body, fault: Fault | None) -> Answer | None:
+        """Return the answer to a request that never gets to the model."""
+        if fault is not None:
+            if fault.kind is FaultKind.STATUS:
+                return _error(fault)
+            if fault.kind is FaultKind.REFUSE and fault.parameter in body:
+                return _error(fault)
+            if fault.kind is FaultKind.HTML:
+                return Answer(200, _PAGE, media="text/html")
+            if fault.kind is FaultKind.ERROR_BODY:
+                return _json({"error": fault.error or {"message": "Scripted error."}})
+            if fault.kind is FaultKind.RESET:
+                return Answer(200, b"", manner=FaultKind.RESET)
+        refusal = self.dialect.refusal(body)
+        return _json(refusal[1], status=refusal[0]) if refusal else None
+
+    def _billed(self, route: str, body: Body, fault: Fault | None) -> Answer:
+        kind = fault.kind if fault else None
+        if route.endswith("/embeddings"):
+            payload = self._vectors(body)
+        elif route.endswith("/chat/completions"):
+            payload = self._completion(body, kind)
+        else:
+            return _error(Fault.status(404))
+        content = json.dumps(payload, ensure_ascii=False).encode()
+        if kind is FaultKind.CUT_JSON:
+            content = content[: len(content) * 2 // 3]
+        manner = kind if kind in _ON_THE_WIRE else None
+        return Answer(200, content, manner=manner, seconds=fault.seconds if fault else 0.0)
+
+    def _vectors(self, body: Body) -> dict[str, object]:
+        texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+        prompt = sum(map(self._count, texts))
+        self._bill(prompt, 0, 0)
+        rows = [
+            {"object": "embedding", "index": index, "embedding": sensible_vector(text)}
+            for index, text in enumerate(texts)
+        ]
+        usage = {"prompt_tokens": prompt, "total_tokens": prompt}
+        return {"object": "list", "data": rows, "model": body["model"], "usage": usage}
+
+    def _completion(self, body: Body, kind: FaultKind | None) -> dict[str, object]:
+        choice = self._choice(body, kind)
+        self._bill(choice.prompt, choice.completion, choice.reasoning)
+        message = {"role": "assistant", "content": choice.text, "refusal": choice.refusal}
+        payload: dict[str, object] = {
+            "id": f"fake-{len(self.requests)}",
+            "object": "chat.completion",
+            "created": 0,
+            "model": body.get("model"),
+            "choices": [{"index": 0, "message": message, "finish_reason": choice.finish}],
+        }
+        if kind is FaultKind.EMPTY_CHOICES:
+            payload["choices"] = []
+        usage = self._usage(choice, kind)
+        return payload if usage is None else payload | {"usage": usage}
+
+    def _choice(self, body: Body, kind: FaultKind | None) -> _Choice:
+        text = self._text(body, kind)
+        prompt = sum(self._count(str(each.get("content"))) for each in body["messages"])
+        prompt += _PER_MESSAGE * (len(body["messages"]) + 1)
+        limit = body.get("max_completion_tokens") or body.get("max_tokens")
+        choice = _Choice(text, "stop", prompt, self._count(text))
+        if kind is FaultKind.THOUGHT_AWAY:
+            spent = limit or 100
+            choice = _Choice("", "length", prompt, spent, reasoning=spent)
+        elif kind is FaultKind.NULL_CONTENT:
+            choice.text = None
+        elif kind is FaultKind.FILTER:
+            choice = _Choice(None, "content_filter", prompt, 0)
+        elif kind is FaultKind.REFUSAL:
+            choice.text, choice.refusal = None, "I cannot help with that."
+        elif kind is FaultKind.CUT:
+            choice = self._cut(choice, max(1, choice.completion // 2))
+        elif limit and choice.completion > limit:
+            choice = self._cut(choice, limit)
+        return choice
+
+    def _cut(self, choice: _Choice, tokens: int) -> _Choice:
+        text = choice.text or ""
+        kept = text[: len(text) * tokens // choice.completion]
+        return _Choice(kept, "length", choice.prompt, tokens)
+
+    def _text(self, body: Body, kind: FaultKind | None) -> str:
+        if self._answer is not None:
+            return self._answer(body)
+        asked = body.get("response_format") or {}
+        schema = asked.get("json_schema", {}).get("schema", {})
+        wanted = next(iter(schema.get("properties", {})), None)
+        form = wanted or asked_form(_contents(body, "system", "user"))
+        answer = sensible_answer(_contents(body, "user"), form)
+        if wanted and (kind is FaultKind.IGNORE_SCHEMA or not self.dialect.enforces_schema):
+            return sensible_prose(answer)
+        return answer if asked else f"Here it is:\n```json\n{answer}\n```\n"
+
+    def _usage(self, choice: _Choice, kind: FaultKind | None) -> dict[str, object] | None:
+        if kind is FaultKind.NO_USAGE or self.dialect.reports == "nothing":
+            return None
+        if kind is FaultKind.WRONG_USAGE:
+            return {"prompt_tokens": -5, "completion_tokens": "many", "total_tokens": True}
+        usage: dict[str, object] = {
+            "prompt_tokens": choice.prompt,
+            "completion_tokens": choice.completion,
+            "total_tokens": choice.prompt + choice.completion,
+        }
+        if self.dialect.reports == "everything":
+            usage["prompt_tokens_details"] = {"cached_tokens": 0}
+            usage["completion_tokens_details"] = {"reasoning_tokens": choice.reasoning}
+        return usage
+
+    def _bill(self, prompt: int, completion: int, reasoning: int) -> None:
+        with self._lock:
+            self.billed += Usage(1, prompt, completion, 0, reasoning)
+
+
+def _contents(body: Body, *roles: str) -> str:
+    messages = (each for each in body["messages"] if each.get("role") in roles)
+    return "\n".join(str(message.get("content")) for message in messages)
+
+
+def _json(value: object, *, status: int = 200) -> Answer:
+    return Answer(status, json.dumps(value, ensure_ascii=False).encode())
+
+
+def _error(fault: Fault) -> Answer:
+    content = json.dumps({"error": dict(fault.error)}).encode()
+    return Answer(fault.code, content, headers=fault.headers)

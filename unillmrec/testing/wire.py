@@ -1,0 +1,139 @@
+"""The HTTP side of the fake server: reading requests, and sending or spoiling answers."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Protocol
+
+from unillmrec.testing.faults import FaultKind
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Bytes to send, and how: *manner* is one of the faults that happen on the wire."""
+
+    status: int
+    body: bytes
+    media: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    manner: FaultKind | None = None
+    seconds: float = 0.0
+
+
+class Respondent(Protocol):
+    """Makes answers. It is asked from several threads at once."""
+
+    def respond(
+        self, route: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
+    ) -> Answer:
+        """Return what to send; *body* is None if the request had no usable one."""
+
+
+class Listener(ThreadingHTTPServer):
+    """Listens on a free port of this machine and passes requests to a respondent."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self, respondent: Respondent) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.respondent = respondent
+        self.stopping = threading.Event()
+        self._connections: set[socket.socket] = set()
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Serve in the background."""
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop serving, and close what clients still hold open."""
+        self.stopping.set()
+        self.shutdown()
+        self.server_close()
+        with self._lock:
+            for connection in self._connections:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Remember the connection, then serve it on a thread of its own."""
+        with self._lock:
+            self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close one connection and forget it."""
+        with self._lock:
+            self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a client that goes away is what half of the tests are about."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Listener
+    protocol_version = "HTTP/1.1"
+    # One packet per answer; with headers and body apart, each answer waits for an
+    # acknowledgement that the client delays by forty milliseconds.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        self._send(self.server.respondent.respond(self.path, None, self._lower_headers()))
+
+    def do_POST(self) -> None:
+        content = self.rfile.read(int(self.headers.get("content-length") or 0))
+        try:
+            body = json.loads(content)
+        except ValueError:
+            body = None
+        body = body if isinstance(body, dict) else None
+        self._send(self.server.respondent.respond(self.path, body, self._lower_headers()))
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep quiet: tests read the standard error stream."""
+
+    def _lower_headers(self) -> dict[str, str]:
+        return {name.lower(): value for name, value in self.headers.items()}
+
+    def _send(self, answer: Answer) -> None:
+        if answer.manner is FaultKind.RESET:
+            self._hang_up()
+            return
+        if answer.manner is FaultKind.SLOW:
+            self.server.stopping.wait(answer.seconds)
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.media)
+        self.send_header("Content-Length", str(len(answer.body)))
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if answer.manner is FaultKind.DROP:
+            self.wfile.write(answer.body[: len(answer.body) // 2])
+            self.wfile.flush()
+            self._hang_up()
+        elif answer.manner is FaultKind.DRIP:
+            self._drip(answer)
+        else:
+            self.wfile.write(answer.body)
+            self.wfile.flush()
+
+    def _drip(self, answer: Answer) -> None:
+        for position in range(len(answer.body)):
+            self.wfile.write(answer.body[position : position + 1])
+            self.wfile.flush()
+            if self.server.stopping.wait(answer.seconds):
+                break
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
