@@ -40,7 +40,8 @@ def reasons_for(
     reasons = []
     for each, vector in zip(items, vectors, strict=True):
         branch = breadcrumb([node.description for node in tree.ancestors(each.leaf)])
-        reasons.append(Reason(_text(tree, profile, vector, recent, past) or f"in {branch}", branch))
+        text = _text(tree, profile, vector, recent, past) or f"in {branch or 'the catalog'}"
+        reasons.append(Reason(text, branch))
     return reasons
 
 

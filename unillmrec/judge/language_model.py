@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unillmrec.endpoint import Endpoint, Message, Reply, Request
+from unillmrec.endpoint import Endpoint, Message, Reply, Request, spent
+from unillmrec.errors import ReplyError
 from unillmrec.judge.questions import (
     Dropped,
     Exchange,
@@ -38,6 +39,7 @@ class LanguageModelJudge:
     ) -> None:
         self.name = f"{endpoint.model} at {endpoint.name}"
         self.at_once = at_once
+        self.goes_by_words = True
         self._endpoint = endpoint
         self._writer = writer
         self._fallback = fallback
@@ -79,7 +81,12 @@ class LanguageModelJudge:
         return Verdict(scores, dropped, _total(exchanges), tuple(exchanges))
 
     def _send(self, request: Request, exchanges: list[Exchange]) -> Reply:
-        reply = self._endpoint.complete(request)
+        try:
+            reply = self._endpoint.complete(request)
+        except ReplyError as error:
+            # An answer without a text was paid for all the same, and is as good as an unusable
+            # one: it is asked for once more.
+            reply = Reply("", spent(error), "text", None, None, 0.0)
         prompt, _ = self._writer.estimate(request)
         usage = replace(
             reply.usage,
@@ -136,6 +143,7 @@ class EstimatingJudge:
     def __init__(self, judge: Judge, writer: PromptWriter) -> None:
         self.name = judge.name
         self.at_once = judge.at_once
+        self.goes_by_words = judge.goes_by_words
         self._judge = judge
         self._writer = writer
 

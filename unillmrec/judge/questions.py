@@ -154,7 +154,7 @@ class Judge(Protocol):
     """Answers closed questions. Stages know nothing else about who does.
 
     *name* stands in every output the judge touched; *at_once* is how many questions are
-    worth asking at the same time.
+    worth asking at the same time. A judge that *goes_by_words* can do without a taste.
     """
 
     @property
@@ -164,6 +164,10 @@ class Judge(Protocol):
     @property
     def at_once(self) -> int:
         """How many questions are worth asking at the same time."""
+
+    @property
+    def goes_by_words(self) -> bool:
+        """Whether the profile's words are enough, without a place among the vectors."""
 
     def interests(self, question: HistoryQuestion) -> Interests:
         """Say what a person likes."""

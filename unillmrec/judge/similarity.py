@@ -23,6 +23,7 @@ class SimilarityJudge:
 
     name = "embedded similarity judge (no language model)"
     at_once = 1
+    goes_by_words = False
 
     def __init__(self, tree: ItemTree) -> None:
         self._tree = tree

@@ -10,7 +10,7 @@ from unillmrec.items import one_line
 from unillmrec.judge import HistoryQuestion, Interest, Profile
 from unillmrec.stages.lines import item_line
 from unillmrec.stages.run import Run
-from unillmrec.store import PlacedItem
+from unillmrec.store import ItemTree, PlacedItem
 from unillmrec.tree.vectors import Vector, combine
 from unillmrec.usage import Stage
 
@@ -52,6 +52,8 @@ def profile(run: Run, person: Person, history: Sequence[PlacedItem]) -> Profile:
     if said:
         spoken = run.tree.vector_of_text(said)
         taste = spoken if spoken is not None and len(spoken.weights) else _taste(run, history)
+        if taste is None and not run.judge.goes_by_words:
+            raise _nothing_to_go_by(run.tree, said)
         return Profile((Interest(said, 1.0),), taste)
     taste = _taste(run, history)
     question = HistoryQuestion(_sampled_lines(history, run.options.history), _words(run, taste))
@@ -60,6 +62,14 @@ def profile(run: Run, person: Person, history: Sequence[PlacedItem]) -> Profile:
     for exchange in answer.exchanges:
         run.trace(NAME, exchange, None)
     return Profile(answer.interests, taste)
+
+
+def _nothing_to_go_by(tree: ItemTree, said: str) -> PersonError:
+    why = "none of its words is in the catalog" if tree.sparse else "its vectors are not of words"
+    return PersonError(
+        f"{tree.path.name} has nothing to compare {one_line(said, 60)!r} with: {why}.",
+        remedy="other words, a --history, or a language model (--judge endpoint).",
+    )
 
 
 def _taste(run: Run, history: Sequence[PlacedItem]) -> Vector | None:

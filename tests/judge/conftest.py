@@ -1,0 +1,48 @@
+import pytest
+
+from tests import trees
+from unillmrec.judge import CONTRACTS, Choice, Interest, Profile, PromptWriter, Question
+from unillmrec.prompts import PromptSet
+from unillmrec.tokens import TokenCounter
+from unillmrec.usage import Stage
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """Where trees are kept that are built once."""
+    folder = tmp_path_factory.getbasetemp() / "trees"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tree(shared):
+    """Three hundred items under three levels of branches."""
+    return trees.tree(shared)
+
+
+@pytest.fixture(scope="session")
+def prompts():
+    return PromptSet.load(CONTRACTS)
+
+
+@pytest.fixture(scope="session")
+def counter():
+    return TokenCounter.for_model("gpt-4o")
+
+
+@pytest.fixture(scope="session")
+def writer(prompts, counter):
+    return PromptWriter(prompts, counter)
+
+
+@pytest.fixture(scope="session")
+def asking():
+    """Make a question about lines, of any kind."""
+
+    def ask(kind="pick", lines=("a book", "a film", "a song"), limit=3, likes="quiet things"):
+        choices = tuple(Choice(n, line, 100 + n) for n, line in enumerate(lines, start=1))
+        profile = Profile((Interest(likes, 1.0),))
+        return Question(kind, Stage.RECALL, profile, choices, limit)
+
+    return ask

@@ -1,0 +1,58 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests import trees
+from unillmrec.judge import CONTRACTS, LanguageModelJudge, SimilarityJudge
+from unillmrec.recommender import Recommender
+from unillmrec.stages import Options
+from unillmrec.testing import ScriptedEndpoint
+
+GOLDENS = Path(__file__).parents[1] / "goldens"
+INTERESTS = [{"interest": "storms at sea", "weight": 70}, {"interest": "riddles", "weight": 30}]
+ANSWERS = [
+    json.dumps({"interests": INTERESTS}),
+    json.dumps({"picks": [{"number": 3, "score": 90}, {"number": 2, "score": 40}]}),
+    json.dumps({"picks": [{"number": 2, "score": 80}, {"number": 6, "score": 60}]}),
+    json.dumps({"order": [2, 1, 4, 3]}),
+    json.dumps({"order": [3, 1]}),
+]
+
+
+@pytest.fixture(scope="module")
+def requests(shared, writer):
+    """What one recommendation asks a model on its way through all stages."""
+    tree = trees.shelf_tree(shared)
+    endpoint = ScriptedEndpoint(ANSWERS)
+    judge = LanguageModelJudge(endpoint, writer, SimilarityJudge(tree))
+    history = ["emma", "the-moonstone", "typhoon", "kidnapped"]
+    options = Options(2, leaves=2, candidates=4, history=3, reorder="model")
+    Recommender(tree, judge).recommend(history, options=options)
+    return dict(
+        zip(("profile", "choose", "pick", "rank", "rerank"), endpoint.requests, strict=True)
+    )
+
+
+def written(request):
+    """Return a request as a reviewer reads it."""
+    head = f"stage {request.stage}, at most {request.max_output} tokens of output"
+    messages = [f"=== {each.role}\n{each.content}" for each in request.messages]
+    schema = f"=== schema {request.schema.name}\n{json.dumps(request.schema.body, indent=2)}"
+    return "\n\n".join([head, *messages, schema]) + "\n"
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_a_model_reads_exactly_this(name, requests, pytestconfig):
+    """A change of what a model reads shows in review; `--update-goldens` writes it down."""
+    golden = GOLDENS / f"{name}.txt"
+    actual = written(requests[name])
+    if pytestconfig.getoption("--update-goldens"):
+        golden.write_text(actual, encoding="utf-8")
+
+    assert golden.read_text(encoding="utf-8") == actual
+
+
+def test_there_is_a_golden_for_every_prompt():
+    """No prompt is without one, and none is left over."""
+    assert {f"{name}.txt" for name in CONTRACTS} == {file.name for file in GOLDENS.iterdir()}

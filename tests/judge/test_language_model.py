@@ -1,0 +1,315 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.judges import ScriptedJudge, in_order
+from unillmrec.endpoint import AnswerError, Reply
+from unillmrec.errors import EndpointError
+from unillmrec.judge import (
+    Dropped,
+    EstimatingJudge,
+    HistoryQuestion,
+    Interest,
+    LanguageModelJudge,
+)
+from unillmrec.judge.language_model import COMPLAINT
+from unillmrec.testing import ScriptedEndpoint
+from unillmrec.usage import Usage
+
+NONSENSE = "I am sorry, I cannot help with that."
+HISTORY = HistoryQuestion(("- Emma", "- Persuasion"), ("ball", "letter"))
+
+
+def picks(*pairs):
+    return json.dumps({"picks": [{"number": n, "score": score} for n, score in pairs]})
+
+
+def order(*numbers):
+    return json.dumps({"order": numbers})
+
+
+@pytest.fixture
+def judging(writer):
+    """Make a judge that gets these answers, and the endpoint that gives them."""
+
+    def make(*answers, **options):
+        endpoint = ScriptedEndpoint(answers)
+        fallback = ScriptedJudge(in_order)
+        return LanguageModelJudge(endpoint, writer, fallback, **options), endpoint
+
+    return make
+
+
+def test_is_named_after_the_model_and_its_host(judging):
+    """Every output that the judge touched says who it was and where."""
+    judge, _ = judging(at_once=7)
+
+    assert ("scripted at script", 7) == (judge.name, judge.at_once)
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "scores", "dropped"),
+    [
+        ("pick", picks((3, 80), (1, 90)), ((1, 90), (3, 80)), Dropped()),
+        ("choose", picks((2, 10)), ((2, 10),), Dropped()),
+        ("choose", picks(), (), Dropped()),
+        ("pick", picks((9, 80), (2, 70), (0, 5)), ((2, 70),), Dropped(invented=2)),
+        ("pick", picks((2, 70), (2, 60)), ((2, 70),), Dropped(repeated=1)),
+        ("rank", order(3, 1, 2), ((3, 100), (1, 67), (2, 33)), Dropped()),
+        ("rank", order(3), ((3, 100),), Dropped(left_out=2)),
+        ("rank", order(4, 3, 3, 2), ((3, 100), (2, 50)), Dropped(1, 1, 1)),
+    ],
+)
+def test_reads_scores_and_counts_what_it_throws_away(
+    judging, asking, kind, answer, scores, dropped
+):
+    """Invented and repeated numbers are dropped; they and what an order leaves out are counted."""
+    judge, endpoint = judging(answer)
+
+    verdict = judge.choose(asking(kind))
+
+    assert (scores, dropped) == (verdict.scores, verdict.dropped)
+    assert 1 == verdict.usage.calls == len(endpoint.requests)
+
+
+@pytest.mark.parametrize(("limit", "left_out"), [(1, 0), (2, 0), (3, 1), (9, 1)])
+def test_a_list_of_limited_length_leaves_nothing_out(judging, asking, limit, left_out):
+    """Of a list that need not hold all choices, only the missing places are left out."""
+    judge, _ = judging(order(3, 1))
+
+    assert left_out == judge.choose(asking("rerank", limit=limit)).dropped.left_out
+
+
+def test_an_unusable_reply_is_asked_about_once_more(judging, asking):
+    """The second request is the first with the answer and a complaint; both are billed."""
+    judge, endpoint = judging(NONSENSE, picks((2, 70)))
+
+    verdict = judge.choose(asking())
+
+    first, second = endpoint.requests
+    assert first.messages == second.messages[:2]
+    assert [("assistant", NONSENSE), ("user", COMPLAINT)] == [
+        (message.role, message.content) for message in second.messages[2:]
+    ]
+    assert (first.schema, first.stage, first.max_output) == (
+        second.schema,
+        second.stage,
+        second.max_output,
+    )
+    assert (((2, 70),), Dropped(asked_again=1)) == (verdict.scores, verdict.dropped)
+    assert 2 == verdict.usage.calls == len(verdict.exchanges)
+    assert verdict.usage.prompt > 2 * verdict.exchanges[0].usage.prompt
+
+
+def test_a_complaint_does_not_carry_a_runaway_answer(judging, asking):
+    """Of an endless unusable answer, the complaint repeats the beginning only."""
+    judge, endpoint = judging("blah " * 100_000, picks((2, 70)))
+
+    judge.choose(asking())
+
+    assert 500 == len(endpoint.requests[1].messages[2].content)
+
+
+@pytest.mark.parametrize("kind", ["choose", "pick", "rank", "rerank"])
+def test_after_two_unusable_replies_the_fallback_answers(judging, asking, kind):
+    """The result says that the fallback answered; what the two replies cost is billed."""
+    judge, _ = judging(NONSENSE, "")
+
+    verdict = judge.choose(asking(kind))
+
+    assert ((1, 100.0), (2, pytest.approx(200 / 3)), (3, pytest.approx(100 / 3))) == verdict.scores
+    assert (1, 1) == (verdict.dropped.asked_again, verdict.dropped.fallbacks)
+    assert 2 == verdict.usage.calls
+    assert [NONSENSE, ""] == [exchange.reply for exchange in verdict.exchanges]
+
+
+def test_inventions_of_an_unusable_reply_are_counted(judging, asking):
+    """A reply of which nothing is left was thrown away too."""
+    judge, _ = judging(picks((8, 80), (9, 70)), picks((7, 80), (2, 70)))
+
+    verdict = judge.choose(asking())
+
+    assert (((2, 70),), Dropped(invented=3, asked_again=1)) == (verdict.scores, verdict.dropped)
+
+
+def test_finds_the_interests_of_a_history(judging):
+    """The model's interests come back weighted, with what they cost."""
+    interests = [{"interest": "courtship", "weight": 60}, {"interest": "letters", "weight": 20}]
+    judge, endpoint = judging(json.dumps({"interests": interests}))
+
+    found = judge.interests(HISTORY)
+
+    assert (Interest("courtship", 0.75), Interest("letters", 0.25)) == found.interests
+    assert (Dropped(), 1) == (found.dropped, found.usage.calls)
+    assert "- Emma\n- Persuasion" in endpoint.requests[0].messages[1].content
+
+
+def test_asks_once_more_for_interests(judging):
+    """A profile that cannot be read is complained about like any other answer."""
+    judge, endpoint = judging("?", '{"interests": ["balls"]}')
+
+    found = judge.interests(HISTORY)
+
+    assert (Interest("balls", 1.0),) == found.interests
+    assert (Dropped(asked_again=1), 2) == (found.dropped, found.usage.calls)
+    assert COMPLAINT == endpoint.requests[1].messages[-1].content
+
+
+def test_the_fallback_makes_the_profile_in_the_end(judging):
+    """A model that cannot say what a person likes does not end the recommendation."""
+    judge, _ = judging("?", "?!")
+
+    found = judge.interests(HISTORY)
+
+    assert (Interest("quiet things", 1.0),) == found.interests
+    assert (Dropped(asked_again=1, fallbacks=1), 2) == (found.dropped, found.usage.calls)
+
+
+def test_keeps_the_exchange_for_the_trace(judging, asking):
+    """What was sent and what came back stands in the verdict, as the server reported it."""
+    usage = Usage(calls=1, prompt=50, completion=9)
+    reply = Reply(picks((1, 5)), usage, "json_object", "stop", "model-2026", 0.5)
+    judge, endpoint = judging(reply)
+
+    (exchange,) = judge.choose(asking()).exchanges
+
+    sent = tuple((message.role, message.content) for message in endpoint.requests[0].messages)
+    assert (sent, reply.text) == (exchange.messages, exchange.reply)
+    assert ("json_object", "stop", "model-2026", 0.5) == (
+        exchange.asked_with,
+        exchange.finish,
+        exchange.model,
+        exchange.seconds,
+    )
+
+
+def test_estimates_stand_beside_what_the_server_reported(judging, asking, counter):
+    """Reported counts are the server's alone; ours have columns of their own."""
+    judge, endpoint = judging(picks((1, 5)))
+
+    usage = judge.choose(asking()).usage
+
+    sent = [message.content for message in endpoint.requests[0].messages]
+    assert counter.count_messages(sent) == usage.estimated_prompt
+    assert counter.count(picks((1, 5))) == usage.estimated_completion
+    assert sum(-(-len(text) // 4) for text in sent) == usage.prompt
+
+
+def test_unknown_usage_stays_unknown(judging, asking):
+    """A call without a report makes the sum unknown, not smaller; the estimate goes on."""
+    unknown = Usage(1, None, None, None, None)
+    silent = Reply(NONSENSE, unknown, "text", "stop", None, 0.0)
+    judge, _ = judging(silent, picks((1, 5)))
+
+    verdict = judge.choose(asking())
+
+    assert 2 == verdict.usage.calls
+    assert (None, None, None, None) == (
+        verdict.usage.prompt,
+        verdict.usage.completion,
+        verdict.usage.cached,
+        verdict.usage.reasoning,
+    )
+    assert verdict.usage.estimated_prompt == sum(
+        exchange.usage.estimated_prompt for exchange in verdict.exchanges
+    )
+    assert verdict.exchanges[1].usage.prompt is not None
+
+
+def test_a_failing_endpoint_is_not_hidden_by_the_fallback(judging, asking):
+    """A wrong key or a dead server is an error for the user, not a reason to guess."""
+    judge, _ = judging(EndpointError("no such model"))
+
+    with pytest.raises(EndpointError, match="no such model"):
+        judge.choose(asking())
+
+
+def test_parts_questions_as_the_writer_does(judging, asking, writer):
+    """How much fits one prompt is the writer's to say."""
+    judge, _ = judging()
+    question = asking("rank", ["a word and " * 40] * 200)
+
+    assert writer.windows(question) == judge.windows(question)
+
+
+@pytest.fixture
+def estimating(writer):
+    return EstimatingJudge(ScriptedJudge(in_order, at_once=3), writer)
+
+
+@pytest.mark.parametrize("kind", ["choose", "pick", "rank", "rerank"])
+def test_an_estimate_answers_as_the_judge_inside(estimating, asking, kind):
+    """The walk goes where it would go; only the bill is made up."""
+    inner = ScriptedJudge(in_order)
+
+    verdict = estimating.choose(asking(kind))
+
+    assert inner.choose(asking(kind)).scores == verdict.scores
+    assert (inner.name, 3) == (estimating.name, estimating.at_once)
+
+
+def test_an_estimate_bills_what_would_be_sent(estimating, writer, asking):
+    """One call, all reported counts unknown, the estimates those of the real prompt."""
+    verdict = estimating.choose(asking())
+
+    prompt, completion = writer.estimate(writer.ask(asking()))
+    (exchange,) = verdict.exchanges
+    assert Usage(1, None, None, None, None, prompt, completion) == verdict.usage == exchange.usage
+    assert ("not sent", "") == (exchange.asked_with, exchange.reply)
+    assert [(m.role, m.content) for m in writer.ask(asking()).messages] == list(exchange.messages)
+
+
+def test_an_estimate_covers_the_profile_call(estimating, writer):
+    """The interests are the inner judge's; the prompt is billed as if it had been sent."""
+    found = estimating.interests(HISTORY)
+
+    prompt, _ = writer.estimate(writer.ask_history(HISTORY))
+    assert (Interest("quiet things", 1.0),) == found.interests
+    assert (1, None, prompt) == (
+        found.usage.calls,
+        found.usage.prompt,
+        found.usage.estimated_prompt,
+    )
+
+
+def test_an_estimate_parts_questions_as_for_a_model(estimating, writer, asking):
+    """What would need several prompts is billed as several."""
+    question = asking("rank", ["a word and " * 40] * 200)
+
+    windows = estimating.windows(question)
+
+    assert writer.windows(question) == windows
+    assert all(estimating.choose(window).usage.calls == 1 for window in windows)
+
+
+def test_a_plan_and_a_run_estimate_the_same_prompt(estimating, judging, asking):
+    """What `--plan` announces is what the bill says afterwards."""
+    judge, _ = judging(picks((1, 5)))
+    planned, spent = estimating.choose(asking()).usage, judge.choose(asking()).usage
+
+    assert planned.estimated_prompt == spent.estimated_prompt
+    assert replace(planned, estimated_completion=0).prompt is None
+
+
+def test_an_answer_without_a_text_is_asked_for_again_and_billed(writer, asking):
+    """An empty answer was paid for; it is complained about like an unusable one."""
+    spent = Usage(1, 100, 5, 0, 0)
+
+    class EmptyFirst(ScriptedEndpoint):
+        def complete(self, request):
+            if not self.requests:
+                self.requests.append(request)
+                error = AnswerError("the answer is empty.")
+                error.usage = spent
+                raise error
+            return super().complete(request)
+
+    endpoint = EmptyFirst([picks((1, 90))])
+    judge = LanguageModelJudge(endpoint, writer, ScriptedJudge(in_order))
+
+    verdict = judge.choose(asking("pick"))
+
+    assert ((1, 90),) == verdict.scores
+    assert Dropped(asked_again=1) == verdict.dropped
+    assert 100 == verdict.exchanges[0].usage.prompt

@@ -1,0 +1,234 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from unillmrec.errors import PromptError
+from unillmrec.judge import CONTRACTS, Choice, HistoryQuestion, PromptWriter
+from unillmrec.prompts import PromptSet, bundled_folder
+from unillmrec.usage import Stage
+
+KINDS = ("choose", "pick", "rank", "rerank")
+SCHEMAS = {"choose": "picks", "pick": "picks", "rank": "order", "rerank": "order"}
+SHARED = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+# What sellers write: endless words, scripts and pictures that take several tokens a character,
+# lines that pose as our own.
+HOSTILE = st.one_of(
+    st.text(max_size=300),
+    st.integers(1, 5000).map("x".__mul__),
+    st.integers(1, 200).map("👩‍👩‍👧‍👦".__mul__),
+    st.integers(1, 200).map("龘".__mul__),
+    st.sampled_from(["", "…", "!!!!", "1. 2. 3.", '{"picks": []}', "<|im_end|>", "$choices $$"]),
+)
+
+
+def told(request):
+    return "\n".join(message.content for message in request.messages)
+
+
+def length(writer, request):
+    return writer.counter.count_messages([message.content for message in request.messages])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@SHARED
+@given(lines=st.lists(HOSTILE, min_size=1, max_size=60), likes=HOSTILE, repeats=st.integers(1, 4))
+def test_no_prompt_is_over_its_ceiling(writer, asking, kind, lines, likes, repeats):
+    """Whatever the lines hold, each window fits, and each choice is in exactly one."""
+    question = asking(kind, lines * repeats, likes=likes[:600])
+
+    windows = writer.windows(question)
+
+    assert all(length(writer, writer.ask(window)) <= writer.ceiling for window in windows)
+    keys = [choice.key for window in windows for choice in window.choices]
+    assert [choice.key for choice in question.choices] == keys
+    for window in windows:
+        assert list(range(1, len(window.choices) + 1)) == [each.number for each in window.choices]
+
+
+@SHARED
+@given(ceiling=st.integers(300, 700), lines=st.lists(HOSTILE, min_size=1, max_size=30))
+def test_holds_a_small_ceiling(prompts, counter, asking, ceiling, lines):
+    """A small window of a small model makes for more questions, none of them too long."""
+    writer = PromptWriter(prompts, counter, ceiling)
+
+    windows = writer.windows(asking("pick", lines))
+
+    assert all(length(writer, writer.ask(window)) <= ceiling for window in windows)
+    assert len(lines) == sum(len(window.choices) for window in windows)
+
+
+def test_what_fits_stays_in_one_window(writer, asking):
+    """Seventy ordinary lines are one question, as it came."""
+    question = asking("pick", ["A book about rivers (travel; calm)"] * 70)
+
+    assert (question,) == tuple(writer.windows(question))
+
+
+def test_two_hundred_long_lines_are_parted(writer, asking):
+    """Windows are as full as they can be: the next line would not have fitted."""
+    question = asking("rank", ["a word and " * 40] * 200)
+
+    windows = writer.windows(question)
+
+    assert 200 == sum(len(window.choices) for window in windows)
+    assert 200 // len(windows[0].choices) + 1 >= len(windows) > 1
+    for window in windows[:-1]:
+        assert length(writer, writer.ask(window)) > writer.ceiling - 64 - 20
+
+
+def test_a_question_without_choices_stays_one_window(writer, asking):
+    """There is nothing to part."""
+    assert 1 == len(writer.windows(asking("pick", [])))
+
+
+def test_refuses_what_is_over_the_ceiling(writer, asking):
+    """A question that was not parted is not sent, and the error gives both numbers."""
+    with pytest.raises(PromptError) as caught:
+        writer.ask(asking("rank", ["a word and " * 40] * 200))
+
+    assert "the rank prompt needs about 1" in caught.value.problem
+    assert "4,000 are allowed" in caught.value.problem
+    assert "200 choices are listed." == caught.value.detail
+
+
+def test_a_line_is_cut_to_its_ceiling(writer, counter):
+    """A line that goes on and on ends in …; its number stays."""
+    line = writer.line(Choice(12, "a long word " * 100, 1))
+
+    assert line.startswith("12. a long word a long")
+    assert line.endswith("…")
+    assert counter.count(line.removeprefix("12. ")) <= 64
+
+
+def test_a_short_line_stays_as_it_is(writer):
+    """Nothing is cut that fits."""
+    assert "3. Emma (romance)" == writer.line(Choice(3, "Emma (romance)", 1))
+
+
+@pytest.mark.parametrize(
+    ("prior", "expected"), [(None, "1. Emma"), (0.0, "1. Emma [popularity 0%]")]
+)
+def test_popularity_is_told_where_it_is_used(writer, prior, expected):
+    """Unknown popularity is not told as none."""
+    assert expected == writer.line(Choice(1, "Emma", 1, prior))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_schema_does_not_depend_on_the_question(writer, asking, kind):
+    """A server compiles each new schema: a stage has one for all people and all lists."""
+    one = writer.ask(asking(kind))
+    other = writer.ask(asking(kind, ["another line"] * 30, limit=12, likes="loud things"))
+
+    assert one.schema is other.schema
+    assert SCHEMAS[kind] == one.schema.name
+
+
+@pytest.mark.parametrize("kind", ["profile", *KINDS])
+def test_a_schema_is_as_strict_as_servers_want_it(writer, asking, kind):
+    """Every object lists all its fields as required and allows no others."""
+    request = writer.ask_history(history(["a"])) if kind == "profile" else writer.ask(asking(kind))
+
+    objects = [request.schema.body]
+    for each in objects:
+        fields = each["properties"].values()
+        objects += [field["items"] for field in fields if "properties" in field.get("items", {})]
+        assert (False, list(each["properties"])) == (each["additionalProperties"], each["required"])
+    assert json.loads(json.dumps(request.schema.body)) == request.schema.body
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_prompt_begins_with_what_many_calls_share(writer, asking, kind):
+    """Nothing of the list is in the system message, so that a server can keep its prefix."""
+    one = writer.ask(asking(kind))
+    other = writer.ask(asking(kind, ["another line"] * 30, likes="loud things"))
+
+    assert ["system", "user"] == [message.role for message in one.messages]
+    assert one.messages[0] == other.messages[0]
+    assert one.messages[1].content.startswith("The person likes:\nquiet things\n")
+
+
+def test_an_answer_has_room(writer, asking):
+    """The output limit grows with what is asked for, and is never tiny."""
+    few, many = asking("pick", ["a"] * 70, limit=2), asking("pick", ["a"] * 70, limit=70)
+
+    assert 256 == writer.ask(few).max_output
+    assert writer.ask(many).max_output > 70 * 12
+    assert writer.ask(asking("rank", ["a"] * 200)).max_output > 200 * 3
+
+
+def test_an_estimate_is_what_would_be_sent(writer, asking):
+    """The prompt's estimate counts all messages; an answer's leaves room to spare."""
+    request = writer.ask(asking("rank", ["a"] * 200))
+
+    prompt, completion = writer.estimate(request)
+
+    assert length(writer, request) == prompt
+    assert 200 < completion < request.max_output
+
+
+def history(lines):
+    return HistoryQuestion(tuple(lines))
+
+
+def test_a_short_history_is_sent_whole(writer):
+    """All lines are in the prompt, in their order."""
+    lines = [f"- book {number}" for number in range(30)]
+
+    request = writer.ask_history(history(lines))
+
+    assert "\n".join(lines) in told(request)
+    assert Stage.PROFILE == request.stage
+
+
+def test_a_long_history_loses_its_oldest_lines(writer):
+    """What does not fit is left out from the beginning; the newest lines stay."""
+    lines = [f"- book {number} {'about something ' * 20}" for number in range(400)]
+
+    request = writer.ask_history(history(lines))
+
+    assert length(writer, request) <= writer.ceiling
+    assert "- book 399 " in told(request)
+    assert "- book 0 " not in told(request)
+    kept = [number for number in range(400) if f"- book {number} " in told(request)]
+    assert list(range(kept[0], 400)) == kept
+
+
+@SHARED
+@given(lines=st.lists(HOSTILE, min_size=1, max_size=60), repeats=st.integers(1, 6))
+def test_no_history_is_over_the_ceiling(writer, lines, repeats):
+    """Whatever a history holds, its prompt fits."""
+    assert length(writer, writer.ask_history(history(lines * repeats))) <= writer.ceiling
+
+
+def test_refuses_a_profile_prompt_that_cannot_fit(prompts, counter):
+    """Where the prompt alone is over the ceiling, nothing is sent."""
+    with pytest.raises(PromptError, match=r"the profile prompt needs about .* 100 are allowed"):
+        PromptWriter(prompts, counter, 100).ask_history(history(["- a book"]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fills_only_what_the_prompt_asks_for(kind, counter, asking, tmp_path):
+    """A user's prompt with the same placeholders is filled like the bundled one."""
+    names = sorted(CONTRACTS[kind])
+    (tmp_path / f"{kind}.md").write_text("Say JSON.\n---\n" + "\n".join(f"${n}" for n in names))
+    writer = PromptWriter(PromptSet.load(CONTRACTS, overlay=tmp_path), counter)
+
+    request = writer.ask(asking(kind, ["a $limit", "b"], limit=7))
+
+    values = {"choices": "1. a $limit\n2. b", "limit": "7", "person": "quiet things"}
+    assert ["Say JSON.", "\n".join(values[name] for name in names)] == [
+        message.content for message in request.messages
+    ]
+
+
+def test_every_bundled_prompt_has_a_contract():
+    """The folder of prompts holds what the contracts name, and nothing else."""
+    folder = Path(str(bundled_folder()))
+
+    assert {f"{name}.md" for name in CONTRACTS} == {file.name for file in folder.iterdir()}

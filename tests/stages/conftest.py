@@ -1,0 +1,45 @@
+import pytest
+
+from tests import trees
+from unillmrec.judge import Interest, Profile
+from unillmrec.stages import Options, Run
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """Where trees are kept that are built once."""
+    folder = tmp_path_factory.getbasetemp() / "trees"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tree(shared):
+    """Three hundred items under three levels of branches."""
+    return trees.tree(shared)
+
+
+@pytest.fixture(scope="session")
+def placed(tree):
+    """All items of the tree, by number."""
+    return list(tree.items_numbered(range(len(tree))).values())
+
+
+@pytest.fixture
+def somebody(tree):
+    """A profile with a place among the vectors."""
+    return Profile(
+        (Interest("a whale in a storm", 1.0),), tree.vector_of_text("a whale in a storm")
+    )
+
+
+@pytest.fixture
+def run_with(tree):
+    """Start a run on the tree, with a judge, options and items to exclude."""
+
+    def start(judge, excluded=(), **options):
+        run = Run(tree, judge, Options(**options))
+        run.exclude(excluded)
+        return run
+
+    return start

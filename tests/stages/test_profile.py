@@ -1,0 +1,189 @@
+import itertools
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests import trees
+from tests.judges import ScriptedJudge, nothing
+from unillmrec.errors import PersonError
+from unillmrec.judge import Interest, SimilarityJudge
+from unillmrec.stages import Options, Person, Run, profile
+from unillmrec.tree.vectors import similarities
+from unillmrec.usage import Stage
+
+HEADINGS = ("Long ago:", "Some time ago:", "Lately:")
+SHARED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture
+def run(tree):
+    return Run(tree, ScriptedJudge(nothing), Options())
+
+
+def asked_about(run, history):
+    """Return the lines that a judge gets to see of a history."""
+    profile(run, Person(tuple(each.item.id for each in history)), history)
+    return run.judge.asked[-1].lines
+
+
+def of_topic(placed, topic):
+    return [each for each in placed if topic in each.item.attributes["subjects"]]
+
+
+def test_a_short_history_is_told_whole(run, placed):
+    """Up to the limit, each item is a line, oldest first, without headings."""
+    lines = asked_about(run, placed[:30])
+
+    assert 30 == len(lines)
+    assert all(f"- {p.item.title} (" in line for p, line in zip(placed, lines, strict=False))
+
+
+def test_a_long_history_is_sampled_in_three_blocks(run, placed):
+    """Most lines are recent; a few stand for the longer past, evenly spread."""
+    lines = asked_about(run, placed)
+
+    blocks = [list(group) for _, group in itertools.groupby(lines, lambda line: line in HEADINGS)]
+    told = [line.split(" (")[0].split()[-1] for line in lines if line not in HEADINGS]
+    assert [[heading] for heading in HEADINGS] == blocks[::2]
+    assert [3, 9, 18] == [len(block) for block in blocks[1::2]]
+    # Of 282 older items, the first half is told by three and the second by nine.
+    assert ["46", "93", "140"] == told[:3]
+    assert ["155", "171", "187", "202", "218", "234", "249", "265", "281"] == [
+        str(int(number)) for number in told[3:12]
+    ]
+    assert [str(number) for number in range(282, 300)] == told[12:]
+
+
+@SHARED
+@given(limit=st.integers(1, 60), count=st.integers(1, 300))
+def test_never_tells_more_items_than_the_limit(tree, placed, limit, count):
+    """At most so many items are told, in their order, the newest among them, each once."""
+    run = Run(tree, ScriptedJudge(nothing), Options(history=limit))
+
+    lines = [line for line in asked_about(run, placed[:count]) if line not in HEADINGS]
+
+    told = [int(line.split(" (")[0].split()[-1]) for line in lines]
+    assert sorted(set(told)) == told
+    assert count - 1 == told[-1]
+    assert min(limit, count) >= len(told) >= min(limit, count) - 1
+
+
+def test_the_newest_item_counts_most(run, placed):
+    """The person stands nearer to what they met last than to what they met before."""
+    old, new = of_topic(placed, "sea")[0], of_topic(placed, "kitchen")[0]
+
+    taste = profile(run, Person(("-",)), [old, new]).taste
+
+    near_old, near_new = similarities(taste, run.tree.item_vectors([old.number, new.number]))
+    assert near_new > near_old > 0
+
+
+def test_each_step_back_counts_less(run, placed):
+    """Weights fall with age; what is older than the last ten does not move the person."""
+    sea, others = of_topic(placed, "sea")[0], of_topic(placed, "music")[:10]
+    vector = run.tree.item_vectors([sea.number])
+
+    near = [
+        float(similarities(_taste(run, [*others[:place], sea, *others[place:]]), vector)[0])
+        for place in range(11)
+    ]
+
+    assert sorted(near) == near
+    assert len(set(near)) == len(near)
+    assert float(similarities(_taste(run, others), vector)[0]) == near[0]
+
+
+def _taste(run, history):
+    return profile(run, Person(("-",)), history).taste
+
+
+def test_tells_the_judge_the_heaviest_words(run, placed):
+    """The words of the history's vectors go along, for a judge that cannot read."""
+    recent = of_topic(placed, "space")[:3]
+
+    profile(run, Person(("-",)), recent)
+
+    words = run.judge.asked[0].words
+    assert 0 < len(words) <= 8
+    assert set(words) <= {"space", "tale", "the", "and", "of", "a", *trees.TOPICS["space"]}
+    assert set(words) & set(trees.TOPICS["space"])
+
+
+def test_takes_the_judges_answer_and_bills_it(run, placed):
+    """The interests are the judge's; the call is on the bill of the profile stage."""
+    made = profile(run, Person(("-",)), placed[:3])
+
+    assert (Interest("quiet things", 1.0),) == made.interests
+    assert 1 == run.bill.by_stage()[Stage.PROFILE].calls
+
+
+@pytest.mark.parametrize("given", [{"like": "whale"}, {"profile": "whale"}])
+def test_a_sentence_skips_the_call(run, placed, given):
+    """What the person says is the profile, and its words are their place."""
+    made = profile(run, Person(("-",), **given), placed[:3])
+
+    spoken = run.tree.vector_of_text("whale")
+    assert [] == run.judge.asked
+    assert {} == run.bill.by_stage()
+    assert (Interest("whale", 1.0),) == made.interests
+    assert similarities(spoken, [made.taste])[0] == pytest.approx(1)
+
+
+def test_a_sentence_is_flattened(run):
+    """A sentence is text from outside like any other: one line, no marks, not endless."""
+    made = profile(run, Person(like="# quiet\n\x1b[2J<|im_start|>whale " + "x" * 5000), [])
+
+    text = made.interests[0].text
+    assert text.startswith("quiet [2J whale xxx")
+    assert 600 == len(text)
+
+
+def test_words_nobody_knows_leave_the_history_to_place_the_person(run, placed):
+    """A sentence without a word of the catalog says nothing about where the person stands."""
+    made = profile(run, Person(("-",), like="zzyzx"), placed[:1])
+
+    assert similarities(made.taste, run.tree.item_vectors([0]))[0] == pytest.approx(1)
+
+
+def test_words_nobody_knows_and_no_history_give_no_place(run):
+    """Then nothing is known that could be placed."""
+    assert profile(run, Person(like="zzyzx"), []).taste is None
+
+
+@pytest.mark.parametrize("said", ["", "  ", "###", "\u200b", "---\n"])
+def test_nothing_said_is_an_error(said):
+    """Without a history, a sentence that says nothing is refused, and the error says what to do."""
+    with pytest.raises(PersonError) as caught:
+        Person(like=said)
+
+    assert "nothing is known about the person." == caught.value.problem
+    assert "--history" in caught.value.remedy
+
+
+def test_vectors_that_are_not_words_place_a_history(shared, placed):
+    """Over given vectors, a history has a place though it has no words to tell."""
+    given = trees.given_tree(shared)
+    run = Run(given, ScriptedJudge(nothing), Options())
+
+    made = profile(run, Person(("-",)), placed[:1])
+
+    assert () == run.judge.asked[0].words
+    assert similarities(made.taste, given.item_vectors([0]))[0] == pytest.approx(1)
+
+
+def test_vectors_that_are_not_words_cannot_place_a_sentence(shared, placed):
+    """Over given vectors, a sentence leaves the place to the history, or there is none."""
+    run = Run(trees.given_tree(shared), ScriptedJudge(nothing), Options())
+
+    assert profile(run, Person(like="whale"), []).taste is None
+    assert profile(run, Person(("-",), like="whale"), placed[:1]).taste is not None
+
+
+def test_the_similarity_judge_names_words(tree, placed):
+    """Without a model, the words of the history are the profile."""
+    made = profile(Run(tree, SimilarityJudge(tree), Options()), Person(("-",)), placed[:2])
+
+    (interest,) = made.interests
+    assert 1.0 == interest.weight
+    assert set(interest.text.split(", ")) & {*trees.TOPICS["sea"], *trees.TOPICS["space"]}

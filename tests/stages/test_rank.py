@@ -1,0 +1,105 @@
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.judges import ScriptedJudge, by_key, moody, nothing, score_of
+from unillmrec.judge import SimilarityJudge
+from unillmrec.stages import Candidate, Options, Run, rank
+
+SHARED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture
+def candidates(placed):
+    return [Candidate(each, 100.0 - n, "nearest") for n, each in enumerate(placed[:40])]
+
+
+def numbers(found):
+    return [each.placed.number for each in found]
+
+
+@SHARED
+@given(seed=st.integers(0, 999), count=st.integers(0, 40), window=st.integers(1, 50))
+def test_loses_nothing(tree, somebody, candidates, seed, count, window):
+    """Every candidate comes back once, whatever the judge leaves out, however small its windows."""
+    run = Run(tree, ScriptedJudge(moody(seed), window=window), Options())
+
+    ranked = rank(run, somebody, candidates[:count])
+
+    assert sorted(numbers(candidates[:count])) == sorted(numbers(ranked))
+
+
+@SHARED
+@given(seed=st.integers(0, 999), window=st.integers(2, 50))
+def test_the_best_wins_through_all_windows(tree, somebody, candidates, seed, window):
+    """A judge that knows its mind finds its favourite, wherever the windows put it."""
+    run = Run(tree, ScriptedJudge(by_key(seed), window=window), Options())
+
+    ranked = rank(run, somebody, candidates)
+
+    expected = max(numbers(candidates), key=lambda number: score_of(number, seed))
+    assert expected == numbers(ranked)[0]
+
+
+def test_one_window_is_taken_as_it_was_ordered(tree, somebody, candidates):
+    """Where all fits one question, one question is asked, and its answer is the ranking."""
+    judge = ScriptedJudge(by_key(1))
+
+    ranked = rank(Run(tree, judge, Options()), somebody, candidates)
+
+    (question,) = judge.asked
+    assert ("rank", 40) == (question.kind, question.limit)
+    assert sorted(numbers(candidates), key=lambda n: -score_of(n, 1)) == numbers(ranked)
+    assert [score_of(number, 1) for number in numbers(ranked)] == [each.score for each in ranked]
+
+
+def test_windows_merge(tree, somebody, candidates):
+    """The better halves of all windows meet again, until one window holds them."""
+    judge = ScriptedJudge(by_key(1), window=10)
+
+    ranked = rank(Run(tree, judge, Options()), somebody, candidates)
+
+    sizes = [len(question.choices) for question in judge.asked]
+    best = sorted(numbers(candidates), key=lambda number: -score_of(number, 1))
+    # Forty in windows of ten; of the twenty better ones, ten; of the last ten, one order.
+    assert [10, 10, 10, 10, 10, 10, 10] == sizes
+    last = {choice.key for choice in judge.asked[-1].choices}
+    second = {choice.key for question in judge.asked[4:6] for choice in question.choices}
+    assert set(numbers(ranked)[:10]) == last
+    assert set(numbers(ranked)[:20]) == second
+    assert [number for number in best if number in last] == numbers(ranked)[:10]
+
+
+def test_what_is_left_out_keeps_its_order_behind_the_rest(tree, somebody, candidates):
+    """Choices that the judge does not name follow the named ones, as recall had them."""
+    judge = ScriptedJudge(lambda question: [(3, 90.0), (2, 80.0)])
+
+    ranked = rank(Run(tree, judge, Options()), somebody, candidates[:5])
+
+    assert [2, 1, 0, 3, 4] == numbers(ranked)
+    assert [90.0, 80.0, 0.0, 0.0, 0.0] == [each.score for each in ranked]
+
+
+def test_windows_of_one_end(tree, somebody, candidates):
+    """A judge that can only ever see one choice leaves the order as it is."""
+    ranked = rank(Run(tree, ScriptedJudge(nothing, window=1), Options()), somebody, candidates)
+
+    assert numbers(candidates) == numbers(ranked)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_asks_nothing_about_an_empty_list_or_a_single_candidate(tree, somebody, candidates, count):
+    """There is nothing to order."""
+    judge = ScriptedJudge(by_key())
+
+    ranked = rank(Run(tree, judge, Options()), somebody, candidates[:count])
+
+    assert ([], candidates[:count]) == (judge.asked, ranked)
+
+
+def test_remembers_how_a_candidate_was_found(tree, somebody, candidates):
+    """The ranking changes the score, not where the candidate came from."""
+    ranked = rank(Run(tree, SimilarityJudge(tree), Options()), somebody, candidates)
+
+    assert {"nearest"} == {each.found for each in ranked}
+    assert sorted((each.score for each in ranked), reverse=True) == [each.score for each in ranked]
