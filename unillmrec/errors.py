@@ -6,6 +6,7 @@ UnillmrecError              exit code 3, unless said otherwise
 ├── TreeError               building or reading an item tree
 ├── StoreError              the file a tree is kept in
 ├── PromptError             a prompt file and its placeholders
+├── PredicateError          an expression over attributes, such as price < 20
 ├── SettingsError           a flag, a variable or the settings file
 ├── MissingExtraError       an optional package that is not installed
 ├── EndpointError           exit code 4: a model on a server
@@ -57,6 +58,10 @@ class StoreError(UnillmrecError):
 
 class PromptError(UnillmrecError):
     """A prompt file is missing, misnamed, or its placeholders do not fit its stage."""
+
+
+class PredicateError(UnillmrecError):
+    """An expression over attributes cannot be read, or does not fit the catalog."""
 
 
 class SettingsError(UnillmrecError):

@@ -39,14 +39,25 @@ class Item:
 
 
 # Cc control, Cf format (bidi marks, zero width, tags), Cs surrogates, Co private use, Cn
-# unassigned: none of them is needed to read a title, and each of them can hide an instruction in one.
+# unassigned: none of them is needed to read a title, and each can hide an instruction in one.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
-# Zero-width joiner and non-joiner shape real letters in Indic scripts and Persian, and emoji.
+# As invisible, and in other categories: fillers, and the selectors that can carry hidden bytes.
+_HIDDEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
+# Zero-width joiner and non-joiner shape real letters in Indic scripts and Persian, and emoji;
+# anywhere else they only hide what stands beside them.
 _JOINERS = "\u200c\u200d"
+_LOOSE_JOINERS = re.compile(f"(?<![^\0-\x7f])[{_JOINERS}]+|[{_JOINERS}]+(?![^\0-\x7f])")
 _WHITE = re.compile(r"\s+")
 # Only the beginning of a line can pose as a choice: "12. ", "[3]", "(4) ", "5) ". Its number stays,
-# for it may be the title's own; what made it look like a label goes. Years have four digits.
-_POSING = re.compile(r"^(?:[\[(<{]\s*(\d{1,3})\s*[\])>}]+|(\d{1,3})\s*(?:[\])>}.]+|:(?=\s)))\s*")
+# for it may be the title's own; what made it look like a label goes. Years have four digits, and
+# "12.5" is a number.
+_CLOSING = r"[\])>}\uff09\uff3d\uff5d\u3011]+"
+_POSING = re.compile(
+    rf"^(?:[\[(<{{\uff08\uff3b\uff5b\u3010]\s*(\d{{1,3}})\s*{_CLOSING}"
+    rf"|(\d{{1,3}})\s*(?:\.?{_CLOSING}|[.\uff0e\u3001\u3002]+(?!\d)|[:\uff1a](?!\d)))\s*"
+)
 _MARKUP = re.compile(r"^[-*#>=~`|\s]+")
 _FENCE = re.compile(r"`{3,}|~{3,}|<\|[^|>]{0,40}\|>|<{2,}|>{2,}|-{3,}|={3,}")
 
@@ -61,7 +72,8 @@ def one_line(text: str, limit: int = 300) -> str:
     # A hostile text may be megabytes long; what is beyond a few times the limit cannot show.
     text = text[: limit * 8]
     if not text.isascii() or not text.isprintable():
-        text = "".join(_visible(character) for character in unicodedata.normalize("NFC", text))
+        text = _HIDDEN.sub("", unicodedata.normalize("NFC", text))
+        text = _LOOSE_JOINERS.sub("", "".join(map(_visible, text)))
     text = _WHITE.sub(" ", _FENCE.sub(" ", text)).strip()
     text = _POSING.sub(r"\1\2 ", _MARKUP.sub("", text)).strip()
     if len(text) > limit:

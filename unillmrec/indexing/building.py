@@ -9,17 +9,20 @@ import time
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unillmrec.errors import TreeError
 from unillmrec.indexing.given import GivenVectors
+from unillmrec.indexing.paths import grow_along_paths
 from unillmrec.indexing.subtrees import grow_in_processes
 from unillmrec.items import Item
 from unillmrec.store import ROOT, NodeRow, Staging, TreeWriter
+from unillmrec.tree.categories import Category, PathReader, PathsRead
 from unillmrec.tree.describing import Sources, describe_nodes, node_spans, node_sums
 from unillmrec.tree.growing import Bounds, Shape, straighten
 from unillmrec.tree.terms import TermCounter, Vocabulary
@@ -31,6 +34,10 @@ if TYPE_CHECKING:
 # Ranges are told for this many numeric attributes at most: a line has room for two.
 RANGED_ATTRIBUTES = 8
 REPORT_EVERY = 1_000
+PACKED_AT_ONCE = 10_000
+
+
+TreeKind: TypeAlias = Literal["clusters", "paths", "paths+clusters"]
 
 
 class Progress(Protocol):
@@ -40,7 +47,7 @@ class Progress(Protocol):
         """Take note."""
 
 
-def _silent(phase: str, done: int, total: int | None) -> None:
+def silent(phase: str, done: int, total: int | None) -> None:
     """Take no note."""
 
 
@@ -48,6 +55,8 @@ def _silent(phase: str, done: int, total: int | None) -> None:
 class BuildOptions:
     """What a build can be told.
 
+    *tree* says where the branches come from: clusters of like items, the catalog's own
+    category paths, or paths with clusters where they are too large or too small.
     *popularity* names a numeric attribute that counts how often an item was met.
     *given* are vectors to cluster instead of the words. *workers* is a number of processes;
     0 means as many as there are cores.
@@ -59,11 +68,24 @@ class BuildOptions:
     given: GivenVectors | None = None
     workers: int = 0
     overwrite: bool = False
+    tree: TreeKind = "clusters"
+
+    def __post_init__(self) -> None:
+        if self.tree not in get_args(TreeKind):
+            raise TreeError(
+                f"there is no kind of tree {self.tree!r}.",
+                remedy=f"one of {', '.join(get_args(TreeKind))}.",
+            )
+        if self.seed < 0:
+            raise TreeError(f"the seed is {self.seed}; it must be zero or more.")
 
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What was built, and how long each phase took in seconds."""
+    """What was built, and how long each phase took in seconds.
+
+    *paths* tells what the catalog's paths were like, if they were used.
+    """
 
     path: Path
     items: int
@@ -75,18 +97,20 @@ class BuildReport:
     most_children: int
     terms: int
     seconds: dict[str, float]
+    paths: PathsRead | None = None
 
 
 def build(
     items: Iterable[Item],
     path: str | Path,
     options: BuildOptions | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> BuildReport:
     """Build a tree over *items* and put it into the file *path*, all of it or nothing.
 
     Raises:
-        TreeError: there are no items, or vectors or the popularity attribute do not fit them.
+        TreeError: there are no items, they have no paths where paths are asked for, or vectors
+            or the popularity attribute do not fit them.
         StoreError: the file exists already or cannot be written.
     """
     options = options or BuildOptions()
@@ -106,6 +130,9 @@ class _Build:
         self.counter = TermCounter()
         self.numbers: dict[str, array[float]] = {}
         self.counts = array("d")
+        self.paths = None if options.tree == "clusters" else PathReader()
+        self.paths_read: PathsRead | None = None
+        self.categories: Category | None = None
         self.seconds: dict[str, float] = {}
         self._since = time.perf_counter()
 
@@ -113,6 +140,8 @@ class _Build:
         """Do it all, up to a staged file that only needs publishing."""
         self._read(items)
         vocabulary, words = self.counter.finish()
+        # Every word that was ever met is in it, which may be more than all that follows.
+        del self.counter
         points = self.options.given.for_items(words.shape[0]) if self.options.given else words
         self._done("vectors")
         shape = self._grow(points)
@@ -132,12 +161,16 @@ class _Build:
             self.counter.add(item)
             self._note_numbers(item)
             self.writer.add_item(item)
+            if self.paths is not None:
+                self.paths.add(item)
             if given is not None:
                 given.add(item)
             if self.writer.items % REPORT_EVERY == 0:
                 self.progress("reading", self.writer.items, None)
         if not self.writer.items:
             raise TreeError("the catalog has no items.", detail="Nothing was written.")
+        if self.paths is not None:
+            self.categories, self.paths_read = self.paths.finish()
         self.progress("reading", self.writer.items, self.writer.items)
         self._done("read")
 
@@ -145,7 +178,7 @@ class _Build:
         number = self.writer.items
         popularity = self.options.popularity
         if popularity is not None:
-            self.counts.append(_count_of(item, popularity))
+            self.counts.append(count_of(item, popularity))
         for name, value in item.attributes.items():
             if isinstance(value, bool) or not isinstance(value, int | float):
                 continue
@@ -154,8 +187,9 @@ class _Build:
                 if len(self.numbers) >= RANGED_ATTRIBUTES:
                     continue
                 known = self.numbers[name] = array("d")
-            known.extend([math.nan] * (number - len(known)))
-            known.append(value)
+            if len(known) < number:
+                known.extend([math.nan] * (number - len(known)))
+            known.append(_as_float(value))
 
     def _grow(self, points: csr_matrix | Floats) -> Shape:
         def report(done: int, total: int) -> None:
@@ -163,8 +197,18 @@ class _Build:
 
         report(0, points.shape[0])
         bounds = self.options.bounds
+        seed = self.options.seed
         workers = self.options.workers or available_cores()
-        root = grow_in_processes(points, bounds, self.options.seed, workers, report)
+        if self.categories is not None:
+            clusters = self.options.tree == "paths+clusters"
+            return Shape.of(
+                grow_along_paths(
+                    *(points, self.categories, bounds, seed, workers),
+                    clusters=clusters,
+                    report=report,
+                )
+            )
+        root = grow_in_processes(points, bounds, seed, workers, report)
         return Shape.of(straighten(root, bounds))
 
     def _write_tree(
@@ -177,12 +221,11 @@ class _Build:
         descriptions = describe_nodes(shape, sources, sums, spans)
         self.progress("writing", 0, len(shape.order))
         prior = self._prior()
-        leaves = [n for n, leaf in enumerate(shape.leaves) if leaf]
-        self.writer.place_items(
-            (ROOT + leaf, int(row))
-            for leaf in leaves
-            for row in shape.order[shape.starts[leaf] : shape.ends[leaf]]
-        )
+        leaves = np.zeros(len(shape.order), np.int64)
+        for n, is_leaf in enumerate(shape.leaves):
+            if is_leaf:
+                leaves[shape.order[shape.starts[n] : shape.ends[n]]] = ROOT + n
+        self.writer.place_items(leaves)
         if prior is not None:
             self.writer.set_priors(enumerate(map(float, prior)))
         self.writer.add_vectors(_packed_rows(points))
@@ -230,6 +273,11 @@ class _Build:
         prior: NDArray[np.float64] = np.nan_to_num(logs / np.nanmax(logs))
         return prior
 
+    def _top_log(self) -> float:
+        """Return what stands for the highest popularity, 1, on the logarithmic scale."""
+        counts = np.nan_to_num(np.array(self.counts, np.float64))
+        return float(np.log1p(counts.max(initial=0)))
+
     def _facts(self, shape: Shape, vocabulary: Vocabulary) -> dict[str, object]:
         given = self.options.given
         bounds = self.options.bounds
@@ -239,7 +287,10 @@ class _Build:
             "embedded_by": given.model if given else None,
             "pieces": vocabulary.with_pieces,
             "popularity": self.options.popularity,
+            "popularity_top": self._top_log(),
+            "generation": 0,
             "seed": self.options.seed,
+            "tree": self.options.tree,
             "next_node": ROOT + len(shape.parents),
             "next_item": self.writer.items,
             "next_term": len(vocabulary.terms),
@@ -263,6 +314,7 @@ class _Build:
             most_children=max(map(len, shape.children())),
             terms=terms,
             seconds=dict(self.seconds),
+            paths=self.paths_read,
         )
 
 
@@ -273,22 +325,43 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _count_of(item: Item, popularity: str) -> float:
+def count_of(item: Item, popularity: str) -> float:
+    """Return how often an item was met; NaN if that is not known.
+
+    Raises:
+        TreeError: the attribute holds something else than a number.
+    """
     value = item.attributes.get(popularity)
-    if isinstance(value, str | tuple):
+    count = math.nan if value is None or isinstance(value, str | tuple) else _as_float(value)
+    if isinstance(value, str | tuple) or math.isinf(count):
         raise TreeError(
-            f"item {item.id!r}: the attribute {popularity!r} is {value!r}, which counts nothing.",
+            f"item {item.id!r}: the attribute {popularity!r} is {value!r:.80}, "
+            "which counts nothing.",
             detail="Nothing was written.",
             remedy="name an attribute that holds counts.",
         )
-    return math.nan if value is None else float(value)
+    return count
+
+
+def _as_float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def dense_sums(shape: Shape, points: Floats) -> Floats:
     """Return for each node the sum of its items' dense vectors."""
-    running = np.cumsum(points[shape.order], axis=0, dtype=np.float64)
-    running = np.vstack([np.zeros(points.shape[1]), running])
-    sums: Floats = (running[shape.ends] - running[shape.starts]).astype(np.float32)
+    leaves = [n for n, is_leaf in enumerate(shape.leaves) if is_leaf]
+    # Leaf by leaf: all points in the order of the tree would be a second copy of them.
+    running = np.zeros((len(leaves) + 1, points.shape[1]))
+    for place, leaf in enumerate(leaves, start=1):
+        running[place] = points[shape.order[shape.starts[leaf] : shape.ends[leaf]]].sum(axis=0)
+    np.cumsum(running, axis=0, out=running)
+    # A node covers a run of leaves, for both are numbered depth first.
+    ends = np.concatenate([[0], np.array(shape.ends)[leaves]])
+    first, last = np.searchsorted(ends, shape.starts), np.searchsorted(ends, shape.ends)
+    sums: Floats = (running[last] - running[first]).astype(np.float32)
     return sums
 
 
@@ -302,8 +375,18 @@ def _row_vector(rows: csr_matrix | Floats, number: int) -> Vector:
 
 
 def _packed_rows(rows: csr_matrix | Floats) -> Iterator[tuple[int, bytes]]:
-    for number in range(rows.shape[0]):
-        yield number, _row_vector(rows, number).to_bytes()
+    """Yield the number of each row with the row packed; they are packed many at a time."""
+    for first in range(0, rows.shape[0], PACKED_AT_ONCE):
+        part = rows[first : first + PACKED_AT_ONCE]
+        if isinstance(part, np.ndarray):
+            many, ends = Vector(part.ravel()), np.arange(len(part) + 1) * part.shape[1]
+        else:
+            part.sort_indices()
+            many, ends = Vector(part.data, part.indices), part.indptr
+        packed = many.to_bytes()
+        size = len(packed) // max(len(many.weights), 1)
+        for number, (start, end) in enumerate(pairwise((ends * size).tolist()), start=first):
+            yield number, packed[start:end]
 
 
 def _mean_prior(prior: NDArray[np.float64] | None, shape: Shape, node: int) -> float:

@@ -49,6 +49,12 @@ class VectorFile:
                 f"{path} cannot be read as vectors: {error}.",
                 remedy="write it with numpy.save(), as a two-dimensional array of floats.",
             ) from error
+        if not isinstance(self._rows, np.ndarray):
+            self._rows.close()
+            raise TreeError(
+                f"{path} holds several arrays.",
+                remedy="write one of them to a file of its own, with numpy.save().",
+            )
         if self._rows.ndim != 2 or self._rows.dtype.kind != "f":
             raise TreeError(
                 f"{path} holds an array of {self._rows.dtype} with {self._rows.ndim} dimensions.",
@@ -66,14 +72,10 @@ class VectorFile:
                 detail="Nothing was written.",
                 remedy="one vector for each item, in the order of the catalog.",
             )
-        rows = np.asarray(self._rows, np.float32)
-        broken = ~np.isfinite(rows).all(axis=1)
-        if broken.any():
-            raise TreeError(
-                f"{self.path}: row {int(np.argmax(broken))} holds a value that is not a number.",
-                detail="Nothing was written.",
-            )
-        return unit_rows(rows)
+        # What is beyond single precision becomes infinite, and is told below.
+        with np.errstate(over="ignore"):
+            rows = np.asarray(self._rows, np.float32)
+        return _finite_unit_rows(rows, str(self.path))
 
 
 class EmbeddedVectors:
@@ -93,20 +95,42 @@ class EmbeddedVectors:
 
     def _flush(self) -> None:
         if self._waiting:
-            self._rows.append(np.array(self._embed(self._waiting), np.float32))
+            answered = self._embed(self._waiting)
+            lengths = sorted({len(vector) for vector in answered})
+            if len(answered) != len(self._waiting) or len(lengths) != 1 or not lengths[0]:
+                raise TreeError(
+                    f"{self.model!r} gave {len(answered)} vectors of lengths {lengths} "
+                    f"for {len(self._waiting)} texts.",
+                    detail="Nothing was written.",
+                    remedy="check that it is an embedding model.",
+                )
+            self._rows.append(np.array(answered, np.float32))
             self._waiting = []
 
     def for_items(self, count: int) -> Floats:
         """Return the vectors of all items noted so far."""
         self._flush()
-        lengths = {rows.shape[1] for rows in self._rows}
+        lengths = sorted({rows.shape[1] for rows in self._rows})
         if len(lengths) != 1 or sum(map(len, self._rows)) != count:
             raise TreeError(
                 f"the embeddings of {self.model!r} do not fit: "
                 f"{sum(map(len, self._rows)):,} vectors for {count:,} items, lengths {lengths}.",
                 detail="Nothing was written.",
             )
-        return unit_rows(np.concatenate(self._rows))
+        return _finite_unit_rows(np.concatenate(self._rows), f"the embeddings of {self.model!r}")
+
+
+def _finite_unit_rows(rows: Floats, source: str) -> Floats:
+    """Return the rows with length one; none may hold what single precision cannot."""
+    with np.errstate(over="ignore"):
+        broken = ~np.isfinite(np.square(rows).sum(axis=1))
+    if broken.any():
+        raise TreeError(
+            f"{source}: row {int(np.argmax(broken))} holds a value that is not a number, "
+            "or too large a one.",
+            detail="Nothing was written.",
+        )
+    return unit_rows(rows)
 
 
 def embedded_text(item: Item) -> str:

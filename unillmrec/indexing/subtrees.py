@@ -147,7 +147,8 @@ def _start_worker(folder: Path, work: dict[str, Any], number: int) -> subprocess
     paths = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
     with (folder / f"errors-{number}.txt").open("wb") as errors:
         return subprocess.Popen(
-            [sys.executable, "-m", "unillmrec.indexing.subtrees", str(path)],
+            # -P: the folder the command was given in may hold a numpy.py of its own.
+            [sys.executable, "-P", "-m", "unillmrec.indexing.subtrees", str(path)],
             env=os.environ | {"PYTHONPATH": paths},
             stdin=subprocess.DEVNULL,
             stdout=errors,

@@ -1,7 +1,20 @@
 """The SQLite file of a tree: its layout, writing it whole, reading it piece by piece."""
 
+from unillmrec.store.editing import EditableTree, NodeState
 from unillmrec.store.files import Staging
-from unillmrec.store.item_tree import ROOT, ItemTree, Node, PlacedItem
-from unillmrec.store.writing import NodeRow, TreeWriter
+from unillmrec.store.item_tree import ROOT, STALE_SHARE, ItemTree, Node, PlacedItem
+from unillmrec.store.writing import NodeRow, TreeWriter, item_row
 
-__all__ = ["ROOT", "ItemTree", "Node", "NodeRow", "PlacedItem", "Staging", "TreeWriter"]
+__all__ = [
+    "ROOT",
+    "STALE_SHARE",
+    "EditableTree",
+    "ItemTree",
+    "Node",
+    "NodeRow",
+    "NodeState",
+    "PlacedItem",
+    "Staging",
+    "TreeWriter",
+    "item_row",
+]

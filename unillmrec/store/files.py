@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
+from types import TracebackType
 
 from unillmrec.errors import StoreError
 from unillmrec.store.migrations import APPLICATION_ID, LAYOUT, layout_name, migrate
@@ -18,30 +20,67 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     Raises:
         StoreError: it is missing, is no tree file, or is newer than this program.
     """
-    if not path.is_file():
+    try:
+        missing = not path.is_file()
         what = "is a folder" if path.is_dir() else "does not exist"
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if missing:
         raise StoreError(
             f"{path} {what}.", remedy=f"`unillmrec build CATALOG -o {path}` to make a tree."
         )
+    db = None
     try:
         db = _open_read_only(path)
-        (application,) = db.execute("PRAGMA application_id").fetchone()
-        (layout,) = db.execute("PRAGMA user_version").fetchone()
+        _check_layout(path, db)
     except sqlite3.DatabaseError as error:
+        _close(db)
         raise _unreadable(path, error) from error
+    except StoreError:
+        _close(db)
+        raise
+    return db
+
+
+def _check_layout(path: Path, db: sqlite3.Connection) -> None:
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (layout,) = db.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
-        db.close()
-        raise StoreError(
-            f"{path} is a SQLite file, but not one of unillmrec.",
-            remedy="name the file that `unillmrec build` wrote.",
-        )
+        what = "is a SQLite file, but not one of unillmrec" if path.stat().st_size else "is empty"
+        raise StoreError(f"{path} {what}.", remedy="name the file that `unillmrec build` wrote.")
     if layout > LAYOUT:
-        db.close()
         raise StoreError(
             f"{path} was written by a newer unillmrec "
             f"(layout {layout_name(layout)}; this one knows {layout_name(LAYOUT)}).",
             remedy="pip install --upgrade unillmrec",
         )
+
+
+def _close(db: sqlite3.Connection | None) -> None:
+    if db is not None:
+        db.close()
+
+
+def connect_to_change(path: Path) -> sqlite3.Connection:
+    """Open a tree file for changes, in a journal that readers need not wait for.
+
+    Raises:
+        StoreError: as for reading, or the file cannot be written.
+    """
+    connect_to_read(path).close()
+    db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=BUSY_SECONDS)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        # In a write-ahead log this keeps the file whole at a power cut, and is six times faster.
+        db.execute("PRAGMA synchronous = NORMAL")
+        migrate(db)
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise StoreError(
+            f"{path} cannot be changed: {error}.",
+            detail="Nothing was changed.",
+            remedy="check the permissions of the file and of its folder.",
+        ) from error
     return db
 
 
@@ -56,8 +95,8 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
     )
 
 
-def _unreadable(path: Path, error: sqlite3.DatabaseError) -> StoreError:
-    if isinstance(error, sqlite3.OperationalError) and not _begins_like_sqlite(path):
+def _unreadable(path: Path, error: sqlite3.DatabaseError | OSError) -> StoreError:
+    if isinstance(error, OSError | sqlite3.OperationalError) and not _begins_like_sqlite(path):
         return StoreError(f"{path} cannot be opened: {error}.", remedy="check its permissions.")
     return StoreError(
         f"{path} is not a tree file, or it is damaged: {error}.",
@@ -83,15 +122,8 @@ class Staging:
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self.path = path
         self.beside = path.with_name(f".{path.name}.{os.getpid()}.building")
-        if path.is_dir():
-            raise StoreError(f"{path} is a folder.", remedy="name a file, such as shop.tree.")
-        if path.exists() and not overwrite:
-            raise StoreError(
-                f"{path} exists already.",
-                detail="Nothing was changed.",
-                remedy="another name, or --overwrite.",
-            )
         try:
+            _check_place(path, overwrite=overwrite)
             self.beside.unlink(missing_ok=True)
             self.db = sqlite3.connect(self.beside, isolation_level=None)
             # A half-written file is thrown away, so it needs no journal and no syncing yet.
@@ -101,7 +133,7 @@ class Staging:
             migrate(self.db)
             self.db.execute("BEGIN")
         except (sqlite3.Error, OSError) as error:
-            self.beside.unlink(missing_ok=True)
+            self._discard()
             raise StoreError(
                 f"{path} cannot be written: {error}.",
                 remedy="check that the folder exists and is writable.",
@@ -110,9 +142,24 @@ class Staging:
     def __enter__(self) -> Staging:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.db.close()
-        self.beside.unlink(missing_ok=True)
+        self._discard()
+        if isinstance(error, sqlite3.Error):
+            raise StoreError(
+                f"{self.path} cannot be written: {error}.",
+                detail="Nothing was changed.",
+                remedy="check the free space and the permissions of the folder.",
+            ) from error
+
+    def _discard(self) -> None:
+        with suppress(OSError):
+            self.beside.unlink(missing_ok=True)
 
     def publish(self) -> None:
         """Put the finished file where it belongs; what was there before is replaced."""
@@ -132,14 +179,31 @@ class Staging:
             ) from error
 
 
+def _check_place(path: Path, *, overwrite: bool) -> None:
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder.", remedy="name a file, such as shop.tree.")
+    if path.exists() and not overwrite:
+        raise StoreError(
+            f"{path} exists already.",
+            detail="Nothing was changed.",
+            remedy="another name, or --overwrite.",
+        )
+
+
 def _release(path: Path) -> None:
     """Fold the side files of an old tree into it, lest they be taken for the new one's."""
-    if path.exists() and _begins_like_sqlite(path):
-        old = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
-        try:
-            old.execute("PRAGMA journal_mode = DELETE")
-        finally:
-            old.close()
+    if _begins_like_sqlite(path):
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)) as old:
+            try:
+                old.execute("PRAGMA journal_mode = DELETE")
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError:
+                # Damaged beyond folding; it is about to be replaced.
+                pass
+    # Their old tree may be gone, or may have been no tree at all; SQLite would still believe them.
+    for side in ("-wal", "-shm", "-journal"):
+        path.with_name(path.name + side).unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import math
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,14 +18,23 @@ from unillmrec.store.files import connect_to_read
 from unillmrec.tree.descriptions import Description
 
 if TYPE_CHECKING:
-    from unillmrec.tree.vectors import Vector
+    from scipy.sparse import csr_matrix
+
+    from unillmrec.tree.vectors import Floats, Vector
 
 ROOT = 1
+# Judging by summaries that are out of date by up to this share of the items cost nothing
+# measurable; beyond it a summary is due to be written anew.
+STALE_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of the tree: the root, a branch, or a leaf that holds *size* items."""
+    """A node of the tree: the root, a branch, or a leaf that holds *size* items.
+
+    *moved* counts the items that came or went below it since it was grown, *stale* those since
+    its summary was written.
+    """
 
     id: int
     parent: int | None
@@ -34,6 +43,12 @@ class Node:
     is_leaf: bool
     description: Description
     prior: float = 0.0
+    moved: int = 0
+    stale: int = 0
+
+    def is_stale(self, share: float = STALE_SHARE) -> bool:
+        """Return whether more than *share* of the items changed since the summary was written."""
+        return bool(self.description.summary) and self.stale > share * self.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +69,7 @@ class ItemTree:
         self._db = db
         # A connection answers one query at a time; judges of several branches share it.
         self._lock = threading.Lock()
-        self.facts = {name: json.loads(value) for name, value in self._rows("SELECT * FROM fact")}
+        self.facts = self._read_facts()
 
     @classmethod
     def open(cls, path: str | Path) -> ItemTree:
@@ -92,7 +107,11 @@ class ItemTree:
         """Whether the tree was built with a popularity attribute."""
         return bool(self.facts.get("popularity"))
 
-    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    def _read_facts(self) -> dict[str, Any]:
+        return {name: json.loads(value) for name, value in self.rows("SELECT * FROM fact")}
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query; the other methods say everything a walk needs."""
         try:
             with self._lock:
                 return self._db.execute(query, values).fetchall()
@@ -106,7 +125,7 @@ class ItemTree:
 
     def node(self, node_id: int) -> Node:
         """Return a node by its id."""
-        rows = self._rows(f"{_NODE} WHERE id = ?", (node_id,))
+        rows = self.rows(f"{_NODE} WHERE id = ?", (node_id,))
         if not rows:
             raise StoreError(
                 f"{self.path} has no node {node_id}.",
@@ -116,7 +135,7 @@ class ItemTree:
 
     def children(self, node_id: int) -> list[Node]:
         """Return the children of a node in their order."""
-        rows = self._rows(f"{_NODE} WHERE parent = ? ORDER BY place", (node_id,))
+        rows = self.rows(f"{_NODE} WHERE parent = ? ORDER BY place", (node_id,))
         return [_node(row) for row in rows]
 
     def ancestors(self, node_id: int) -> list[Node]:
@@ -137,25 +156,39 @@ class ItemTree:
 
     def items_in(self, leaf_ids: Sequence[int]) -> list[PlacedItem]:
         """Return the items of leaves, leaf by leaf in the order asked for."""
-        rows = self._rows(f"{_ITEM} WHERE leaf {_AMONG}", (_json(leaf_ids),))
+        rows = self.rows(f"{_ITEM} WHERE leaf {AMONG}", (as_json(leaf_ids),))
         order = {leaf: place for place, leaf in enumerate(leaf_ids)}
         return sorted(map(_item, rows), key=lambda each: (order[each.leaf], each.number))
 
     def items_numbered(self, numbers: Sequence[int]) -> dict[int, PlacedItem]:
         """Return items by their numbers."""
-        rows = self._rows(f"{_ITEM} WHERE number {_AMONG}", (_json(numbers),))
+        rows = self.rows(f"{_ITEM} WHERE number {AMONG}", (as_json(numbers),))
         return {each.number: each for each in map(_item, rows)}
 
     def items_with_ids(self, ids: Iterable[str]) -> dict[str, PlacedItem]:
         """Return items by their ids; an unknown id is left out."""
-        rows = self._rows(f"{_ITEM} WHERE id {_AMONG}", (_json(list(ids)),))
+        rows = self.rows(f"{_ITEM} WHERE id {AMONG}", (as_json(list(ids)),))
         return {each.item.id: each for each in map(_item, rows)}
+
+    def places_of(self, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Return the numbers and leaves of items by their ids; an unknown id is left out."""
+        rows = self.rows(
+            f"SELECT id, number, leaf FROM item WHERE id {AMONG}", (as_json(list(ids)),)
+        )
+        return {item_id: (number, leaf) for item_id, number, leaf in rows}
+
+    def titles(self, numbers: Sequence[int]) -> dict[int, str]:
+        """Return the titles of items by their numbers."""
+        query = f"SELECT number, title FROM item WHERE number {AMONG}"
+        return dict(self.rows(query, (as_json(numbers),)))
 
     def nearest_id(self, item_id: str) -> str | None:
         """Return the id in the catalog that looks most like *item_id*, if one does."""
+        # What the command line could not decode comes as halves of surrogate pairs.
+        item_id = item_id.encode(errors="replace").decode()
         for length in range(len(item_id), 0, -1):
             start = item_id[:length]
-            rows = self._rows(
+            rows = self.rows(
                 "SELECT id FROM item WHERE id >= ? AND id < ? ORDER BY id LIMIT 200",
                 (start, start + "\U0010ffff"),
             )
@@ -168,18 +201,35 @@ class ItemTree:
         """Return the vectors of items, in the order asked for."""
         return self._vectors("item_vector", "item", numbers)
 
+    def item_rows(self, numbers: Sequence[int]) -> csr_matrix | Floats:
+        """Return the vectors of items as the rows of a matrix, in the order asked for."""
+        return self._matrix("item_vector", "item", numbers)
+
+    def node_rows(self, node_ids: Sequence[int]) -> csr_matrix | Floats:
+        """Return the sums of the vectors below nodes as rows, in the order asked for."""
+        return self._matrix("node_sum", "node", node_ids, precise=True)
+
+    def _matrix(
+        self, table: str, key: str, wanted: Sequence[int], *, precise: bool = False
+    ) -> csr_matrix | Floats:
+        from unillmrec.tree.vectors import unpacked_rows
+
+        packed = self._packed(table, key, wanted)
+        width = int(self.facts["next_term"])
+        return unpacked_rows(packed, width, sparse=self.sparse, precise=precise)
+
+    def _packed(self, table: str, key: str, wanted: Sequence[int]) -> list[bytes]:
+        query = f"SELECT {key}, packed FROM {table} WHERE {key} {AMONG}"
+        packed = dict(self.rows(query, (as_json(wanted),)))
+        return [packed[each] for each in wanted]
+
     def _vectors(
         self, table: str, key: str, wanted: Sequence[int], *, precise: bool = False
     ) -> list[Vector]:
         from unillmrec.tree.vectors import Vector
 
-        rows = self._rows(
-            f"SELECT {key}, packed FROM {table} WHERE {key} IN (SELECT value FROM json_each(?))",
-            (_json(wanted),),
-        )
-        packed = dict(rows)
-        sparse = self.sparse
-        return [Vector.from_bytes(packed[each], sparse=sparse, precise=precise) for each in wanted]
+        packed = self._packed(table, key, wanted)
+        return [Vector.from_bytes(each, sparse=self.sparse, precise=precise) for each in packed]
 
     # Terms
 
@@ -187,16 +237,21 @@ class ItemTree:
         """Return the vector of a sentence, or None if the tree's vectors are not of words."""
         if not self.sparse:
             return None
-        from unillmrec.tree.terms import terms_of, vector_of, words
+        from unillmrec.tree.sentences import sentence_words, variants
+        from unillmrec.tree.terms import terms_of, vector_of
 
-        used = terms_of(iter([(words(text), 1.0)]), with_pieces=bool(self.facts["pieces"]))
-        return vector_of(used, self._known(used))
+        said = [each for word in sentence_words(text) for each in variants(word)]
+        known = self.known_terms(said)
+        # Pieces of words come from words that are there; those of a misspelt one are all it has.
+        fields = [([word for word in said if word in known] or sentence_words(text), 1.0)]
+        used = terms_of(iter(fields), with_pieces=bool(self.facts["pieces"]))
+        return vector_of(used, known | self.known_terms(set(used) - known.keys()))
 
-    def _known(self, terms: Iterable[str]) -> Mapping[str, tuple[int, float]]:
+    def known_terms(self, terms: Iterable[str]) -> dict[str, tuple[int, float]]:
         """Return the id and the worth of those of *terms* that the catalog has."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT term, id, used_by FROM term WHERE term IN (SELECT value FROM json_each(?))",
-            (_json(list(terms)),),
+            (as_json(list(terms)),),
         )
         count = len(self)
         return {
@@ -207,22 +262,25 @@ class ItemTree:
     def terms_numbered(self, numbers: Sequence[int]) -> dict[int, tuple[str, int]]:
         """Return terms, and how many items use each, by their ids."""
         query = "SELECT id, term, used_by FROM term WHERE id IN (SELECT value FROM json_each(?))"
-        return {number: (term, used) for number, term, used in self._rows(query, (_json(numbers),))}
+        return {
+            number: (term, used) for number, term, used in self.rows(query, (as_json(numbers),))
+        }
 
 
-_NODE = "SELECT id, parent, depth, size, leaf, description, prior FROM node"
-_AMONG = "IN (SELECT value FROM json_each(?))"
+_NODE = "SELECT id, parent, depth, size, leaf, description, prior, moved, stale FROM node"
+AMONG = "IN (SELECT value FROM json_each(?))"
 _ITEM = "SELECT number, id, title, text, path, attributes, leaf, prior FROM item"
 
 
-def _json(values: Sequence[int] | Sequence[str]) -> str:
+def as_json(values: Sequence[int] | Sequence[str]) -> str:
+    """Return values for `AMONG`: one parameter, however many they are."""
     return json.dumps(list(values))
 
 
 def _node(row: tuple[Any, ...]) -> Node:
-    node_id, parent, depth, size, leaf, description, prior = row
+    node_id, parent, depth, size, leaf, description, prior, moved, stale = row
     kept = Description.from_json(description)
-    return Node(node_id, parent, depth, size, bool(leaf), kept, prior)
+    return Node(node_id, parent, depth, size, bool(leaf), kept, prior, moved, stale)
 
 
 def _item(row: tuple[Any, ...]) -> PlacedItem:

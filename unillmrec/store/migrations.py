@@ -29,6 +29,14 @@ def m001_first_layout(db: sqlite3.Connection) -> None:
             moved INTEGER NOT NULL DEFAULT 0, stale INTEGER NOT NULL DEFAULT 0)""",
         "CREATE TABLE node_sum (node INTEGER PRIMARY KEY, packed BLOB NOT NULL)",
         "CREATE TABLE term (id INTEGER PRIMARY KEY, term TEXT NOT NULL, used_by INTEGER NOT NULL)",
+        # The attributes once more, by column: what a predicate reads.
+        """CREATE TABLE attribute (
+            id INTEGER PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL,
+            texts INTEGER NOT NULL DEFAULT 0, hashed INTEGER NOT NULL DEFAULT 0)""",
+        """CREATE TABLE attribute_text (
+            attribute INTEGER NOT NULL, text TEXT NOT NULL, code INTEGER NOT NULL,
+            PRIMARY KEY (attribute, text)) WITHOUT ROWID""",
+        "CREATE TABLE attribute_block (place INTEGER PRIMARY KEY, packed BLOB NOT NULL)",
     ):
         db.execute(statement)
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from unillmrec.errors import StoreError
 from unillmrec.items import Item
 from unillmrec.store.files import Staging
 from unillmrec.store.migrations import INDEXES
 
-ITEM_BATCH = 2_000
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# As many as a block of a column has, so that each is written once.
+ITEM_BATCH = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,40 +35,53 @@ class NodeRow:
     spans: str
     prior: float
     packed: bytes
+    moved: int = 0
+    stale: int = 0
+
+
+def item_row(number: int, item: Item, leaf: int | None, prior: float = 0.0) -> tuple[object, ...]:
+    """Return an item as the row the store keeps of it."""
+    return (
+        *(number, item.id, item.title, item.text),
+        json.dumps(item.path, ensure_ascii=False) if item.path else "[]",
+        json.dumps(item.attributes, ensure_ascii=False) if item.attributes else "{}",
+        item.content_hash(),
+        leaf,
+        prior,
+    )
 
 
 class TreeWriter:
     """Writes one tree into a `Staging`, in the order: items, then the rest, then `finish`."""
 
     def __init__(self, staging: Staging) -> None:
+        from unillmrec.store.columns import ColumnWriter
+
         self._db = staging.db
         self._waiting: list[tuple[object, ...]] = []
+        self._columns = ColumnWriter(staging.db)
         self.items = 0
 
     def add_item(self, item: Item) -> None:
         """Write an item; its number is its place in the catalog, from zero."""
-        self._waiting.append(
-            (
-                self.items,
-                item.id,
-                item.title,
-                item.text,
-                json.dumps(item.path, ensure_ascii=False) if item.path else "[]",
-                json.dumps(item.attributes, ensure_ascii=False) if item.attributes else "{}",
-                item.content_hash(),
-            )
-        )
+        self._waiting.append(item_row(self.items, item, None))
+        self._columns.put(self.items, item)
         self.items += 1
         if len(self._waiting) >= ITEM_BATCH:
             self._flush()
 
     def _flush(self) -> None:
-        self._db.executemany(
-            "INSERT INTO item (number, id, title, text, path, attributes, hash)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            self._waiting,
-        )
+        try:
+            self._db.executemany(
+                "INSERT INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", self._waiting
+            )
+        except UnicodeEncodeError as error:
+            raise StoreError(
+                f"an item holds half a surrogate pair: {error.object[:80]!r}.",
+                detail="Nothing was written.",
+            ) from error
         self._waiting.clear()
+        self._columns.flush()
 
     def titles(self, numbers: Sequence[int]) -> Mapping[int, str]:
         """Return the titles of items that have been added."""
@@ -72,10 +92,14 @@ class TreeWriter:
         )
         return dict(rows)
 
-    def place_items(self, leaves: Iterable[tuple[int, int]]) -> None:
-        """Write (leaf, item) pairs."""
+    def place_items(self, leaves: NDArray[np.int64]) -> None:
+        """Write the leaf of each item, in the order of their numbers."""
         self._flush()
-        self._db.executemany("UPDATE item SET leaf = ? WHERE number = ?", leaves)
+        self._db.executemany(
+            "UPDATE item SET leaf = ? WHERE number = ?",
+            ((leaf or None, number) for number, leaf in enumerate(leaves.tolist())),
+        )
+        self._columns.place_all(leaves)
 
     def set_priors(self, priors: Iterable[tuple[int, float]]) -> None:
         """Write (item, popularity between 0 and 1) pairs."""
@@ -108,12 +132,24 @@ class TreeWriter:
     def finish(self, facts: Mapping[str, object]) -> None:
         """Write what holds for the whole tree, and the indexes."""
         self._db.executemany("INSERT INTO fact VALUES (?, ?)", _encoded(facts))
-        for statement in INDEXES:
-            self._db.execute(statement)
+        try:
+            for statement in INDEXES:
+                self._db.execute(statement)
+        except sqlite3.IntegrityError as error:
+            raise self._used_twice() from error
         self._db.execute("ANALYZE")
         (lost,) = self._db.execute("SELECT count(*) FROM item WHERE leaf IS NULL").fetchone()
         if lost:
             raise StoreError(f"{lost} items have no leaf; the tree was not written.")
+
+    def _used_twice(self) -> StoreError:
+        query = "SELECT id FROM item GROUP BY id HAVING count(*) > 1 ORDER BY min(number) LIMIT 1"
+        (item_id,) = self._db.execute(query).fetchone()
+        return StoreError(
+            f"the item id {item_id!r} is used more than once.",
+            detail="Nothing was written.",
+            remedy="an id of its own for each item.",
+        )
 
 
 def _encoded(facts: Mapping[str, object]) -> Iterator[tuple[str, str]]:

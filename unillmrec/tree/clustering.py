@@ -22,6 +22,7 @@ LSA_DIMENSIONS = 32
 LSA_SAMPLE = 4_000
 CENTRE_SAMPLE = 256
 ROUNDS = 12
+SETTLED = 1e-4
 SETTLING_ROUNDS = 4
 # A group smaller than this share of an even one is dissolved: its branch would cost a line
 # in every prompt and lead to next to nothing.
@@ -35,7 +36,7 @@ def one_thread() -> threadpool_limits:
     rounds differently, so that the same seed would not give the same tree.
     """
     # A library that is first loaded inside the context would escape it.
-    for library in ("scipy.linalg", "sklearn.cluster", "sklearn.utils.extmath"):
+    for library in ("scipy.linalg", "sklearn.utils.extmath"):
         import_module(library)
     return threadpool_limits(1)
 
@@ -59,9 +60,18 @@ def groups_of_rows(rows: csr_matrix, count: int, cap: int, seed: tuple[int, ...]
 
 
 def _without_unused_columns(rows: csr_matrix) -> csr_matrix:
-    used, columns = np.unique(rows.indices, return_inverse=True)
-    shape = (rows.shape[0], max(len(used), 1))
-    return _sparse(rows.data, columns.astype(np.int32), rows.indptr, shape)
+    if len(rows.indices) < rows.shape[1]:
+        used, columns = np.unique(rows.indices, return_inverse=True)
+        shape = (rows.shape[0], max(len(used), 1))
+        return _sparse(rows.data, columns.astype(np.int32), rows.indptr, shape)
+    # Sorting millions of columns takes seconds, marking those in use next to nothing.
+    marked = np.zeros(rows.shape[1], bool)
+    marked[rows.indices] = True
+    if marked.all():
+        return rows
+    places = np.cumsum(marked, dtype=np.int32)
+    shape = (rows.shape[0], int(places[-1]))
+    return _sparse(rows.data, places[rows.indices] - 1, rows.indptr, shape)
 
 
 def _settled(rows: csr_matrix, labels: Labels, cap: int) -> Labels:
@@ -116,8 +126,9 @@ def _main_directions(sample: csr_matrix, count: int, generator: np.random.Genera
 
 def unit_rows(points: Floats) -> Floats:
     """Return the rows with length one; rows without weight stay zero."""
-    lengths = np.linalg.norm(points, axis=1, keepdims=True)
-    return (points / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    # Unlike a norm this needs no copies of the points, of which there may be gigabytes.
+    lengths = np.sqrt(np.einsum("ij,ij->i", points, points))[:, None]
+    return (points / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
 
 
 def groups_of_points(points: Floats, count: int, cap: int, seed: tuple[int, ...]) -> Labels:
@@ -142,26 +153,40 @@ def _settled_centres(
     sample: Floats, count: int, share: float, generator: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """Return centres, and what each charges so that none draws much more than its *share*."""
-    from sklearn.cluster import kmeans_plusplus
-
-    seed = int(generator.integers(2**31))
-    centres, _ = kmeans_plusplus(sample, count, random_state=seed)
-    centres = unit_rows(centres)
+    centres = _spread_points(sample, count, generator)
     price = np.zeros(count, np.float32)
     for _ in range(ROUNDS):
         closeness = sample @ centres.T
         price = _priced(closeness, price, math.ceil(share * len(sample)), rounds=4)
         labels = np.argmax(closeness - price, axis=1)
-        sums = np.zeros_like(centres)
-        np.add.at(sums, labels, sample)
-        moved = unit_rows(sums)
+        # A product sums the groups many times faster than adding point by point.
+        members = (labels == np.arange(count)[:, None]).astype(np.float32)
+        moved = unit_rows(members @ sample)
         # A centre nobody chose stays where it was: its price falls until somebody does.
         empty = np.bincount(labels, minlength=count) == 0
         moved[empty] = centres[empty]
-        if np.allclose(moved, centres, atol=1e-4):
+        if np.abs(moved - centres).max() < SETTLED:
             break
         centres = moved
     return centres, price
+
+
+def _spread_points(points: Floats, count: int, generator: np.random.Generator) -> Floats:
+    """Draw *count* of *points*, far from one another: the greedy k-means++.
+
+    scikit-learn's takes several times as long for a few hundred points, mostly over checks.
+    """
+    chosen = [int(generator.integers(len(points)))]
+    apart = np.maximum(1 - points @ points[chosen[0]], 0)
+    for drawn in generator.random((count - 1, 2 + int(math.log(count)))):
+        up_to = np.cumsum(apart, dtype=np.float64)
+        candidates = np.minimum(np.searchsorted(up_to, drawn * up_to[-1]), len(points) - 1)
+        left = np.minimum(apart, np.maximum(1 - points[candidates] @ points.T, 0))
+        # Of the candidates, the one that leaves the others nearest to something chosen.
+        best = int(np.argmin(left.sum(axis=1)))
+        chosen.append(int(candidates[best]))
+        apart = left[best]
+    return points[chosen]
 
 
 def _priced(closeness: Floats, price: Floats, cap: int, rounds: int = 24) -> Floats:
@@ -182,7 +207,7 @@ def _within_cap(preference: Floats, cap: int) -> Labels:
     """Give each point its preferred group, moving the least attached on where one overflows."""
     count = preference.shape[1]
     preference = preference.copy()
-    labels = np.argmax(preference, axis=1)
+    labels: Labels = np.argmax(preference, axis=1)
     for _ in range(count):
         sizes = np.bincount(labels, minlength=count)
         over = np.flatnonzero(sizes > cap)
@@ -200,20 +225,44 @@ def _within_cap(preference: Floats, cap: int) -> Labels:
 
 
 def _without_tiny(closeness: Floats, labels: Labels, cap: int) -> Labels:
-    """Dissolve groups far below an even share, the smallest first, and close the numbering."""
+    """Dissolve groups far below an even share, the smallest first, and close the numbering.
+
+    One that the others have no room for is filled up out of them instead.
+    """
     count = closeness.shape[1]
     least = max(2, math.ceil(TINY_SHARE * len(labels) / count))
     for _ in range(count):
         sizes = np.bincount(labels, minlength=count)
         tiny = np.flatnonzero((sizes > 0) & (sizes < least))
-        room = int(np.maximum(cap - sizes, 0)[sizes >= least].sum())
-        if not len(tiny) or room < sizes[tiny[np.argmin(sizes[tiny])]]:
+        if not len(tiny):
             break
-        group = tiny[np.argmin(sizes[tiny])]
-        for member in np.flatnonzero(labels == group):
-            open_to = (sizes < cap) & (sizes >= least)
-            chosen = int(np.argmax(np.where(open_to, closeness[member], -np.inf)))
-            labels[member] = chosen
-            sizes[chosen] += 1
+        group = int(tiny[np.argmin(sizes[tiny])])
+        others = (sizes > 0) & (np.arange(count) != group)
+        if int((cap - sizes)[others].sum()) >= sizes[group]:
+            _dissolve(closeness, labels, group, np.where(others, cap - sizes, 0))
+        else:
+            _fill_up(closeness, labels, group, least)
     _, closed = np.unique(labels, return_inverse=True)
-    return closed.astype(np.int64)
+    numbered: Labels = closed.astype(np.int64)
+    return numbered
+
+
+def _dissolve(closeness: Floats, labels: Labels, group: int, room: Labels) -> None:
+    """Move the members of *group* to the nearest groups that have *room*."""
+    for member in np.flatnonzero(labels == group):
+        chosen = int(np.argmax(np.where(room > 0, closeness[member], -np.inf)))
+        labels[member] = chosen
+        room[chosen] -= 1
+
+
+def _fill_up(closeness: Floats, labels: Labels, group: int, least: int) -> None:
+    """Move to *group* the points of larger groups that lose least by it, until it has *least*."""
+    loss = closeness[np.arange(len(labels)), labels] - closeness[:, group]
+    sizes = np.bincount(labels, minlength=closeness.shape[1])
+    for point in np.argsort(loss, kind="stable"):
+        if sizes[group] >= least:
+            break
+        if sizes[labels[point]] > least:
+            sizes[labels[point]] -= 1
+            sizes[group] += 1
+            labels[point] = group

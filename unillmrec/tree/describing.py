@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from unillmrec.tree.descriptions import LINE_WORDS, Description, Range
+from unillmrec.tree.descriptions import LINE_WORDS, Description, Range, beyond_names
 from unillmrec.tree.growing import Shape
+from unillmrec.tree.sentences import FUNCTION_WORDS
 from unillmrec.tree.terms import PIECE, Vocabulary, term_worth
 from unillmrec.tree.vectors import Floats
 
@@ -21,6 +22,7 @@ Spans = Mapping[str, tuple[float, float]]
 
 KEPT_TITLES = 3
 KEPT_WORDS = LINE_WORDS + 3
+LONGEST_WORD = 40
 # What a node's words must beat: how usual they are around it.
 AROUND = 0.75
 # A range is told when it is at most half as wide as the parent's.
@@ -73,15 +75,25 @@ def describe_nodes(
     typical = _typical_rows(shape, children, sources.words, sums)
     titles = sources.titles(sorted({row for rows in typical for row in rows}))
     ranges = _ranges(shape, spans)
+    names = _names_down_to(shape)
     return [
         Description(
-            words[n],
+            beyond_names(words[n], names[n]),
             tuple(titles[row] for row in typical[n]),
             ranges[n],
             typical=tuple(typical[n]),
+            name=shape.labels[n],
         )
         for n in range(len(shape.parents))
     ]
+
+
+def _names_down_to(shape: Shape) -> list[str]:
+    """Return for each node its name and those of all above it."""
+    names: list[str] = []
+    for parent, label in zip(shape.parents, shape.labels, strict=True):
+        names.append(f"{names[parent]} {label}" if parent >= 0 else label)
+    return names
 
 
 def _contrastive_words(
@@ -122,8 +134,12 @@ def most_contrastive(mean: Floats, around: Floats, told: Floats) -> list[int]:
 
 
 def _can_be_told(term: str) -> bool:
-    # Pieces of words and bare numbers say nothing to a reader.
-    return not term.startswith(PIECE) and not term.isdigit() and (len(term) > 1 or term > "~")
+    # Pieces of words and bare numbers say nothing to a reader, and a word has an end.
+    if term.startswith(PIECE) or term.isdigit() or len(term) > LONGEST_WORD:
+        return False
+    if term in FUNCTION_WORDS:
+        return False
+    return len(term) > 1 or term > "~"
 
 
 def _row(matrix: csr_matrix, number: int) -> tuple[NDArray[np.int32], Floats]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from unillmrec.items import one_line
 
@@ -12,6 +13,10 @@ LINE_WORDS = 5
 LINE_TITLES = 2
 TITLE_LENGTH = 48
 SUMMARY_LENGTH = 160
+_WORD = re.compile(r"[^\W_]+")
+LABEL_LENGTH = 60
+# Several category labels joined; cut, two names could come to look the same.
+NAME_LENGTH = 140
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,8 @@ class Range:
 
 
 def _number(value: float) -> str:
-    return str(int(value)) if float(value).is_integer() else f"{value:.4g}"
+    whole = float(value).is_integer() and abs(value) < 1e15
+    return str(int(value)) if whole else f"{value:.4g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,8 @@ class Description:
     """The words that set a node apart from its siblings, typical titles, and value ranges.
 
     *summary* is what a model wrote; it replaces the words where it is there. *typical* are
-    the numbers of the items that *titles* come from.
+    the numbers of the items that *titles* come from. *name* is the catalog's own name for the
+    node, if it comes from a path; it comes before all else.
     """
 
     words: tuple[str, ...] = ()
@@ -45,17 +52,21 @@ class Description:
     ranges: tuple[Range, ...] = ()
     summary: str = ""
     typical: tuple[int, ...] = ()
+    name: str = ""
 
     @property
     def label(self) -> str:
         """Return a short name for a breadcrumb or a tree drawing."""
-        if self.summary:
-            return one_line(self.summary, 60)
-        return ", ".join(self.words[:3]) or (self.titles[0] if self.titles else "unlabelled")
+        if name := one_line(self.name, NAME_LENGTH):
+            return name
+        told = (self.summary, ", ".join(self.words[:3]), "".join(self.titles[:1]))
+        return next(filter(None, (one_line(each, LABEL_LENGTH) for each in told)), "unlabelled")
 
     def line(self, count: int) -> str:
         """Return the one line that stands for the node among its siblings."""
-        about = one_line(self.summary, SUMMARY_LENGTH) or ", ".join(self.words[:LINE_WORDS])
+        told = beyond_names(self.words, self.name)[:LINE_WORDS]
+        about = one_line(self.summary, SUMMARY_LENGTH) or ", ".join(told)
+        about = ": ".join(filter(None, (one_line(self.name, NAME_LENGTH), about)))
         parts = [f"{about} ({count:,})" if about else f"({count:,})"]
         parts += [each.text() for each in self.ranges[:2]]
         titles = [one_line(title, TITLE_LENGTH) for title in self.titles[:LINE_TITLES]]
@@ -63,7 +74,9 @@ class Description:
 
     def to_json(self) -> str:
         """Return the description as the store keeps it."""
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+        kept = {name: getattr(self, name) for name in self.__slots__}
+        kept["ranges"] = [[each.attribute, each.low, each.high] for each in self.ranges]
+        return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Description:
@@ -72,10 +85,17 @@ class Description:
         return cls(
             tuple(kept["words"]),
             tuple(kept["titles"]),
-            tuple(Range(**each) for each in kept["ranges"]),
+            tuple(Range(*each) for each in kept["ranges"]),
             kept["summary"],
             tuple(kept["typical"]),
+            kept.get("name", ""),
         )
+
+
+def beyond_names(words: Sequence[str], names: str) -> tuple[str, ...]:
+    """Return the words that say more than *names* do; "shampoo" says no more than "Shampoos"."""
+    said = " " + " ".join(_WORD.findall(names.lower()))
+    return tuple(word for word in words if f" {word}" not in said)
 
 
 def breadcrumb(descriptions: Sequence[Description]) -> str:

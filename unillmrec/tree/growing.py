@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,10 +44,14 @@ class Bounds:
 
 @dataclass(slots=True)
 class Growth:
-    """A node of a tree being grown: children, or the rows of a leaf."""
+    """A node of a tree being grown: children, or the rows of a leaf.
+
+    *label* is the catalog's own name for it, if it comes from a path.
+    """
 
     rows: Rows | None
     children: list[Growth]
+    label: str = ""
 
 
 def grow(points: csr_matrix | Floats, rows: Rows, bounds: Bounds, place: tuple[int, ...]) -> Growth:
@@ -114,6 +118,7 @@ class Shape:
     ends: list[int]
     leaves: list[bool]
     order: Rows
+    labels: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, root: Growth) -> Shape:
@@ -124,6 +129,7 @@ class Shape:
         ends: list[int] = []
         leaves: list[bool] = []
         order: list[Rows] = []
+        labels: list[str] = []
         position = 0
 
         def visit(node: Growth, parent: int, depth: int) -> None:
@@ -134,6 +140,7 @@ class Shape:
             starts.append(position)
             ends.append(position)
             leaves.append(node.rows is not None)
+            labels.append(node.label)
             if node.rows is not None:
                 # The catalog's own order inside a leaf: it is the same for every build.
                 order.append(np.sort(node.rows))
@@ -143,7 +150,7 @@ class Shape:
             ends[number] = position
 
         visit(root, -1, 0)
-        return cls(parents, depths, starts, ends, leaves, np.concatenate(order))
+        return cls(parents, depths, starts, ends, leaves, np.concatenate(order), labels)
 
     def children(self) -> list[list[int]]:
         """Return the children of each node, in order."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -40,19 +44,46 @@ class Vector:
         return Vector(self.weights[kept], self.ids[kept])
 
     def to_bytes(self, *, precise: bool = False) -> bytes:
-        """Pack for the store, ids before weights; in half precision unless *precise*."""
-        weights = self.weights.astype(np.float32 if precise else np.float16).tobytes()
-        return weights if self.ids is None else self.ids.astype(np.int32).tobytes() + weights
+        """Pack for the store, in half precision unless *precise*."""
+        kind = _packing(sparse=self.ids is not None, precise=precise)
+        if self.ids is None:
+            return self.weights.astype(kind).tobytes()
+        packed = np.empty(len(self.ids), kind)
+        packed["id"], packed["weight"] = self.ids, self.weights
+        return packed.tobytes()
 
     @classmethod
     def from_bytes(cls, packed: bytes, *, sparse: bool, precise: bool = False) -> Vector:
         """Unpack what `to_bytes` packed."""
-        kind = np.float32 if precise else np.float16
+        read = np.frombuffer(packed, _packing(sparse=sparse, precise=precise))
         if not sparse:
-            return cls(np.frombuffer(packed, kind).astype(np.float32))
-        count = len(packed) // (8 if precise else 6)
-        ids = np.frombuffer(packed, np.int32, count)
-        return cls(np.frombuffer(packed, kind, count, 4 * count).astype(np.float32), ids)
+            return cls(read.astype(np.float32))
+        return cls(read["weight"].astype(np.float32), np.ascontiguousarray(read["id"]))
+
+
+def _packing(*, sparse: bool, precise: bool) -> np.dtype[Any]:
+    """Return how a weight is packed; in a sparse vector its id stands beside it.
+
+    Many packed vectors in a row are one array that is unpacked at once.
+    """
+    weight = np.dtype(np.float32 if precise else np.float16)
+    return np.dtype([("id", np.int32), ("weight", weight)]) if sparse else weight
+
+
+def unpacked_rows(
+    packed: Sequence[bytes], width: int, *, sparse: bool, precise: bool = False
+) -> csr_matrix | Floats:
+    """Return many packed vectors as rows; sparse ones *width* wide."""
+    kind = _packing(sparse=sparse, precise=precise)
+    read = np.frombuffer(b"".join(packed), kind)
+    if not sparse:
+        return read.reshape(len(packed), -1).astype(np.float32)
+    from scipy.sparse import csr_matrix
+
+    lengths = np.fromiter(map(len, packed), np.int64, len(packed)) // kind.itemsize
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    weights = read["weight"].astype(np.float32)
+    return csr_matrix((weights, np.ascontiguousarray(read["id"]), ends), (len(packed), width))
 
 
 def combine(vectors: Iterable[Vector], weights: Iterable[float]) -> Vector | None:

@@ -1,0 +1,266 @@
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from unillmrec.errors import StoreError
+from unillmrec.indexing import BuildOptions, build
+from unillmrec.items import Item
+from unillmrec.store import ItemTree, Staging
+from unillmrec.store.files import connect_to_read
+from unillmrec.store.migrations import APPLICATION_ID, LAYOUT
+
+
+def write_tree(path, word="old", count=60, *, overwrite=False):
+    items = [Item(f"{word}-{n}", f"{word} title {n}", "filler " * 50) for n in range(count)]
+    build(items, path, BuildOptions(workers=1, overwrite=overwrite))
+
+
+def write_half_a_tree(path):
+    with Staging(Path(path), overwrite=True) as staging:
+        staging.db.execute("INSERT INTO fact VALUES ('items', '1')")
+        assert staging.beside.exists()
+        raise ZeroDivisionError
+
+
+def contents(path):
+    """Return what a tree file holds, once SQLite has found it whole."""
+    with ItemTree.open(path) as tree:
+        assert [("ok",)] == tree.rows("PRAGMA integrity_check")
+        return len(tree), tree.rows("SELECT title FROM item WHERE number = 0")[0][0]
+
+
+def names(folder="."):
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+def test_an_error_inside_leaves_nothing():
+    """Neither the file nor what was written beside it is there afterwards."""
+    with pytest.raises(ZeroDivisionError):
+        write_half_a_tree("shop.tree")
+
+    assert [] == names()
+
+
+def test_leaving_without_publishing_leaves_nothing():
+    """Only `publish` puts a file in place."""
+    with Staging(Path("shop.tree")):
+        pass
+
+    assert [] == names()
+
+
+def test_an_error_inside_leaves_the_old_file_alone():
+    """Overwriting replaces at the very end, or not at all."""
+    write_tree("shop.tree")
+    before = Path("shop.tree").read_bytes()
+
+    with pytest.raises(ZeroDivisionError):
+        write_half_a_tree("shop.tree")
+
+    assert before == Path("shop.tree").read_bytes()
+    assert ["shop.tree"] == names()
+
+
+def test_a_reader_keeps_the_file_it_opened():
+    """Publishing swaps the name in one step; who reads the old file reads on in it."""
+    write_tree("shop.tree", "old")
+    with ItemTree.open("shop.tree") as reader:
+        write_tree("shop.tree", "new", 30, overwrite=True)
+
+        assert 60 == len(reader)
+        assert "old title 7" == reader.items_numbered([7])[7].item.title
+    assert (30, "new title 0") == contents("shop.tree")
+    assert ["shop.tree"] == names()
+
+
+def test_refuses_an_existing_file():
+    """Nothing is replaced that was not meant to be."""
+    write_tree("shop.tree")
+
+    with pytest.raises(StoreError) as caught:
+        Staging(Path("shop.tree"))
+
+    expected = (
+        "shop.tree exists already.\n  Nothing was changed.\n  Try: another name, or --overwrite."
+    )
+    assert expected == str(caught.value)
+    assert ["shop.tree"] == names()
+
+
+def test_refuses_a_folder():
+    """Not even with permission to overwrite."""
+    Path("shop").mkdir()
+
+    with pytest.raises(StoreError, match=r"shop is a folder\.\n  Try: name a file"):
+        Staging(Path("shop"), overwrite=True)
+
+
+@pytest.mark.parametrize(
+    "path", ["nowhere/shop.tree", "file/shop.tree", "s" * 300, "s" * 250], ids=lambda path: path[:9]
+)
+def test_a_place_that_cannot_be_written_is_said(path):
+    """A missing folder, a path below a file, and a name too long end in one sentence."""
+    Path("file").touch()
+
+    with pytest.raises(StoreError, match="cannot be written"):
+        Staging(Path(path))
+
+    assert ["file"] == names()
+
+
+def test_a_full_disk_is_said():
+    """What SQLite reports while a tree is being written is an error of ours, and leaves nothing."""
+    with pytest.raises(StoreError, match=r"cannot be written: database or disk is full") as caught:
+        write_too_much("shop.tree")
+
+    assert "Nothing was changed." == caught.value.detail
+    assert [] == names()
+
+
+def write_too_much(path):
+    with Staging(Path(path)) as staging:
+        staging.db.execute("PRAGMA max_page_count = 20")
+        staging.db.execute("INSERT INTO fact VALUES ('x', ?)", ("x" * 500_000,))
+
+
+def leave_behind(path, kind):
+    """Make *path* a tree in the middle of a change, as a killed process leaves it."""
+    write_tree(path)
+    db = sqlite3.connect(path, isolation_level=None)
+    if kind == "-wal":
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("UPDATE item SET title = 'changed ' || title")
+    else:
+        db.execute("PRAGMA cache_size = 1")
+        db.execute("BEGIN")
+        db.execute("UPDATE item SET title = 'changed ' || title, text = text || text")
+    Path("kept").mkdir()
+    for left in Path().glob(f"{path}*"):
+        shutil.copy(left, "kept")
+    db.close()
+    for left in Path("kept").iterdir():
+        left.rename(left.name)
+    Path("kept").rmdir()
+    assert Path(path + kind).stat().st_size > 0
+
+
+@pytest.mark.parametrize("kind", ["-wal", "-journal"])
+@pytest.mark.parametrize("old", ["whole", "damaged", "foreign", "gone"])
+def test_the_side_files_of_an_old_tree_are_not_inherited(kind, old):
+    """A new tree is what was built, whatever a killed process left beside the one before."""
+    leave_behind("shop.tree", kind)
+    if old == "gone":
+        Path("shop.tree").unlink()
+    elif old == "foreign":
+        Path("shop.tree").write_text("not a tree at all")
+    elif old == "damaged":
+        Path("shop.tree").write_bytes(b"SQLite format 3\x00" + b"x" * 5_000)
+
+    write_tree("shop.tree", "new", 30, overwrite=True)
+
+    assert (30, "new title 0") == contents("shop.tree")
+    assert ["shop.tree"] == names()
+
+
+def changed_copy(pragma, number):
+    write_tree("shop.tree", count=1)
+    db = sqlite3.connect("shop.tree")
+    db.execute(f"PRAGMA {pragma} = {number}")
+    db.close()
+
+
+def test_a_newer_layout_is_refused():
+    """A file this program does not know is named by its layout, with the way out."""
+    changed_copy("user_version", LAYOUT + 1)
+
+    with pytest.raises(StoreError) as caught:
+        connect_to_read(Path("shop.tree"))
+
+    expected = (
+        f"shop.tree was written by a newer unillmrec (layout m{LAYOUT + 1:03}; "
+        f"this one knows m{LAYOUT:03}).\n  Try: pip install --upgrade unillmrec"
+    )
+    assert expected == str(caught.value)
+
+
+def test_a_foreign_sqlite_file_is_refused():
+    """Another program's file is not read as a tree."""
+    changed_copy("application_id", APPLICATION_ID + 1)
+
+    with pytest.raises(StoreError, match="is a SQLite file, but not one of unillmrec"):
+        ItemTree.open("shop.tree")
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (b"", "shop.tree is empty."),
+        (b"hello " * 1000, "shop.tree is not a tree file, or it is damaged"),
+        (b"SQLite format 3\x00" + b"x" * 5000, "shop.tree is not a tree file, or it is damaged"),
+    ],
+)
+def test_what_is_no_tree_file_is_refused(made, expected):
+    """Nothing of it is read, and the error says what to do."""
+    Path("shop.tree").write_bytes(made)
+
+    with pytest.raises(StoreError, match=expected) as caught:
+        ItemTree.open("shop.tree")
+
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("length", [100, 4_096, 10_000])
+def test_a_cut_file_is_refused(length):
+    """A copy that was interrupted is damaged, and said to be."""
+    write_tree("shop.tree")
+    whole = Path("shop.tree").read_bytes()
+    Path("shop.tree").write_bytes(whole[:length])
+
+    with pytest.raises(StoreError, match="damaged"):
+        ItemTree.open("shop.tree")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("missing.tree", "missing.tree does not exist"),
+        ("folder", "folder is a folder"),
+        ("file/below", "file/below does not exist"),
+        ("s" * 300, "cannot be opened: .*name too long"),
+    ],
+)
+def test_a_missing_file_is_said(path, expected):
+    """So is a folder in its place, and nothing is made there."""
+    Path("folder").mkdir()
+    Path("file").touch()
+
+    with pytest.raises(StoreError, match=expected):
+        ItemTree.open(path)
+
+    assert ["file", "folder"] == names()
+
+
+@pytest.mark.parametrize("name", ["a b.tree", "odd#name?x=1%20.tree", "δέντρο.tree", ".tree"])
+def test_any_file_name_will_do(name):
+    """Names that mean something in an address are only names here."""
+    write_tree(name, count=3)
+
+    assert (3, "old title 0") == contents(name)
+    assert [name] == names()
+
+
+def test_reading_changes_nothing():
+    """A reader leaves the file and the folder as they were."""
+    write_tree("shop.tree")
+    before = (Path("shop.tree").read_bytes(), os.stat("shop.tree").st_mtime_ns)
+
+    with ItemTree.open("shop.tree") as tree:
+        tree.children(1)
+        with pytest.raises(StoreError, match="readonly"):
+            tree.rows("DELETE FROM item")
+
+    assert before == (Path("shop.tree").read_bytes(), os.stat("shop.tree").st_mtime_ns)
+    assert ["shop.tree"] == names()

@@ -1,0 +1,209 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from tests import trees
+from unillmrec.errors import StoreError
+from unillmrec.indexing import BuildOptions, build
+from unillmrec.items import Item
+from unillmrec.store import ROOT, ItemTree
+from unillmrec.tree.terms import TermCounter
+from unillmrec.tree.vectors import similarities
+
+IDS = ["tt0111161", "tt0111192", "tt0068646", "a", "ab", "Ünï", "99", "x y"]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A tree of three hundred items in several levels."""
+    with trees.tree(tmp_path_factory.mktemp("item_tree")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def shop():
+    """A small tree of items with all kinds of fields."""
+    items = [Item(each, f"Title of {each}") for each in IDS]
+    full = {"year": 1999, "price": 9.5, "stock": True, "tags": ("slow", "blue"), "maker": "Ann"}
+    items.append(Item("full", "All\nof it", "A text. 全", ("Films", "Drama"), full))
+    build(items, "shop.tree", BuildOptions(workers=1))
+    with ItemTree.open("shop.tree") as opened:
+        yield opened
+
+
+def nodes_of(tree):
+    return {row[0]: row[1:] for row in tree.rows("SELECT id, parent, size, leaf, depth FROM node")}
+
+
+def test_an_item_comes_back_as_it_was(shop):
+    """Every field keeps its type; lists are tuples again."""
+    full = {"year": 1999, "price": 9.5, "stock": True, "tags": ("slow", "blue"), "maker": "Ann"}
+
+    placed = shop.items_with_ids(["full"])["full"]
+
+    assert Item("full", "All\nof it", "A text. 全", ("Films", "Drama"), full) == placed.item
+    assert len(IDS) == placed.number
+    assert True is placed.item.attributes["stock"]
+
+
+def test_the_stored_nodes_are_a_tree(tree):
+    """Sizes add up, depths grow by one, leaves hold the items, and every item has one leaf."""
+    nodes = nodes_of(tree)
+    children = {node: [each.id for each in tree.children(node)] for node in nodes}
+
+    assert (None, 300, 0, 0) == nodes[ROOT]
+    assert sorted(nodes) == sorted([ROOT, *(each for below in children.values() for each in below)])
+    for node, (_, size, leaf, depth) in nodes.items():
+        if leaf:
+            assert [] == children[node]
+            assert size == len(tree.items_in([node]))
+        else:
+            assert size == sum(nodes[child][1] for child in children[node])
+            assert {depth + 1} == {nodes[child][3] for child in children[node]}
+    leaves = [node for node, (_, _, leaf, _) in nodes.items() if leaf]
+    assert list(range(300)) == sorted(each.number for each in tree.items_in(leaves))
+
+
+def test_items_come_leaf_by_leaf(tree):
+    """In the order of the leaves asked for, and in the catalog's order inside each."""
+    leaves = [node for node, (_, _, leaf, _) in nodes_of(tree).items() if leaf]
+    wanted = [leaves[3], leaves[0], leaves[5]]
+
+    found = tree.items_in(wanted)
+
+    assert wanted == list(dict.fromkeys(each.leaf for each in found))
+    for leaf in wanted:
+        numbers = [each.number for each in found if each.leaf == leaf]
+        assert sorted(numbers) == numbers
+    assert [] == tree.items_in([])
+
+
+def test_ancestors_lead_from_the_root_to_the_node(tree):
+    """The root itself is not among them; its own way is empty."""
+    nodes = nodes_of(tree)
+
+    for node in nodes:
+        path = [each.id for each in tree.ancestors(node)]
+        assert nodes[node][3] == len(path)
+        assert [ROOT, *path][:-1] == [nodes[each][0] for each in path]
+    assert [] == tree.ancestors(ROOT)
+
+
+def test_a_node_that_is_not_there_is_said(tree):
+    """The file and the number are named."""
+    with pytest.raises(StoreError, match=r"words\.tree has no node 999"):
+        tree.node(999)
+
+
+def test_vectors_are_those_of_the_build(tree):
+    """Items keep half precision, nodes the sum of their items' rows."""
+    counter = TermCounter()
+    for item in trees.items():
+        counter.add(item)
+    _, rows = counter.finish()
+
+    for number, vector in zip([7, 0, 299], tree.item_vectors([7, 0, 299]), strict=True):
+        spread = np.zeros(rows.shape[1])
+        spread[vector.ids] = vector.weights
+        assert spread == pytest.approx(rows[[number]].toarray()[0], abs=1e-3)
+    (root,) = tree.node_vectors([ROOT])
+    spread = np.zeros(rows.shape[1])
+    spread[root.ids] = root.weights
+    assert spread == pytest.approx(rows.toarray().sum(0), rel=1e-4)
+
+
+def test_a_sentence_is_placed_among_the_items():
+    """The vector of a text is the row of the item that says the same."""
+    titles = ["Big red fox", "Blue dog", "Red, red rose", "日本の庭"]
+    build([Item(str(n), title) for n, title in enumerate(titles)], "t.tree")
+
+    with ItemTree.open("t.tree") as tree:
+        for number, title in enumerate(titles):
+            (row,) = tree.item_vectors([number])
+            said = tree.vector_of_text(title)
+            assert row.ids.tolist() == said.ids.tolist()
+            assert row.weights == pytest.approx(said.weights, rel=1e-3)
+        assert [] == tree.vector_of_text("zzz").ids.tolist()
+
+
+def test_a_sentence_finds_the_other_number_and_skips_what_only_joins_words():
+    """Who asks for "dogs with foxes" means a dog and a fox, and nothing called "with"."""
+    items = [Item("1", "Blue dog", "runs"), Item("2", "Red fox", "hides"), Item("3", "With", "in")]
+    build(items, "t.tree")
+
+    with ItemTree.open("t.tree") as tree:
+        said = tree.vector_of_text("dogs with the foxes")
+        found = [float(near) for near in similarities(said, tree.item_vectors([0, 1, 2]))]
+
+    assert found[0] > 0.3
+    assert found[1] > 0.3
+    assert 0 == found[2]
+
+
+def test_given_vectors_know_no_words(tmp_path):
+    """A sentence has no place among vectors that come from elsewhere."""
+    with trees.given_tree(tmp_path) as tree:
+        assert tree.vector_of_text("sea") is None
+        assert all(each.ids is None for each in tree.item_vectors([0, 7]))
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("tt011116", "tt0111161"),
+        ("tt0111193", "tt0111192"),
+        ("tt00686466", "tt0068646"),
+        ("Ünx", "Ünï"),
+        ("t9999999", None),
+        ("zzz", None),
+        ("", None),
+        ("\udcff", None),
+        ("a\U0010ffff", "a"),
+        ("a' OR 1=1 --", None),
+    ],
+)
+def test_the_nearest_id(shop, asked, expected):
+    """An id that begins alike and looks alike is offered; nothing far-fetched is."""
+    assert expected == shop.nearest_id(asked)
+
+
+def test_unknown_ids_are_left_out(shop):
+    """Whoever asks sees which are missing."""
+    assert ["a", "99"] == sorted(shop.items_with_ids(["99", "nope", "a", "\udcff"]), reverse=True)
+    assert [2] == list(shop.items_numbered([2, 100]))
+
+
+def test_many_ids_at_once(shop):
+    """However many are asked for, it is one query."""
+    asked = [f"no-{n}" for n in range(100_000)]
+
+    assert ["ab"] == list(shop.items_with_ids([*asked, "ab"]))
+
+
+def test_threads_share_a_tree(tree):
+    """Several judges may read at the same time."""
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda n: tree.items_numbered([n])[n].item.id, range(300)))
+
+    assert [item.id for item in trees.items()] == found
+
+
+def test_a_damaged_page_is_said(tmp_path):
+    """A file that is damaged inside is found out when it is read, in one sentence."""
+    trees.tree(tmp_path).close()
+    path = tmp_path / "words.tree"
+    whole = bytearray(path.read_bytes())
+    whole[20_000:] = b"\x55" * len(whole[20_000:])
+    path.write_bytes(whole)
+
+    with pytest.raises(StoreError, match="cannot be read"), ItemTree.open(path) as tree:
+        tree.items_numbered(list(range(300)))
+
+
+def test_a_tree_says_what_it_is(tree):
+    """Its name and its size, for a prompt at the shell."""
+    assert "<ItemTree words.tree: 300 items>" == repr(tree)
+    assert 300 == len(tree)
+    assert tree.sparse
+    assert not tree.has_prior

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unillmrec.tree.vectors import Vector, combine, similarities
+
+SIZE = 12
+WEIGHTS = st.floats(-4, 4, width=16).map(lambda weight: 0.0 if abs(weight) < 1e-3 else weight)
+DENSE = st.lists(WEIGHTS, min_size=SIZE, max_size=SIZE).map(lambda made: np.array(made, np.float32))
+
+
+def sparse_vector(weights):
+    ids = np.flatnonzero(weights).astype(np.int32)
+    return Vector(weights[ids], ids)
+
+
+def dense_of(vector):
+    if vector.ids is None:
+        return vector.weights
+    spread = np.zeros(SIZE, np.float32)
+    spread[vector.ids] = vector.weights
+    return spread
+
+
+def cosine(one, other):
+    lengths = np.linalg.norm(one.astype(float)) * np.linalg.norm(other.astype(float))
+    return float(one.astype(float) @ other.astype(float) / lengths) if lengths else 0.0
+
+
+@pytest.mark.parametrize("make", [Vector, sparse_vector])
+@given(query=DENSE, others=st.lists(DENSE, max_size=6))
+def test_similarities_are_cosines(make, query, others):
+    """They are what numpy makes of the whole vectors; zero where one has no weight."""
+    near = similarities(make(query), [make(other) for other in others])
+
+    assert [pytest.approx(cosine(query, other), abs=1e-5) for other in others] == near.tolist()
+    assert np.float32 == near.dtype
+
+
+@pytest.mark.parametrize("make", [Vector, sparse_vector])
+@pytest.mark.parametrize("precise", [False, True])
+@given(weights=DENSE)
+def test_packing_keeps_what_its_precision_can(make, precise, weights):
+    """Half precision keeps three digits, single precision everything; ids are kept whole."""
+    vector = make(weights)
+
+    packed = vector.to_bytes(precise=precise)
+    back = Vector.from_bytes(packed, sparse=vector.ids is not None, precise=precise)
+
+    assert dense_of(vector) == pytest.approx(dense_of(back), rel=0 if precise else 1e-3, abs=0)
+    assert np.float32 == back.weights.dtype
+    width = 4 if precise else 2
+    assert len(vector.weights) * (width + (4 if vector.ids is not None else 0)) == len(packed)
+
+
+@pytest.mark.parametrize("make", [Vector, sparse_vector])
+@given(parts=st.lists(st.tuples(DENSE, st.floats(0, 3, width=16)), min_size=1, max_size=5))
+def test_combining_adds_weighted_vectors(make, parts):
+    """A combination is the weighted sum, its ids ascending and each there once."""
+    summed = combine([make(vector) for vector, _ in parts], [weight for _, weight in parts])
+
+    expected = sum(vector.astype(float) * weight for vector, weight in parts)
+    assert expected == pytest.approx(dense_of(summed), abs=1e-4)
+    if summed.ids is not None:
+        assert sorted(set(summed.ids.tolist())) == summed.ids.tolist()
+
+
+def test_combining_nothing_gives_nothing():
+    """There is no zero vector without a length or a vocabulary."""
+    assert combine([], []) is None
+
+
+@given(DENSE)
+def test_unit_has_length_one(weights):
+    """A vector keeps its direction; one without weight stays as it is."""
+    unit = Vector(weights).unit().weights
+
+    assert (1 if weights.any() else 0) == pytest.approx(float(np.linalg.norm(unit)), abs=1e-5)
+    assert cosine(weights, weights) == pytest.approx(cosine(weights, unit), abs=1e-5)
+
+
+@given(DENSE, st.integers(1, SIZE))
+def test_the_strongest_weights_are_kept(weights, count):
+    """Of a sparse vector so many of the heaviest stay, their ids ascending; a dense one stays."""
+    vector = sparse_vector(weights)
+
+    strongest = vector.strongest(count)
+
+    heaviest = sorted(np.abs(vector.weights).tolist(), reverse=True)[:count]
+    assert heaviest == sorted(np.abs(strongest.weights).tolist(), reverse=True)
+    assert sorted(strongest.ids.tolist()) == strongest.ids.tolist()
+    assert weights.tolist() == Vector(weights).strongest(count).weights.tolist()
+
+
+def test_terms_that_the_other_does_not_have_are_worth_nothing():
+    """Ids beyond the last one of the query, and before its first, find no weight."""
+    query = Vector(np.array([1, 1], np.float32), np.array([3, 5], np.int32))
+    other = Vector(np.array([1, 2, 2], np.float32), np.array([0, 5, 9], np.int32))
+
+    assert [pytest.approx(2 / (2**0.5 * 3))] == similarities(query, [other]).tolist()

@@ -1,0 +1,267 @@
+"""A tree opened to be changed: one writer, many readers, every change in a transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from unillmrec.errors import StoreError
+from unillmrec.store.files import connect_to_change
+from unillmrec.store.item_tree import AMONG, ItemTree, as_json
+from unillmrec.store.writing import NodeRow
+
+_NODE_COLUMNS = "id, parent, place, depth, size, leaf, description, spans, prior, moved, stale"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """A node as changes need to see it: where it hangs, how much of it moved.
+
+    Its description and its spans stay packed until somebody needs them.
+    """
+
+    id: int
+    parent: int | None
+    place: int
+    depth: int
+    size: int
+    is_leaf: bool
+    moved: int
+    stale: int
+    description: str
+    prior: float
+    packed_spans: str
+
+
+class LeafItem(NamedTuple):
+    """An item of a leaf, its attributes and vector still packed."""
+
+    leaf: int
+    number: int
+    prior: float
+    attributes: str
+    packed: bytes
+
+
+class EditableTree(ItemTree):
+    """An item tree with a writer's hands. Writes happen inside `transaction` only."""
+
+    @classmethod
+    def open(cls, path: str | Path) -> EditableTree:
+        """Open a tree file to change it; an older layout is brought up to date first.
+
+        Raises:
+            StoreError: it is missing, no tree file, newer than this program, or read-only.
+        """
+        path = Path(path)
+        return cls(path, connect_to_change(path))
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Do everything inside, or nothing of it."""
+        self._execute("BEGIN IMMEDIATE")
+        # Another process may have changed the tree since this one looked.
+        self.facts = self._read_facts()
+        try:
+            yield
+            self._write_facts()
+            self._execute("COMMIT")
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            self.facts = self._read_facts()
+            raise
+
+    def _execute(self, statement: str, values: Sequence[object] = ()) -> None:
+        try:
+            self._db.execute(statement, values)
+        except sqlite3.Error as error:
+            raise _not_changed(self.path, error) from error
+
+    def _many(self, statement: str, rows: Iterable[Sequence[object]]) -> None:
+        try:
+            self._db.executemany(statement, rows)
+        except sqlite3.Error as error:
+            raise _not_changed(self.path, error) from error
+
+    def _write_facts(self) -> None:
+        self._many(
+            "INSERT OR REPLACE INTO fact VALUES (?, ?)",
+            [(name, json.dumps(value, ensure_ascii=False)) for name, value in self.facts.items()],
+        )
+
+    def next_numbers(self, kind: str, count: int) -> range:
+        """Take *count* numbers for new nodes, items or terms; none is ever used again."""
+        first = int(self.facts[f"next_{kind}"])
+        self.facts[f"next_{kind}"] = first + count
+        return range(first, first + count)
+
+    # Items
+
+    def put_items(self, rows: Iterable[Sequence[object]]) -> None:
+        """Write items, new ones or in the place of old ones with the same number."""
+        self._many("INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def put_vectors(self, vectors: Iterable[tuple[int, bytes]]) -> None:
+        """Write (item, packed vector) pairs."""
+        self._many("INSERT OR REPLACE INTO item_vector VALUES (?, ?)", vectors)
+
+    def remove_items(self, numbers: Sequence[int]) -> None:
+        """Take items out, with their vectors."""
+        self._execute(f"DELETE FROM item WHERE number {AMONG}", (as_json(numbers),))
+        self._execute(f"DELETE FROM item_vector WHERE item {AMONG}", (as_json(numbers),))
+
+    def set_leaves(self, pairs: Iterable[tuple[int, int]]) -> None:
+        """Put items into leaves, by (leaf, item) pairs."""
+        self._many("UPDATE item SET leaf = ? WHERE number = ?", pairs)
+
+    def leaf_sizes(self, leaves: Sequence[int]) -> dict[int, int]:
+        """Return how many items sit in each of *leaves*."""
+        query = f"SELECT leaf, count(*) FROM item WHERE leaf {AMONG} GROUP BY leaf"
+        return dict.fromkeys(leaves, 0) | dict(self.rows(query, (as_json(leaves),)))
+
+    def numbers_by_leaf(self, leaves: Sequence[int]) -> dict[int, list[int]]:
+        """Return the numbers of the items of each leaf, ascending."""
+        query = f"SELECT leaf, number FROM item WHERE leaf {AMONG} ORDER BY number"
+        found: dict[int, list[int]] = {leaf: [] for leaf in leaves}
+        for leaf, number in self.rows(query, (as_json(leaves),)):
+            found[leaf].append(number)
+        return found
+
+    def contents(self, leaves: Sequence[int]) -> list[LeafItem]:
+        """Return what leaves hold, leaf by leaf, as much of it as summing up needs."""
+        query = (
+            "SELECT leaf, number, prior, attributes, packed FROM item"
+            f" JOIN item_vector ON item = number WHERE leaf {AMONG} ORDER BY leaf, number"
+        )
+        return [LeafItem(*row) for row in self.rows(query, (as_json(leaves),))]
+
+    def hashes(self) -> dict[str, bytes]:
+        """Return the content hash of every item by its id."""
+        return dict(self.rows("SELECT id, hash FROM item"))
+
+    # Nodes
+
+    def states(self, node_ids: Sequence[int]) -> dict[int, NodeState]:
+        """Return nodes by id."""
+        query = f"SELECT {_NODE_COLUMNS} FROM node WHERE id {AMONG}"
+        return {row[0]: _state(row) for row in self.rows(query, (as_json(node_ids),))}
+
+    def child_states(self, node_ids: Sequence[int]) -> dict[int, list[NodeState]]:
+        """Return the children of nodes, in their order."""
+        query = f"SELECT {_NODE_COLUMNS} FROM node WHERE parent {AMONG} ORDER BY parent, place"
+        found: dict[int, list[NodeState]] = {node: [] for node in node_ids}
+        for row in self.rows(query, (as_json(node_ids),)):
+            found[row[1]].append(_state(row))
+        return found
+
+    def with_ancestors(self, node_ids: Sequence[int]) -> dict[int, NodeState]:
+        """Return nodes and everything above them."""
+        rows = self.rows(
+            "WITH RECURSIVE up (id) AS (SELECT value FROM json_each(?) UNION"
+            " SELECT node.parent FROM node JOIN up ON node.id = up.id"
+            " WHERE node.parent IS NOT NULL)"
+            f" SELECT {_NODE_COLUMNS} FROM node WHERE id IN (SELECT id FROM up)",
+            (as_json(node_ids),),
+        )
+        return {row[0]: _state(row) for row in rows}
+
+    def below(self, node_id: int) -> list[tuple[int, bool]]:
+        """Return a node and all nodes below it, each with whether it is a leaf."""
+        rows = self.rows(
+            "WITH RECURSIVE down (id) AS (SELECT ? UNION"
+            " SELECT node.id FROM node JOIN down ON node.parent = down.id)"
+            " SELECT id, leaf FROM node WHERE id IN (SELECT id FROM down) ORDER BY id",
+            (node_id,),
+        )
+        return [(node, bool(leaf)) for node, leaf in rows]
+
+    def put_nodes(self, rows: Iterable[NodeRow]) -> None:
+        """Write nodes with the sums of what is below them."""
+        kept = list(rows)
+        self._many(
+            f"INSERT OR REPLACE INTO node ({_NODE_COLUMNS})"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    *(row.id, row.parent, row.place, row.depth, row.size, row.leaf),
+                    *(row.description, row.spans, row.prior, row.moved, row.stale),
+                )
+                for row in kept
+            ],
+        )
+        self._many(
+            "INSERT OR REPLACE INTO node_sum VALUES (?, ?)", [(r.id, r.packed) for r in kept]
+        )
+
+    def set_descriptions(self, rows: Iterable[tuple[str, int, int]]) -> None:
+        """Write what nodes say of themselves: (description, how stale it is, node)."""
+        self._many("UPDATE node SET description = ?, stale = ? WHERE id = ?", rows)
+
+    def remove_nodes(self, node_ids: Sequence[int]) -> None:
+        """Take nodes out."""
+        self._execute(f"DELETE FROM node WHERE id {AMONG}", (as_json(node_ids),))
+        self._execute(f"DELETE FROM node_sum WHERE node {AMONG}", (as_json(node_ids),))
+
+    def hang(self, node_id: int, parent: int, place: int, deeper: int) -> None:
+        """Hang a node, with all below it, under another parent, *deeper* by so much."""
+        self._execute(
+            "UPDATE node SET parent = ?, place = ? WHERE id = ?", (parent, place, node_id)
+        )
+        if deeper:
+            below = [node for node, _ in self.below(node_id)]
+            self._execute(
+                f"UPDATE node SET depth = depth + ? WHERE id {AMONG}", (deeper, as_json(below))
+            )
+
+    def renumber(self, children: Sequence[int]) -> None:
+        """Give children their places in the order given."""
+        self._many(
+            "UPDATE node SET place = ? WHERE id = ?",
+            [(place, child) for place, child in enumerate(children)],
+        )
+
+    def note_moved(self, node_counts: Mapping[int, int]) -> None:
+        """Add to how many items came or went below nodes since they were grown."""
+        self._many(
+            "UPDATE node SET moved = moved + ?, stale = stale + ? WHERE id = ?",
+            [(count, count, node) for node, count in node_counts.items()],
+        )
+
+    # Terms
+
+    def note_terms(self, used_more: Mapping[str, int]) -> None:
+        """Add to how many items use terms; a new term gets the next number."""
+        known = {
+            term
+            for (term,) in self.rows(
+                f"SELECT term FROM term WHERE term {AMONG}", (as_json(list(used_more)),)
+            )
+        }
+        fresh = [term for term, more in used_more.items() if term not in known and more > 0]
+        numbers = self.next_numbers("term", len(fresh))
+        self._many("INSERT INTO term VALUES (?, ?, 0)", list(zip(numbers, fresh, strict=True)))
+        self._many(
+            "UPDATE term SET used_by = max(used_by + ?, 0) WHERE term = ?",
+            [(more, term) for term, more in used_more.items()],
+        )
+
+
+def _state(row: Sequence[Any]) -> NodeState:
+    node, parent, place, depth, size, leaf, description, spans, prior, moved, stale = row
+    return NodeState(
+        *(node, parent, place, depth, size, bool(leaf), moved, stale, description, prior, spans)
+    )
+
+
+def _not_changed(path: Path, error: sqlite3.Error) -> StoreError:
+    reason, remedy = str(error), "check the free space and the permissions of the file."
+    if "locked" in reason or "busy" in reason:
+        reason, remedy = "another process is changing it", "again when that one is done."
+    return StoreError(
+        f"{path} cannot be changed: {reason}.", detail="Nothing was changed.", remedy=remedy
+    )

@@ -1,0 +1,230 @@
+"""The category paths of a catalog: labels cleaned, each category once under its parent."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from unillmrec.errors import TreeError
+from unillmrec.items import Item, one_line
+from unillmrec.tree.growing import Rows
+
+LABEL_LENGTH = 60
+# No shop is deeper; what comes after is a list of something else, and would only cost calls.
+DEEPEST = 32
+# Ways to write "no category here".
+_BLANKS = frozenset({"n/a", "nan", "none", "null"})
+# Only these are taken for markup: "<3" and "List<int>" are not.
+_TAG_NAMES = (
+    "a|abbr|b|big|blockquote|body|br|button|center|cite|code|dd|del|div|dl|dt|em|font|form|h[1-6]|"
+    "head|header|hr|html|i|iframe|img|input|ins|label|li|link|meta|nav|ol|p|pre|q|s|script|section|"
+    "small|span|strike|strong|style|sub|sup|svg|table|tbody|td|th|thead|tr|u|ul|wbr"
+)
+_TAG = re.compile(rf"</?(?:{_TAG_NAMES})(?:\s[^<>]*)?/?>|</(?:{_TAG_NAMES})\s*$", re.I)
+_HIDDEN = re.compile(r"<!--.*?-->|<(script|style)\b[^<>]*>.*?</\1\s*>", re.I | re.S)
+# "&amp;amp;quot;" is as often as a catalog was exported from a web page that was one already.
+_ESCAPED_TIMES = 3
+
+# How many items without a path are looked at for attributes that could be one.
+_LOOKED_AT = 10_000
+_USUAL = ("categor", "genre", "department", "section", "subject", "topic", "tag", "type")
+_NAMED_AT_MOST = 4
+
+
+@dataclass(slots=True)
+class Category:
+    """A category: its label, the items whose path ends at it, and the categories below it.
+
+    *size* counts the items of both. The root's own items are those without a path.
+    """
+
+    label: str
+    rows: Rows
+    children: list[Category]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class PathsRead:
+    """What the paths of a catalog were like, and what was cleaned.
+
+    *without* counts items, all others labels or paths, each once however many items use it:
+    *html* had tags or entities, *cut* were too long, *empty* said nothing and were left out,
+    *spellings* differed from another one in case or spaces only, *deep* had too many levels.
+    """
+
+    categories: int
+    without: int
+    html: int
+    cut: int
+    empty: int
+    spellings: int
+    deep: int
+
+
+class PathReader:
+    """Takes note of the path of each item as the items stream by."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, ...], int] = {}
+        self._of_items = array("i")
+        self._could_serve = _Candidates()
+
+    def add(self, item: Item) -> None:
+        """Take note of the next item."""
+        self._of_items.append(self._numbers.setdefault(item.path, len(self._numbers)))
+        if not item.path and len(self._of_items) <= _LOOKED_AT:
+            self._could_serve.add(item)
+
+    def finish(self) -> tuple[Category, PathsRead]:
+        """Return the root of all categories, and what was cleaned.
+
+        Raises:
+            TreeError: no item has a path.
+        """
+        of_items = np.array(self._of_items, np.int64)
+        parts = np.split(np.argsort(of_items, kind="stable"), np.cumsum(np.bincount(of_items))[:-1])
+        cleaner = _Cleaner()
+        root = _Found()
+        for path, rows in zip(self._numbers, parts, strict=True):
+            root.place(cleaner.cleaned(path), rows)
+        if not root.children:
+            raise self._could_serve.error()
+        category = root.category()
+        return category, PathsRead(
+            categories=root.count() - 1,
+            without=len(category.rows),
+            html=cleaner.html,
+            cut=cleaner.cut,
+            empty=cleaner.empty,
+            spellings=root.other_spellings(),
+            deep=cleaner.deep,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """A label: what makes it the same as another one, and how it is shown."""
+
+    key: str
+    shown: str
+
+
+class _Cleaner:
+    """Cleans labels, each only once, and counts what it did."""
+
+    def __init__(self) -> None:
+        self.html = self.cut = self.empty = self.deep = 0
+        self._known: dict[str, _Label | None] = {}
+
+    def cleaned(self, path: tuple[str, ...]) -> list[_Label]:
+        """Return the labels of a path that say something."""
+        labels = [label for label in map(self._label, path) if label is not None]
+        self.deep += len(labels) > DEEPEST
+        return labels[:DEEPEST]
+
+    def _label(self, raw: str) -> _Label | None:
+        if raw not in self._known:
+            self._known[raw] = self._read(raw)
+        return self._known[raw]
+
+    def _read(self, raw: str) -> _Label | None:
+        text = without_html(raw)
+        self.html += text != raw
+        # All of a label tells it from others, also where only its beginning is shown.
+        whole = one_line(text, max(len(text), 1))
+        if not whole or whole.casefold() in _BLANKS:
+            self.empty += 1
+            return None
+        self.cut += len(whole) > LABEL_LENGTH
+        key = unicodedata.normalize("NFKC", whole).casefold()
+        return _Label(key, one_line(whole, LABEL_LENGTH))
+
+
+def without_html(text: str) -> str:
+    """Return *text* with HTML tags taken out and entities resolved."""
+    for _ in range(_ESCAPED_TIMES):
+        if "<" not in text and "&" not in text:
+            break
+        plain = html.unescape(_TAG.sub(" ", _HIDDEN.sub(" ", text)))
+        if plain == text:
+            break
+        text = plain
+    return text
+
+
+@dataclass(slots=True)
+class _Found:
+    """A category while paths are still being placed under it."""
+
+    spellings: Counter[str] = field(default_factory=Counter)
+    parts: list[Rows] = field(default_factory=list)
+    children: dict[str, _Found] = field(default_factory=dict)
+
+    def place(self, labels: list[_Label], rows: Rows) -> None:
+        at = self
+        for label in labels:
+            at = at.children.setdefault(label.key, _Found())
+            at.spellings[label.shown] += len(rows)
+        at.parts.append(rows)
+
+    def category(self) -> Category:
+        rows = np.sort(np.concatenate(self.parts)) if self.parts else np.zeros(0, np.int64)
+        # By label, so that the order of the items does not matter.
+        children = [self.children[key].category() for key in sorted(self.children)]
+        label = self.spellings.most_common(1)[0][0] if self.spellings else ""
+        return Category(label, rows, children, len(rows) + sum(child.size for child in children))
+
+    def count(self) -> int:
+        return 1 + sum(child.count() for child in self.children.values())
+
+    def other_spellings(self) -> int:
+        below = sum(child.other_spellings() for child in self.children.values())
+        return max(len(self.spellings) - 1, 0) + below
+
+
+class _Candidates:
+    """The attributes that could be a path, for the message that there is none."""
+
+    def __init__(self) -> None:
+        self._items = 0
+        self._values: dict[str, Counter[object]] = {}
+
+    def add(self, item: Item) -> None:
+        self._items += 1
+        for name, value in item.attributes.items():
+            if isinstance(value, tuple) or (isinstance(value, str) and len(value) <= LABEL_LENGTH):
+                self._values.setdefault(name, Counter())[value] += 1
+
+    def error(self) -> TreeError:
+        names = [one_line(name, 40) for name in self._names()]
+        if not names:
+            return TreeError(
+                "no item has a category path, so there is no tree of paths.",
+                detail="No attribute looks like a category either. Nothing was written.",
+                remedy="--tree clusters.",
+            )
+        return TreeError(
+            "no item has a category path, so there is no tree of paths.",
+            detail=f"These columns could serve as one: {', '.join(names)}. Nothing was written.",
+            remedy=f"--path {names[0]}, or --tree clusters.",
+        )
+
+    def _names(self) -> list[str]:
+        """Return the attributes whose values come again and again, the likeliest first."""
+        used = {
+            name: values.total()
+            for name, values in self._values.items()
+            if 2 * len(values) <= values.total() or self._items < 10
+        }
+
+        def likeliest_first(name: str) -> tuple[bool, int, str]:
+            return not any(part in name.lower() for part in _USUAL), -used[name], name
+
+        return sorted(used, key=likeliest_first)[:_NAMED_AT_MOST]
