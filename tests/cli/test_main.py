@@ -1,0 +1,207 @@
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import PACKAGE, in_process, on_terminal
+from unillmrec.cli import main
+from unillmrec.cli.application import app
+
+HEAVY = ("openai", "sklearn", "scipy", "networkx", "numpy", "pydantic", "tiktoken")
+COMMANDS = (
+    ["demo"],
+    ["build"],
+    ["recommend"],
+    ["tree"],
+    ["usage"],
+    ["settings"],
+    ["prompts", "list"],
+    ["prompts", "show"],
+    ["prompts", "export"],
+    ["prompts", "check"],
+)
+COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9]")
+
+
+def test_help_loads_nothing_heavy():
+    """`--help` imports none of the packages that take their time."""
+    program = (
+        "import sys\n"
+        "from unillmrec.cli import main\n"
+        "main(['--help'])\n"
+        f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=PACKAGE, capture_output=True, text=True, check=True
+    )
+
+    assert "[]\n" == ended.stderr
+    assert "unillmrec recommend films.tree" in ended.stdout
+
+
+def test_says_its_version(run):
+    """`--version` prints name and number."""
+    from importlib.metadata import version
+
+    assert f"unillmrec {version('unillmrec')}\n" == run("--version").out
+
+
+def test_no_arguments_show_the_help(run):
+    """Without a command the help goes to stderr, and the exit code says wrong usage."""
+    ended = run()
+
+    assert (2, "") == (ended.code, ended.out)
+    assert ended.err.startswith("Usage: unillmrec [OPTIONS] COMMAND [ARGS]...\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told", "hint"),
+    [
+        (["bild"], "No such command 'bild'. Did you mean 'build'?", "unillmrec --help"),
+        (["recommend", "x.tree", "--limit", "0"], "'--limit'", "unillmrec recommend --help"),
+        (["build", "x.csv", "--on-error", "cry"], "'cry'", "unillmrec build --help"),
+        (["tree"], "'FILE'", "unillmrec tree --help"),
+        (["prompts", "show"], "'NAME'", "unillmrec prompts show --help"),
+        (["build", "-"], "A catalog from standard input has no name; give -o FILE.", ""),
+    ],
+)
+def test_wrong_usage_ends_with_two(run, arguments, told, hint):
+    """What is wrong with the arguments is said in words, with the way to the help."""
+    ended = run(*arguments)
+
+    assert (2, "") == (ended.code, ended.out)
+    assert ended.err.startswith("Error: ")
+    assert told in ended.err
+    assert ended.err.endswith(f"\n  Try: `{hint}`\n" if hint else "\n")
+    assert "Value error" not in ended.err
+
+
+def test_our_errors_become_text(run):
+    """An error of ours is three lines on stderr and an exit code, and no traceback."""
+    ended = run("tree", "no.tree")
+
+    assert (3, "") == (ended.code, ended.out)
+    assert [
+        "Error: no.tree does not exist.",
+        "  Try: `unillmrec build CATALOG -o no.tree` to make a tree.",
+    ] == ended.err.splitlines()
+
+
+def test_other_errors_are_let_through(shop, monkeypatch):
+    """A bug of ours is not dressed up."""
+    monkeypatch.setattr("unillmrec.cli.render_tree.survey", lambda tree: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        main(["tree", shop])
+
+
+def test_interrupting_takes_one_line(run, shop, monkeypatch):
+    """Ctrl-C ends with 130 and a word."""
+
+    def interrupted(tree):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("unillmrec.cli.render_tree.survey", interrupted)
+
+    ended = run("tree", shop)
+
+    assert (130, "", "Interrupted.\n") == (ended.code, ended.out, ended.err)
+
+
+def test_a_reader_that_goes_away_is_no_error(shop):
+    """Closing the pipe early, as `head` does, leaves no traceback."""
+    process = in_process("tree", shop, "--depth", "9", "--json")
+    process.stdout.read(1)
+    process.stdout.close()
+
+    assert b"" == process.stderr.read()
+    assert 0 == process.wait()
+    process.stderr.close()
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(run, command):
+    """The help of each command has examples, and the fields of its JSON."""
+    ended = run(*command, "--help")
+
+    assert 0 == ended.code
+    assert "\nExamples:\n  " in ended.out
+    assert "  --json " in ended.out
+    assert "\nFields of --json:\n  " in ended.out
+
+
+def test_every_command_is_tested_here():
+    """The list above is that of the program."""
+    top = {command.callback.__name__ for command in app.registered_commands}
+
+    assert {command[0] for command in COMMANDS} == top | {"prompts"}
+
+
+@pytest.mark.parametrize(
+    "module", ["build", "recommend", "tree", "usage", "settings", "demo", "prompts"]
+)
+def test_commands_are_short(module):
+    """No command has more than forty lines: it parses, calls the library, and shows."""
+    path = Path(PACKAGE) / "unillmrec" / "cli" / f"{module}.py"
+    functions = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    ]
+
+    assert functions
+    assert [] == [each.name for each in functions if each.end_lineno - each.lineno >= 40]
+
+
+def test_a_pipe_gets_plain_lines(run, shop):
+    """Away from a terminal there are no colours, no blanks at the end, and no wrapping."""
+    out = run("tree", shop).out
+
+    assert "\x1b" not in out
+    assert [] == [line for line in out.splitlines() if line != line.rstrip()]
+    assert max(map(len, out.splitlines())) > 80
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_a_terminal_is_not_overrun(shop, width):
+    """On a terminal no line is longer than it is wide."""
+    commands = (["tree", shop], ["recommend", shop, "--like", "whale"])
+    shown = "".join(on_terminal(width, *command, NO_COLOR="1") for command in commands)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).splitlines()
+
+    assert [] == [line for line in lines if len(line) > width]
+    assert any(len(line) > width / 2 for line in lines)
+
+
+def test_colour_is_for_terminals_that_want_it(shop):
+    """A terminal gets colours, unless NO_COLOR is set."""
+    assert COLOUR.search(on_terminal(100, "tree", shop))
+    assert not COLOUR.search(on_terminal(100, "tree", shop, NO_COLOR="1"))
+
+
+def test_titles_are_no_markup(run, tmp_path):
+    """A title with brackets and control letters is shown, and moves nothing."""
+    (tmp_path / "c.jsonl").write_text(
+        '{"id": "a", "title": "[red]Sale[/red] \\u001b[2J\\u202e now"}\n'
+        '{"id": "b[1]", "title": "[/]"}\n'
+    )
+    assert 0 == run("build", "c.jsonl").code
+
+    out = run("tree", "c.tree", "--find", "").out + run("recommend", "c.tree", "--like", "sale").out
+
+    assert 2 == out.count("[red]Sale[/red] [2J now")
+    assert "b[1]" in out
+    assert "\x1b" not in out
+
+
+def test_letters_that_cannot_be_shown_become_question_marks(shop):
+    """A terminal with few letters is no reason to fail."""
+    process = in_process("tree", shop, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    out, err = process.communicate()
+
+    assert (0, b"") == (process.returncode, err)
+    assert out.decode("ascii")

@@ -1,0 +1,314 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import lead_to, names_in
+from unillmrec.cli.recommend import FIELDS
+from unillmrec.cli.render_recommendation import told_dropped
+from unillmrec.judge import CONTRACTS, Dropped
+from unillmrec.prompts import PromptSet
+from unillmrec.store import ItemTree
+from unillmrec.testing import FakeServer
+from unillmrec.usage_log import read_log
+
+NO_MODEL = "No language model is set (`unillmrec settings`); the embedded judge answers.\n"
+HISTORY = "item-000,item-006,item-012"
+
+
+def test_recommends_without_a_model_and_says_so(run, shop):
+    """Titles with reasons on stdout; on stderr one line about who answers."""
+    ended = run("recommend", shop, "--history", HISTORY, "-k", "3")
+
+    assert (0, NO_MODEL) == (ended.code, ended.err)
+    assert re.fullmatch(
+        r"profile  [a-z, ]+\n"
+        r"judge    embedded similarity judge \(no language model\)\n"
+        r"\n"
+        r"(\d\. The \w+ and the \w+ \d+  item-\d+\n   close to The .*\n){3}"
+        r"\n"
+        r"Recommended 3 items of 300: \d+ branches and \d+ leaves opened, 30 candidates, "
+        r"[\d.]+ s\.\n"
+        r"No language model was asked; nothing was spent\.\n",
+        ended.out,
+    )
+
+
+def test_json_has_the_fields_it_promises(run, shop):
+    """The JSON is one object with the fields of the help, and k items."""
+    told = run("recommend", shop, "--history", HISTORY, "--json", "-k", "4").json
+
+    assert names_in(FIELDS) == sorted(told)
+    assert [1, 2, 3, 4] == [each["place"] for each in told["items"]]
+    assert not {each["id"] for each in told["items"]} & set(HISTORY.split(","))
+    assert (shop, {}) == (told["tree"], told["prompts"])
+
+
+def test_the_embedded_judge_may_be_asked_for(run, shop, server):
+    """--judge embedded asks nobody, though an endpoint is set, and needs no word about it."""
+    ended = run("recommend", shop, "--like", "whale", "--judge", "embedded")
+
+    assert (0, "", []) == (ended.code, ended.err, server.requests)
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"UNILLMREC_MODEL": "m"}, "A model but no endpoint is set (OPENAI_BASE_URL)"),
+        ({"OPENAI_API_KEY": "sk-1"}, "An endpoint but no model is set (UNILLMREC_MODEL)"),
+    ],
+)
+def test_half_an_endpoint_is_said(run, shop, monkeypatch, variables, told):
+    """Where something is set and something missing, the line says what."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    ended = run("recommend", shop, "--like", "whale")
+
+    assert (0, f"{told}; the embedded judge answers.\n") == (ended.code, ended.err)
+
+
+def test_an_endpoint_that_is_demanded_must_be_set(run, shop):
+    """--judge endpoint without settings names the variables, and asks nobody."""
+    ended = run("recommend", shop, "--like", "whale", "--judge", "endpoint")
+
+    assert (3, "") == (ended.code, ended.out)
+    assert "UNILLMREC_MODEL or --model" in ended.err
+    assert "OPENAI_BASE_URL or --base-url, or OPENAI_API_KEY" in ended.err
+
+
+def test_a_model_walks_and_is_billed(run, shop, server):
+    """With an endpoint set, the model answers; bill, log and server agree to the token."""
+    ended = run("recommend", shop, "--history", HISTORY, "-k", "5")
+    _, total = read_log(Path("shop.tree.usage"), "stage")
+    bill = re.findall(r"^(\w+) +(\d+) +([\d,]+) +([\d,]+) ", ended.out, re.MULTILINE)
+    (told,) = [[int(n.replace(",", "")) for n in row[1:]] for row in bill if row[0] == "total"]
+
+    assert (0, "") == (ended.code, ended.err)
+    assert ["profile", "recall", "rank", "total"] == [row[0] for row in bill]
+    assert f"judge    fake-model at 127.0.0.1:{server.base_url.split(':')[2][:-3]}\n" in ended.out
+    assert told == [server.billed.calls, server.billed.prompt, server.billed.completion]
+    assert (server.billed.calls, server.billed.prompt, server.billed.completion) == (
+        total.usage.calls,
+        total.usage.prompt,
+        total.usage.completion,
+    )
+
+
+def test_log_and_result_have_the_same_run(run, shop, server):
+    """The JSON names the run under which its calls were logged, with the same estimates."""
+    told = run("recommend", shop, "--like", "whale", "--json").json
+    (line,), _ = read_log(Path("shop.tree.usage"), "run")
+
+    assert told["run"] == line.key
+    assert told["usage"]["total"] == line.usage.as_dict()
+    assert sorted(CONTRACTS) == sorted(told["prompts"])
+
+
+def test_what_a_server_does_not_say_is_unknown(run, shop, monkeypatch):
+    """Without usage from the server the bill says unknown, and never nought."""
+    with FakeServer(dialect="no-usage") as server:
+        lead_to(server, monkeypatch)
+        ended = run("recommend", shop, "--like", "whale")
+        told = run("recommend", shop, "--like", "whale", "--json").json
+
+    assert re.search(r"^total +\d+ +unknown +unknown +[\d,]+ +\d+$", ended.out, re.MULTILINE)
+    assert (None, None) == (
+        told["usage"]["total"]["prompt"],
+        told["usage"]["total"]["completion"],
+    )
+
+
+def test_a_refused_key_ends_with_four(run, shop, monkeypatch):
+    """What the endpoint refuses is its exit code, and is logged as failed."""
+    with FakeServer(faults=lambda place: 401) as server:
+        lead_to(server, monkeypatch)
+        ended = run("recommend", shop, "--like", "whale")
+
+    assert (4, "") == (ended.code, ended.out)
+    assert "401" in ended.err
+    lines, total = read_log(Path("shop.tree.usage"), "stage")
+    assert ["recall"] == [line.key for line in lines]
+    assert (0, total.rows) == (total.usage.calls, total.failed)
+
+
+def test_useless_answers_are_told(run, shop, monkeypatch):
+    """A model that only chats is asked again, then replaced, and both is said."""
+    with FakeServer(lambda body: "Lovely weather.") as server:
+        lead_to(server, monkeypatch)
+        ended = run("recommend", shop, "--like", "whale", "-k", "2")
+
+    assert 0 == ended.code
+    assert "had to be asked again." in ended.out
+    assert "could not be used; there the embedded similarity judge answered." in ended.out
+
+
+@pytest.mark.parametrize(
+    ("dropped", "told"),
+    [
+        (Dropped(), ""),
+        (Dropped(invented=2), "The model invented 2 numbers."),
+        (
+            Dropped(invented=1, repeated=2, left_out=1),
+            "The model invented 1 number, repeated 2 numbers and left out 1 candidate.",
+        ),
+        (
+            Dropped(asked_again=1, fallbacks=1),
+            "1 question had to be asked again. 1 answer could not be used; there the embedded "
+            "similarity judge answered.",
+        ),
+    ],
+)
+def test_what_was_dropped_is_said_in_words(dropped, told):
+    """Only what happened is mentioned."""
+    assert told == " ".join(told_dropped(dropped))
+
+
+def test_items_the_model_did_not_pick_are_marked(run, shop, monkeypatch):
+    """Where the nearest items fill up the model's picks, they have a mark."""
+
+    def one_pick(body):
+        first = '{"picks": [{"number": 1, "score": 90}]}'
+        return '{"order": [1]}' if "order" in str(body["response_format"]) else first
+
+    with FakeServer(one_pick) as server:
+        lead_to(server, monkeypatch)
+        out = run("recommend", shop, "--like", "whale", "-k", "3").out
+
+    assert 2 == len(re.findall(r"^\d\. .* \*  item-\d+$", out, re.MULTILINE))
+    assert "* not picked by the model: the nearest of what it saw\n" in out
+
+
+def test_a_log_that_cannot_be_written_does_not_matter(run, shop, server):
+    """The recommendation comes all the same, and one line says that usage is not logged."""
+    ended = run("recommend", shop, "--like", "whale", "--usage-log", "no/such/folder/log")
+
+    assert 0 == ended.code
+    assert "Usage is not logged: no/such/folder/log: unable to open database file\n" == ended.err
+
+
+def test_the_log_can_be_off(run, shop, server):
+    """--usage-log off leaves no file."""
+    assert 0 == run("recommend", shop, "--like", "whale", "--usage-log", "off").code
+    assert [shop] == [path.name for path in Path().iterdir()]
+
+
+def test_a_trace_has_a_line_for_every_answer(run, shop, server):
+    """--trace keeps each question and answer, with run, judge and the prompt's digest."""
+    told = run("recommend", shop, "--history", HISTORY, "--trace", "t.jsonl", "--json").json
+    lines = [json.loads(line) for line in Path("t.jsonl").read_text().splitlines()]
+    digests = {each.name: each.digest for each in PromptSet.load(CONTRACTS)}
+
+    assert told["usage"]["total"]["calls"] == len(lines)
+    assert {"profile", "choose", "pick", "rank"} == {line["kind"] for line in lines}
+    assert {told["run"]} == {line["run"] for line in lines}
+    assert [digests[line["kind"]] for line in lines] == [line["prompt"] for line in lines]
+    assert all(line["messages"] and line["reply"] for line in lines)
+
+
+def test_a_trace_is_never_added_to_another(run, shop, server):
+    """A file that is there stays as it is, and nobody is asked."""
+    Path("t.jsonl").write_text("precious\n")
+
+    ended = run("recommend", shop, "--like", "whale", "--trace", "t.jsonl")
+
+    assert (3, [], "precious\n") == (ended.code, server.requests, Path("t.jsonl").read_text())
+    assert "Error: t.jsonl exists already." in ended.err
+
+
+def test_a_trace_of_nothing_is_not_left(run, shop):
+    """When nothing was asked, the next attempt finds no file in its way."""
+    ended = run("recommend", shop, "--history", "nobody", "--trace", "t.jsonl")
+
+    assert 3 == ended.code
+    assert not Path("t.jsonl").exists()
+
+
+def test_a_plan_sends_nothing(run, shop, server):
+    """--plan counts the real prompts by stage, and the server hears nothing of it."""
+    ended = run("recommend", shop, "--history", HISTORY, "--plan")
+    told = run("recommend", shop, "--history", HISTORY, "--plan", "--json").json
+
+    assert (0, "", []) == (ended.code, ended.err, server.requests)
+    assert "A recommendation by fake-model would take about this; nothing was sent." in ended.out
+    assert ["stage", "profile", "recall", "rank", "total"] == [
+        line.split()[0] for line in ended.out.splitlines()[2:7]
+    ]
+    assert {"plan", "tree", "model", "counted", "prompts", "first_prompt"} == told.keys()
+    assert ["system", "user"] == [each["role"] for each in told["first_prompt"]]
+    assert "A tale of the sea" in told["first_prompt"][1]["content"]
+    assert not Path("shop.tree.usage").exists()
+
+
+def test_a_plan_is_near_to_what_it_plans(run, shop, monkeypatch):
+    """For a model that chooses like the embedded judge would, the plan is what is billed."""
+    plan = run("recommend", shop, "--like", "whale captain storm", "--plan", "--json").json
+    with FakeServer() as server:
+        lead_to(server, monkeypatch)
+        run("recommend", shop, "--like", "whale captain storm")
+
+    assert 0 == abs(plan["plan"]["total"]["calls"] - server.billed.calls) // 3
+    assert 0.6 < plan["plan"]["total"]["prompt"] / server.billed.prompt < 1.6
+
+
+def test_own_prompts_are_used(run, shop, server):
+    """--prompts replaces the prompts of the same name, and the digests show it."""
+    run("prompts", "export", "mine")
+    Path("mine/rank.md").write_text(
+        Path("mine/rank.md").read_text().replace("You order items", "You sort items")
+    )
+
+    told = run("recommend", shop, "--like", "whale", "--prompts", "mine", "--json").json
+
+    bundled = {each.name: each.digest for each in PromptSet.load(CONTRACTS)}
+    changed = [name for name in bundled if bundled[name] != told["prompts"][name]]
+    assert ["rank"] == changed
+    assert any("You sort items" in str(body["messages"]) for body in server.requests)
+
+
+def test_a_judge_with_nothing_to_go_by_says_so(run, shelf):
+    """A sentence cannot be placed among given vectors; that is said, not guessed."""
+    ended = run("recommend", shelf, "--like", "whales")
+
+    assert (3, "") == (ended.code, ended.out)
+    assert "has nothing to compare 'whales' with" in ended.err
+
+
+def test_who_met_everything_gets_a_word_and_no_items(run, shelf):
+    """When no item is left, that is said; it is no error."""
+    with ItemTree.open(shelf) as tree:
+        every = [each.item.id for each in tree.items_numbered(range(15)).values()]
+    Path("person.json").write_text(json.dumps(every))
+
+    ended = run("recommend", shelf, "--history", "person.json")
+
+    assert 0 == ended.code
+    assert "No item is left: all 15 are in the history or excluded.\n" in ended.out
+
+
+def test_nobody_cannot_be_recommended_to(run, shop):
+    """Without a history or a sentence there is an error that says what to give."""
+    ended = run("recommend", shop)
+
+    assert 3 == ended.code
+    assert "--history ID,ID" in ended.err
+
+
+def test_an_unknown_history_item_is_named(run, shop):
+    """An id that is not in the tree is said, with the nearest one."""
+    ended = run("recommend", shop, "--history", "item-0000")
+
+    assert 3 == ended.code
+    assert "1 of 1 history items are not in shop.tree: 'item-0000'." in ended.err
+
+
+def test_walk_options_reach_the_walk(run, shop):
+    """The numbers of the walk's options are those of the walk."""
+    told = run(
+        *("recommend", shop, "--like", "whale storm", "--leaves", 3, "--candidates", 8),
+        *("--show", 16, "--variety", 1, "--most-per-branch", 1, "--rerank", "none", "-k", 4),
+        "--json",
+    ).json
+
+    assert (3, 8, 4) == (told["walk"]["leaves"], told["walk"]["candidates"], len(told["items"]))

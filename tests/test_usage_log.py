@@ -1,0 +1,225 @@
+import sqlite3
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unillmrec.endpoint import Message, Request
+from unillmrec.errors import EndpointError, StoreError
+from unillmrec.testing import ScriptedEndpoint
+from unillmrec.usage import Stage, Usage
+from unillmrec.usage_log import (
+    APPLICATION_ID,
+    LAYOUT,
+    Call,
+    LoggedEndpoint,
+    UsageLog,
+    log_path,
+    read_log,
+)
+
+COUNTS = st.none() | st.integers(0, 10_000)
+USAGES = st.builds(
+    Usage, st.integers(0, 3), COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 99), st.integers(0, 99)
+)
+CALLS = st.builds(
+    Call,
+    stage=st.sampled_from([str(each) for each in Stage]),
+    kind=st.just("chat"),
+    model=st.sampled_from(["m", "n"]),
+    endpoint=st.just("here"),
+    usage=USAGES,
+    failure=st.sampled_from(["", "timeout"]),
+)
+ONE = Call("rank", "chat", "m", "here", Usage(calls=1, prompt=10, completion=2))
+
+
+def log_at(path, told=None):
+    told = [] if told is None else told
+    return UsageLog(path, command="test", tree=Path("shop.tree"), warn=told.append)
+
+
+@settings(max_examples=20)
+@given(st.lists(CALLS, max_size=6))
+def test_the_sum_is_always_the_total(tmp_path_factory, calls):
+    """Grouped by anything, the lines add up to the total, unknowns included."""
+    path = tmp_path_factory.mktemp("log") / "shop.tree.usage"
+    told = []
+    with log_at(path, told) as log:
+        for call in calls:
+            log.add(call)
+
+    for by in ("stage", "run", "model", "day"):
+        lines, total = read_log(path, by, tree=Path("shop.tree"))
+        assert sum((call.usage for call in calls), Usage()) == total.usage
+        assert total.usage == sum((line.usage for line in lines), Usage())
+        assert (len(calls), sum(line.unknown for line in lines)) == (total.rows, total.unknown)
+    assert [] == told
+
+
+def test_stages_come_in_their_order(tmp_path):
+    """Lines by stage follow the line of the stages, not the alphabet."""
+    path = tmp_path / "log"
+    with log_at(path) as log:
+        for stage in ("rank", "embed", "profile", "rerank", "recall"):
+            log.add(Call(stage, "chat", "m", "here", Usage()))
+
+    lines, _ = read_log(path, "stage")
+
+    assert ["profile", "recall", "rank", "rerank", "embed"] == [line.key for line in lines]
+
+
+def test_calls_before_a_time_do_not_count(tmp_path):
+    """*since* is compared as a moment, in whatever zone it is given."""
+    path = tmp_path / "log"
+    with log_at(path) as log:
+        log.add(ONE)
+    now = datetime.now(UTC).astimezone()
+
+    assert 1 == read_log(path, "run", now - timedelta(minutes=1))[1].rows
+    assert 0 == read_log(path, "run", now + timedelta(minutes=1))[1].rows
+
+
+def test_nothing_is_made_before_the_first_call(tmp_path):
+    """A run that asks nobody leaves no file."""
+    with log_at(tmp_path / "log"):
+        pass
+
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_many_threads_write_one_log(tmp_path):
+    """Calls from several threads, through several logs on one file, all arrive."""
+    path = tmp_path / "log"
+    logs = [log_at(path) for _ in range(3)]
+    threads = [
+        threading.Thread(target=lambda log=log: [log.add(ONE) for _ in range(20)])
+        for log in logs
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for log in logs:
+        log.close()
+
+    lines, total = read_log(path, "run")
+
+    assert (120, 1_200, 3) == (total.rows, total.usage.prompt, len(lines))
+
+
+@pytest.mark.parametrize("name", ["missing/folder/log", "taken", "foreign", "newer", "text"])
+def test_trouble_is_told_once_and_never_raised(tmp_path, name):
+    """A log that cannot be written is given up with one line; nothing foreign is touched."""
+    (tmp_path / "taken").mkdir()
+    with sqlite3.connect(tmp_path / "foreign") as db:
+        db.execute("CREATE TABLE mine (a)")
+    with sqlite3.connect(tmp_path / "newer") as db:
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {LAYOUT + 1}")
+        db.execute("CREATE TABLE call (a)")
+    db.close()
+    (tmp_path / "text").write_text("dear diary")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    told = []
+
+    with log_at(tmp_path / name, told) as log:
+        log.add(ONE)
+        log.add(ONE)
+
+    assert 1 == len(told)
+    assert told[0].startswith(f"Usage is not logged: {tmp_path / name}")
+    assert "\n" not in told[0]
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_calls_that_end_after_the_log_are_let_go(tmp_path):
+    """A call cut off at the end may still come in, and does no harm."""
+    told = []
+    log = log_at(tmp_path / "log", told)
+    log.close()
+
+    log.add(ONE)
+
+    assert ([], []) == (told, list(tmp_path.iterdir()))
+
+
+def test_the_file_says_what_it_is(tmp_path):
+    """The log carries a mark of its own and a layout, for a later version to build on."""
+    path = tmp_path / "log"
+    with log_at(path) as log:
+        log.add(ONE)
+
+    db = sqlite3.connect(path)
+    marks = [db.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")]
+    db.close()
+
+    assert [(APPLICATION_ID,), (LAYOUT,)] == marks
+
+
+@pytest.mark.parametrize("content", [None, b"", b"dear diary", b"SQLite format 3\x00" + b"x" * 99])
+def test_what_is_no_log_cannot_be_read(tmp_path, content):
+    """Reading another file is an error of ours."""
+    path = tmp_path / "log"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(StoreError, match="log"):
+        read_log(path, "run")
+
+
+def test_the_log_is_beside_the_tree_unless_said_otherwise():
+    """The setting wins; off is nowhere."""
+    tree = Path("a/shop.tree")
+
+    assert Path("a/shop.tree.usage") == log_path(tree, None)
+    assert Path("mine") == log_path(tree, Path("mine"))
+    assert log_path(tree, "off") is None
+
+
+def request():
+    return Request(Stage.RECALL, (Message("user", "Which one, of these two?"),), 100)
+
+
+def test_every_call_is_written_down(tmp_path):
+    """A reply's usage, way, time and estimates become a row, and the reply passes unchanged."""
+    endpoint = ScriptedEndpoint(["the first"])
+    with log_at(tmp_path / "log") as log:
+        reply = LoggedEndpoint(endpoint, log).complete(request())
+
+    (row,) = sqlite3.connect(tmp_path / "log").execute("SELECT * FROM call").fetchall()
+    assert "the first" == reply.text
+    assert ("recall", "chat", "scripted", "script", "text", "") == row[5:11]
+    assert (1, 6, 3, 0, 0) == row[11:16]
+    assert (13, 2) == row[16:18]
+
+
+def test_a_failed_call_is_written_down_and_raised(tmp_path):
+    """What failed was perhaps paid for: it has a row of its own."""
+    failure = EndpointError("no answer")
+    with log_at(tmp_path / "log") as log, pytest.raises(EndpointError):
+        LoggedEndpoint(ScriptedEndpoint([failure]), log).complete(request())
+
+    _, total = read_log(tmp_path / "log", "stage")
+
+    assert (1, 1, 0, 0) == (total.rows, total.failed, total.usage.calls, total.unknown)
+
+
+def test_vectors_cost_no_completion(tmp_path):
+    """What servers leave out about embeddings is nought, and known."""
+    with log_at(tmp_path / "log") as log:
+        vectors, usage = LoggedEndpoint(ScriptedEndpoint([]), log).embed(["one", "two words"])
+
+    _, total = read_log(tmp_path / "log", "stage")
+
+    assert 2 == len(vectors)
+    assert (usage.prompt, 0, 0, 0) == (
+        total.usage.prompt,
+        total.usage.completion,
+        total.usage.reasoning,
+        total.unknown,
+    )

@@ -1,0 +1,59 @@
+"""The commands under one roof."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from unillmrec.cli import build, demo, describe, prompts, recommend, settings, tree, usage
+from unillmrec.cli.help import Group, documented
+
+EXAMPLES = """\
+unillmrec demo
+unillmrec build films.jsonl
+unillmrec recommend films.tree --like "quiet science fiction"
+"""
+
+app = typer.Typer(
+    cls=Group,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+for module, function in (
+    (demo, demo.demo),
+    (build, build.build),
+    (recommend, recommend.recommend),
+    (describe, describe.describe),
+    (tree, tree.tree),
+    (usage, usage.usage),
+    (settings, settings.settings),
+):
+    app.command(cls=documented(module.EXAMPLES, module.FIELDS))(function)
+app.add_typer(prompts.app, name="prompts")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"unillmrec {version('unillmrec')}")
+        raise typer.Exit
+
+
+@app.callback()
+def unillmrec(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Recommendations from a language model and a catalog file, without training.
+
+    Build a tree of a catalog once; then a model walks it, branch by branch, for one person
+    at a time, and every token is billed to the stage that spent it.
+    """

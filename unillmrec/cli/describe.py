@@ -1,0 +1,107 @@
+"""`unillmrec describe`: let a model write what branches say about themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from unillmrec.cli import parameters as shared
+
+EXAMPLES = """\
+unillmrec describe films.tree --plan
+unillmrec describe films.tree --depth 2
+unillmrec describe films.tree --stale --yes
+unillmrec describe films.tree --model qwen3:8b --base-url http://localhost:11434/v1
+"""
+
+FIELDS = (
+    ("tree, describer, seconds, run", "the file, who wrote, the time, the name in the usage log"),
+    ("described, shortened, gone", "nodes with a new summary, cut ones, nodes no longer there"),
+    ("undescribed", "a list of node, label, reason"),
+    ("questions", "how many answers came"),
+    ("usage", "by stage, and total; null is unknown"),
+    ("dropped", "answers mended: invented, repeated, left_out, asked_again, fallbacks"),
+    ("finished, stopped", "whether all was asked; the error that ended it, or null"),
+    ("prompts", "the digest of the prompt"),
+    (
+        "with --plan",
+        "plan: calls, prompt, completion by stage; nodes, families, tree, model, counted, "
+        "prompts, first_prompt",
+    ),
+)
+
+Stale: TypeAlias = Annotated[
+    bool,
+    typer.Option("--stale", help="Renew those that are out of date, in place of adding missing."),
+]
+All: TypeAlias = Annotated[
+    bool, typer.Option("--all", help="Write all of them anew, whatever is there.")
+]
+Share: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        "--share",
+        help="What share of a node's items must have changed for it to be out of date.",
+        metavar="0…1",
+        min=0,
+        max=1,
+    ),
+]
+Depth: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--depth", help="Describe this many levels, from the top.", metavar="N", min=1),
+]
+MaxNodes: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--max-nodes", help="Describe at most so many nodes.", metavar="N", min=1),
+]
+Plan: TypeAlias = Annotated[
+    bool, typer.Option("--plan", help="Say what it would cost; send nothing.")
+]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it is paid.")]
+Trace: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--trace", help="A new file for every question and answer, as JSONL.", metavar="FILE"
+    ),
+]
+
+
+def describe(
+    tree: shared.TreeFile,
+    stale: Stale = False,
+    all: All = False,
+    share: Share = 0.2,
+    depth: Depth = None,
+    max_nodes: MaxNodes = None,
+    plan: Plan = False,
+    yes: Yes = False,
+    model: shared.Model = None,
+    base_url: shared.BaseUrl = None,
+    prompts: shared.Prompts = None,
+    usage_log: shared.UsageLogFile = None,
+    timeout_seconds: shared.TimeoutSeconds = None,
+    concurrency: shared.Concurrency = None,
+    trace: Trace = None,
+    json: shared.Json = False,
+) -> None:
+    """Describe the branches of a tree with a language model.
+
+    Siblings are described together, in one line each, the top of the tree first. What it
+    will cost is said before anything is sent. Each answer is kept as soon as it is there: a
+    run that was broken off goes on where it stopped.
+    """
+    from unillmrec.cli.describing import Wishes, describe_tree, plan_for
+    from unillmrec.cli.render_describing import show_describe_plan, show_described
+
+    asked = {"model": model, "base_url": base_url, "prompts": prompts, "usage_log": usage_log}
+    how = {"timeout_seconds": timeout_seconds, "concurrency": concurrency}
+    wishes = Wishes.of(tree, (stale, all), (share, depth, max_nodes), {**asked, **how})
+    if plan:
+        show_describe_plan(plan_for(wishes), as_json=json)
+    else:
+        described = describe_tree(wishes, trace, yes=yes)
+        show_described(described, as_json=json)
+        described.raise_failure()

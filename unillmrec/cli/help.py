@@ -1,0 +1,92 @@
+"""How help looks: options in groups, the fields of --json, examples as they are typed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from typer.core import TyperCommand, TyperGroup
+
+from unillmrec.cli.parameters import PERSON_PANEL
+
+ARGUMENTS = "Arguments"
+OPTIONS = "Options"
+
+Fields = Sequence[tuple[str, str]]
+
+
+class Interrupted(Exception):
+    """Somebody pressed Ctrl-C."""
+
+
+class ReaderGone(Exception):
+    """Nobody reads the output any more."""
+
+
+class Command(TyperCommand):
+    """A command whose options are listed under the headings they name."""
+
+    examples: ClassVar[str] = ""
+    fields: ClassVar[Fields] = ()
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the arguments as they are written, without braces."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments and options, group by group, then what --json prints."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is None:
+                continue
+            heading = getattr(parameter, "rich_help_panel", None) or OPTIONS
+            if parameter.param_type_name == "argument":
+                # An argument's type is in its name.
+                record = record[0].partition(" <")[0], record[1].removesuffix("  [required]")
+                heading = ARGUMENTS
+            groups.setdefault(heading, []).append(record)
+        for heading in sorted(groups, key=_importance):
+            with formatter.section(heading):
+                formatter.write_dl(groups[heading])
+        if self.fields:
+            with formatter.section("Fields of --json"):
+                formatter.write_dl(self.fields)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples, line by line."""
+        write_examples(self.examples, formatter)
+
+
+def documented(examples: str, fields: Fields = ()) -> type[Command]:
+    """Return a kind of command with these examples and these fields of its JSON output."""
+    return type("DocumentedCommand", (Command,), {"examples": examples, "fields": fields})
+
+
+def write_examples(examples: str, formatter: Any) -> None:
+    """Write examples as they are typed, never wrapped."""
+    if examples:
+        with formatter.section("Examples"):
+            for line in examples.splitlines():
+                formatter.write(f"  {line}\n")
+
+
+def _importance(heading: str) -> int:
+    return (ARGUMENTS, PERSON_PANEL, OPTIONS, heading).index(heading)
+
+
+class Group(TyperGroup):
+    """A group of commands; its epilog are examples. It lets `main` decide how a program ends."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples, line by line."""
+        write_examples(self.epilog or "", formatter)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Interrupted from error
+        except BrokenPipeError as error:
+            raise ReaderGone from error

@@ -1,0 +1,131 @@
+"""A recommendation as the command line asks for it: the person, the judge, trace and log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from unillmrec.cli.asking import asking
+from unillmrec.cli.histories import read_history
+from unillmrec.cli.progress import walk_progress
+from unillmrec.cli.tracing import open_trace
+from unillmrec.judge import CONTRACTS, LanguageModelJudge
+from unillmrec.judge.making import make_estimating_judge
+from unillmrec.prompts import PromptSet
+from unillmrec.recommender import Recommendation, Recommender
+from unillmrec.settings import Settings
+from unillmrec.stages import Options, Person
+from unillmrec.store import ItemTree
+from unillmrec.tokens import TokenCounter
+
+Walk = tuple[int, int, int, int, float, int | None, Literal["tree", "model", "none"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the flags say."""
+
+    tree: Path
+    person: Person
+    options: Options
+    settings: Settings
+
+    @classmethod
+    def of(
+        cls,
+        tree: Path,
+        person: tuple[str | None, str | None, str | None],
+        walk: Walk,
+        flags: Mapping[str, object],
+    ) -> Wishes:
+        """Read the history, and put everything in its place."""
+        history, like, profile = person
+        limit, leaves, shown, candidates, variety, most_per_branch, rerank = walk
+        return cls(
+            tree,
+            Person(read_history(history), like or "", profile or ""),
+            Options(
+                limit=limit,
+                leaves=leaves,
+                shown=shown,
+                candidates=candidates,
+                variety=variety,
+                most_per_branch=most_per_branch,
+                reorder=rerank,
+            ),
+            Settings.resolve(flags),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recommended:
+    """A recommendation and where it came from; *run* is its name in the usage log.
+
+    *prompts* holds the digests of the prompts a model was asked with, by name.
+    """
+
+    recommendation: Recommendation
+    tree: Path
+    items: int
+    history: int
+    run: str
+    prompts: Mapping[str, str]
+
+    @property
+    def by_model(self) -> bool:
+        """Whether a language model was asked."""
+        return bool(self.prompts)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a recommendation would cost, and the first prompt that would be sent.
+
+    *counted* says how far the counts can be trusted.
+    """
+
+    recommendation: Recommendation
+    tree: Path
+    model: str | None
+    counted: str
+    prompts: Mapping[str, str]
+    first_prompt: list[dict[str, str]]
+
+
+def recommend_to(wishes: Wishes, trace: Path | None) -> Recommended:
+    """Recommend with the judge of the settings."""
+    with ItemTree.open(wishes.tree) as tree, asking(tree, wishes.settings, "recommend") as asked:
+        by_model = isinstance(asked.judge, LanguageModelJudge)
+        digests = _digests(wishes.settings) if by_model else {}
+        about = {"run": asked.run, "judge": asked.judge.name}
+        with open_trace(trace, about, digests) as write, walk_progress() as watch:
+            recommendation = Recommender(tree, asked.judge).recommend_to(
+                wishes.person, wishes.options, watch=watch, trace=write
+            )
+        history = len(set(wishes.person.history))
+        return Recommended(recommendation, wishes.tree, len(tree), history, asked.run, digests)
+
+
+def plan_for(wishes: Wishes) -> Plan:
+    """Walk with the embedded judge, and count the prompts a model would have got."""
+    sent: list[dict[str, Any]] = []
+    with ItemTree.open(wishes.tree) as tree:
+        judge = make_estimating_judge(tree, wishes.settings)
+        recommendation = Recommender(tree, judge).recommend_to(
+            wishes.person, wishes.options, trace=sent.append
+        )
+        return Plan(
+            recommendation,
+            wishes.tree,
+            wishes.settings.model,
+            TokenCounter.for_model(wishes.settings.model).method,
+            _digests(wishes.settings),
+            sent[0]["messages"] if sent else [],
+        )
+
+
+def _digests(settings: Settings) -> dict[str, str]:
+    prompts = PromptSet.load(CONTRACTS, settings.prompts)
+    return {each.name: each.digest for each in prompts}

@@ -1,0 +1,194 @@
+"""A recommendation, or the plan of one, for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from unillmrec.cli.recommending import Plan, Recommended
+from unillmrec.cli.render import (
+    Page,
+    counted,
+    facts,
+    in_seconds,
+    numbers_table,
+    show_bill,
+    show_json,
+    shown,
+)
+from unillmrec.judge import Dropped, Profile
+from unillmrec.recommender import Recommendation, RecommendedItem
+from unillmrec.usage import Usage
+
+TITLE_LENGTH = 120
+REASON_LENGTH = 200
+ID_LENGTH = 60
+COUNTED = {
+    "exact": "counted with the model's own vocabulary",
+    "estimate": "counted with o200k; another vocabulary differs by up to a third",
+    "rough": "estimated from characters; the vocabulary could not be loaded",
+}
+
+
+def show_recommendation(made: Recommended, *, as_json: bool) -> None:
+    """Show the items with their reasons, then what was done and what it cost."""
+    recommendation = made.recommendation
+    if as_json:
+        about = {"tree": str(made.tree), "run": made.run, "prompts": dict(made.prompts)}
+        show_json({**recommendation.as_dict(), **about})
+        return
+    page = Page()
+    page.show(
+        facts(
+            [
+                ("profile", told_profile(recommendation.profile)),
+                ("judge", recommendation.judge),
+            ]
+        )
+    )
+    page.blank()
+    if recommendation.items:
+        show_items(page, recommendation.items, by_model=made.by_model)
+        page.blank()
+        page.show(Text(_summary(made)))
+    else:
+        page.show(Text(recommendation.note))
+    if recommendation.stale:
+        page.show(Text(_told_stale(made), style="yellow"))
+    show_cost(page, recommendation)
+
+
+def _told_stale(made: Recommended) -> str:
+    """Say that the walk went by descriptions that are out of date, and what renews them."""
+    opened = counted(len(made.recommendation.opened), "opened node")
+    return (
+        f"{made.recommendation.stale:,} of {opened} had descriptions that are out of date; "
+        f"`unillmrec describe {made.tree} --stale` renews them."
+    )
+
+
+def show_items(
+    page: Page,
+    items: tuple[RecommendedItem, ...],
+    *,
+    by_model: bool = False,
+    with_ids: bool = True,
+) -> None:
+    """Show numbered titles, a reason below each; mark those a model did not pick itself."""
+    unpicked = by_model and any(each.found == "nearest" for each in items)
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(justify="right", no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for each in items:
+        title = Text(shown(each.item.title, TITLE_LENGTH), style="bold")
+        mark = " *" if unpicked and each.found == "nearest" else ""
+        item_id = f"  {shown(each.item.id, ID_LENGTH)}" if with_ids else ""
+        title.append(mark + item_id, style="not bold dim")
+        table.add_row(f"{each.place}.", title)
+        table.add_row("", shown(each.reason, REASON_LENGTH))
+    page.show(table)
+    if unpicked:
+        page.show(Text("* not picked by the model: the nearest of what it saw", style="dim"))
+
+
+def _summary(made: Recommended) -> str:
+    """Say what was done, and what had to be thrown away."""
+    recommendation = made.recommendation
+    opened = recommendation.opened
+    leaves = sum(event.opened.is_leaf for event in opened)
+    nodes = counted(len(opened) - leaves, "branch", "branches")
+    walked = f"{nodes} and {counted(leaves, 'leaf', 'leaves')} opened"
+    done = f"Recommended {counted(len(recommendation.items), 'item')} of {made.items:,}"
+    number = len(recommendation.candidates)
+    parts = [walked, counted(number, "candidate"), in_seconds(recommendation.seconds)]
+    return " ".join([f"{done}: {', '.join(parts)}.", *told_dropped(recommendation.dropped)])
+
+
+def told_dropped(dropped: Dropped) -> Iterator[str]:
+    """Say in words what answers had to be mended."""
+    faults = [
+        (dropped.invented, "invented", "number"),
+        (dropped.repeated, "repeated", "number"),
+        (dropped.left_out, "left out", "candidate"),
+    ]
+    told = [f"{verb} {counted(count, noun)}" for count, verb, noun in faults if count]
+    if told:
+        last = f" and {told[-1]}" if len(told) > 1 else told[-1]
+        yield f"The model {', '.join(told[:-1])}{last}."
+    if dropped.asked_again:
+        yield f"{counted(dropped.asked_again, 'question')} had to be asked again."
+    if dropped.fallbacks:
+        yield (
+            f"{counted(dropped.fallbacks, 'answer')} could not be used; "
+            "there the embedded similarity judge answered."
+        )
+
+
+def show_cost(page: Page, recommendation: Recommendation) -> None:
+    """Show the bill, stage by stage."""
+    total = recommendation.total_usage()
+    if not total.calls:
+        page.show(Text("No language model was asked; nothing was spent.", style="dim"))
+        return
+    lines = {str(stage): use for stage, use in recommendation.usage.items() if use.calls}
+    page.blank()
+    show_bill(page, lines, total)
+
+
+def told_profile(profile: Profile) -> str:
+    """Return the profile on one line."""
+    interests = sorted(profile.interests, key=lambda each: -each.weight)
+    if len(interests) == 1:
+        return shown(interests[0].text, 300)
+    return ", ".join(f"{shown(each.text, 100)} ({each.weight:.0%})" for each in interests)
+
+
+def show_estimates(page: Page, rows: Sequence[tuple[str, Usage]]) -> None:
+    """Show what calls would cost, of which none was made."""
+    table = numbers_table("stage", ["calls", "prompt", "completion"])
+    for name, usage in rows:
+        numbers = (usage.calls, usage.estimated_prompt, usage.estimated_completion)
+        table.add_row(name, *(f"{n:,}" for n in numbers), style="bold" if name == "total" else "")
+    page.show(table)
+
+
+def show_plan(plan: Plan, *, as_json: bool) -> None:
+    """Show calls and tokens by stage, of which nothing was sent."""
+    recommendation = plan.recommendation
+    total = recommendation.total_usage()
+    lines = {str(stage): use for stage, use in recommendation.usage.items() if use.calls}
+    if as_json:
+        show_json(
+            {
+                "plan": {
+                    **{
+                        name: {
+                            "calls": use.calls,
+                            "prompt": use.estimated_prompt,
+                            "completion": use.estimated_completion,
+                        }
+                        for name, use in [*lines.items(), ("total", total)]
+                    },
+                },
+                "tree": str(plan.tree),
+                "model": plan.model,
+                "counted": plan.counted,
+                "prompts": dict(plan.prompts),
+                "first_prompt": plan.first_prompt,
+            }
+        )
+        return
+    page = Page()
+    about = plan.model or "any model"
+    page.show(Text(f"A recommendation by {about} would take about this; nothing was sent.\n"))
+    show_estimates(page, [*lines.items(), ("total", total)])
+    page.blank()
+    page.show(
+        Text(
+            f"Tokens are {COUNTED[plan.counted]}. The walk is that of the embedded judge; a "
+            "model may open other branches. --json shows the first prompt.",
+            style="dim",
+        )
+    )

@@ -1,0 +1,84 @@
+"""Find a usage log, and sum it up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import typer
+
+from unillmrec.errors import StoreError
+from unillmrec.settings import Settings
+from unillmrec.usage_log import SUFFIX, Grouping, Line, log_path, read_log
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What the calls of a log cost; *log* may not exist, if nothing was ever asked."""
+
+    log: Path
+    by: Grouping
+    since: datetime | None
+    lines: list[Line]
+    total: Line
+
+
+def spending(
+    file: Path | None, by: Grouping, since: str | None, flags: Mapping[str, object]
+) -> Spending:
+    """Sum up the log of a tree, or a log.
+
+    Raises:
+        StoreError: there is no such file, or it is no usage log.
+    """
+    begin = _day(since)
+    log, tree = _log_of(file, Settings.resolve(flags))
+    lines, total = read_log(log, by, begin, tree)
+    return Spending(log, by, begin, lines, total)
+
+
+def _day(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError as error:
+        raise typer.TyperException(f"--since is a day such as 2026-01-31, not {text!r}.") from error
+
+
+def _log_of(file: Path | None, settings: Settings) -> tuple[Path, Path | None]:
+    """Return the log to read, and the tree whose calls count, if it is not all of them."""
+    if file is None:
+        if isinstance(settings.usage_log, Path):
+            return settings.usage_log, None
+        return _only_log(), None
+    if file.name.endswith(SUFFIX):
+        return file, None
+    log = log_path(file, settings.usage_log)
+    if log is None:
+        raise StoreError(
+            "usage is not logged.",
+            detail=f"usage_log is off ({settings.origin('usage_log')}).",
+            remedy=f"name a log, such as {file}{SUFFIX}.",
+        )
+    if not file.exists() and not log.exists():
+        raise StoreError(f"{file} does not exist.", remedy="name a tree or its usage log.")
+    return log, file
+
+
+def _only_log() -> Path:
+    found = sorted(Path().glob(f"*{SUFFIX}"))
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise StoreError(
+            "there is no usage log in this folder.",
+            detail="One appears beside a tree with the first call to an endpoint.",
+            remedy="name a tree, or set UNILLMREC_USAGE_LOG.",
+        )
+    names = ", ".join(str(each) for each in found[:5])
+    raise StoreError(
+        f"there are {len(found)} usage logs in this folder.", detail=names, remedy="name one."
+    )

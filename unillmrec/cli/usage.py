@@ -1,0 +1,58 @@
+"""`unillmrec usage`: what calls cost so far."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import typer
+
+from unillmrec.cli import parameters as shared
+
+EXAMPLES = """\
+unillmrec usage films.tree
+unillmrec usage films.tree --by model --since 2026-01-01
+unillmrec usage --by run --json
+"""
+
+FIELDS = (
+    ("log, by, since", "what was read"),
+    ("lines", "a list of key, usage, rows, unknown, failed, seconds, began, command"),
+    ("total", "the same for all of them"),
+)
+
+Logged: TypeAlias = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="FILE",
+        help="A tree, or a usage log. Default: the log of the settings, else that of the one "
+        "tree in this folder.",
+    ),
+]
+By: TypeAlias = Annotated[
+    Literal["stage", "run", "model", "day"],
+    typer.Option("--by", help="What has a line of its own.", metavar="stage|run|model|day"),
+]
+Since: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--since", help="Leave out what was before this day.", metavar="YYYY-MM-DD"),
+]
+
+
+def usage(
+    file: Logged = None,
+    by: By = "stage",
+    since: Since = None,
+    usage_log: shared.UsageLogFile = None,
+    json: shared.Json = False,
+) -> None:
+    """Show what calls to endpoints cost.
+
+    Every call of recommend and build --embed is logged in a small file beside the tree.
+    What a server reported and what was estimated have columns of their own; a sum with an
+    unknown in it is unknown.
+    """
+    from unillmrec.cli.render_usage import show_usage
+    from unillmrec.cli.spending import spending
+
+    show_usage(spending(file, by, since, {"usage_log": usage_log}), as_json=json)
