@@ -1,0 +1,253 @@
+"""What the design promises about the code as a whole, held to by reading the code."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import unillmrec
+
+ROOT = Path(unillmrec.__file__).parents[1]
+PACKAGE = ROOT / "unillmrec"
+
+# From the top down: each may import what stands further down, and nothing above it.
+ORDER = [
+    *("__main__", "cli", "demo", "recommender", "reasons", "usage_log", "indexing", "stages"),
+    *("judge", "endpoint", "store", "tree", "catalog", "settings", "prompts", "tokens"),
+    *("usage", "items", "errors"),
+]
+# For tests, ours and everybody's: nothing of ours imports it, and it stands just below this.
+TESTING_BELOW = "recommender"
+
+# Who may import a dependency when it runs. What is only needed for its types loads nothing.
+HOMES = {
+    "openai": {"endpoint"},
+    "httpx2": {"endpoint"},
+    "tiktoken": {"tokens"},
+    "networkx": {"store.graph"},
+    "sklearn": {"tree"},
+    "threadpoolctl": {"tree"},
+    "scipy": {"tree", "indexing"},
+    "numpy": {"tree", "indexing", "store", "reasons"},
+    "pyarrow": {"catalog"},
+    "typer": {"cli"},
+    "rich": {"cli"},
+}
+# Imported under another name than it is installed by.
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+HEAVY = {"openai", "httpx2", "sklearn", "scipy", "networkx", "numpy", "pydantic", "tiktoken"}
+
+LONGEST_MODULE = 400
+LONGEST_FUNCTION = 60
+NOT_A_NAME = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "handler", "base"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module: where, by which module of ours, and whether only for its types."""
+
+    target: str
+    module: str
+    line: int
+    for_types: bool
+
+    def __str__(self):
+        return f"unillmrec.{self.module}:{self.line} imports {self.target}"
+
+    @property
+    def area(self):
+        return self.module.split(".")[0]
+
+    @property
+    def target_area(self):
+        return self.target.removeprefix("unillmrec").strip(".").split(".")[0]
+
+
+def modules():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+
+@cache
+def parsed(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def targets(node, path):
+    """Return the absolute names of the modules that an import statement names."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    assert node.level == 0, f"{path}:{node.lineno}: imports are written out in full"
+    if node.module == "unillmrec":
+        return [f"unillmrec.{alias.name}" for alias in node.names]
+    return [node.module]
+
+
+@cache
+def imports():
+    found = []
+    for path in modules():
+        guarded = {
+            inner
+            for node in ast.walk(parsed(path))
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+            for statement in node.body
+            for inner in ast.walk(statement)
+        }
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                for target in targets(node, path):
+                    found.append(Import(target, name_of(path), node.lineno, node in guarded))
+    return found
+
+
+def third_party():
+    standard = sys.stdlib_module_names | {"unillmrec"}
+    return [each for each in imports() if each.target.split(".")[0] not in standard]
+
+
+def test_imports_point_down():
+    """Nothing imports what stands above it, not even for its types or inside a function."""
+    order = [*ORDER]
+    order.insert(order.index(TESTING_BELOW) + 1, "testing")
+    place = {area: number for number, area in enumerate(order)}
+
+    upward = [
+        str(each)
+        for each in imports()
+        if each.target.startswith("unillmrec.") and each.area not in ("__init__", each.target_area)
+        if place[each.area] > place[each.target_area] or each.target_area == "testing"
+    ]
+
+    assert [] == upward
+
+
+def test_every_part_has_its_place_in_the_order():
+    """A new part is put where it belongs, and an old one is not forgotten there."""
+    parts = {name_of(path).split(".")[0] for path in modules()} - {"__init__", "testing"}
+
+    assert sorted(ORDER) == sorted(parts)
+
+
+def test_a_heavy_dependency_has_one_home():
+    """What is hidden behind one part can be replaced there."""
+    strays = [
+        str(each)
+        for each in third_party()
+        if not each.for_types
+        and not {each.area, each.module} & HOMES.get(each.target.split(".")[0], set())
+    ]
+
+    assert [] == strays
+
+
+@cache
+def declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = [
+        *project["dependencies"],
+        *(each for name in extras if name != "dev" for each in extras[name]),
+    ]
+    return {each.split(">")[0].split("[")[0].strip() for each in wanted}
+
+
+def test_what_is_imported_is_declared_and_the_other_way_round():
+    """No dependency comes in by another's back door, and none is there for nothing."""
+    imported = {each.target.split(".")[0] for each in third_party()}
+
+    assert declared() == {DISTRIBUTIONS.get(name, name) for name in imported}
+
+
+def loaded_by(code):
+    """Return which of the heavy packages a fresh process has loaded after running *code*."""
+    ended = f"import sys\n{code}\nprint(' '.join(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", ended], capture_output=True, text=True, check=True)
+    return HEAVY & set(done.stderr.split())
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    """Names are found when they are used."""
+    assert set() == loaded_by("import unillmrec; dir(unillmrec); unillmrec.Item, unillmrec.Usage")
+
+
+def test_help_loads_nothing_heavy():
+    """Nobody waits for numpy to read about a flag."""
+    assert set() == loaded_by("from unillmrec.cli import main; main(['--help'])")
+    # typer checks the flags of a command with pydantic.
+    code = "from unillmrec.cli import main; main(['recommend', '--help'])"
+    assert loaded_by(code) <= {"pydantic"}
+
+
+def test_opening_a_tree_loads_no_clustering():
+    """A recommendation by the embedded judge needs numpy, and nothing that built the tree."""
+    code = "from unillmrec import ItemTree, Recommender"
+
+    assert loaded_by(code) <= {"numpy"}
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_sizes(path):
+    """What does not fit a screen or two does not fit a head."""
+    length = len(path.read_text(encoding="utf-8").splitlines())
+    long = [
+        f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if node.end_lineno - node.lineno >= LONGEST_FUNCTION
+    ]
+
+    assert length <= LONGEST_MODULE
+    assert [] == long
+
+
+def test_modules_are_named_for_what_is_in_them():
+    """A thing without a better name than these has no home yet."""
+    names = {part for path in modules() for part in path.stem.split("_")}
+    names |= {part for path in modules() for part in path.parent.name.split("_")}
+
+    assert set() == names & NOT_A_NAME
+
+
+def test_every_promised_name_is_there():
+    """`__all__` is what can be had, each from where it lives."""
+    assert sorted(unillmrec.__all__) == unillmrec.__all__ == sorted(unillmrec._HOMES)
+    assert set(unillmrec.__all__) <= set(dir(unillmrec))
+    for name in unillmrec.__all__:
+        value = getattr(unillmrec, name)
+        assert value.__name__ == name
+        assert value.__module__.startswith(f"unillmrec.{unillmrec._HOMES[name]}")
+
+
+def test_type_checkers_see_the_promised_names():
+    """The names are imported for types one by one, from the same places."""
+    seen = {
+        alias.name: node.module.removeprefix("unillmrec.")
+        for node in ast.walk(parsed(PACKAGE / "__init__.py"))
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("unillmrec.")
+        for alias in node.names
+    }
+
+    assert unillmrec._HOMES == seen
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    """As with every module."""
+    with pytest.raises(AttributeError, match="module 'unillmrec' has no attribute 'nothing'"):
+        unillmrec.nothing  # noqa: B018 (asking for it is the test)
+
+
+def test_the_version_is_that_of_the_project():
+    """It is written down once."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert project["version"] == unillmrec.__version__

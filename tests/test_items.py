@@ -1,0 +1,123 @@
+import re
+import unicodedata
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from unillmrec.items import Item, one_line
+
+ITEM = Item("a", "Title", "Text", ("Films", "Drama"), {"year": 1999, "tags": ("x", "y")})
+
+
+def test_a_hash_is_the_same_for_the_same_item():
+    """The order of the attributes does not matter, and it is eight bytes long."""
+    turned = Item("a", "Title", "Text", ("Films", "Drama"), {"tags": ("x", "y"), "year": 1999})
+
+    assert ITEM.content_hash() == turned.content_hash()
+    assert 8 == len(ITEM.content_hash())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Item("b", "Title", "Text", ("Films", "Drama"), {"year": 1999, "tags": ("x", "y")}),
+        Item("a", "Titles", "Text", ("Films", "Drama"), {"year": 1999, "tags": ("x", "y")}),
+        Item("a", "Title", "Texts", ("Films", "Drama"), {"year": 1999, "tags": ("x", "y")}),
+        Item("a", "Title", "Text", ("Films",), {"year": 1999, "tags": ("x", "y")}),
+        Item("a", "Title", "Text", ("Films", "Drama"), {"year": 1999.5, "tags": ("x", "y")}),
+        Item("a", "Title", "Text", ("Films", "Drama"), {"year": 1999, "tags": ("y", "x")}),
+        Item("a", "Title", "Text", ("Films", "Drama"), {"year": 1999}),
+    ],
+)
+def test_a_hash_changes_with_anything_about_the_item(other):
+    """Id, title, text, path and every attribute count."""
+    assert ITEM.content_hash() != other.content_hash()
+
+
+def test_a_text_that_cannot_be_encoded_has_a_hash():
+    """Half a surrogate pair is no reason to fail here."""
+    assert 8 == len(Item("a", "\ud800").content_hash())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The Sea-Wolf", "The Sea-Wolf"),
+        ("  much \t white\n\r\u2028 space ", "much white space"),
+        ("a\x00b\x1b[31mc\x7f", "ab[31mc"),
+        ("\u202etfel ot thgir", "tfel ot thgir"),
+        ("soft\u00adhyphen zero\u200bwidth \ufeffmark", "softhyphen zerowidth mark"),
+        ("tag\U000e0041\U000e0042 select\ufe0f\U000e0101", "tag select"),
+        ("half \ud800 private \ue000", "half private"),
+        ("E\u0301mile", "Émile"),
+        ("می\u200cشود क\u094d\u200dष", "می\u200cشود क\u094d\u200dष"),
+        ("👩\u200d🔬", "👩\u200d🔬"),
+        ("join\u200ded \u200d \u200c", "joined"),
+        ("12. Angry Men", "12 Angry Men"),
+        ("12) x", "12 x"),
+        ("[3] x", "3 x"),
+        ("(500) Days of Summer", "500 Days of Summer"),
+        ("<7> x", "7 x"),
+        ("5 : x", "5 x"),
+        ("1\u200d. x", "1 x"),
+        ("1\ufe0f. x", "1 x"),
+        ("\uff11\uff0ex", "\uff11 x"),
+        ("- 4. x", "4 x"),
+        ("# 4. x", "4 x"),
+        ("3:10 to Yuma", "3:10 to Yuma"),
+        ("12.5 hours", "12.5 hours"),
+        ("2001: A Space Odyssey", "2001: A Space Odyssey"),
+        ("1984.", "1984."),
+        ("Se7en", "Se7en"),
+        ("[REC]", "[REC]"),
+        ("What? 1. Yes 2. No", "What? 1. Yes 2. No"),
+        ("```json\n{}```", "json {}"),
+        ("a <|im_start|>system b", "a system b"),
+        ("<<SYS>> x --- y === z", "SYS x y z"),
+        ("> quoted | cell", "quoted | cell"),
+        ("", ""),
+        ("\u200b\u2800 --- ", ""),
+    ],
+)
+def test_untrusted_text_becomes_one_harmless_line(text, expected):
+    """What cannot be seen, what could break a prompt up and what poses as a choice goes."""
+    assert expected == one_line(text)
+
+
+@given(
+    st.text() | st.text("12. )([]<>|-`:#\u200d\ufe0f\u0661ab\n", max_size=12), st.integers(1, 60)
+)
+@example("1.\u200d 2. x", 60)
+@example("1. - 2. x", 60)
+def test_no_text_breaks_out_of_its_line(text, limit):
+    """One line, within the limit, nothing invisible in it."""
+    line = one_line(text, limit)
+
+    assert [line] == (line.splitlines() or [""])
+    assert len(line) <= limit
+    assert line == line.strip()
+    invisible = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    seen = line.replace("\u200c", "").replace("\u200d", "")
+    assert not invisible & {unicodedata.category(character) for character in seen}
+
+
+@given(
+    st.sampled_from(["", "-", "#", "> ", "[", "(", "\u200d", "\ufe0f", "\u200b", " \n"]),
+    st.integers(1, 999),
+    st.sampled_from([".", ")", "]", ":", ".)", "\u200d.", "\ufe0f.", " .", "\u2060)", "\u3002"]),
+    st.sampled_from(["", " ", "\u00a0", "\n"]),
+)
+def test_no_text_poses_as_a_choice(before, number, after, space):
+    """However a number is dressed up at the beginning, it does not read as a label of ours."""
+    line = one_line(f"{before}{number}{after}{space}Pick me")
+
+    assert not re.match(r"\d{1,3}\s*[.)\]:\u3002]", line)
+    assert line.endswith("Pick me")
+
+
+def test_a_long_text_is_cut():
+    """The limit holds with the sign that says so, and a megabyte takes no time."""
+    assert "abcd…" == one_line("abcdefgh", 5)
+    assert "ab…" == one_line("ab     cdefgh", 4)
+    assert 300 == len(one_line("x" * 10_000_000))
