@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unillmrec.errors import PersonError
-from unillmrec.items import Item
+from unillmrec.items import Item, one_line
 from unillmrec.judge import (
     Dropped,
     Exchange,
@@ -29,8 +29,11 @@ from unillmrec.stages import rank as rank_stage
 from unillmrec.stages import recall as recall_stage
 from unillmrec.stages import rerank as rerank_stage
 from unillmrec.stages.run import Found
-from unillmrec.store import ItemTree, PlacedItem
+from unillmrec.store import ROOT, ItemTree, PlacedItem
 from unillmrec.usage import Stage, Usage
+
+if TYPE_CHECKING:
+    from unillmrec.store.selection import Selection
 
 ProfileStage = Callable[[Run, Person, Sequence[PlacedItem]], Profile]
 RecallStage = Callable[[Run, Profile], list[Candidate]]
@@ -66,7 +69,12 @@ class RecommendedItem:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """Items in order, why, and at what cost."""
+    """Items in order, why, and at what cost.
+
+    *eligible* is how many items might have been recommended, *where* the predicate that said
+    so; *unknown* are ids to exclude that the tree does not have. *note* says why there are no
+    items, if there are none.
+    """
 
     items: tuple[RecommendedItem, ...]
     profile: Profile
@@ -76,7 +84,16 @@ class Recommendation:
     opened: tuple[Event, ...] = field(repr=False)
     candidates: tuple[str, ...] = field(repr=False)
     excluded: int = 0
+    eligible: int = 0
+    unknown: tuple[str, ...] = ()
+    where: str | None = None
+    note: str = ""
     seconds: float = 0.0
+
+    @property
+    def stale(self) -> int:
+        """How many of the opened nodes stood there with a summary that is out of date."""
+        return sum(event.opened.is_stale() for event in self.opened)
 
     def total_usage(self) -> Usage:
         """Return the sum over all stages."""
@@ -99,8 +116,12 @@ class Recommendation:
             "walk": {
                 "branches": sum(not event.opened.is_leaf for event in self.opened),
                 "leaves": sum(event.opened.is_leaf for event in self.opened),
+                "stale": self.stale,
                 "candidates": len(self.candidates),
                 "excluded": self.excluded,
+                "unknown": len(self.unknown),
+                "eligible": self.eligible,
+                "where": self.where,
             },
             "seconds": round(self.seconds, 3),
         }
@@ -137,30 +158,53 @@ class Recommender:
         profile: str = "",
         limit: int | None = None,
         options: Options | None = None,
+        where: Selection | str | None = None,
+        exclude: Iterable[str] = (),
         watch: Callable[[Event], None] | None = None,
         trace: Trace | None = None,
         on_call: OnCall | None = None,
     ) -> Recommendation:
         """Recommend to the person with this *history* (ids, oldest first), or who says so.
 
-        *limit* stands in for `options.limit`. *watch* is told of each opened node, *trace*
-        of each question and answer, *on_call* of each call to an endpoint.
+        *limit* stands in for `options.limit`. *where* is a predicate over attributes, such as
+        `price < 20 and in_stock`; only items for which it holds are looked at, and none of
+        those to *exclude*. What `select` returns serves many people. *watch* is told of each
+        opened node, *trace* of each question and answer, *on_call* of each call to an endpoint.
 
         Raises:
             PersonError: nothing is known about the person, or an id is not in the tree.
+            PredicateError: *where* cannot be read, or does not fit the attributes.
         """
         chosen = options or Options()
         if limit is not None:
             chosen = chosen.with_limit(limit)
         return self.recommend_to(
-            Person(tuple(history), like, profile), chosen, watch=watch, trace=trace, on_call=on_call
+            Person(tuple(history), like, profile),
+            chosen,
+            where=where,
+            exclude=exclude,
+            watch=watch,
+            trace=trace,
+            on_call=on_call,
         )
+
+    def select(self, where: str) -> Selection:
+        """Find the items for which a predicate holds.
+
+        Raises:
+            PredicateError: it cannot be read, or does not fit the attributes of the tree.
+        """
+        from unillmrec.store.selection import Selection
+
+        return Selection.of(self.tree, where)
 
     def recommend_to(
         self,
         person: Person,
         options: Options,
         *,
+        where: Selection | str | None = None,
+        exclude: Iterable[str] = (),
         watch: Callable[[Event], None] | None = None,
         trace: Trace | None = None,
         on_call: OnCall | None = None,
@@ -168,16 +212,26 @@ class Recommender:
         """Recommend to *person*."""
         started = time.perf_counter()
         history = find_history(self.tree, person.history)
+        selection = self.select(where) if isinstance(where, str) else where
         with _executor(self.judge) as executor:
-            run = Run(self.tree, self.judge, options, executor=executor)
+            run = Run(self.tree, self.judge, options, selection, executor)
             run.watch = watch or run.watch
             run.on_call = on_call or run.on_call
             run.trace = partial(_write_trace, trace) if trace else run.trace
             run.exclude(history)
-            profile = self._profile(run, person, history)
-            candidates = self._recall(run, profile)
-            ranked = self._rank(run, profile, candidates)
-            listed = self._rerank(run, profile, ranked)
+            unknown = _exclude(run, exclude)
+            made = self._recommendation(run, person, history)
+        return replace(made, unknown=unknown, seconds=time.perf_counter() - started)
+
+    def _recommendation(
+        self, run: Run, person: Person, history: Sequence[PlacedItem]
+    ) -> Recommendation:
+        """Go through the stages; where nothing is eligible, through none of them."""
+        eligible = run.eligible(self.tree.node(ROOT))
+        profile = self._profile(run, person, history) if eligible else Profile(())
+        candidates = self._recall(run, profile) if eligible else []
+        ranked = self._rank(run, profile, candidates) if eligible else []
+        listed = self._rerank(run, profile, ranked) if eligible else []
         return Recommendation(
             items=_recommended(run, profile, history, listed),
             profile=profile,
@@ -186,9 +240,29 @@ class Recommender:
             dropped=run.dropped,
             opened=tuple(run.opened),
             candidates=tuple(each.placed.item.id for each in candidates),
-            excluded=len(run.excluded),
-            seconds=time.perf_counter() - started,
+            excluded=len(run.eligibility.excluded),
+            eligible=eligible,
+            where=run.selection.predicate.text if run.selection else None,
+            note="" if eligible else _nothing_eligible(run),
         )
+
+
+def _exclude(run: Run, ids: Iterable[str]) -> tuple[str, ...]:
+    """Keep items out; return the ids that the tree does not have."""
+    wanted = list(dict.fromkeys(ids))
+    places = run.tree.places_of(wanted)
+    run.eligibility.exclude(places.values())
+    return tuple(item_id for item_id in wanted if item_id not in places)
+
+
+def _nothing_eligible(run: Run) -> str:
+    """Say why no item may be recommended."""
+    if run.selection is None:
+        return f"No item is left: all {len(run.tree):,} are in the history or excluded."
+    where, fitting = one_line(run.selection.predicate.text, 120), run.selection.total
+    if not fitting:
+        return f"No item is left: none of {len(run.tree):,} fits {where}."
+    return f"No item is left: all {fitting:,} that fit {where} are in the history or excluded."
 
 
 def find_history(tree: ItemTree, ids: Sequence[str]) -> list[PlacedItem]:
@@ -212,10 +286,19 @@ def find_history(tree: ItemTree, ids: Sequence[str]) -> list[PlacedItem]:
     return [found[item_id] for item_id in reversed(last_places)]
 
 
-def _executor(judge: Judge) -> ThreadPoolExecutor | nullcontext[None]:
+@contextmanager
+def _executor(judge: Judge) -> Iterator[ThreadPoolExecutor | None]:
+    """Give threads for the judge's questions; a walk that breaks off does not wait for them."""
     if judge.at_once < 2:
-        return nullcontext()
-    return ThreadPoolExecutor(judge.at_once, thread_name_prefix="unillmrec")
+        yield None
+        return
+    executor = ThreadPoolExecutor(judge.at_once, thread_name_prefix="unillmrec")
+    finished = False
+    try:
+        yield executor
+        finished = True
+    finally:
+        executor.shutdown(wait=finished, cancel_futures=True)
 
 
 def _recommended(

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from unillmrec.judge import Choice, Profile, Question
+from unillmrec.judge import Profile, Question
 from unillmrec.stages.run import Candidate, Event, Run
 from unillmrec.store import ROOT, Node, PlacedItem
 from unillmrec.tree.vectors import similarities
@@ -34,7 +34,7 @@ def recall(run: Run, profile: Profile) -> list[Candidate]:
     items = [
         each
         for each in run.tree.items_in([leaf.id for leaf in leaves])
-        if each.number not in run.excluded
+        if run.eligibility.allows(each.number)
     ]
     wanted = run.options.wanted
     if len(items) <= wanted:
@@ -84,7 +84,7 @@ def _report(run: Run, event: Event) -> None:
 def _report_opened(run: Run, node: Node, scored: list[tuple[Node, float]], waiting: int) -> None:
     children = tuple(child for child, _ in scored)
     scores = tuple((child.id, score) for child, score in scored)
-    _report(run, Event(node, children, scores, asked=len(scored) > 1, waiting=waiting))
+    _report(run, Event(node, children, scores, _is_asked(run, children), waiting))
 
 
 def _open(
@@ -93,12 +93,12 @@ def _open(
     """Return for each node its children with their scores, best first.
 
     Children without an eligible item are not offered; an only child takes over its
-    parent's score without a question.
+    parent's score without a question, and so do all where all will be taken.
     """
     families = [
         [child for child in run.tree.children(node.id) if run.eligible(child)] for node in nodes
     ]
-    asked = [n for n, family in enumerate(families) if len(family) > 1]
+    asked = [n for n, family in enumerate(families) if _is_asked(run, family)]
     questions = [_branch_question(run, profile, nodes[n], families[n]) for n in asked]
     answered = dict(zip(asked, _scores(run, questions), strict=True))
     opened = []
@@ -109,6 +109,10 @@ def _open(
             pairs = [(child, inherited[number]) for child in family]
         opened.append(sorted(pairs, key=lambda pair: -pair[1]))
     return opened
+
+
+def _is_asked(run: Run, family: Sequence[Node]) -> bool:
+    return len(family) > 1 and not run.takes_all
 
 
 def _scores(run: Run, questions: Sequence[Question]) -> list[dict[int, float]]:
@@ -122,11 +126,8 @@ def _scores(run: Run, questions: Sequence[Question]) -> list[dict[int, float]]:
 
 
 def _branch_question(run: Run, profile: Profile, node: Node, family: Sequence[Node]) -> Question:
-    choices = tuple(
-        Choice(number, child.description.line(run.eligible(child)), child.id, run.prior_of(child))
-        for number, child in enumerate(family, start=1)
-    )
-    where = "" if node.id == ROOT else node.description.label
+    choices = run.branch_choices(family)
+    where = "" if node.id == ROOT else run.described(node).label
     return Question("choose", NAME, profile, choices, len(choices), where)
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from unillmrec.errors import SettingsError
 from unillmrec.judge import Choice, Dropped, Exchange, Interests, Judge, Question, Verdict
 from unillmrec.stages.lines import item_line
 from unillmrec.store import ROOT, ItemTree, Node, PlacedItem
+from unillmrec.store.eligibility import Eligibility
+from unillmrec.tree.descriptions import Description
 from unillmrec.usage import Bill, Stage
+
+if TYPE_CHECKING:
+    from unillmrec.store.selection import Selection
 
 Found = Literal["judge", "nearest"]
 """How a candidate came in: the judge picked it, or it was taken as the nearest one left."""
@@ -82,15 +87,13 @@ class Options:
 class Run:
     """The state of one recommendation; made anew for each person, so that nothing leaks.
 
-    *excluded* are the numbers of items that may not come back; *excluded_below* counts them
-    by node, for the nodes they sit under.
+    *selection* is what a predicate lets through, if there is one.
     """
 
     tree: ItemTree
     judge: Judge
     options: Options
-    excluded: frozenset[int] = frozenset()
-    excluded_below: dict[int, int] = field(default_factory=dict)
+    selection: Selection | None = None
     executor: Executor | None = None
     watch: Callable[[Event], None] = lambda event: None
     trace: Callable[[Stage, Exchange | Verdict, Question | None], None] = lambda *_: None
@@ -98,19 +101,32 @@ class Run:
     bill: Bill = field(default_factory=Bill)
     dropped: Dropped = field(default_factory=Dropped)
     opened: list[Event] = field(default_factory=list)
+    eligibility: Eligibility = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.eligibility = Eligibility(self.tree, self.selection)
 
     def exclude(self, items: Iterable[PlacedItem]) -> None:
         """Keep *items* out of everything that follows."""
-        for placed in items:
-            if placed.number in self.excluded:
-                continue
-            self.excluded |= {placed.number}
-            for node in [ROOT, *(node.id for node in self.tree.ancestors(placed.leaf))]:
-                self.excluded_below[node] = self.excluded_below.get(node, 0) + 1
+        self.eligibility.exclude((each.number, each.leaf) for each in items)
 
     def eligible(self, node: Node) -> int:
         """Return how many items below *node* may be recommended."""
-        return node.size - self.excluded_below.get(node.id, 0)
+        return self.eligibility.count(node)
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether every eligible item will be a candidate: then no branch need be asked about."""
+        return self.eligible(self.tree.node(ROOT)) <= self.options.wanted
+
+    def described(self, node: Node) -> Description:
+        """Return what is told of *node*; of its titles, those that the predicate lets through."""
+        if self.selection is None:
+            return node.description
+        pairs = zip(node.description.titles, node.description.typical, strict=False)
+        kept = [pair for pair in pairs if self.eligibility.selects(pair[1])]
+        titles, numbers = zip(*kept, strict=True) if kept else ((), ())
+        return replace(node.description, titles=titles, typical=numbers)
 
     def ask(self, questions: Sequence[Question]) -> list[Verdict]:
         """Put questions to the judge, several at once where it likes that; bill the answers.
@@ -132,6 +148,13 @@ class Run:
         self.dropped += answer.dropped
         for exchange in answer.exchanges:
             self.on_call(stage, exchange)
+
+    def branch_choices(self, nodes: Sequence[Node]) -> tuple[Choice, ...]:
+        """Return numbered choices for *nodes*, with the number of their eligible items."""
+        return tuple(
+            Choice(number, self.described(n).line(self.eligible(n)), n.id, self.prior_of(n))
+            for number, n in enumerate(nodes, start=1)
+        )
 
     def item_choices(self, items: Sequence[PlacedItem], length: int) -> tuple[Choice, ...]:
         """Return numbered choices for *items*, their lines at most *length* characters."""
