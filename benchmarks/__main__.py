@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks import report
 
-BENCHMARKS = ("fields", "history", "ceiling", "speed", "transcripts")
+BENCHMARKS = ("fields", "history", "ceiling", "speed", "scale", "transcripts")
 
 
 def main() -> None:

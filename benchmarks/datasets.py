@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import random
 from collections import defaultdict
 from dataclasses import dataclass
@@ -43,7 +42,8 @@ def find(data: Path, name: str, stem: str) -> Path:
         if path.exists():
             return path
     raise MissingDataError(
-        f"The data set {name!r} is missing: no {stem}[.gz] in {data / name}. Name its parent folder with --data."
+        f"The data set {name!r} is missing: no {stem}[.gz] in {data / name}. "
+        "Name its parent folder with --data."
     )
 
 
@@ -55,8 +55,8 @@ def load(data: Path, name: str, people: int = 0, least_rating: float = 0.0) -> D
     places = {item.id: place for place, item in enumerate(items)}
     sequences: dict[str, list[tuple[float, int]]] = defaultdict(list)
     raw = find(data, name, "interactions.csv")
-    opened = gzip.open(raw) if raw.suffix == ".gz" else raw.open("rb")
-    with io.TextIOWrapper(opened, encoding="utf-8") as file:
+    open_text = gzip.open if raw.suffix == ".gz" else open
+    with open_text(raw, "rt", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             place = places.get(row["item_id"])
             if place is not None and float(row["rating"] or 5) >= least_rating:

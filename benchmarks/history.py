@@ -12,8 +12,8 @@ from unillmrec.tree.terms import TermCounter
 
 QUESTION = __doc__
 PEOPLE = 1_000
-RECENT = (1, 3, 5, 10, 20, 1_000)
-DECAY = (0.5, 0.7, 0.85, 1.0)
+RECENT = (1, 5, 10, 1_000)
+DECAY = (0.5, 0.7, 0.85)
 
 
 def run(data: Path) -> None:

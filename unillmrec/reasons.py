@@ -11,6 +11,7 @@ from unillmrec.items import one_line
 from unillmrec.judge import Profile
 from unillmrec.store import ItemTree, PlacedItem
 from unillmrec.tree.descriptions import breadcrumb
+from unillmrec.tree.sentences import FUNCTION_WORDS
 from unillmrec.tree.vectors import Vector, similarities
 
 RECENT = 10
@@ -20,6 +21,8 @@ TITLE_LENGTH = 60
 CLOSE = 0.05
 # A word that so large a share of all items has says nothing about two of them.
 USUAL = 0.2
+# In so small a catalog a share means nothing.
+SMALL = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +84,10 @@ def shared_words(tree: ItemTree, one: Vector, other: Vector) -> list[str]:
 
 def is_telling(word: str, used: int, items: int) -> bool:
     """Return whether a word that *used* of *items* items have says something about one."""
-    return word[0].isalpha() and len(word) > 1 and used <= USUAL * items
+    long_enough = len(word) > 2 or not word.isascii()
+    return (
+        word[0].isalpha()
+        and long_enough
+        and word not in FUNCTION_WORDS
+        and used <= max(USUAL * items, SMALL)
+    )

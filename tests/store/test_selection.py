@@ -70,7 +70,7 @@ def tree():
     leaves = {number: chance.randrange(1, NODES) for number in catalog}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("unillmrec.store.columns.MOST_TEXTS", 12)
-        patch.setattr("unillmrec.store.column_reading.STRETCH", 2)
+        patch.setattr("unillmrec.store.column_reading.STRETCH", 1)
         yield Columns(catalog, parents, leaves)
 
 

@@ -131,7 +131,7 @@ class Translator:
             Kind.TIMEOUT,
             f"{self.access.base_url} had not answered after {seconds:g} seconds.",
             detail="The server may go on with the request, and bill it.",
-            remedy="a longer --timeout, a smaller model, or fewer requests at once.",
+            remedy="a longer --timeout-seconds, a smaller model, or fewer requests at once.",
             usage=_UNANSWERED,
         )
 
@@ -167,7 +167,7 @@ class Translator:
         if status == 404 or complaint.is_model:
             return Kind.MODEL, "a --model that the server lists, and a base URL that ends in /v1."
         if status == 429:
-            return Kind.RATE, "fewer requests at once, or a longer --timeout."
+            return Kind.RATE, "fewer requests at once, or a longer --timeout-seconds."
         if status in _PASSING:
             return Kind.SERVER, "again in a minute, or look at the server's own log."
         return Kind.REFUSED, "another model or endpoint; --trace FILE shows the exchange."

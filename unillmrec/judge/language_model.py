@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unillmrec.endpoint import Endpoint, Message, Reply, Request, spent
+from unillmrec.endpoint import Endpoint, Message, OpenAIEndpoint, Reply, Request, spent
 from unillmrec.errors import ReplyError
 from unillmrec.judge.questions import (
     Dropped,
@@ -18,7 +18,11 @@ from unillmrec.judge.questions import (
     Verdict,
 )
 from unillmrec.judge.replies import read_interests, read_order, read_scores
-from unillmrec.judge.writing import PromptWriter
+from unillmrec.judge.similarity import SimilarityJudge
+from unillmrec.judge.writing import CONTRACTS, PromptWriter
+from unillmrec.prompts import PromptSet
+from unillmrec.store import ItemTree
+from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Usage
 
 COMPLAINT = (
@@ -43,6 +47,22 @@ class LanguageModelJudge:
         self._endpoint = endpoint
         self._writer = writer
         self._fallback = fallback
+
+    @classmethod
+    def of_model(
+        cls, model: str, tree: ItemTree, *, base_url: str | None = None, at_once: int = 4
+    ) -> LanguageModelJudge:
+        """Return a judge with the bundled prompts, and the embedded judge to fall back on.
+
+        Without *base_url* the model is where `OPENAI_BASE_URL` points, or at OpenAI; the
+        key is that of `OPENAI_API_KEY`.
+
+        Raises:
+            SettingsError: there is no key where one is needed.
+        """
+        writer = PromptWriter(PromptSet.load(CONTRACTS), TokenCounter.for_model(model))
+        endpoint = OpenAIEndpoint(model, base_url=base_url)
+        return cls(endpoint, writer, SimilarityJudge(tree), at_once=at_once)
 
     def interests(self, question: HistoryQuestion) -> Interests:
         """Ask for a short list of weighted interests."""

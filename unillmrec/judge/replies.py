@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from unillmrec.endpoint.fragments import Fragment, Json, fragments
 from unillmrec.endpoint.speech import said_and_thought
 from unillmrec.items import one_line
+from unillmrec.judge.loose import NUMBERS, first, lowered, objects, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,6 @@ _Interest: TypeAlias = tuple[str, float | None]
 
 _LISTS: tuple[str, ...] = ("picks", "order", "choices", "chosen", "selected", "ranking", "ranked")
 _LISTS += ("scores", "numbers", "items", "branches", "results", "answer")
-_NUMBERS = ("number", "choice", "item", "branch", "index", "id", "no", "n")
 _SCORES = ("score", "rating", "relevance", "probability", "confidence", "weight", "value")
 _INTEREST_LISTS = ("interests", "profile", "topics", "themes", "tastes", "preferences")
 _NAMES = ("interest", "name", "topic", "theme", "label", "title", "description", "text")
@@ -80,8 +80,6 @@ _LONGEST_LINE = 80
 
 _FENCE = re.compile(r"^[ \t]*+(?:`{3,}|~{3,})[^\n`]*+$", re.MULTILINE)
 
-_LABEL = re.compile(r"(?:item|branch|choice|option|number|no\.?|#)?\s*[\[(]?#?", re.IGNORECASE)
-_WHOLE = re.compile(r"([-+]?\d{1,15})(?:\.0{0,9})?[\])]?[.:]?(?:\Z|(?<=[\]).:])\s)")
 _SCORE = re.compile(r"\s*(-?\d{1,15}(?:\.\d{1,15})?)\s*(?:%|/\s*100)?\s*")
 
 _CHAIN = re.compile(r"\[?\d{1,9}\]?(?:\s*+>\s*+\[?\d{1,9}\]?)++")
@@ -173,7 +171,7 @@ def _keyed(parts: Iterable[Fragment]) -> list[_Entry] | None:
     """Return the last list under a name we know, a complete and filled one if there is one."""
     best: tuple[int, list[_Entry]] | None = None
     for part in parts:
-        for fields in _objects(part.value):
+        for fields in objects(part.value):
             found = _under_a_name(fields)
             # An empty list that broke off is no answer; a whole one says that nothing fits.
             if found is None or not (found or part.complete):
@@ -197,25 +195,25 @@ def _entries(value: Json) -> list[_Entry] | None:
     if isinstance(value, list):
         return [_entry(each) for each in value]
     if isinstance(value, dict):
-        fields = _lowered(value)
-        return _by_number(fields) if _first(fields, _NUMBERS) is None else [_entry(value)]
+        fields = lowered(value)
+        return _by_number(fields) if first(fields, NUMBERS) is None else [_entry(value)]
     if isinstance(value, str):
         return _chain(value) or _lines(value) or _numbers(value)
-    return None if _whole(value) is None else [_entry(value)]
+    return None if whole(value) is None else [_entry(value)]
 
 
 def _entry(value: Json) -> _Entry:
     if not isinstance(value, dict):
-        return _whole(value), None
-    fields = _lowered(value)
-    return _whole(_first(fields, _NUMBERS)), _score(_first(fields, _SCORES))
+        return whole(value), None
+    fields = lowered(value)
+    return whole(first(fields, NUMBERS)), _score(first(fields, _SCORES))
 
 
 def _by_number(fields: dict[str, Json]) -> list[_Entry] | None:
     """Read {"3": 80, "1": 60}."""
-    entries: list[_Entry] = [(_whole(name), _score(value)) for name, value in fields.items()]
-    whole = all(number is not None and score is not None for number, score in entries)
-    return entries if entries and whole else None
+    entries: list[_Entry] = [(whole(name), _score(value)) for name, value in fields.items()]
+    scored = all(number is not None and score is not None for number, score in entries)
+    return entries if entries and scored else None
 
 
 def _loose(parts: Sequence[Fragment]) -> list[_Entry] | None:
@@ -264,39 +262,6 @@ def _numbers(bare: str) -> list[_Entry] | None:
     return [(int(float(word)), None) for word in words]
 
 
-def _objects(value: Json) -> Iterator[dict[str, Json]]:
-    """Walk through *value*, and yield every object in it with its names in lower case."""
-    if isinstance(value, dict):
-        yield _lowered(value)
-        value = list(value.values())
-    if isinstance(value, list):
-        for each in value:
-            if isinstance(each, dict | list):
-                yield from _objects(each)
-
-
-def _lowered(fields: dict[str, Json]) -> dict[str, Json]:
-    return {name.strip().lower(): value for name, value in fields.items()}
-
-
-def _first(fields: dict[str, Json], names: Sequence[str]) -> Json:
-    return next((fields[name] for name in names if fields.get(name) is not None), None)
-
-
-def _whole(value: Json) -> int | None:
-    """Return a whole number: 3, 3.0, "3", "#3", "[3]", "3. Title"; not 3.5, True or "three"."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else None
-    if isinstance(value, str):
-        text = value[:60].strip()
-        label = _LABEL.match(text)
-        match = _WHOLE.match(text, label.end() if label else 0)
-        return int(match[1]) if match else None
-    return value if isinstance(value, int) else None
-
-
 def _score(value: Json) -> float | None:
     if isinstance(value, str):
         match = _SCORE.fullmatch(value[:60])
@@ -308,8 +273,7 @@ def _interests_in(text: str) -> list[_Interest]:
     """Return the last filled list of interests in the JSON of *text*."""
     last: list[_Interest] = []
     for part in fragments(text):
-        objects = list(_objects(part.value))
-        named = [_first(fields, _INTEREST_LISTS) for fields in objects]
+        named = [first(fields, _INTEREST_LISTS) for fields in objects(part.value)]
         found = next((interests for value in named if (interests := _interests(value))), None)
         last = found or last or _interests(part.value)
     return last
@@ -328,10 +292,10 @@ def _interests_of_one(value: Json) -> list[_Interest]:
         return [_weighted(value)]
     if not isinstance(value, dict):
         return []
-    fields = _lowered(value)
-    name = _first(fields, _NAMES)
+    fields = lowered(value)
+    name = first(fields, _NAMES)
     if isinstance(name, str):
-        return [(name, _score(_first(fields, _WEIGHTS)))]
+        return [(name, _score(first(fields, _WEIGHTS)))]
     weights = {text: _score(each) for text, each in value.items()}
     return list(weights.items()) if None not in weights.values() else []
 

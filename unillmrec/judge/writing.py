@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from unillmrec.endpoint import Message, Request, Schema
 from unillmrec.errors import PromptError
+from unillmrec.judge.families import FamilyQuestion
 from unillmrec.judge.questions import Choice, HistoryQuestion, Question
 from unillmrec.prompts import PromptSet
 from unillmrec.tokens import TokenCounter
@@ -17,15 +18,23 @@ CONTRACTS: Mapping[str, frozenset[str]] = {
     "pick": frozenset({"person", "choices", "limit"}),
     "rank": frozenset({"person", "choices"}),
     "rerank": frozenset({"person", "choices", "limit"}),
+    "describe": frozenset({"parent", "others", "choices", "limit"}),
 }
 """The placeholders each prompt must have, and may have."""
 
 # No prompt is longer than this; what does not fit is parted into windows.
 PROMPT_CEILING = 4_000
 LINE_CEILING = 64
+# What is described once may be longer than what every walk reads.
+DESCRIBED_CEILING = 112
+PARENT_CEILING = 48
+SIBLING_CEILING = 24
+# Short lines win: longer summaries cost every walk more than they tell it.
+SUMMARY_WORDS = 14
+SUMMARY_CEILING = 25
 # Models in JSON mode spend up to half of an answer on white space.
 OUTPUT_ROOM = 3
-REPEATED_TOKENS = {"picks": 12, "order": 3, "interests": 30}
+REPEATED_TOKENS = {"picks": 12, "order": 3, "interests": 30, "descriptions": 34}
 
 
 def _list_of(name: str, entry: Mapping[str, object]) -> Schema:
@@ -51,6 +60,7 @@ def _record(**fields: str) -> Mapping[str, object]:
 PICKS = _list_of("picks", _record(number="integer", score="integer"))
 ORDER = _list_of("order", {"type": "integer"})
 INTERESTS = _list_of("interests", _record(interest="string", weight="integer"))
+DESCRIPTIONS = _list_of("descriptions", _record(number="integer", summary="string"))
 
 
 class PromptWriter:
@@ -90,6 +100,28 @@ class PromptWriter:
             return self._request(question, filled, ORDER, len(question.choices))
         return self._request(question, filled, PICKS, min(len(question.choices), question.limit))
 
+    def ask_family(self, question: FamilyQuestion) -> Request:
+        """Write a request for a line about each of several siblings.
+
+        Raises:
+            PromptError: it is over the ceiling; `family_windows` keeps that from happening.
+        """
+        filled = self._filled_family(question)
+        self._check("describe", filled, f"{len(question.choices)} branches are listed.")
+        return self._request(question, filled, DESCRIPTIONS, len(question.choices))
+
+    def _filled_family(self, question: FamilyQuestion) -> tuple[str, str]:
+        others = [self.counter.cut(line, SIBLING_CEILING) for line in question.others]
+        return self.prompts["describe"].fill(
+            parent=self.counter.cut(question.parent, PARENT_CEILING),
+            others="\n".join(f"- {line}" for line in others) or "(none)",
+            choices="\n".join(map(self._family_line, question.choices)),
+            limit=str(SUMMARY_WORDS),
+        )
+
+    def _family_line(self, choice: Choice) -> str:
+        return f"{choice.number}. {self.counter.cut(choice.line, DESCRIBED_CEILING)}"
+
     def _check(self, name: str, filled: tuple[str, str], listed: str) -> None:
         length = self.counter.count_messages(filled)
         if length > self.ceiling:
@@ -117,7 +149,7 @@ class PromptWriter:
 
     def _request(
         self,
-        question: Question | HistoryQuestion,
+        question: Question | HistoryQuestion | FamilyQuestion,
         filled: tuple[str, str],
         schema: Schema,
         entries: int,
@@ -139,17 +171,49 @@ class PromptWriter:
     def windows(self, question: Question) -> Sequence[Question]:
         """Part the choices, renumbered from one in each, so that every prompt fits."""
         around = self.counter.count_messages(self._filled(replace(question, choices=())))
-        room = self.ceiling - around
+        groups = self._groups(question.choices, self.ceiling - around, self.line)
+        return tuple(replace(question, choices=group) for group in groups)
+
+    def family_windows(self, question: FamilyQuestion) -> Sequence[FamilyQuestion]:
+        """Part siblings into questions that fit, each about some and beside the others' lines.
+
+        How they are parted depends on the lines to be described alone, not on what has been
+        written about the others, so that a plan and what then happens agree.
+        """
+        bare = replace(question, parent="", choices=(), others=())
+        room = self.ceiling - self.counter.count_messages(self._filled_family(bare))
+        room -= PARENT_CEILING
+        shown = len(question.others) * (SIBLING_CEILING + 4)
+        groups = self._groups(question.choices, room - shown, self._family_line)
+        if len(groups) == 1:
+            return (replace(question, choices=groups[0]),)
+        # Those that are described in another window are siblings to be told apart from, too.
+        shown += len(question.choices) * (SIBLING_CEILING + 4)
+        groups = self._groups(question.choices, room - shown, self._family_line)
+        return tuple(
+            replace(question, choices=group, others=(*question.others, *_without(group, question)))
+            for group in groups
+        )
+
+    def _groups(
+        self, choices: Sequence[Choice], room: int, written: Callable[[Choice], str]
+    ) -> list[tuple[Choice, ...]]:
+        """Part choices into groups whose lines fit the room, each numbered from one."""
         groups: list[list[Choice]] = [[]]
         used = 0
-        for choice in question.choices:
-            length = self.counter.count(self.line(choice)) + 1
+        for choice in choices:
+            length = self.counter.count(written(choice)) + 1
             if groups[-1] and used + length > room:
                 groups.append([])
                 used = 0
             groups[-1].append(choice)
             used += length
-        return tuple(
-            replace(question, choices=tuple(replace(c, number=n) for n, c in enumerate(group, 1)))
-            for group in groups
-        )
+        return [
+            tuple(replace(each, number=n) for n, each in enumerate(group, 1)) for group in groups
+        ]
+
+
+def _without(group: Sequence[Choice], question: FamilyQuestion) -> list[str]:
+    """Return the lines of a question's choices that are not in a group."""
+    keys = {choice.key for choice in group}
+    return [choice.line for choice in question.choices if choice.key not in keys]

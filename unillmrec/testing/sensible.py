@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 _CHOICE = re.compile(r"^\s*[\[(]?(\d{1,4})[\])]?[.:)]?\s+(\S.*)$")
 _WORD = re.compile(r"[^\W\d_]{4,}")
-_FORMS = ("picks", "order", "interests")
+_FORMS = ("picks", "order", "interests", "descriptions")
 # Words that every prompt is full of say nothing about a person.
 _EMPTY = frozenset(
     re.findall(
@@ -30,13 +30,16 @@ _VECTOR_LENGTH = 64
 def sensible_answer(prompt: str, form: str | None = None) -> str:
     """Return JSON that answers *prompt*.
 
-    *form* is "picks", "order" or "interests"; without it, the last of these words that stands
-    in quotes in the prompt decides, as a prompt shows the reply it wants. Choices are the
-    last lines numbered from one; those that share words with the rest of the prompt win.
+    *form* is "picks", "order", "interests" or "descriptions"; without it, the last of these
+    words that stands in quotes in the prompt decides, as a prompt shows the reply it wants.
+    Choices are the last lines numbered from one; those that share words with the rest of the
+    prompt win.
     """
     form = form or asked_form(prompt)
     if form == "interests":
         return json.dumps({"interests": _interests(prompt)}, ensure_ascii=False)
+    if form == "descriptions":
+        return json.dumps({"descriptions": _descriptions(prompt)}, ensure_ascii=False)
     scores = _scores(prompt)
     ranked = sorted(scores, key=lambda number: (-scores[number], number))
     if form == "order":
@@ -50,7 +53,9 @@ def sensible_prose(answer: str) -> str:
     value = json.loads(answer)
     if "order" in value:
         return "I would read them in this order: " + " > ".join(f"[{n}]" for n in value["order"])
-    if "picks" in value:
+    if "descriptions" in value:
+        lines = [f"{one['number']}. {one['summary']}" for one in value["descriptions"]]
+    elif "picks" in value:
         lines = [f"{pick['number']}: {pick['score']}" for pick in value["picks"]]
     else:
         lines = [f"- {one['interest']} ({one['weight']}%)" for one in value["interests"]]
@@ -107,6 +112,18 @@ def _interests(prompt: str) -> list[dict[str, object]]:
         {"interest": f"things about {pair}", "weight": weight}
         for pair, weight in zip(pairs or ["anything"], weights, strict=False)
     ]
+
+
+def _descriptions(prompt: str) -> list[dict[str, object]]:
+    """Return for each choice the words that come first in it, and not first in another."""
+    choices, _ = _choices(prompt.splitlines())
+    told = []
+    seen: set[str] = set()
+    for number, choice in enumerate(choices, start=1):
+        words = [word for word in dict.fromkeys(_WORD.findall(choice)) if word not in seen][:4]
+        seen.update(words)
+        told.append({"number": number, "summary": f"about {', '.join(words) or number}"})
+    return told
 
 
 def _words(text: str) -> Counter[str]:

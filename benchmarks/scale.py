@@ -1,0 +1,207 @@
+"""How do building, the first recommendation and the walk hold up to a million items?"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.results import save
+
+QUESTION = __doc__
+SIZES = (10_000, 100_000, 1_000_000)
+VECTORS = 1_000_000
+SEED = 0
+PEOPLE = 50
+STARTS = 5
+# A leaf with fewer items costs a line in a prompt and leads to next to nothing.
+TINY = 5
+SAMPLE_SECONDS = 0.1
+
+
+def run(data: Path) -> None:
+    """Measure each size, words and then vectors, in processes of their own."""
+    rows = []
+    for size in SIZES:
+        rows.append(_measured(data, size, vectors=False))
+        print(rows[-1], flush=True)
+    rows.append(_measured(data, VECTORS, vectors=True))
+    print(rows[-1], flush=True)
+    save("scale", QUESTION, rows, seed=SEED, people=PEOPLE, judge="embedded similarity judge")
+
+
+def _measured(data: Path, size: int, *, vectors: bool) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="scale-", dir=data) as name:
+        folder = Path(name)
+        _in_process("generate", folder, size, vectors)
+        # A build that has to wait for the disk to take the catalog would be charged for it.
+        os.sync()
+        row: dict[str, Any] = {"items": size, "from": "vectors" if vectors else "words"}
+        if vectors:
+            clustered = _in_process("cluster", folder, size, vectors)
+            row |= {"clustering CPU s": clustered["cpu"], "clustering MB": clustered["megabytes"]}
+        built = _in_process("build", folder, size, vectors)
+        row |= {"build s": built["seconds"], "build CPU s": built["cpu"]}
+        row |= {"build MB": built["megabytes"], **built["told"], **_shape(folder / "a.tree")}
+        row |= _cold_starts(folder, size)
+        return row | _in_process("walk", folder, size, vectors)["told"]
+
+
+def _in_process(step: str, folder: Path, size: int, vectors: bool) -> dict[str, Any]:
+    """Run a step in a process of its own; return what it took with all its children."""
+    command = [sys.executable, "-m", "benchmarks.scale"]
+    command += [step, str(folder), str(size), "vectors" if vectors else "words"]
+    started = time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        peak = 0.0
+        while process.poll() is None:
+            peak = max(peak, _megabytes(process.pid))
+            time.sleep(SAMPLE_SECONDS)
+        assert process.stdout is not None
+        output = process.stdout.read()
+    if process.returncode:
+        raise SystemExit(f"The step {step!r} ended with code {process.returncode}.")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    told = json.loads(output.splitlines()[-1])
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {
+        "seconds": round(time.perf_counter() - started, 1),
+        "cpu": round(cpu, 1),
+        # Between two looks the process itself may have held more than was seen.
+        "megabytes": round(max(peak, told.pop("megabytes"))),
+        "told": told,
+    }
+
+
+def _megabytes(process: int) -> float:
+    """Return the memory of a process and those below it; what they share is counted once."""
+    total = 0.0
+    waiting = [process]
+    while waiting:
+        place = Path(f"/proc/{waiting.pop()}")
+        try:
+            lines = (place / "smaps_rollup").read_text().splitlines()
+            total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+            for thread in (place / "task").iterdir():
+                waiting += map(int, (thread / "children").read_text().split())
+        except (OSError, ValueError):
+            continue  # It has just ended, or this system does not tell.
+    return total / 1024
+
+
+def _shape(path: Path) -> dict[str, Any]:
+    """Return how large the file is, and what sizes its leaves have."""
+    db = sqlite3.connect(path)
+    leaves, tiny, largest, deepest = db.execute(
+        "SELECT count(*), sum(size < ?), max(size), max(depth) FROM node WHERE leaf", (TINY,)
+    ).fetchone()
+    (branches,) = db.execute("SELECT count(*) FROM node WHERE NOT leaf").fetchone()
+    (widest,) = db.execute(
+        "SELECT max(n) FROM (SELECT count(*) AS n FROM node GROUP BY parent)"
+    ).fetchone()
+    db.close()
+    return {
+        "file MB": round(path.stat().st_size / 1e6),
+        "leaves": leaves,
+        "tiny": tiny,
+        "largest": largest,
+        "branches": branches,
+        "most children": widest,
+        "depth": deepest,
+    }
+
+
+def _cold_starts(folder: Path, size: int) -> dict[str, Any]:
+    """Return the median times of recommending once in a fresh process."""
+    from benchmarks.synthetic import SyntheticCatalog, item_id
+
+    taken = []
+    for person in SyntheticCatalog(size, SEED).people(STARTS):
+        history = ",".join(map(item_id, person.history))
+        command = [sys.executable, "-m", "benchmarks.cold_start", str(folder / "a.tree"), history]
+        done = subprocess.run(
+            [*command, repr(time.perf_counter())], capture_output=True, text=True, check=True
+        )
+        taken.append(json.loads(done.stdout))
+    middle = {name: sorted(each[name] for each in taken)[STARTS // 2] for name in taken[0]}
+    return {
+        "first question s": round(middle["first question"], 3),
+        "recommendation s": round(middle["recommendation"], 3),
+        "recommendation CPU s": round(middle["cpu"], 3),
+        "recommendation MB": round(middle["megabytes"]),
+    }
+
+
+# What runs in a process of its own
+
+
+def _generate(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
+    from benchmarks.synthetic import SyntheticCatalog
+
+    catalog = SyntheticCatalog(size, SEED)
+    catalog.write_catalog(folder / "a.jsonl")
+    if vectors:
+        catalog.write_vectors(folder / "a.npy")
+    return {}
+
+
+def _cluster(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
+    """Grow a tree over given vectors, and nothing else."""
+    from unillmrec.indexing.building import available_cores
+    from unillmrec.indexing.given import VectorFile
+    from unillmrec.indexing.subtrees import grow_in_processes
+    from unillmrec.tree.growing import Bounds, Shape, straighten
+
+    assert vectors
+    points = VectorFile(folder / "a.npy").for_items(size)
+    grown = grow_in_processes(points, Bounds(), SEED, available_cores(), lambda *_: None)
+    Shape.of(straighten(grown, Bounds()))
+    return {}
+
+
+def _build(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
+    from unillmrec import BuildOptions, build, read_catalog
+    from unillmrec.indexing.given import VectorFile
+
+    given = VectorFile(folder / "a.npy") if vectors else None
+    report = build(
+        read_catalog(folder / "a.jsonl"), folder / "a.tree", BuildOptions(seed=SEED, given=given)
+    )
+    assert report.items == size
+    return {f"{phase} s": round(taken, 1) for phase, taken in report.seconds.items()}
+
+
+def _walk(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
+    """Compare what walks find with what people like, and with what an exhaustive look finds."""
+    from benchmarks.walk_recall import walk_recall
+
+    return asdict(walk_recall(folder / "a.tree", size, SEED, PEOPLE))
+
+
+STEPS: dict[str, Callable[[Path, int, bool], dict[str, Any]]] = {
+    "generate": _generate,
+    "cluster": _cluster,
+    "build": _build,
+    "walk": _walk,
+}
+
+
+def _main() -> None:
+    step, folder, size, kind = sys.argv[1:]
+    told = STEPS[step](Path(folder), int(size), kind == "vectors")
+    told["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    _main()
