@@ -1,6 +1,8 @@
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -264,3 +266,32 @@ def test_reading_changes_nothing():
 
     assert before == (Path("shop.tree").read_bytes(), os.stat("shop.tree").st_mtime_ns)
     assert ["shop.tree"] == names()
+
+
+def test_what_a_killed_build_left_is_swept_by_the_next(tmp_path):
+    """An old half-written file of a process that is gone goes; a young or living one stays."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    old = tmp_path / f".shop.tree.{gone.pid}.building"
+    young = tmp_path / f".shop.tree.{gone.pid}.9.building"
+    living = tmp_path / f".shop.tree.{os.getppid()}.building"
+    for path in (old, young, living):
+        path.write_bytes(b"half")
+    for path in (old, living):
+        os.utime(path, (0, 0))
+
+    with Staging(tmp_path / "shop.tree"):
+        pass
+
+    assert [False, True, True] == [path.exists() for path in (old, young, living)]
+
+
+def test_a_file_that_appeared_during_the_build_is_not_replaced(tmp_path):
+    """Without leave to overwrite, what somebody else put there stays."""
+    path = tmp_path / "shop.tree"
+    with Staging(path) as staging:
+        path.write_text("theirs")
+        with pytest.raises(StoreError, match="exists already"):
+            staging.publish()
+
+    assert "theirs" == path.read_text()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import sqlite3
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +14,7 @@ from unillmrec.errors import StoreError
 from unillmrec.store.migrations import APPLICATION_ID, LAYOUT, layout_name, migrate
 
 BUSY_SECONDS = 10.0
+ABANDONED_SECONDS = 3600.0
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
@@ -121,9 +124,11 @@ class Staging:
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self.path = path
+        self.overwrite = overwrite
         self.beside = path.with_name(f".{path.name}.{os.getpid()}.building")
         try:
             _check_place(path, overwrite=overwrite)
+            _sweep(path)
             self.beside.unlink(missing_ok=True)
             self.db = sqlite3.connect(self.beside, isolation_level=None)
             # A half-written file is thrown away, so it needs no journal and no syncing yet.
@@ -168,14 +173,19 @@ class Staging:
             self.db.close()
             with self.beside.open("rb+") as file:
                 os.fsync(file.fileno())
+            # Somebody may have put a file there while this one was being built.
+            _check_place(self.path, overwrite=self.overwrite)
             _release(self.path)
             self.beside.replace(self.path)
             _sync_folder(self.path.parent)
         except (sqlite3.Error, OSError) as error:
+            in_use = "locked" in str(error)
             raise StoreError(
                 f"{self.path} cannot be written: {error}.",
                 detail="The file that was there before is unchanged.",
-                remedy="check the free space and the permissions of the folder.",
+                remedy="again when nobody uses the old tree."
+                if in_use
+                else "check the free space and the permissions of the folder.",
             ) from error
 
 
@@ -188,6 +198,31 @@ def _check_place(path: Path, *, overwrite: bool) -> None:
             detail="Nothing was changed.",
             remedy="another name, or --overwrite.",
         )
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed builds of the same tree left behind.
+
+    A young file is left alone though its process is unknown here: it may belong to another
+    machine that shares the folder.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.building"):
+        with suppress(OSError, ValueError):
+            number = int(left.name.split(".")[-2])
+            if time.time() - left.stat().st_mtime > ABANDONED_SECONDS and not _runs(number):
+                left.unlink()
+
+
+def _runs(process: int) -> bool:
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _release(path: Path) -> None:
