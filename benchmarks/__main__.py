@@ -8,7 +8,16 @@ from pathlib import Path
 
 from benchmarks import report
 
-BENCHMARKS = ("fields", "history", "ceiling", "speed", "scale", "transcripts")
+BENCHMARKS = (
+    "fields",
+    "history",
+    "ceiling",
+    "speed",
+    "scale",
+    "transcripts",
+    "variety",
+    "descriptions",
+)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from unillmrec.tree.vectors import similarities
 
 QUESTION = __doc__
 PEOPLE = 600
-LEAVES = (5, 12, 20)
+LEAVES = (5, 12, 30)
 
 
 def run(data: Path) -> None:

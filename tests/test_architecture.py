@@ -17,9 +17,9 @@ PACKAGE = ROOT / "unillmrec"
 
 # From the top down: each may import what stands further down, and nothing above it.
 ORDER = [
-    *("__main__", "cli", "demo", "recommender", "reasons", "usage_log", "indexing", "stages"),
-    *("judge", "endpoint", "store", "tree", "catalog", "settings", "prompts", "tokens"),
-    *("usage", "items", "errors"),
+    *("__main__", "cli", "demo", "recommender", "reasons", "routing", "usage_log"),
+    *("indexing", "stages", "judge", "endpoint", "store", "tree", "catalog", "settings"),
+    *("prompts", "tokens", "usage", "items", "errors"),
 ]
 # For tests, ours and everybody's: nothing of ours imports it, and it stands just below this.
 TESTING_BELOW = "recommender"
@@ -35,6 +35,7 @@ HOMES = {
     "scipy": {"tree", "indexing"},
     "numpy": {"tree", "indexing", "store", "reasons"},
     "pyarrow": {"catalog"},
+    "ray": {"indexing"},
     "typer": {"cli"},
     "rich": {"cli"},
 }

@@ -15,7 +15,9 @@ COMMANDS = (
     ["demo"],
     ["build"],
     ["recommend"],
+    ["describe"],
     ["tree"],
+    ["tree", "check"],
     ["usage"],
     ["settings"],
     ["prompts", "list"],
@@ -136,13 +138,15 @@ def test_every_command_explains_itself(run, command):
 
 def test_every_command_is_tested_here():
     """The list above is that of the program."""
-    top = {command.callback.__name__ for command in app.registered_commands}
+    top = {command.name for command in app.registered_commands}
+    nested = {"prompts list", "prompts show", "prompts export", "prompts check"}
 
-    assert {command[0] for command in COMMANDS} == top | {"prompts"}
+    assert {" ".join(command) for command in COMMANDS} == top | nested
 
 
 @pytest.mark.parametrize(
-    "module", ["build", "recommend", "tree", "usage", "settings", "demo", "prompts"]
+    "module",
+    ["build", "recommend", "describe", "tree", "checking", "usage", "settings", "demo", "prompts"],
 )
 def test_commands_are_short(module):
     """No command has more than forty lines: it parses, calls the library, and shows."""

@@ -1,12 +1,16 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests import trees
+from unillmrec.indexing.summaries import DescribeOptions, describe
 from unillmrec.judge import CONTRACTS, LanguageModelJudge, SimilarityJudge
+from unillmrec.judge.describer import LanguageModelDescriber
 from unillmrec.recommender import Recommender
 from unillmrec.stages import Options
+from unillmrec.store import EditableTree
 from unillmrec.testing import ScriptedEndpoint
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
@@ -20,18 +24,38 @@ ANSWERS = [
 ]
 
 
+SUMMARIES = [
+    json.dumps(
+        {"descriptions": [{"number": 1, "summary": "mysteries of theft, poison and proof"}]}
+    ),
+    json.dumps({"descriptions": [{"number": 1, "summary": "ships, captains and storms"}]}),
+]
+
+
 @pytest.fixture(scope="module")
-def requests(shared, writer):
-    """What one recommendation asks a model on its way through all stages."""
+def described(shared, writer, tmp_path_factory):
+    """What a model is asked about siblings of which one is described already."""
+    trees.shelf_tree(shared).close()
+    path = shutil.copy(shared / "shelf.tree", tmp_path_factory.mktemp("described") / "shelf.tree")
+    endpoint = ScriptedEndpoint(SUMMARIES)
+    describer = LanguageModelDescriber(endpoint, writer)
+    with EditableTree.open(path) as tree:
+        describe(tree, describer, DescribeOptions(most=1))
+        describe(tree, describer)
+    return endpoint.requests[1]
+
+
+@pytest.fixture(scope="module")
+def requests(shared, writer, described):
+    """What one recommendation asks a model on its way through all stages, and describing."""
     tree = trees.shelf_tree(shared)
     endpoint = ScriptedEndpoint(ANSWERS)
     judge = LanguageModelJudge(endpoint, writer, SimilarityJudge(tree))
     history = ["emma", "the-moonstone", "typhoon", "kidnapped"]
     options = Options(2, leaves=2, candidates=4, history=3, reorder="model")
     Recommender(tree, judge).recommend(history, options=options)
-    return dict(
-        zip(("profile", "choose", "pick", "rank", "rerank"), endpoint.requests, strict=True)
-    )
+    asked = zip(("profile", "choose", "pick", "rank", "rerank"), endpoint.requests, strict=True)
+    return {**dict(asked), "describe": described}
 
 
 def written(request):

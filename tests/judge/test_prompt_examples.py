@@ -3,7 +3,10 @@ import re
 
 import pytest
 
+from unillmrec.judge import Choice
+from unillmrec.judge.families import FamilyQuestion
 from unillmrec.judge.replies import read_interests, read_order, read_scores
+from unillmrec.judge.summary_replies import read_summaries
 
 PARSERS = {
     "profile": lambda text: read_interests(text),
@@ -11,6 +14,7 @@ PARSERS = {
     "pick": lambda text: read_scores(text, 3),
     "rank": lambda text: read_order(text, 3),
     "rerank": lambda text: read_order(text, 3),
+    "describe": lambda text: read_summaries(text, 3),
 }
 READ = {
     "profile": (("slow science fiction about first contact", 0.6), ("island memoirs", 0.4)),
@@ -18,7 +22,13 @@ READ = {
     "pick": ((3, 80), (1, 55)),
     "rank": ((3, 100), (1, 67), (2, 33)),
     "rerank": ((3, 100), (1, 67), (2, 33)),
+    "describe": (
+        (1, "voyages under sail, mutiny, whaling, castaways"),
+        (2, "country-house murders solved by an amateur detective"),
+    ),
 }
+# What a reading keeps is called after what was asked for.
+KEPT = {"describe": "summaries"}
 
 
 def example(prompt):
@@ -32,7 +42,8 @@ def test_the_example_in_a_prompt_can_be_read(prompts, name):
     """What a prompt shows as an answer is what the stage's parser understands, whole."""
     reading = PARSERS[name](example(prompts[name]))
 
-    assert READ[name] == (reading if name == "profile" else reading.scores)
+    kept = reading if name == "profile" else getattr(reading, KEPT.get(name, "scores"))
+    assert READ[name] == kept
     if name != "profile":
         assert (0, 0, True) == (reading.invented, reading.repeated, reading.usable)
 
@@ -42,7 +53,11 @@ def test_the_example_in_a_prompt_fits_the_schema(prompts, writer, asking, name):
     """What a prompt shows as an answer is what the schema beside it enforces."""
     from tests.judge.test_writing import history
 
-    request = writer.ask_history(history(["a"])) if name == "profile" else writer.ask(asking(name))
+    requests = {
+        "profile": lambda: writer.ask_history(history(["a"])),
+        "describe": lambda: writer.ask_family(FamilyQuestion("all", (Choice(1, "a", 1),))),
+    }
+    request = requests.get(name, lambda: writer.ask(asking(name)))()
     shown = json.loads(example(prompts[name]))
 
     (field,) = request.schema.body["required"]
@@ -55,3 +70,18 @@ def test_the_example_in_a_prompt_fits_the_schema(prompts, writer, asking, name):
             assert entry["required"] == list(each)
             kinds = {"integer": int, "string": str}
             assert all(type(each[n]) is kinds[e["type"]] for n, e in entry["properties"].items())
+
+
+def test_an_example_keeps_to_its_own_limit(counter):
+    """The lines that the describe prompt shows are as short as it asks for."""
+    from unillmrec.judge.writing import SUMMARY_CEILING, SUMMARY_WORDS
+
+    lines = [line for _, line in READ["describe"]]
+
+    assert all(len(line.split()) <= SUMMARY_WORDS for line in lines)
+    assert all(counter.count(line) <= SUMMARY_CEILING for line in lines)
+
+
+def test_every_prompt_has_an_example_here(prompts):
+    """A new prompt does not go without."""
+    assert [prompt.name for prompt in prompts] == list(PARSERS)

@@ -51,8 +51,10 @@ def value_of(db, stretch, column, place):
     if column.kind == "text":
         code = int(stretch.codes(column)[place])
         return texts.get(code, code)
-    owners, codes = stretch.lists(column)
-    return tuple(texts.get(int(code), int(code)) for code in codes[owners == place])
+    lists = stretch.lists(column)
+    (which,) = np.flatnonzero(lists.owners == place)
+    start = lists.ends[which - 1] if which else 0
+    return tuple(texts.get(int(code), int(code)) for code in lists.codes[start : lists.ends[which]])
 
 
 def expected_of(item, leaf, dictionary=None):

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from unillmrec.judge.replies import read_interests, read_order, read_scores
+from unillmrec.judge.summary_replies import read_summaries
 from unillmrec.testing import sensible_answer
 from unillmrec.testing.sensible import sensible_prose
 
@@ -38,13 +39,17 @@ def test_interests_are_made_of_the_most_frequent_words():
     assert sensible_answer("Chess", "interests") != answer
 
 
-@pytest.mark.parametrize("form", ["picks", "order", "interests"])
+@pytest.mark.parametrize("form", ["picks", "order", "interests", "descriptions"])
 def test_prose_says_the_same_as_json(form):
     """A server that ignores the schema is no reason to lose the answer."""
     answer = sensible_answer(PROMPT, form)
     prose = sensible_prose(answer)
 
-    read = {"picks": lambda text: read_scores(text, 3), "order": lambda text: read_order(text, 3)}
+    read = {
+        "picks": lambda text: read_scores(text, 3),
+        "order": lambda text: read_order(text, 3),
+        "descriptions": lambda text: read_summaries(text, 3),
+    }
     reader = read.get(form, read_interests)
     assert prose != answer
     assert reader(answer) == reader(prose)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from unillmrec.cli import build, demo, describe, prompts, recommend, settings, tree, usage
+from unillmrec.cli import build, checking, demo, describe, prompts, recommend, settings, tree, usage
 from unillmrec.cli.help import Group, documented
 
 EXAMPLES = """\
@@ -24,16 +24,17 @@ app = typer.Typer(
     epilog=EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for module, function in (
-    (demo, demo.demo),
-    (build, build.build),
-    (recommend, recommend.recommend),
-    (describe, describe.describe),
-    (tree, tree.tree),
-    (usage, usage.usage),
-    (settings, settings.settings),
+for name, module, function in (
+    ("demo", demo, demo.demo),
+    ("build", build, build.build),
+    ("recommend", recommend, recommend.recommend),
+    ("describe", describe, describe.describe),
+    ("tree", tree, tree.tree),
+    ("tree check", checking, checking.check),
+    ("usage", usage, usage.usage),
+    ("settings", settings, settings.settings),
 ):
-    app.command(cls=documented(module.EXAMPLES, module.FIELDS))(function)
+    app.command(name, cls=documented(module.EXAMPLES, module.FIELDS))(function)
 app.add_typer(prompts.app, name="prompts")
 
 

@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from unillmrec.cli.asking import announced, open_log
-from unillmrec.cli.render import counted, note
+from unillmrec.cli.consent import go_on
+from unillmrec.cli.render import counted
 from unillmrec.cli.tracing import WriteTrace, open_trace
-from unillmrec.errors import ReplyError, SettingsError
+from unillmrec.errors import ReplyError
 from unillmrec.indexing.summaries import (
     DescribeOptions,
     DescribePlan,
@@ -122,8 +123,7 @@ def describe_tree(wishes: Wishes, trace: Path | None, *, yes: bool) -> Described
         stack.enter_context(tree)
         endpoint = make_endpoint(wishes.settings, wishes.settings.model or "")
         if planned.plan.nodes:
-            note(_told_cost(planned, endpoint.name))
-            _confirm(yes)
+            go_on(_told_cost(planned, endpoint.name), yes=yes)
         logged = LoggedEndpoint(announced(stack.enter_context(endpoint)), log)
         writer = make_writer(wishes.settings)
         at_once = wishes.settings.concurrency
@@ -143,23 +143,6 @@ def _told_cost(planned: Planned, where: str) -> str:
         f"{counted(usage.calls, 'call')} to {planned.model} at {where}, about "
         f"{usage.estimated_prompt:,} prompt and {usage.estimated_completion:,} completion tokens."
     )
-
-
-def _confirm(yes: bool) -> None:
-    """Go on if somebody says so.
-
-    Raises:
-        SettingsError: nobody did.
-    """
-    if yes:
-        return
-    answer = ""
-    if sys.stdin.isatty() and sys.stderr.isatty():
-        sys.stderr.write("Go on? [y/N] ")
-        sys.stderr.flush()
-        answer = sys.stdin.readline()
-    if answer.strip().lower() not in {"y", "yes"}:
-        raise SettingsError("nothing was sent.", remedy="--yes to describe without being asked.")
 
 
 @contextmanager

@@ -82,6 +82,13 @@ class Group(TyperGroup):
         """Write the examples, line by line."""
         write_examples(self.epilog or "", formatter)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find a command; two words may name one, such as `tree check` beside `tree`."""
+        two = " ".join(args[:2])
+        if len(args) > 1 and two in self.commands:
+            return two, self.commands[two], args[2:]
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:

@@ -13,6 +13,7 @@ EXAMPLES = """\
 unillmrec recommend films.tree --history tt0083658,tt0062622
 unillmrec recommend films.tree --like "quiet science fiction" -k 5
 unillmrec recommend films.tree --history person.json --plan
+unillmrec recommend shop.tree --like "a warm coat" --where "price < 80 and in_stock"
 unillmrec recommend films.tree --history person.json --model qwen3:8b \\
     --base-url http://localhost:11434/v1 --trace run.jsonl
 """
@@ -23,7 +24,11 @@ FIELDS = (
     ("judge", "who answered"),
     ("usage", "by stage, and total; null is unknown"),
     ("dropped", "answers mended: invented, repeated, left_out, asked_again, fallbacks"),
-    ("walk", "branches and leaves opened, stale ones, candidates found, items excluded"),
+    (
+        "walk",
+        "branches and leaves opened, stale ones, candidates found; items excluded, ids to exclude"
+        " that are unknown, items eligible, where",
+    ),
     ("tree, seconds, run", "the file, the time, the name in the usage log"),
     ("prompts", "digests of the prompts a model was asked with"),
     (
@@ -41,6 +46,18 @@ Profile: TypeAlias = Annotated[
         metavar="TEXT",
         rich_help_panel=shared.PERSON_PANEL,
     ),
+]
+Where: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--where",
+        help="Only items for which this holds, such as 'price < 20 and in_stock'.",
+        metavar="PREDICATE",
+    ),
+]
+Exclude: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--exclude", help="None of these items.", metavar="ID,ID…|FILE"),
 ]
 Limit: TypeAlias = Annotated[
     int, typer.Option("-k", "--limit", help="How many items come back.", metavar="N", min=1)
@@ -117,6 +134,8 @@ def recommend(
     history: shared.History = None,
     like: shared.Like = None,
     profile: Profile = None,
+    where: Where = None,
+    exclude: Exclude = None,
     limit: Limit = 10,
     leaves: Leaves = 12,
     shown: Shown = 72,
@@ -137,8 +156,7 @@ def recommend(
 ) -> None:
     """Recommend items of a tree to one person.
 
-    A language model walks the tree where an endpoint is set, else the similarity of vectors.
-    Nothing of the history comes back.
+    Nothing of the history comes back. Where no endpoint is set, the embedded judge answers.
     """
     from unillmrec.cli.recommending import Wishes, plan_for, recommend_to
     from unillmrec.cli.render_recommendation import show_plan, show_recommendation
@@ -146,7 +164,7 @@ def recommend(
     walk = (limit, leaves, shown, candidates, variety, most_per_branch, rerank)
     asked = {"judge": judge, "model": model, "base_url": base_url, "usage_log": usage_log}
     how = {"prompts": prompts, "timeout_seconds": timeout_seconds, "concurrency": concurrency}
-    wishes = Wishes.of(tree, (history, like, profile), walk, {**asked, **how})
+    wishes = Wishes.of(tree, (history, like, profile), walk, {**asked, **how}, (where, exclude))
     if plan:
         show_plan(plan_for(wishes), as_json=json)
     else:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from unillmrec.cli.asking import asking
 from unillmrec.cli.histories import read_history
 from unillmrec.cli.progress import walk_progress
+from unillmrec.cli.render import note
 from unillmrec.cli.tracing import open_trace
 from unillmrec.judge import CONTRACTS, LanguageModelJudge
 from unillmrec.judge.making import make_estimating_judge
@@ -31,6 +32,8 @@ class Wishes:
     person: Person
     options: Options
     settings: Settings
+    where: str | None = None
+    exclude: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -39,8 +42,9 @@ class Wishes:
         person: tuple[str | None, str | None, str | None],
         walk: Walk,
         flags: Mapping[str, object],
+        out: tuple[str | None, str | None] = (None, None),
     ) -> Wishes:
-        """Read the history, and put everything in its place."""
+        """Read the history and the ids to exclude, and put everything in its place."""
         history, like, profile = person
         limit, leaves, shown, candidates, variety, most_per_branch, rerank = walk
         return cls(
@@ -56,7 +60,20 @@ class Wishes:
                 reorder=rerank,
             ),
             Settings.resolve(flags),
+            where=out[0],
+            exclude=read_history(out[1]),
         )
+
+    def recommendation(self, recommender: Recommender, **watchers: Any) -> Recommendation:
+        """Recommend as wished; say which ids to exclude are unknown."""
+        made = recommender.recommend_to(
+            self.person, self.options, where=self.where, exclude=self.exclude, **watchers
+        )
+        if made.unknown:
+            told = ", ".join(map(repr, made.unknown[:5])) + (", …" if made.unknown[5:] else "")
+            count = f"{len(made.unknown):,} of {len(set(self.exclude)):,}"
+            note(f"{count} ids to exclude are not in {self.tree.name}: {told}.")
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +118,8 @@ def recommend_to(wishes: Wishes, trace: Path | None) -> Recommended:
         digests = _digests(wishes.settings) if by_model else {}
         about = {"run": asked.run, "judge": asked.judge.name}
         with open_trace(trace, about, digests) as write, walk_progress() as watch:
-            recommendation = Recommender(tree, asked.judge).recommend_to(
-                wishes.person, wishes.options, watch=watch, trace=write
-            )
+            recommender = Recommender(tree, asked.judge)
+            recommendation = wishes.recommendation(recommender, watch=watch, trace=write)
         history = len(set(wishes.person.history))
         return Recommended(recommendation, wishes.tree, len(tree), history, asked.run, digests)
 
@@ -113,9 +129,9 @@ def plan_for(wishes: Wishes) -> Plan:
     sent: list[dict[str, Any]] = []
     with ItemTree.open(wishes.tree) as tree:
         judge = make_estimating_judge(tree, wishes.settings)
-        recommendation = Recommender(tree, judge).recommend_to(
-            wishes.person, wishes.options, trace=sent.append
-        )
+        recommendation = wishes.recommendation(Recommender(tree, judge), trace=sent.append)
+        if recommendation.note:
+            note(recommendation.note)
         return Plan(
             recommendation,
             wishes.tree,

@@ -73,11 +73,10 @@ def _show_levels(page: Page, levels: list[list[Node]]) -> None:
 def node_line(page: Page, node: Node) -> Text:
     """Return a node on one line: its number, its words, its size, and more where there is room."""
     description = node.description
-    words = shown(description.summary, 160) or ", ".join(description.words[:5])
     line = Text(overflow="ellipsis", no_wrap=page.is_terminal)
     if node.id != ROOT:
         line.append(f"{node.id} ", style="dim")
-    line.append(shown(words) or "all items", style="" if node.is_leaf else "bold")
+    line.append(shown(description.about) or "all items", style="" if node.is_leaf else "bold")
     line.append(f" ({node.size:,})", style="cyan")
     more = [each.text() for each in description.ranges[:2]]
     titles = " / ".join(shown(title, 48) for title in description.titles[:2])

@@ -189,7 +189,7 @@ class _Build:
                 known = self.numbers[name] = array("d")
             if len(known) < number:
                 known.extend([math.nan] * (number - len(known)))
-            known.append(_as_float(value))
+            known.append(as_float(value))
 
     def _grow(self, points: csr_matrix | Floats) -> Shape:
         def report(done: int, total: int) -> None:
@@ -228,7 +228,7 @@ class _Build:
         self.writer.place_items(leaves)
         if prior is not None:
             self.writer.set_priors(enumerate(map(float, prior)))
-        self.writer.add_vectors(_packed_rows(points))
+        self.writer.add_vectors(packed_rows(points))
         node_points = sums if points is words else dense_sums(shape, points)
         self.writer.add_nodes(
             NodeRow(
@@ -332,7 +332,7 @@ def count_of(item: Item, popularity: str) -> float:
         TreeError: the attribute holds something else than a number.
     """
     value = item.attributes.get(popularity)
-    count = math.nan if value is None or isinstance(value, str | tuple) else _as_float(value)
+    count = math.nan if value is None or isinstance(value, str | tuple) else as_float(value)
     if isinstance(value, str | tuple) or math.isinf(count):
         raise TreeError(
             f"item {item.id!r}: the attribute {popularity!r} is {value!r:.80}, "
@@ -343,7 +343,8 @@ def count_of(item: Item, popularity: str) -> float:
     return count
 
 
-def _as_float(value: float) -> float:
+def as_float(value: float) -> float:
+    """Return a number in double precision; what is beyond it becomes infinite."""
     try:
         return float(value)
     except OverflowError:
@@ -374,7 +375,7 @@ def _row_vector(rows: csr_matrix | Floats, number: int) -> Vector:
     return Vector(weights[order], ids[order].astype(np.int32))
 
 
-def _packed_rows(rows: csr_matrix | Floats) -> Iterator[tuple[int, bytes]]:
+def packed_rows(rows: csr_matrix | Floats) -> Iterator[tuple[int, bytes]]:
     """Yield the number of each row with the row packed; they are packed many at a time."""
     for first in range(0, rows.shape[0], PACKED_AT_ONCE):
         part = rows[first : first + PACKED_AT_ONCE]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,20 @@ if TYPE_CHECKING:
 
 # How many nodes of a level are followed; with one, a wrong turn at the top is final.
 WIDTH = 3
+
+
+@dataclass(slots=True)
+class Touched:
+    """What a change has touched, for the refresh that follows, and what upkeep did."""
+
+    nodes: set[int] = field(default_factory=set)
+    splits: int = 0
+    merges: int = 0
+    regrown: int = 0
+
+    def forget(self, gone: Iterable[int]) -> None:
+        """Drop nodes that are no more."""
+        self.nodes.difference_update(gone)
 
 
 @dataclass(slots=True)
@@ -41,18 +55,21 @@ class _Reached:
         return _Reached(self.items[kept], self.nodes[kept], self.scores[kept], self.leaves[kept])
 
 
-def nearest_leaves(tree: EditableTree, vectors: Sequence[Vector]) -> list[int]:
-    """Return for each vector the id of the leaf it is nearest to."""
-    root = tree.states([ROOT])[ROOT]
-    if root.is_leaf or not vectors:
-        return [ROOT] * len(vectors)
-    rows = as_rows(vectors, int(tree.facts["next_term"]))
+def nearest_leaves(
+    tree: EditableTree, vectors: Sequence[Vector], starts: Sequence[int] | None = None
+) -> list[int]:
+    """Return for each vector the id of the leaf it is nearest to, below where it *starts*."""
     count = len(vectors)
+    starts = [ROOT] * count if starts is None else starts
+    states = tree.states(sorted(set(starts)))
+    if all(state.is_leaf for state in states.values()):
+        return list(starts)
+    rows = as_rows(vectors, int(tree.facts["next_term"]))
     at = _Reached(
         np.arange(count),
-        np.full(count, ROOT),
+        np.array(starts, np.int64),
         np.ones(count, np.float32),
-        np.zeros(count, bool),
+        np.array([states[start].is_leaf for start in starts], bool),
     )
     while not at.leaves.all():
         at = _joined([_settled(at), *_steps(tree, rows, at)]).best(WIDTH)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from unillmrec.indexing.placing import Touched
 from unillmrec.indexing.rows import sum_and_closeness, summed
-from unillmrec.indexing.upkeep import Touched
 from unillmrec.store import EditableTree, NodeRow, NodeState
 from unillmrec.tree.describing import (
     KEPT_TITLES,
@@ -21,14 +21,17 @@ from unillmrec.tree.describing import (
     telling,
     told_ranges,
 )
-from unillmrec.tree.descriptions import Description
-from unillmrec.tree.terms import term_worth
+from unillmrec.tree.descriptions import Description, beyond_names
+from unillmrec.tree.terms import term_worth, terms_of, vector_of, weighted_words
 from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector, similarities, unpacked_rows
 
 
 @dataclass(slots=True)
 class _Fresh:
-    """What a node comes to be: its sum, and what its parent needs to know of it."""
+    """What a node comes to be: its sum, and what its parent needs to know of it.
+
+    *words* is the sum of the words of *worded* of its items: of all, where vectors are words.
+    """
 
     state: NodeState
     size: int
@@ -36,6 +39,8 @@ class _Fresh:
     prior: float
     spans: Spans
     typical: list[int]
+    words: Vector | None = None
+    worded: int = 0
 
 
 class Refresh:
@@ -53,11 +58,45 @@ class Refresh:
         self._sum_leaves(leaves)
         for state in sorted(branches, key=lambda each: -each.depth):
             self._sum_branch(state)
+        if self.tree.sparse:
+            for each in self.fresh.values():
+                each.words, each.worded = each.total, each.size
+        else:
+            self._sum_words()
         self._describe()
-        return {state.id: self.fresh[state.id].size for state in branches if state.parent}
+        return {state.id: self.fresh[state.id].size for state in branches}
+
+    def _sum_words(self) -> None:
+        """Sum up words where vectors are none: of all items of a leaf, of a branch's typical."""
+        leaves = {number for number, each in self.fresh.items() if each.state.is_leaf}
+        shown = {number: self._shown(each) for number, each in self.fresh.items()}
+        held = self.tree.items_in(sorted(leaves))
+        others = {item for number in shown.keys() - leaves for item in shown[number]}
+        placed = self.tree.items_numbered(sorted(others - {each.number for each in held}))
+        placed |= {each.number: each for each in held}
+        used = {
+            number: terms_of(weighted_words(each.item), with_pieces=False)
+            for number, each in placed.items()
+        }
+        known = self.tree.known_terms({term for each in used.values() for term in each})
+        vectors = {number: vector_of(each, known) for number, each in used.items()}
+        for each in held:
+            shown[each.leaf].append(each.number)
+        for number, fresh in self.fresh.items():
+            fresh.words = summed([vectors[item] for item in shown[number]])
+            fresh.worded = len(shown[number])
+
+    def _shown(self, fresh: _Fresh) -> list[int]:
+        if fresh.state.is_leaf:
+            return []
+        children = self.tree.child_states([fresh.state.id])[fresh.state.id]
+        return [item for child in children for item in self._typical(child)]
 
     def _sum_leaves(self, leaves: Sequence[NodeState]) -> None:
         held = self.tree.contents([state.id for state in leaves])
+        if not held:
+            self._note_empty(leaves)
+            return
         rows = unpacked_rows(
             [each.packed for each in held],
             int(self.tree.facts["next_term"]),
@@ -80,6 +119,12 @@ class Refresh:
                 spans=_spans_of([each.attributes for each in items]),
                 typical=[items[place].number for place in largest(near, KEPT_TITLES)],
             )
+
+    def _note_empty(self, leaves: Sequence[NodeState]) -> None:
+        """Note leaves without items: the root of an empty tree."""
+        nothing = summed([]) if self.tree.sparse else Vector(np.zeros(0, np.float32))
+        for state in leaves:
+            self.fresh[state.id] = _Fresh(state, 0, nothing, 0.0, {}, [])
 
     def _sum_branch(self, state: NodeState) -> None:
         children = self.tree.child_states([state.id])[state.id]
@@ -128,16 +173,20 @@ class Refresh:
         return float(np.average(priors, weights=sizes))
 
     def _describe(self) -> None:
-        told = _Told(self.tree, [each.total for each in self.fresh.values()])
+        told = _Told(self.tree, [each.words for each in self.fresh.values() if each.words])
+        names: dict[int | None, str] = {None: ""}
         titles = self.tree.titles(
             sorted({number for each in self.fresh.values() for number in each.typical})
         )
         rows = []
-        for number, each in self.fresh.items():
+        for number, each in sorted(self.fresh.items(), key=lambda pair: pair[1].state.depth):
             parent = self.fresh.get(each.state.parent or -1)
+            known = Description.from_json(each.state.description)
+            names[number] = f"{names[each.state.parent]} {known.name}"
+            words = told.words(each, parent) if parent else ()
             description = replace(
-                Description.from_json(each.state.description),
-                words=told.words(each, parent) if parent else (),
+                known,
+                words=beyond_names(words, names[number]),
                 titles=tuple(titles[item] for item in each.typical),
                 typical=tuple(each.typical),
                 ranges=told_ranges(each.spans, parent.spans) if parent else (),
@@ -159,14 +208,14 @@ class _Told:
 
     def words(self, own: _Fresh, parent: _Fresh) -> tuple[str, ...]:
         """Return the words that set a node apart from what surrounds it."""
-        if own.total.ids is None or parent.total.ids is None:
-            return ()
+        assert own.words and own.words.ids is not None
+        assert parent.words and parent.words.ids is not None
         around = np.zeros(len(self._ids), np.float32)
-        around[np.searchsorted(self._ids, parent.total.ids)] = parent.total.weights / max(
-            parent.size, 1
+        around[np.searchsorted(self._ids, parent.words.ids)] = parent.words.weights / max(
+            parent.worded, 1
         )
-        places = np.searchsorted(self._ids, own.total.ids)
-        mean = own.total.weights / np.float32(max(own.size, 1))
+        places = np.searchsorted(self._ids, own.words.ids)
+        mean = own.words.weights / np.float32(max(own.worded, 1))
         best = most_contrastive(mean, around[places], self._telling[places])
         return tuple(self._terms[places[place]] for place in best)
 

@@ -234,7 +234,9 @@ class _Run:
         try:
             while True:
                 if self.report.stopped is None:
-                    for part in islice(parts, at_once - len(self._waiting)):
+                    # What a server does not take, or a wrong key, is found out with one call.
+                    limit = at_once if self.report.questions else 1
+                    for part in islice(parts, limit - len(self._waiting)):
                         future = executor.submit(self._describer.summaries, part.question)
                         self._waiting[future] = part
                 if not self._waiting:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from unillmrec.indexing.placing import nearest_leaves
+from unillmrec.indexing.following import along_paths, home_leaves
+from unillmrec.indexing.naming import (
+    are_parts,
+    group_name,
+    is_group,
+    is_part,
+    joined,
+    name_of,
+    renamed,
+)
+from unillmrec.indexing.placing import Touched
+from unillmrec.indexing.regrowing import UNDESCRIBED, Grown
 from unillmrec.indexing.rows import as_rows, summed
 from unillmrec.store import ROOT, EditableTree, NodeRow, NodeState
 from unillmrec.tree.clustering import groups_of_points, groups_of_rows, one_thread
 from unillmrec.tree.descriptions import Description
-from unillmrec.tree.growing import Bounds, Growth, Rows, grow, straighten
-from unillmrec.tree.vectors import NODE_TERMS, Vector
+from unillmrec.tree.growing import Bounds, Growth
+from unillmrec.tree.vectors import NODE_TERMS
 
 # A leaf is merged below this and split above its capacity; what is between is left alone, so
 # that a burst of inserts and deletes does not thrash.
@@ -29,23 +38,6 @@ WORTH_GROWING = 0.05
 ALWAYS_GROWN = 400
 # So few children do not make a branch of their own.
 SMALL_FAMILY = 3
-# A new node that has so much in common with an old one is the old one: id and summary stay.
-SAME_NODE = 0.6
-UNDESCRIBED = Description().to_json()
-
-
-@dataclass(slots=True)
-class Touched:
-    """What a change has touched, for the refresh that follows, and what upkeep did."""
-
-    nodes: set[int] = field(default_factory=set)
-    splits: int = 0
-    merges: int = 0
-    regrown: int = 0
-
-    def forget(self, gone: Iterable[int]) -> None:
-        """Drop nodes that are no more."""
-        self.nodes.difference_update(gone)
 
 
 class Upkeep:
@@ -55,10 +47,13 @@ class Upkeep:
         self.tree = tree
         self.touched = touched
         self.bounds = Bounds(**tree.facts["bounds"])
+        self._named = along_paths(tree)
 
     def restore(self, changes: int) -> None:
         """Bring every touched leaf, and what hangs above it, back within the bounds."""
         self._dissolve_small_leaves()
+        if self._named:
+            self._straighten_new_branches()
         self._grow_due_subtrees(changes)
         sizes = self.tree.leaf_sizes(self._touched_leaves())
         for leaf, size in sorted(sizes.items()):
@@ -72,11 +67,35 @@ class Upkeep:
         done = False
         for node in small:
             # One that hangs below another small one is gone by now.
-            if node in self.tree.states([node]):
+            if node in self.tree.states([node]) and self._may_merge(node):
                 self._grow_anew(node)
                 self.touched.merges += 1
                 done = True
         return done
+
+    def _may_merge(self, node: int) -> bool:
+        # A leaf of several categories is what clusters are for; else each has its own.
+        return not self._named or self.tree.facts["tree"] != "paths" or self._is_parted(node)
+
+    def _is_parted(self, node: int) -> bool:
+        """Return whether the children of a node come from its content, not from the catalog."""
+        if not self._named:
+            return True
+        name = name_of(self.tree.states([node])[node].description)
+        children = self.tree.child_states([node])[node]
+        return are_parts([name_of(child.description) for child in children], name)
+
+    def _straighten_new_branches(self) -> None:
+        """Part branches that new categories have made too wide; collapse those of one child."""
+        for node in sorted(self.touched.nodes):
+            state = self.tree.states([node]).get(node)
+            if state is None or state.is_leaf:
+                continue
+            children = len(self.tree.child_states([node])[node])
+            if children > self._most_children(node):
+                self._part(node)
+            elif children < 2:
+                self._tidy(node)
 
     def _touched_leaves(self) -> list[int]:
         states = self.tree.states(sorted(self.touched.nodes))
@@ -91,13 +110,27 @@ class Upkeep:
         for leaf in sorted(sizes, key=lambda each: (sizes[each], each)):
             # Taking one out may have made its neighbour the root.
             if sizes[leaf] < LEAST_IN_LEAF and leaf != ROOT and self.tree.states([leaf]):
+                if sizes[leaf] and not self._is_part(leaf):
+                    continue
                 homeless += self.tree.numbers_by_leaf([leaf])[leaf]
                 self._take_out(leaf)
                 self.touched.merges += 1
         if homeless:
-            leaves = nearest_leaves(self.tree, self.tree.item_vectors(homeless))
+            placed = self.tree.items_numbered(homeless)
+            items = [placed[number].item for number in homeless]
+            vectors = self.tree.item_vectors(homeless)
+            leaves = home_leaves(self.tree, items, vectors, self.touched)
             self.tree.set_leaves(zip(leaves, homeless, strict=True))
             self.touched.nodes |= set(leaves)
+
+    def _is_part(self, leaf: int) -> bool:
+        """Return whether a leaf may go: a category stays as long as it has an item."""
+        if not self._named:
+            return True
+        state = self.tree.states([leaf])[leaf]
+        assert state.parent is not None
+        above = self.tree.states([state.parent])[state.parent]
+        return is_part(name_of(state.description), name_of(above.description))
 
     def _take_out(self, node: int) -> None:
         """Remove a node; a parent it leaves with one child, or none, goes too."""
@@ -128,9 +161,22 @@ class Upkeep:
         state = self.tree.states([node])[node]
         assert state.parent is not None
         self.tree.hang(only.id, state.parent, state.place, -1)
+        self._name_after(only, name_of(state.description))
         self.tree.remove_nodes([node])
         self.touched.forget([node])
         self.touched.nodes |= {only.id, state.parent}
+
+    def _name_after(self, only: NodeState, above: str) -> None:
+        """Let a node be called what it and the parent that it replaces were called together."""
+        name = name_of(only.description)
+        if not above or is_group(above, [name]):
+            return
+        together = above if is_part(name, above) else joined(above, name)
+        self._rename(only, together)
+
+    def _rename(self, state: NodeState, name: str) -> None:
+        if name != name_of(state.description):
+            self.tree.set_descriptions([(renamed(state.description, name), state.stale, state.id)])
 
     def _take_over(self, only: NodeState) -> None:
         """Let the root be what its only child was."""
@@ -142,9 +188,20 @@ class Upkeep:
         else:
             for place, child in enumerate(self.tree.child_states([only.id])[only.id]):
                 self.tree.hang(child.id, ROOT, place, -1)
+            if self._named:
+                self._name_root_after(name_of(only.description), only.id)
         self.tree.remove_nodes([only.id])
         self.touched.forget([only.id])
         self.touched.nodes.add(ROOT)
+        if len(self.tree.child_states([ROOT])[ROOT]) > self._most_children(ROOT):
+            self._part(ROOT)
+
+    def _name_root_after(self, name: str, node: int) -> None:
+        """Let the root be called after the only category there is, for all paths begin with it."""
+        children = [name_of(each.description) for each in self.tree.child_states([ROOT])[ROOT]]
+        if not is_group(name, children):
+            root = self.tree.states([ROOT])[ROOT]
+            self._rename(root, joined(name_of(root.description), name))
 
     # Over-full
 
@@ -157,6 +214,7 @@ class Upkeep:
             for state in states.values()
             if not state.is_leaf and state.size <= largest and is_due(state)
         }
+        due = {node for node in due if self._is_parted(node)}
         for node in sorted(due, key=lambda each: states[each].depth):
             if not due & set(above(states, node)):
                 self._grow_anew(node)
@@ -167,19 +225,25 @@ class Upkeep:
         tree = self.tree
         state = tree.states([node])[node]
         below = tree.below(node)
-        grown = _Grown(tree, tree.numbers_by_leaf([each for each, is_leaf in below if is_leaf]))
+        grown = Grown(
+            tree, state, tree.numbers_by_leaf([each for each, is_leaf in below if is_leaf])
+        )
         tree.facts["generation"] += 1
-        place = (int(tree.facts["seed"]), node, int(tree.facts["generation"]))
-        with one_thread():
-            root = grow(grown.rows, np.arange(len(grown.numbers)), self.bounds, place)
-        straighten(root, self.bounds if node == ROOT else _as_branch(self.bounds))
-        top = grown.top_for(root, state)
+        root = grown.grow(self.bounds)
+        top = grown.top_for(root)
         tree.remove_nodes([each for each, _ in below])
         self.touched.forget(each for each, _ in below)
         self._put(root, top, state, grown)
-        self._lift(top)
+        # A category stays one; only what is part of another may join its siblings.
+        if not self._named or (
+            state.parent is not None and is_part(root.label, self._name_of(state.parent))
+        ):
+            self._lift(top)
 
-    def _put(self, root: Growth, top: int, state: NodeState, grown: _Grown) -> None:
+    def _name_of(self, node: int) -> str:
+        return name_of(self.tree.states([node])[node].description)
+
+    def _put(self, root: Growth, top: int, state: NodeState, grown: Grown) -> None:
         """Write a grown subtree, its top under the id *top*, where *state* was."""
         waiting = [(root, top, state.parent, state.place, state.depth)]
         rows: list[NodeRow] = []
@@ -191,8 +255,9 @@ class Upkeep:
             rows.append(
                 NodeRow(
                     *(number, parent, place, depth, 0, growth.rows is not None),
-                    *(grown.descriptions.get(number, UNDESCRIBED), "{}", 0.0),
+                    *(grown.description_of(number, growth), "{}", 0.0),
                     packed=grown.sum_of(growth).to_bytes(precise=True),
+                    stale=grown.stale.get(number, 0),
                 )
             )
             self.touched.nodes.add(number)
@@ -244,9 +309,11 @@ class Upkeep:
         rows = []
         for place, (number, part) in enumerate(zip(numbers, parts, strict=True)):
             total = summed(self.tree.node_vectors([child.id for child in part]))
+            name = group_name([(name_of(child.description), child.size) for child in part])
+            description = Description(name=name).to_json()
             rows.append(
                 NodeRow(
-                    *(number, node, place, state.depth + 1, 0, False, UNDESCRIBED, "{}", 0.0),
+                    *(number, node, place, state.depth + 1, 0, False, description, "{}", 0.0),
                     packed=total.strongest(NODE_TERMS).to_bytes(precise=True),
                 )
             )
@@ -256,7 +323,11 @@ class Upkeep:
                 self.tree.hang(child.id, number, place, 1)
             self.touched.nodes |= {number, *(child.id for child in part)}
         self.touched.splits += 1
-        self._lift(node)
+        if not self._named or (
+            state.parent is not None
+            and is_part(name_of(state.description), self._name_of(state.parent))
+        ):
+            self._lift(node)
 
     def _like_groups(
         self, children: Sequence[NodeState], groups: int, node: int
@@ -279,63 +350,6 @@ class Upkeep:
         return together
 
 
-class _Grown:
-    """A subtree that was grown anew, and what of the old one goes on in it.
-
-    A leaf that keeps nearly the same items keeps its id and its summary.
-    """
-
-    def __init__(self, tree: EditableTree, old: dict[int, list[int]]) -> None:
-        self._tree = tree
-        self.numbers = np.array(sorted(each for held in old.values() for each in held), np.int64)
-        self.rows = tree.item_rows(self.numbers.tolist())
-        self._home = {number: leaf for leaf, numbers in old.items() for number in numbers}
-        self._sizes = {leaf: len(numbers) for leaf, numbers in old.items()}
-        self.descriptions = {
-            state.id: state.description for state in tree.states(list(old)).values()
-        }
-
-    def top_for(self, root: Growth, state: NodeState) -> int:
-        """Return the id of the grown subtree's top.
-
-        A leaf that became a branch leaves its id to the child that goes on as that leaf;
-        the root stays the root.
-        """
-        if state.is_leaf and root.children and state.id != ROOT:
-            return self._tree.next_numbers("node", 1)[0]
-        self._sizes.pop(state.id, None)
-        self.descriptions[state.id] = state.description
-        return state.id
-
-    def id_for(self, growth: Growth) -> int | None:
-        """Return the id of the old leaf a new one continues, each old leaf once."""
-        if growth.rows is None:
-            return None
-        held = self.numbers[growth.rows].tolist()
-        homes = Counter(self._home[number] for number in held)
-        for leaf, shared in homes.most_common(1):
-            together = len(held) + self._sizes.get(leaf, 0) - shared
-            if leaf in self._sizes and shared / together >= SAME_NODE:
-                del self._sizes[leaf]
-                return leaf
-        return None
-
-    def sum_of(self, growth: Growth) -> Vector:
-        """Return the sum of a node's items' vectors."""
-        members = self.rows[_members(growth)]
-        if isinstance(members, np.ndarray):
-            return Vector(members.sum(axis=0))
-        total = np.asarray(members.sum(axis=0), np.float32).ravel()
-        ids = np.flatnonzero(total).astype(np.int32)
-        return Vector(total[ids], ids).strongest(NODE_TERMS)
-
-
-def _members(growth: Growth) -> Rows:
-    if growth.rows is not None:
-        return growth.rows
-    return np.concatenate([_members(child) for child in growth.children])
-
-
 def is_due(state: NodeState) -> bool:
     """Return whether so much came and went below a branch that it should be grown anew."""
     return not state.is_leaf and state.moved >= REGROW_AT * max(state.size, 1)
@@ -349,14 +363,3 @@ def above(states: Mapping[int, NodeState], node: int) -> list[int]:
         found.append(at)
         at = states[at].parent
     return found
-
-
-def _as_branch(bounds: Bounds) -> Bounds:
-    """Return bounds under which a grown subtree's top is an ordinary branch."""
-    return Bounds(
-        fan_out=bounds.fan_out,
-        most_children=bounds.most_children,
-        root_children=bounds.fan_out,
-        leaf_target=bounds.leaf_target,
-        leaf_capacity=bounds.leaf_capacity,
-    )

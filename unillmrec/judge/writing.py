@@ -25,6 +25,8 @@ CONTRACTS: Mapping[str, frozenset[str]] = {
 # No prompt is longer than this; what does not fit is parted into windows.
 PROMPT_CEILING = 4_000
 LINE_CEILING = 64
+# The number of a line and its end come on top.
+AROUND_LINE = 4
 # What is described once may be longer than what every walk reads.
 DESCRIBED_CEILING = 112
 PARENT_CEILING = 48
@@ -183,15 +185,22 @@ class PromptWriter:
         bare = replace(question, parent="", choices=(), others=())
         room = self.ceiling - self.counter.count_messages(self._filled_family(bare))
         room -= PARENT_CEILING
-        shown = len(question.others) * (SIBLING_CEILING + 4)
-        groups = self._groups(question.choices, room - shown, self._family_line)
+        line = SIBLING_CEILING + AROUND_LINE
+        groups = self._groups(
+            question.choices, room - line * len(question.others), self._family_line
+        )
         if len(groups) == 1:
             return (replace(question, choices=groups[0]),)
-        # Those that are described in another window are siblings to be told apart from, too.
-        shown += len(question.choices) * (SIBLING_CEILING + 4)
-        groups = self._groups(question.choices, room - shown, self._family_line)
+        # Those that are described in another window are siblings to be told apart from, too;
+        # where there is little room, they get half of it.
+        most = min(len(question.others) + len(question.choices), max(room, 0) // 2 // line)
+        groups = self._groups(question.choices, room - line * most, self._family_line)
         return tuple(
-            replace(question, choices=group, others=(*question.others, *_without(group, question)))
+            replace(
+                question,
+                choices=group,
+                others=(*question.others, *_without(group, question))[:most],
+            )
             for group in groups
         )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unillmrec.catalog.conditions import Name
 from unillmrec.catalog.predicates import Kind, Known
-from unillmrec.store.blocks import BLOCK, Block, Mask
+from unillmrec.store.blocks import BLOCK, Block, Mask, Values
 from unillmrec.store.columns import (
     LEAF,
     LEAVES,
@@ -76,6 +77,20 @@ class ColumnReader:
             yield Stretch(self, first, min(first + STRETCH, blocks))
 
 
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """Codes of one list behind another, where each list ends, and the places of the items."""
+
+    owners: Ints
+    ends: Ints
+    codes: Values
+
+    def with_any(self, wanted: Values) -> Ints:
+        """Return the places of the items that have one of the *wanted* codes."""
+        found = np.flatnonzero(np.isin(self.codes, wanted))
+        return self.owners[np.searchsorted(self.ends, found, side="right")]
+
+
 class Stretch:
     """The values of items that follow one another, from block *first* to before block *last*."""
 
@@ -87,7 +102,7 @@ class Stretch:
         self.size = (last - first) * BLOCK
         self._numbers: dict[int, Floats] = {}
         self._codes: dict[int, Ints] = {}
-        self._lists: dict[int, tuple[Ints, Ints]] = {}
+        self._lists: dict[int, Lists] = {}
 
     def leaves(self) -> Ints:
         """Return the leaf of each item, `NOTHING` where there is no item."""
@@ -111,15 +126,20 @@ class Stretch:
             self._codes[column.id] = values
         return self._codes[column.id]
 
-    def lists(self, column: Column) -> tuple[Ints, Ints]:
-        """Return all codes of all items, and beside each the place of its item."""
+    def lists(self, column: Column) -> Lists:
+        """Return the lists of the items that have one."""
         if column.id not in self._lists:
-            owners, codes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+            owners, counts, codes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], []
             for start, block in self._blocks(column):
-                counts = 1 if block.counts is None else block.counts
-                owners.append(np.repeat(start + np.flatnonzero(block.present), counts))
-                codes.append(block.values.astype(np.int64))
-            self._lists[column.id] = np.concatenate(owners), np.concatenate(codes)
+                places = start + np.flatnonzero(block.present)
+                owners.append(places)
+                counts.append(np.ones_like(places) if block.counts is None else block.counts)
+                codes.append(block.values)
+            self._lists[column.id] = Lists(
+                np.concatenate(owners),
+                np.cumsum(np.concatenate(counts)),
+                np.concatenate(codes or [np.zeros(0, np.int64)]),
+            )
         return self._lists[column.id]
 
     def present(self, column: Column) -> Mask:
@@ -128,7 +148,7 @@ class Stretch:
             return ~np.isnan(self.numbers(column))
         there = np.zeros(self.size, np.bool_)
         if column.kind in LISTS:
-            there[self.lists(column)[0]] = True
+            there[self.lists(column).owners] = True
         else:
             there |= self.codes(column) != NOTHING
         return there

@@ -14,7 +14,7 @@ import json
 import math
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -106,7 +106,8 @@ class ColumnWriter:
         self._begun: set[int] = set()
         self._codes: dict[int, dict[str, int]] = defaultdict(dict)
         self._learnt: dict[int, Column] = {}
-        self._waiting: dict[int, dict[Key, dict[int, Any]]] = {}
+        self._waiting: defaultdict[int, defaultdict[Key, dict[int, Any]]]
+        self._waiting = defaultdict(lambda: defaultdict(dict))
         self._changes = 0
 
     def put(self, number: int, item: Item | None, before: Item | None = None) -> None:
@@ -116,23 +117,20 @@ class ColumnWriter:
         did not change is not written.
         """
         block, at = divmod(number, BLOCK)
-        columns = self._waiting.setdefault(block, {})
-        held = dict(_held(before)) if before is not None else {}
+        columns = self._waiting[block]
+        gone = dict(_held(before)) if before is not None else {}
         for key, value in _held(item) if item is not None else ():
-            if held and key in held and held.pop(key) == value:
+            if gone and gone.pop(key, None) == value:
                 continue
-            try:
-                columns[key][at] = value
-            except KeyError:
-                columns[key] = {at: value}
-        for key in held:
-            columns.setdefault(key, {})[at] = None
+            columns[key][at] = value
+        for key in gone:
+            columns[key][at] = None
         self._count()
 
     def place(self, number: int, leaf: int | None) -> None:
         """Note in which leaf the item *number* sits, or None if it is gone."""
         block, at = divmod(number, BLOCK)
-        self._waiting.setdefault(block, {}).setdefault(LEAF, {})[at] = leaf
+        self._waiting[block][LEAF][at] = leaf
         self._count()
 
     def _count(self) -> None:
@@ -213,7 +211,8 @@ class ColumnWriter:
         if new:
             places = list(new)
             values[places] = self._as_numbers(column, list(new.values()))
-            present[places] = True
+            # No number is no value.
+            present[places] = values[places] == values[places]
         return Block(present, values[present])
 
     def _merged_lists(
@@ -286,16 +285,21 @@ def _as_float(value: float) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-def _held(item: Item) -> Iterable[tuple[Key, Any]]:
+def _held(item: Item) -> list[tuple[Key, Any]]:
     """Return what an item holds, by column."""
-    for name, value in item.attributes.items():
-        kind = _KINDS.get(type(value)) or _kind_of(value)
-        # A number that is none, like an empty list, is nothing that could be asked about.
-        if kind is not None and value == value and (value or kind != "tags"):
-            yield (name, kind), value
+    # This runs for every item of a build: no generator, no call for the usual types.
+    held: list[tuple[Key, Any]] = [
+        ((name, _KINDS.get(type(value)) or _kind_of(value)), value)
+        for name, value in item.attributes.items()
+        if value is not None
+    ]
     if item.path:
-        yield PATH, item.path
+        held.append((PATH, item.path))
+    return held
 
 
-def _kind_of(value: object) -> ColumnKind | None:
-    return next((kind for type_, kind in _KINDS.items() if isinstance(value, type_)), None)
+def _kind_of(value: object) -> ColumnKind:
+    for type_, kind in _KINDS.items():
+        if isinstance(value, type_):
+            return kind
+    raise TypeError(f"an attribute cannot hold {value!r}")

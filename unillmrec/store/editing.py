@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unillmrec.errors import StoreError
 from unillmrec.store.files import connect_to_change
-from unillmrec.store.item_tree import AMONG, ItemTree, as_json
-from unillmrec.store.writing import NodeRow
+from unillmrec.store.item_tree import AMONG, ItemTree, PlacedItem, as_json
+from unillmrec.store.writing import NodeRow, item_row
+
+if TYPE_CHECKING:
+    from unillmrec.store.columns import ColumnWriter
 
 _NODE_COLUMNS = "id, parent, place, depth, size, leaf, description, spans, prior, moved, stale"
 
@@ -51,6 +54,10 @@ class LeafItem(NamedTuple):
 class EditableTree(ItemTree):
     """An item tree with a writer's hands. Writes happen inside `transaction` only."""
 
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        self._columns: ColumnWriter | None = None
+        super().__init__(path, db)
+
     @classmethod
     def open(cls, path: str | Path) -> EditableTree:
         """Open a tree file to change it; an older layout is brought up to date first.
@@ -65,28 +72,55 @@ class EditableTree(ItemTree):
     def transaction(self) -> Iterator[None]:
         """Do everything inside, or nothing of it."""
         self._execute("BEGIN IMMEDIATE")
-        # Another process may have changed the tree since this one looked.
-        self.facts = self._read_facts()
         try:
+            # Another process may have changed the tree since this one looked.
+            self.facts = self._read_facts()
             yield
+            self._flush_columns()
             self._write_facts()
             self._execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            # SQLite has rolled back by itself where the disk is full.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             self.facts = self._read_facts()
             raise
+        finally:
+            self._columns = None
+
+    def version(self) -> int:
+        """Return a number that changes when another connection has changed the file."""
+        (version,) = self.rows("PRAGMA data_version")[0]
+        return int(version)
+
+    def _flush_columns(self) -> None:
+        if self._columns is not None:
+            with self._told():
+                self._columns.flush()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what SQLite complains of into an error that says what it means."""
+        try:
+            yield
+        except (sqlite3.Error, UnicodeEncodeError) as error:
+            raise _not_changed(self.path, error) from error
+
+    def _column_writer(self) -> ColumnWriter:
+        """Return what keeps the columns in step; what was rolled back it must not remember."""
+        if self._columns is None:
+            from unillmrec.store.columns import ColumnWriter
+
+            self._columns = ColumnWriter(self._db)
+        return self._columns
 
     def _execute(self, statement: str, values: Sequence[object] = ()) -> None:
-        try:
+        with self._told():
             self._db.execute(statement, values)
-        except sqlite3.Error as error:
-            raise _not_changed(self.path, error) from error
 
     def _many(self, statement: str, rows: Iterable[Sequence[object]]) -> None:
-        try:
+        with self._told():
             self._db.executemany(statement, rows)
-        except sqlite3.Error as error:
-            raise _not_changed(self.path, error) from error
 
     def _write_facts(self) -> None:
         self._many(
@@ -102,22 +136,45 @@ class EditableTree(ItemTree):
 
     # Items
 
-    def put_items(self, rows: Iterable[Sequence[object]]) -> None:
-        """Write items, new ones or in the place of old ones with the same number."""
-        self._many("INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    def put_items(
+        self, items: Sequence[PlacedItem], before: Mapping[int, PlacedItem] | None = None
+    ) -> None:
+        """Write items; those that are in the tree already are given as they were *before*."""
+        self._many(
+            "INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [item_row(each.number, each.item, each.leaf, each.prior) for each in items],
+        )
+        columns = self._column_writer()
+        with self._told():
+            for each in items:
+                old = before.get(each.number) if before else None
+                columns.put(each.number, each.item, old.item if old else None)
+                if old is None or old.leaf != each.leaf:
+                    columns.place(each.number, each.leaf)
 
     def put_vectors(self, vectors: Iterable[tuple[int, bytes]]) -> None:
         """Write (item, packed vector) pairs."""
         self._many("INSERT OR REPLACE INTO item_vector VALUES (?, ?)", vectors)
 
-    def remove_items(self, numbers: Sequence[int]) -> None:
+    def remove_items(self, items: Sequence[PlacedItem]) -> None:
         """Take items out, with their vectors."""
+        numbers = [each.number for each in items]
+        columns = self._column_writer()
+        with self._told():
+            for each in items:
+                columns.put(each.number, None, each.item)
+                columns.place(each.number, None)
         self._execute(f"DELETE FROM item WHERE number {AMONG}", (as_json(numbers),))
         self._execute(f"DELETE FROM item_vector WHERE item {AMONG}", (as_json(numbers),))
 
     def set_leaves(self, pairs: Iterable[tuple[int, int]]) -> None:
         """Put items into leaves, by (leaf, item) pairs."""
-        self._many("UPDATE item SET leaf = ? WHERE number = ?", pairs)
+        kept = list(pairs)
+        self._many("UPDATE item SET leaf = ? WHERE number = ?", kept)
+        columns = self._column_writer()
+        with self._told():
+            for leaf, number in kept:
+                columns.place(number, leaf)
 
     def leaf_sizes(self, leaves: Sequence[int]) -> dict[int, int]:
         """Return how many items sit in each of *leaves*."""
@@ -258,8 +315,11 @@ def _state(row: Sequence[Any]) -> NodeState:
     )
 
 
-def _not_changed(path: Path, error: sqlite3.Error) -> StoreError:
+def _not_changed(path: Path, error: sqlite3.Error | UnicodeEncodeError) -> StoreError:
     reason, remedy = str(error), "check the free space and the permissions of the file."
+    if isinstance(error, UnicodeEncodeError):
+        reason = f"an item holds half a surrogate pair, in {error.object[:80]!r}"
+        remedy = "take it out of the catalog."
     if "locked" in reason or "busy" in reason:
         reason, remedy = "another process is changing it", "again when that one is done."
     return StoreError(

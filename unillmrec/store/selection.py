@@ -182,9 +182,8 @@ class _Evaluation:
         if column.kind == "number":
             return np.isin(stretch.numbers(column), wanted)
         if column.kind in LISTS:
-            owners, codes = stretch.lists(column)
             hit = np.zeros(stretch.size, np.bool_)
-            hit[owners[np.isin(codes, wanted)]] = True
+            hit[stretch.lists(column).with_any(wanted)] = True
             return hit
         return np.isin(stretch.codes(column), wanted)
 

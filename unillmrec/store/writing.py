@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+# `json.dumps` makes an encoder anew for each call that asks for more than its defaults.
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 # As many as a block of a column has, so that each is written once.
 ITEM_BATCH = 4_096
 
@@ -43,8 +45,8 @@ def item_row(number: int, item: Item, leaf: int | None, prior: float = 0.0) -> t
     """Return an item as the row the store keeps of it."""
     return (
         *(number, item.id, item.title, item.text),
-        json.dumps(item.path, ensure_ascii=False) if item.path else "[]",
-        json.dumps(item.attributes, ensure_ascii=False) if item.attributes else "{}",
+        _encode(item.path) if item.path else "[]",
+        _encode(item.attributes) if item.attributes else "{}",
         item.content_hash(),
         leaf,
         prior,
@@ -153,4 +155,4 @@ class TreeWriter:
 
 
 def _encoded(facts: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    return ((name, json.dumps(value, ensure_ascii=False)) for name, value in facts.items())
+    return ((name, _encode(value)) for name, value in facts.items())

@@ -120,7 +120,8 @@ def _descriptions(prompt: str) -> list[dict[str, object]]:
     told = []
     seen: set[str] = set()
     for number, choice in enumerate(choices, start=1):
-        words = [word for word in dict.fromkeys(_WORD.findall(choice)) if word not in seen][:4]
+        fresh = dict.fromkeys(_WORD.findall(choice)).keys() - seen - _EMPTY
+        words = [word for word in dict.fromkeys(_WORD.findall(choice)) if word in fresh][:4]
         seen.update(words)
         told.append({"number": number, "summary": f"about {', '.join(words) or number}"})
     return told

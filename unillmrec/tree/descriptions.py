@@ -62,12 +62,16 @@ class Description:
         told = (self.summary, ", ".join(self.words[:3]), "".join(self.titles[:1]))
         return next(filter(None, (one_line(each, LABEL_LENGTH) for each in told)), "unlabelled")
 
+    @property
+    def about(self) -> str:
+        """Return what the node holds: its name, and its summary or its words."""
+        told = beyond_names(self.words, self.name)[:LINE_WORDS]
+        said = one_line(self.summary, SUMMARY_LENGTH) or ", ".join(told)
+        return ": ".join(filter(None, (one_line(self.name, NAME_LENGTH), said)))
+
     def line(self, count: int) -> str:
         """Return the one line that stands for the node among its siblings."""
-        told = beyond_names(self.words, self.name)[:LINE_WORDS]
-        about = one_line(self.summary, SUMMARY_LENGTH) or ", ".join(told)
-        about = ": ".join(filter(None, (one_line(self.name, NAME_LENGTH), about)))
-        parts = [f"{about} ({count:,})" if about else f"({count:,})"]
+        parts = [f"{self.about} ({count:,})" if self.about else f"({count:,})"]
         parts += [each.text() for each in self.ranges[:2]]
         titles = [one_line(title, TITLE_LENGTH) for title in self.titles[:LINE_TITLES]]
         return "; ".join(parts) + (": " + " / ".join(titles) if titles else "")

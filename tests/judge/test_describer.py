@@ -1,0 +1,142 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.judge.test_writing import HOSTILE, SHARED
+from unillmrec.endpoint import AnswerError, CallError, Kind
+from unillmrec.judge import Choice, PromptWriter
+from unillmrec.judge.describer import LanguageModelDescriber
+from unillmrec.judge.families import FamilyQuestion
+from unillmrec.judge.writing import SUMMARY_CEILING
+from unillmrec.testing import ScriptedEndpoint
+from unillmrec.usage import Stage, Usage
+
+
+def family(count=3, others=(), words="ship, storm, whale, captain, island"):
+    choices = tuple(Choice(n, f"{words} {n}", 100 + n) for n in range(1, count + 1))
+    return FamilyQuestion("sea stories", choices, tuple(others))
+
+
+def answer(*lines):
+    told = [{"number": n, "summary": line} for n, line in enumerate(lines, start=1) if line]
+    return json.dumps({"descriptions": told})
+
+
+def summaries(writer, *answers, count=3):
+    endpoint = ScriptedEndpoint(answers)
+    return LanguageModelDescriber(endpoint, writer).summaries(family(count)), endpoint
+
+
+def test_lines_go_to_the_nodes_they_are_about(writer):
+    """Numbers become keys, and the bill has the one call."""
+    written, endpoint = summaries(writer, answer("whales", "pirates", "islands"))
+
+    assert ((101, "whales"), (102, "pirates"), (103, "islands")) == written.texts
+    assert (1, 1, 0) == (written.usage.calls, len(written.exchanges), written.dropped.left_out)
+    (request,) = endpoint.requests
+    assert (Stage.DESCRIBE, "descriptions") == (request.stage, request.schema.name)
+
+
+def test_a_part_of_an_answer_is_kept(writer):
+    """What is there is taken without another call; what is missing is counted."""
+    written, endpoint = summaries(writer, answer("whales", "", "islands"))
+
+    assert ((101, "whales"), (103, "islands")) == written.texts
+    assert (1, 1) == (written.dropped.left_out, len(endpoint.requests))
+
+
+def test_an_unusable_answer_is_complained_about_once(writer):
+    """The second attempt carries the first answer and a complaint; both are billed."""
+    written, endpoint = summaries(writer, "I would rather not." * 100, answer("a1", "b2", "c3"))
+
+    assert (3, 1, 2) == (len(written.texts), written.dropped.asked_again, written.usage.calls)
+    said, complaint = endpoint.requests[1].messages[2:]
+    assert ("assistant", "user") == (said.role, complaint.role)
+    assert len(said.content) <= 500
+
+
+def test_two_unusable_answers_leave_nothing(writer):
+    """There is no third attempt, and nothing is made up."""
+    written, endpoint = summaries(writer, "No.", AnswerError("nothing came"))
+
+    assert ((), 3, 2) == (written.texts, written.dropped.left_out, len(endpoint.requests))
+
+
+def test_an_answer_without_text_is_on_the_bill(writer):
+    """What was paid for an empty answer counts, and it is asked for once more."""
+    empty = AnswerError("the model thought and said nothing")
+    empty.usage = Usage(1, 100, 900)
+
+    written, _ = summaries(writer, empty, answer("a1", "b2", "c3"))
+
+    assert (2, True) == (written.usage.calls, written.usage.completion > 900)
+
+
+def test_a_failed_second_call_still_tells_what_the_first_cost(writer):
+    """The error that ends a question carries all that was spent on it."""
+    failure = CallError("the server is gone")
+    failure.kind = Kind.SERVER
+
+    with pytest.raises(CallError) as caught:
+        summaries(writer, "No.", failure)
+
+    assert (1, True) == (caught.value.usage.calls, caught.value.usage.prompt > 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("storms at sea, whales, islands, " * 8, "storms at sea, whales, islands"),
+        ("龘" * 60, "龘"),
+        ("zqxj" * 60, "zqxj"),
+    ],
+)
+def test_a_long_line_is_cut_and_counted(writer, line, kept):
+    """A line over the ceiling loses its end, at a word where there are words, and shows it."""
+    written, _ = summaries(writer, answer(line), count=1)
+
+    ((_, text),) = written.texts
+    assert writer.counter.count(text) <= SUMMARY_CEILING
+    assert (True, True, 1) == (text.startswith(kept), text.endswith("…"), written.shortened)
+
+
+def test_a_family_is_parted_only_where_it_must_be(writer, prompts, counter):
+    """With room all siblings are in one question; without, each part shows the others' lines."""
+    whole = LanguageModelDescriber(ScriptedEndpoint([]), writer).windows(family(32, ["crimes"]))
+    small = PromptWriter(prompts, counter, ceiling=900)
+    parts = LanguageModelDescriber(ScriptedEndpoint([]), small).windows(
+        family(32, ["crimes"], "whale " * 20)
+    )
+
+    assert [32] == [len(part.choices) for part in whole]
+    assert len(parts) > 1
+    assert [100 + n for n in range(1, 33)] == [c.key for part in parts for c in part.choices]
+    for part in parts:
+        assert [1, *range(2, len(part.choices) + 1)] == [each.number for each in part.choices]
+        assert "crimes" == part.others[0]
+        assert 2 < len(part.others) < 32
+        assert not {each.line for each in part.choices} & set(part.others)
+        request = small.ask_family(part)
+        assert counter.count_messages([each.content for each in request.messages]) <= 900
+
+
+@SHARED
+@given(
+    ceiling=st.integers(900, 4000),
+    lines=st.lists(HOSTILE, min_size=1, max_size=40),
+    others=st.lists(HOSTILE, max_size=20),
+    parent=HOSTILE,
+)
+def test_no_prompt_is_over_its_ceiling(prompts, counter, ceiling, lines, others, parent):
+    """Whatever stands in the lines, each window fits, and each node is in exactly one."""
+    writer = PromptWriter(prompts, counter, ceiling)
+    choices = tuple(Choice(n, line, n) for n, line in enumerate(lines, start=1))
+
+    windows = writer.family_windows(FamilyQuestion(parent, choices, tuple(others)))
+
+    assert [*range(1, len(lines) + 1)] == [each.key for part in windows for each in part.choices]
+    for part in windows:
+        request = writer.ask_family(part)
+        assert counter.count_messages([each.content for each in request.messages]) <= ceiling

@@ -1,0 +1,215 @@
+"""Who runs shard functions: this process, processes of their own, or Ray.
+
+An engine is given the name of a step, the work folder and numbers; it says nothing about what
+happens there. All of them leave the same files.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from tempfile import TemporaryFile
+from threading import Thread
+from typing import IO, Literal, Protocol, TypeAlias
+
+from unillmrec.errors import MissingExtraError, TreeError
+
+EngineName: TypeAlias = Literal["local", "processes", "ray"]
+Told = Callable[[int], None]
+
+# A task that asks for a whole core waits forever where whoever waits for it holds the last one.
+RAY_CORES = 0.5
+WAITING_LOOK_SECONDS = 0.2
+
+
+class Engine(Protocol):
+    """Runs one step for each of many numbers."""
+
+    def run(self, step: str, work: Path, numbers: Sequence[int], told: Told) -> None:
+        """Run *step* for all *numbers*, in any order; tell each that is done.
+
+        Raises:
+            TreeError: one of them failed.
+        """
+
+
+def engine_named(name: EngineName, workers: int) -> Engine:
+    """Return an engine of that kind with so many workers."""
+    if name == "ray":
+        return Ray(workers)
+    return Processes(workers) if name == "processes" else Local()
+
+
+class Local:
+    """Runs one after the other in this process."""
+
+    def run(self, step: str, work: Path, numbers: Sequence[int], told: Told) -> None:
+        """Run them."""
+        from unillmrec.indexing.sharding import run_step
+
+        for number in numbers:
+            told(run_step(step, str(work), number))
+
+
+class Processes:
+    """Hands numbers to processes of their own, each the next one as soon as it is done with one.
+
+    A worker is an ordinary command that reads numbers and answers them; it ends when nobody
+    is left to give it any.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+
+    def run(self, step: str, work: Path, numbers: Sequence[int], told: Told) -> None:
+        """Run them; a failing one ends them all."""
+        waiting: SimpleQueue[int] = SimpleQueue()
+        for number in numbers:
+            waiting.put(number)
+        answers: SimpleQueue[int | TreeError] = SimpleQueue()
+        started: list[subprocess.Popen[str]] = []
+        try:
+            for _ in range(min(self.workers, len(numbers))):
+                # Closed by the thread that serves the process, which outlives this line.
+                errors = TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+                started.append(_start(step, work, errors))
+                arguments = (started[-1], errors, waiting, answers)
+                Thread(target=_serve, args=arguments, daemon=True).start()
+            for _ in numbers:
+                answer = answers.get()
+                if isinstance(answer, TreeError):
+                    raise answer
+                told(answer)
+        finally:
+            for process in started:
+                _end(process)
+
+
+def _start(step: str, work: Path, errors: IO[str]) -> subprocess.Popen[str]:
+    # The worker must find this very package, also where it was put on the path by hand.
+    home = str(Path(__file__).parents[2])
+    paths = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.Popen(
+        # -P: the folder the command was given in may hold a numpy.py of its own.
+        [sys.executable, "-P", "-m", "unillmrec.indexing.engines", step, str(work.resolve())],
+        env=os.environ | {"PYTHONPATH": paths},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+    )
+
+
+def _serve(
+    process: subprocess.Popen[str],
+    errors: IO[str],
+    waiting: SimpleQueue[int],
+    answers: SimpleQueue[int | TreeError],
+) -> None:
+    """Give a process one number after the other."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with errors:
+        while True:
+            try:
+                number = waiting.get_nowait()
+            except Empty:
+                return
+            try:
+                process.stdin.write(f"{number}\n")
+                process.stdin.flush()
+                answer = process.stdout.readline()
+            except (OSError, ValueError):
+                answer = ""
+            if answer.strip() != str(number):
+                answers.put(_failed(process, errors))
+                return
+            answers.put(number)
+
+
+def _failed(process: subprocess.Popen[str], errors: IO[str]) -> TreeError:
+    code = process.wait()
+    errors.seek(0)
+    said = errors.read().strip()
+    return TreeError(
+        f"a process that builds part of the tree ended with code {code}.",
+        detail=said.splitlines()[-1] if said else "It left no message.",
+        remedy="the same command again with the same --work; fewer --workers if memory is short.",
+    )
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            try:
+                stream.close()
+            except OSError:
+                continue  # What waited to be written has nobody to read it.
+
+
+class Ray:
+    """Runs shard functions as Ray tasks, on the cluster at RAY_ADDRESS or on this machine.
+
+    All machines of a cluster must see the work folder under the same name.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+
+    def run(self, step: str, work: Path, numbers: Sequence[int], told: Told) -> None:
+        """Run them, as many at a time as there are workers."""
+        try:
+            import ray
+        except ImportError as error:
+            raise MissingExtraError("building with the engine 'ray'", "ray", "ray") from error
+        from unillmrec.indexing.sharding import run_step
+
+        if not ray.is_initialized():
+            _start_ray(ray.init, self.workers)
+        task = ray.remote(num_cpus=RAY_CORES, max_retries=1)(run_step)
+        left = list(reversed(numbers))
+        running: list[object] = []
+        try:
+            while left or running:
+                while left and len(running) < self.workers:
+                    running.append(task.remote(step, str(work.resolve()), left.pop()))
+                done, running = ray.wait(running)
+                for each in ray.get(done):
+                    told(each)
+        except ray.exceptions.RayError as error:
+            said = str(error).strip().splitlines()
+            raise TreeError(
+                f"a Ray task that builds part of the tree failed in the step {step!r}.",
+                detail=said[-1] if said else "It left no message.",
+                remedy="the same command again with the same --work.",
+            ) from error
+
+
+def _start_ray(init: Callable[..., object], workers: int) -> None:
+    address = os.environ.get("RAY_ADDRESS")
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address:
+        init(address=address, **quiet)
+        return
+    # Nothing is sent anywhere unless somebody asks for it; Ray counts its users by default.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
+
+
+def serve_numbers(step: str, work: str) -> None:
+    """Run a step for every number that comes in; what a worker process runs."""
+    from unillmrec.indexing.sharding import run_step
+
+    for line in sys.stdin:
+        sys.stdout.write(f"{run_step(step, work, int(line))}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    serve_numbers(sys.argv[1], sys.argv[2])
