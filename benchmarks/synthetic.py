@@ -78,12 +78,13 @@ class SyntheticCatalog:
         """Make the items, one after the other."""
         for chunk, first in enumerate(range(0, self.size, CHUNK)):
             generator, topics = self._begun(chunk)
-            titles = self._titles(generator, topics)
+            brands = self._brands(generator, topics)
+            titles = self._titles(generator, topics, brands)
             dearness = self._price[topics // self.levels[2]]
             prices = np.exp(generator.normal(dearness, 0.4)).round(2).tolist()
             stocks = (generator.geometric(0.05, len(topics)) - 1).tolist()
-            for place, title in enumerate(titles):
-                told = {"price": prices[place], "stock": stocks[place]}
+            for place, (title, brand) in enumerate(zip(titles, brands, strict=True)):
+                told = {"brand": brand, "price": prices[place], "stock": stocks[place]}
                 yield Item(item_id(first + place), title, "", (), told)
 
     def topics(self) -> Integers:
@@ -140,10 +141,12 @@ class SyntheticCatalog:
         # Rounding may leave the last sum below one.
         return generator, np.searchsorted(self._up_to[:-1], drawn, side="right")
 
-    def _titles(self, generator: np.random.Generator, topics: Integers) -> list[str]:
-        """Return titles: a brand, words of the topics, usual words, sometimes a model number."""
+    def _titles(
+        self, generator: np.random.Generator, topics: Integers, brands: list[str]
+    ) -> list[str]:
+        """Return titles: words of the topics, usual words, sometimes the brand's model number."""
         count = len(topics)
-        columns = [self._brands(generator, topics)]
+        columns = []
         for level in range(len(TAKEN)):
             columns += self._topic_words(generator, topics, level)
         longest = LENGTHS[1] - len(columns)
@@ -153,17 +156,18 @@ class SyntheticCatalog:
         numbers = generator.integers(1_000, 10_000, count).tolist()
         numbered = (generator.random(count) < NUMBERED).tolist()
         titles = []
-        for row, length, number, shown in zip(words, lengths, numbers, numbered, strict=True):
-            if shown:
-                row[length - 1] = f"{_series(row[0])}{number}"
+        for place, (row, length) in enumerate(zip(words, lengths, strict=True)):
+            if numbered[place]:
+                row[length - 1] = f"{_series(brands[place])}{numbers[place]}"
             titles.append(" ".join(row[:length]))
         return titles
 
-    def _brands(self, generator: np.random.Generator, topics: Integers) -> Integers:
-        """Return a brand for each topic's item; a brand keeps to one coarse topic."""
+    def _brands(self, generator: np.random.Generator, topics: Integers) -> list[str]:
+        """Return a brand for each item; a brand keeps to one coarse topic."""
         each = BRANDS // self.levels[0]
         coarse = topics // (self.levels[1] * self.levels[2])
-        return WORDS + coarse * each + _zipf(generator, each, len(topics))
+        chosen = WORDS + coarse * each + _zipf(generator, each, len(topics))
+        return [str(brand) for brand in self._words[chosen]]
 
     def _topic_words(
         self, generator: np.random.Generator, topics: Integers, level: int
@@ -193,21 +197,18 @@ def _zipf(generator: np.random.Generator, ranks: int, count: int) -> Integers:
 
 
 def _made_up_words(generator: np.random.Generator) -> NDArray[np.object_]:
-    """Return words of two syllables, then brands of three; no two are alike."""
-    syllables = [
-        a + b + c for a in "bdfgjklmnprstvwz" for b in "aeiou" for c in ("", "l", "n", "r")
-    ]
+    """Return words of two and of three syllables, then brands of three; no two are alike."""
+    codas = ("", "k", "l", "m", "n", "r", "s", "t")
+    syllables = [a + b + c for a in "bcdfghjklmnprstvwyz" for b in "aeiou" for c in codas]
     count = len(syllables)
-    words = [
-        syllables[place // count] + syllables[place % count]
-        for place in generator.choice(count**2, WORDS, replace=False).tolist()
-    ]
-    for place in generator.choice(count**3, BRANDS, replace=False).tolist():
-        first, rest = divmod(place, count**2)
-        words.append(
-            (syllables[first] + syllables[rest // count] + syllables[rest % count]).capitalize()
-        )
-    return np.array(words, dtype=object)
+    short = generator.choice(count**2, WORDS // 2, replace=False)
+    long = generator.choice(count**3, WORDS - WORDS // 2 + BRANDS, replace=False)
+    spelled = np.array(syllables, dtype=object)
+    begun = spelled[short // count] + spelled[short % count]
+    drawn = spelled[long // count**2] + spelled[long // count % count] + spelled[long % count]
+    usual, brands = drawn[:-BRANDS], drawn[-BRANDS:]
+    words = generator.permutation(np.concatenate([begun, usual]))
+    return np.concatenate([words, [brand.capitalize() for brand in brands]])
 
 
 def _series(brand: str) -> str:

@@ -29,7 +29,9 @@ def run(data: Path) -> None:
             build(found.items, path, BuildOptions(workers=1))
             with ItemTree.open(path) as tree:
                 for variety in VARIETY:
-                    rows.append({"set": name, "variety": variety, **_measured(found, tree, variety)})
+                    rows.append(
+                        {"set": name, "variety": variety, **_measured(found, tree, variety)}
+                    )
                     print(rows[-1], flush=True)
     save("variety", QUESTION, rows, seed=42, judge="embedded similarity judge, no model")
 

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests import trees
 from tests.judges import ScriptedJudge, by_key, in_order, moody, nothing
-from unillmrec.errors import PersonError
+from unillmrec.errors import EndpointError, PersonError
 from unillmrec.indexing import BuildOptions, build
 from unillmrec.items import Item
 from unillmrec.judge import (
@@ -205,6 +206,47 @@ def test_a_model_that_talks_nonsense_is_replaced_and_flagged(tree, writer):
     assert 10 == len(found.items)
     assert found.dropped.fallbacks == found.dropped.asked_again > 3
     assert 2 * found.dropped.fallbacks == found.total_usage().calls == len(endpoint.requests)
+    all_of_them = f"{found.dropped.fallbacks} of {found.dropped.fallbacks} answers"
+    assert f"scripted at script; embedded similarity judge for {all_of_them}" == found.judge
+    assert {"fallback"} == {each.found for each in found.items}
+
+
+def test_says_how_many_answers_were_not_the_models(tree, writer):
+    """One unusable answer of several does not make the others somebody else's."""
+
+    def answer(request):
+        prompt = "\n".join(each.content for each in request.messages)
+        return "no idea" if request.stage is Stage.RANK else sensible_answer(prompt)
+
+    judge = LanguageModelJudge(ScriptedEndpoint(answer), writer, SimilarityJudge(tree))
+
+    found = Recommender(tree, judge).recommend(["item-004", "item-010"])
+
+    name, told = found.judge.split("; ")
+    assert "scripted at script" == name
+    assert re.fullmatch(r"embedded similarity judge for 1 of \d+ answers", told)
+    assert "fallback" not in {each.found for each in found.items}
+
+
+@pytest.mark.parametrize("stage", [Stage.PROFILE, Stage.RECALL, Stage.RANK])
+def test_a_call_that_fails_is_in_the_trace(tree, writer, stage):
+    """What was sent and why nothing came back can be read, whatever was asked."""
+
+    def answer(request):
+        if request.stage is stage:
+            return EndpointError("the server answered HTTP 400.", detail="It says: 'no'.")
+        return sensible_answer("\n".join(each.content for each in request.messages))
+
+    judge = LanguageModelJudge(ScriptedEndpoint(answer), writer, SimilarityJudge(tree), at_once=4)
+    trace = []
+
+    with pytest.raises(EndpointError):
+        Recommender(tree, judge).recommend(["item-004"], trace=trace.append)
+
+    last = json.loads(json.dumps(trace[-1]))
+    assert (str(stage), "") == (last["stage"], last["reply"])
+    assert "the server answered HTTP 400. It says: 'no'." == last["error"]
+    assert "system" == last["messages"][0]["role"]
 
 
 def test_a_plan_walks_the_same_way_and_sends_nothing(tree, writer):
@@ -382,7 +424,7 @@ def test_the_output_is_json_with_the_documented_fields(tree, writer):
     assert ["items", "profile", "judge", "usage", "dropped", "walk", "seconds"] == list(told)
     first = told["items"][0]
     assert ["place", "id", "title", "score", "reason", "branch", "found"] == list(first)
-    assert (1, True) == (first["place"], first["found"] in ("judge", "nearest"))
+    assert (1, "fallback") == (first["place"], first["found"])
     assert ["interest", "weight"] == list(told["profile"][0])
     assert ["profile", "recall", "rank", "total"] == list(told["usage"])
     assert all(set(line) == USAGE for line in told["usage"].values())

@@ -59,7 +59,17 @@ _POSING = re.compile(
     rf"|(\d{{1,3}})\s*(?:\.?{_CLOSING}|[.\uff0e\u3001\u3002]+(?!\d)|[:\uff1a](?!\d)))\s*"
 )
 _MARKUP = re.compile(r"^[-*#>=~`|\s]+")
-_FENCE = re.compile(r"`{3,}|~{3,}|<\|[^|>]{0,40}\|>|<{2,}|>{2,}|-{3,}|={3,}")
+_FENCE = re.compile(r"`{3,}|~{3,}|<\|[^|>]{0,40}\|>|<{2,}|>{2,}|-{3,}|={3,}|#{3,}")
+# What closes a list in a prompt, opens a turn in a chat, or begins an answer of ours; each loses
+# what makes it that, and keeps its words. White space is squeezed before.
+_OURS = re.compile(
+    r"[<\uff1c] ?[/\uff0f]? ?((?:choices|person|history|items|others|system|user|assistant|s"
+    r"|start_of_turn|end_of_turn)\b[^<>\uff1c\uff1e]{0,40}?) ?/?[>\uff1e]"
+    r"|\[ ?/? ?(inst|sys) ?\]"
+    r"|\{ ?[\"'\u201c]?(picks|order|interests|descriptions)[\"'\u201d]? ?: ?\[?",
+    re.IGNORECASE,
+)
+_ROLE = re.compile(r"^(system|assistant|user) ?[:\uff1a] ?", re.IGNORECASE)
 
 
 def one_line(text: str, limit: int = 300) -> str:
@@ -67,7 +77,8 @@ def one_line(text: str, limit: int = 300) -> str:
 
     Invisible characters go, white space is squeezed, fences and chat markers are taken
     out, and a beginning that would look like one of our numbered choices loses its dot or
-    brackets. What is left of a text made of nothing else is an empty string.
+    brackets. So do the tags of our prompts and the forms of our answers. What is left of a
+    text made of nothing else is an empty string.
     """
     # A hostile text may be megabytes long; what is beyond a few times the limit cannot show.
     text = text[: limit * 8]
@@ -75,7 +86,10 @@ def one_line(text: str, limit: int = 300) -> str:
         text = _HIDDEN.sub("", unicodedata.normalize("NFC", text))
         text = _LOOSE_JOINERS.sub("", "".join(map(_visible, text)))
     text = _WHITE.sub(" ", _FENCE.sub(" ", text)).strip()
+    if "<" in text or "[" in text or "{" in text or "\uff1c" in text:
+        text = _WHITE.sub(" ", _OURS.sub(r" \1\2\3 ", text)).strip()
     text = _POSING.sub(r"\1\2 ", _MARKUP.sub("", text)).strip()
+    text = _ROLE.sub(r"\1 ", text).strip()
     if len(text) > limit:
         text = text[: limit - 1].rstrip() + "…"
     return text

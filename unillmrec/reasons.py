@@ -11,7 +11,7 @@ from unillmrec.items import one_line
 from unillmrec.judge import Profile
 from unillmrec.store import ItemTree, PlacedItem
 from unillmrec.tree.descriptions import breadcrumb
-from unillmrec.tree.sentences import FUNCTION_WORDS
+from unillmrec.tree.sentences import can_be_told
 from unillmrec.tree.vectors import Vector, similarities
 
 RECENT = 10
@@ -84,10 +84,4 @@ def shared_words(tree: ItemTree, one: Vector, other: Vector) -> list[str]:
 
 def is_telling(word: str, used: int, items: int) -> bool:
     """Return whether a word that *used* of *items* items have says something about one."""
-    long_enough = len(word) > 2 or not word.isascii()
-    return (
-        word[0].isalpha()
-        and long_enough
-        and word not in FUNCTION_WORDS
-        and used <= max(USUAL * items, SMALL)
-    )
+    return can_be_told(word) and used <= max(USUAL * items, SMALL)

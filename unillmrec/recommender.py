@@ -235,7 +235,7 @@ class Recommender:
         return Recommendation(
             items=_recommended(run, profile, history, listed),
             profile=profile,
-            judge=self.judge.name,
+            judge=_told_judge(run),
             usage=run.bill.by_stage(),
             dropped=run.dropped,
             opened=tuple(run.opened),
@@ -245,6 +245,17 @@ class Recommender:
             where=run.selection.predicate.text if run.selection else None,
             note="" if eligible else _nothing_eligible(run),
         )
+
+
+def _told_judge(run: Run) -> str:
+    """Name the judge, and who had to answer in its place."""
+    answers = f"{run.answers:,} answer{'' if run.answers == 1 else 's'}"
+    # What a name says in parentheses is for where it stands alone.
+    others = [
+        f"{name.partition(' (')[0]} for {count:,} of {answers}"
+        for name, count in run.stand_ins.items()
+    ]
+    return "; ".join([run.judge.name, *others])
 
 
 def _exclude(run: Run, ids: Iterable[str]) -> tuple[str, ...]:
@@ -321,16 +332,18 @@ def _recommended(
 def _write_trace(
     write: Trace, stage: Stage, answer: Exchange | Verdict, question: Question | None
 ) -> None:
-    """Write one line for each exchange, or one for an answer that took none."""
+    """Write one line for each exchange, or one for an answer that took none.
+
+    An exchange alone is one about a history, or of a question that failed.
+    """
+    asked: dict[str, Any] = {"stage": str(stage), "kind": question.kind if question else "profile"}
+    if question:
+        told = [f"{choice.number}. {choice.line}" for choice in question.choices]
+        asked |= {"where": question.where, "choices": told}
     if isinstance(answer, Exchange):
-        write({"stage": str(stage), "kind": "profile", **_told_exchange(answer)})
+        write(asked | _told_exchange(answer))
         return
-    assert question is not None
-    asked = {
-        "stage": str(stage),
-        "kind": question.kind,
-        "where": question.where,
-        "choices": [f"{choice.number}. {choice.line}" for choice in question.choices],
+    asked |= {
         "scores": [[number, round(score, 2)] for number, score in answer.scores],
         "dropped": answer.dropped.as_dict(),
     }
@@ -339,7 +352,9 @@ def _write_trace(
 
 
 def _told_exchange(exchange: Exchange) -> dict[str, Any]:
+    error = {"error": exchange.error} if exchange.error else {}
     return {
+        **error,
         "messages": [{"role": role, "content": content} for role, content in exchange.messages],
         "reply": exchange.reply,
         "asked_with": exchange.asked_with,

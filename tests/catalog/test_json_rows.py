@@ -31,6 +31,8 @@ GOOD = '{"id": "a", "title": "A"}\n'
         ('{"x": -Infinity}', "bad JSON: -Infinity is not a JSON number."),
         ('{"x": %s}' % ("9" * 5000), "bad JSON: a number has too many digits."),
         ("[" * 100_000, "bad JSON: lists or objects are nested too deeply."),
+        ('{"a": 1, "b": 2, "a": 3}', "bad JSON: an object names 'a' more than once."),
+        ('{"x": [{"y": 1, "y": 1}]}', "bad JSON: an object names 'y' more than once."),
         ('{"x": "a\0"}', "bad JSON at column 9: invalid control character, near "),
     ],
 )
@@ -156,3 +158,10 @@ def test_a_document_may_be_cut_into_pieces_anywhere(tmp_path_factory, rows, size
         back = list(read_catalog(path, format="json"))
 
     assert list(catalog_from_items(rows)) == back
+
+
+def test_a_field_that_comes_twice_in_a_document(refusal):
+    """The line is that on which the object begins."""
+    message = refusal("a.json", '[{"id": "a", "title": "A"},\n{"id": "b",\n"id": "c"}]')
+
+    assert message.startswith("a.json:2: bad JSON: an object names 'id' more than once.")

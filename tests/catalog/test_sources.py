@@ -117,3 +117,27 @@ def test_a_file_name_cannot_break_the_message():
         open_source("a\nb.csv")
 
     assert "'a\\nb.csv': there is no such file." == caught.value.problem
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv.gz", random.Random(1).randbytes(9_000)),
+        ("a.jsonl.gz", "id\ncafé\n".encode("latin-1")),
+    ],
+)
+def test_what_is_not_gzip_says_so(refusal, name, content):
+    """A name that promises gzip, and bytes that are neither that nor text, whatever they are."""
+    message = refusal(name, content)
+
+    assert message.startswith(f"{name}: this is not gzip, though its name ends in .gz.")
+    assert "Latin-1" not in message
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.json", "a.tsv", "a"])
+@pytest.mark.parametrize("seed", range(3))
+def test_random_bytes_are_no_text(refusal, name, seed):
+    """Neither commas nor high bytes in them are taken for something."""
+    message = refusal(name, random.Random(seed).randbytes(5_000))
+
+    assert message.startswith(f"{name}: this is not text, and no format that is read here.")

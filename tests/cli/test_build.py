@@ -1,4 +1,5 @@
 import io
+import os
 import re
 import sys
 from pathlib import Path
@@ -197,3 +198,35 @@ def test_an_endpoint_that_fails_leaves_no_tree(run, films, monkeypatch):
     assert not Path("films.tree").exists()
     _, total = read_log(Path("films.tree.usage"), "stage")
     assert (1, 1, 0) == (total.rows, total.failed, total.usage.calls)
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        (".", ". is a folder."),
+        ("c.jsonl", "c.jsonl is not a tree, and --overwrite replaces only trees."),
+        ("pipe", "pipe is a pipe, a device or a socket, and a tree is a file."),
+    ],
+)
+def test_only_a_tree_is_replaced(run, place, told):
+    """A folder, the catalog itself and a pipe are refused before anything is read."""
+    content = '{"id": "a", "title": "A"}\n'
+    Path("c.jsonl").write_text(content)
+    os.mkfifo("pipe")
+
+    ended = run("build", "c.jsonl", "-o", place, "--overwrite")
+
+    assert (3, f"Error: {told}") == (ended.code, ended.err.splitlines()[0])
+    assert (content, ["c.jsonl", "pipe"]) == (Path("c.jsonl").read_text(), sorted(os.listdir()))
+
+
+def test_branches_are_counted_alike(run):
+    """The build, the tree and the demo count every node that is no leaf, the root included."""
+    demo = run("demo", "--keep", "here", "--json").json["tree"]
+    shown = run("tree", "here/books.tree", "--depth", "9", "--json").json
+    told = run("demo", "--no-pause").out
+
+    inner = sum(not node["leaf"] for node in shown["nodes"])
+    assert inner == shown["branches"] == demo["branches"]
+    assert f" leaves under {inner} branches, " in told
+    assert "a score out of 100\n" in told

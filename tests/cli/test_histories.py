@@ -37,6 +37,25 @@ def test_ids_stand_for_themselves():
     assert ("a", "b c", "d") == read_history("a, b c,d,")
 
 
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [
+        ('["a,b", "c", 7]', ("a,b", "c", "7")),
+        (' [{"item_id": "a,b"}] ', ("a,b",)),
+        ("[REC],b", ("[REC]", "b")),
+    ],
+)
+def test_a_json_list_is_for_ids_with_commas(given, ids):
+    """It is read as in a file; brackets that do not go around everything are letters of an id."""
+    assert ids == read_history(given)
+
+
+def test_a_list_that_is_no_json_is_refused():
+    """A shell that took the quotes away is found out."""
+    with pytest.raises(PersonError, match="the history is not a JSON list"):
+        read_history("[a,b]")
+
+
 def test_nothing_given_is_an_empty_history():
     """Without the option there is no history."""
     assert () == read_history(None)

@@ -1,7 +1,10 @@
 import ast
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -9,12 +12,18 @@ import pytest
 from tests.cli.conftest import PACKAGE, in_process, on_terminal
 from unillmrec.cli import main
 from unillmrec.cli.application import app
+from unillmrec.cli.ending import orderly_end
 
 HEAVY = ("openai", "sklearn", "scipy", "networkx", "numpy", "pydantic", "tiktoken")
 COMMANDS = (
     ["demo"],
     ["build"],
     ["recommend"],
+    ["insert"],
+    ["update"],
+    ["upsert"],
+    ["delete"],
+    ["sync"],
     ["describe"],
     ["tree"],
     ["tree", "check"],
@@ -123,6 +132,84 @@ def test_a_reader_that_goes_away_is_no_error(shop):
     assert b"" == process.stderr.read()
     assert 0 == process.wait()
     process.stderr.close()
+
+
+def on_shell(script, *arguments, **variables):
+    """Run the command line in a shell that does something to its streams."""
+    return subprocess.run(
+        ["sh", "-c", script, "sh", sys.executable, "-m", "unillmrec", *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": PACKAGE} | variables,
+    )
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ('exec "$@" >&-', "it is closed"),
+        ('exec "$@" 1<shop.tree', "Bad file descriptor"),
+        ('ulimit -f 0; exec "$@" >out', "File too large"),
+    ],
+)
+@pytest.mark.parametrize("arguments", [["prompts", "list", "--json"], ["--help"]], ids=" ".join)
+def test_an_output_that_cannot_be_written_takes_one_line(shop, arguments, script, why, unbuffered):
+    """It ends with 3 and no traceback, also where letters wait until the very end."""
+    ended = on_shell(script, *arguments, PYTHONUNBUFFERED=unbuffered)
+
+    told = f"Error: standard output cannot be written: {why}.\n"
+    assert (3, told) == (ended.returncode, ended.stderr)
+
+
+def test_an_error_is_told_though_nothing_can_be_written(shop):
+    """What went wrong comes first, with its own exit code."""
+    ended = on_shell('exec "$@" 1<shop.tree', "tree", "no.tree", PYTHONUNBUFFERED="")
+
+    assert 3 == ended.returncode
+    assert ended.stderr.startswith("Error: no.tree does not exist.\n")
+    assert "Exception" not in ended.stderr
+
+
+def test_closed_notes_and_input_are_no_error(shop):
+    """Without standard error results still come; without standard input it is an empty file."""
+    silent = on_shell('exec "$@" 2>&-', "recommend", shop, "--like", "whale", "--json")
+    mute = on_shell('exec "$@" <&-', "build", "-", "-o", "new.tree")
+
+    assert (0, 1) == (silent.returncode, silent.stdout.count("\n"))
+    assert (3, "Error: standard input: it is empty.") == (
+        mute.returncode,
+        mute.stderr.splitlines()[0],
+    )
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_build_that_is_told_to_end_tidies_up(name, code, tmp_path):
+    """Nothing is left of it, and the exit code is that of the signal."""
+    os.mkfifo("catalog")
+    process = in_process("build", "catalog", "-o", "new.tree", "--format", "jsonl")
+    with open("catalog", "w") as catalog:
+        catalog.write('{"id": "a", "title": "A"}\n' * 4_000)
+        catalog.flush()
+        while not any(left.stat().st_size for left in Path().glob(".new.tree.*")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(getattr(signal, name))
+        _, told = process.communicate(timeout=20)
+
+    assert (code, ["catalog"]) == (process.returncode, sorted(os.listdir()))
+    assert f"Ended by {name}.\n" == told.decode()[-len(f"Ended by {name}.\n") :]
+    assert b"Traceback" not in told
+
+
+def test_what_is_ignored_stays_ignored():
+    """Under `nohup` the end of the terminal is not the end of the program."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with orderly_end():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        assert signal.SIG_IGN == signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

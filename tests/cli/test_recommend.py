@@ -40,9 +40,42 @@ def test_json_has_the_fields_it_promises(run, shop):
     told = run("recommend", shop, "--history", HISTORY, "--json", "-k", "4").json
 
     assert names_in(FIELDS) == sorted(told)
+    fields = dict(FIELDS)
+    assert sorted(told["walk"]) == sorted(re.sub(r" \(.*?\)", "", fields["walk"]).split(", "))
+    assert set(fields["items"].removeprefix("a list of ").split(", ")) == set(told["items"][0])
     assert [1, 2, 3, 4] == [each["place"] for each in told["items"]]
     assert not {each["id"] for each in told["items"]} & set(HISTORY.split(","))
     assert (shop, {}) == (told["tree"], told["prompts"])
+
+
+def test_json_says_why_there_are_no_items(run, shop):
+    """A list may be empty for a reason, which is a field of its own."""
+    told = run("recommend", shop, "--history", HISTORY, "--json", "--exclude", "all.txt")
+    Path("all.txt").write_text("\n".join(f"item-{number:03}" for number in range(300)))
+    none = run("recommend", shop, "--history", HISTORY, "--json", "--exclude", "all.txt")
+
+    assert 3 == told.code
+    assert [] == none.json["items"]
+    assert "No item is left: all 300 are in the history or excluded." == none.json["note"]
+
+
+def test_ids_may_hold_commas(run):
+    """Where the whole text is an id the error says how to give it, and that works."""
+    Path("c.jsonl").write_text('{"id": "a,b", "title": "A"}\n{"id": "c", "title": "C"}\n')
+    assert 0 == run("build", "c.jsonl").code
+
+    parted = run("recommend", "c.tree", "--history", "a,b")
+    excluded = run("recommend", "c.tree", "--history", "c", "--exclude", "a,b")
+    whole = run("recommend", "c.tree", "--history", '["a,b"]', "--json")
+
+    assert 3 == parted.code
+    assert [
+        "Error: 2 of 2 history items are not in c.tree: 'a', 'b'.",
+        "  'a,b' as a whole is an id; commas stand between ids.",
+        """  Try: --history '["a,b"]'""",
+    ] == parted.err.splitlines()[-3:]
+    assert """Try: --exclude '["a,b"]'\n""" in excluded.err
+    assert ["c"] == [each["id"] for each in whole.json["items"]]
 
 
 def test_the_embedded_judge_may_be_asked_for(run, shop, server):

@@ -375,6 +375,20 @@ def test_pauses_double_and_end(server_with, endpoint_to, question, pauses):
     )
 
 
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(500, "It was tried 6 times, in 3 ways."), (400, "It was tried 3 times, in 3 ways.")],
+)
+def test_every_request_that_was_sent_is_told(server_with, endpoint_to, question, status, told):
+    """Requests put in another way count like those that are repeated as they are."""
+    server = server_with(faults=[Fault.status(status)] * 9)
+
+    failure = failure_of(endpoint_to(server), question)
+
+    assert told in failure.detail
+    assert f"tried {len(server.requests)} times" in failure.detail
+
+
 def test_a_pause_is_as_long_as_the_server_asks(server_with, endpoint_to, question, pauses):
     """Coming back earlier would only prolong the limit."""
     server = server_with(faults=[Fault.status(429, retry_after=7), None])

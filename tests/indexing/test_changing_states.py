@@ -43,7 +43,9 @@ def item(number, version=0):
     chance = random.Random(f"{number} {version % 3}")
     topic = TOPICS[chance.randrange(len(TOPICS))] if version else TOPICS[number % len(TOPICS)]
     words = chance.sample(WORDS, 2)
-    path = (("Drinks" if topic in TOPICS[:3] else "Home"), topic)[: chance.choice((0, 1, 2, 2, 2)) if number > 1 else 2]
+    path = (("Drinks" if topic in TOPICS[:3] else "Home"), topic)[
+        : chance.choice((0, 1, 2, 2, 2)) if number > 1 else 2
+    ]
     attributes = {"price": (number * 7 + version) % 50, "kind": topic}
     if number % 3:
         attributes["stock"] = bool(number % 2)
@@ -193,7 +195,7 @@ class Changes(RuleBasedStateMachine):
 
     def _sums_are_right(self, tree):
         width = int(tree.facts["next_term"])
-        for number, is_leaf in tree.below(1):
+        for number, _ in tree.below(1):
             leaves = [n for n, leaf in tree.below(number) if leaf]
             numbers = [n for held in tree.numbers_by_leaf(leaves).values() for n in held]
             if not numbers:

@@ -50,3 +50,4 @@ def test_a_killed_build_leaves_nothing_or_the_whole_tree(before, seconds):
     build([Item("a", "Next")], "shop.tree", BuildOptions(workers=1, overwrite=True))
     with ItemTree.open("shop.tree") as tree:
         assert 1 == len(tree)
+    assert [] == list(Path().glob(".*.building"))

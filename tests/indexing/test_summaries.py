@@ -44,7 +44,7 @@ def sensible(request):
 
 def asked(request):
     """Return what a request asks about, apart from what was described before it."""
-    return request.messages[1].content.split("\nBranches:\n")[1]
+    return request.messages[1].content.split("\n<choices>\n")[1].split("\n</choices>\n")[0]
 
 
 def run(tree, writer, answers=sensible, at_once=1, **options):

@@ -1,7 +1,17 @@
-from unillmrec.endpoint import Message, Request
-from unillmrec.judge.dialogue import COMPLAINT, Dialogue
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.judge.test_writing import HOSTILE, SHARED
+from unillmrec.endpoint import AnswerError, CallError, Message, Request
+from unillmrec.errors import PromptError
+from unillmrec.judge import Choice, HistoryQuestion, PromptWriter
+from unillmrec.judge.dialogue import Dialogue
+from unillmrec.judge.families import FamilyQuestion
+from unillmrec.judge.questions import kept_exchanges
+from unillmrec.judge.writing import COMPLAINT
 from unillmrec.testing import ScriptedEndpoint
-from unillmrec.usage import Stage
+from unillmrec.usage import Stage, Usage
 
 REQUEST = Request(Stage.DESCRIBE, (Message("user", "How many?"),), 100)
 
@@ -15,6 +25,73 @@ def test_a_usable_answer_ends_the_dialogue(writer):
     (exchange,) = dialogue.exchanges
     assert ((("user", "How many?"),), "12") == (exchange.messages, exchange.reply)
     assert (1, True) == (dialogue.usage.calls, dialogue.usage.estimated_prompt > 0)
+
+
+@SHARED
+@given(
+    kind=st.sampled_from(["profile", "choose", "pick", "rank", "rerank", "describe"]),
+    lines=st.lists(HOSTILE, min_size=1, max_size=60),
+    repeats=st.integers(1, 6),
+    rubbish=HOSTILE | st.integers(1, 500).map("ᚠᛇᚻ".__mul__),
+    ceiling=st.integers(900, 4000),
+)
+def test_no_request_is_over_the_ceiling(
+    prompts, counter, asking, kind, lines, repeats, rubbish, ceiling
+):
+    """Whatever an unusable answer holds, asking again fits where the question fitted."""
+    writer = PromptWriter(prompts, counter, ceiling)
+    choices = tuple(Choice(n, line, n) for n, line in enumerate(lines * repeats, start=1))
+    if kind == "profile":
+        requests = [writer.ask_history(HistoryQuestion(tuple(lines * repeats)))]
+    elif kind == "describe":
+        question = FamilyQuestion("all", choices)
+        requests = [writer.ask_family(each) for each in writer.family_windows(question)]
+    else:
+        question = asking(kind, lines * repeats)
+        requests = [writer.ask(each) for each in writer.windows(question)]
+    for request in requests:
+        endpoint = ScriptedEndpoint(["0" + rubbish, rubbish])
+
+        Dialogue(endpoint, writer).ask(request, str, lambda _: False)
+
+        lengths = [
+            counter.count_messages([m.content for m in r.messages]) for r in endpoint.requests
+        ]
+        assert 2 == len(lengths)
+        assert max(lengths) <= ceiling
+
+
+def test_what_would_be_over_the_ceiling_is_not_sent(prompts, counter):
+    """A request that was written without room to ask again is not asked again."""
+    writer = PromptWriter(prompts, counter, 50)
+
+    with pytest.raises(PromptError, match=r"the second describe prompt needs about .* 50 are"):
+        writer.again(REQUEST, "ᚠᛇᚻ" * 100)
+
+
+def test_a_failure_carries_all_calls_and_their_cost(writer):
+    """What was answered before, and what was sent last and why it failed, is with the error."""
+    failure = CallError("the server is gone.", detail="It says: 'bye'.")
+    failure.usage = Usage(1, 5, 0)
+    dialogue = Dialogue(ScriptedEndpoint(["0", failure]), writer)
+
+    with pytest.raises(CallError) as caught:
+        dialogue.ask(REQUEST, int, bool)
+
+    first, last = kept_exchanges(caught.value)
+    assert ("0", "") == (first.reply, first.error)
+    assert ("", "the server is gone. It says: 'bye'.") == (last.reply, last.error)
+    assert "How many?" == last.messages[0][1]
+    assert (first.usage + Usage(1, 5, 0)) == caught.value.usage
+
+
+def test_why_an_answer_has_no_text_is_kept(writer):
+    """An empty answer is asked for again, and its exchange says what was wrong with it."""
+    dialogue = Dialogue(ScriptedEndpoint([AnswerError("the answer is cut."), "7"]), writer)
+
+    assert 7 == dialogue.ask(REQUEST, lambda text: int(text or 0), bool)[-1]
+
+    assert ["the answer is cut.", ""] == [each.error for each in dialogue.exchanges]
 
 
 def test_an_unusable_answer_is_asked_for_once_more(writer):

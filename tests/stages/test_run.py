@@ -1,10 +1,12 @@
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.judges import ScriptedJudge, by_key
-from unillmrec.errors import SettingsError
+from unillmrec.errors import EndpointError, SettingsError
 from unillmrec.judge import Choice, Dropped, Exchange, Profile, Question, Verdict
+from unillmrec.judge.questions import keep_exchanges
 from unillmrec.stages import Options, Run
 from unillmrec.store import ROOT
 from unillmrec.usage import Stage, Usage
@@ -63,6 +65,105 @@ def test_answers_come_in_the_order_of_the_questions(tree):
     assert expected == actual
     assert [(Stage.RECALL, *pair) for pair in zip(expected, asked, strict=True)] == told
     assert 12 == run.bill.total().calls
+
+
+class Failing(ScriptedJudge):
+    """Fails at the questions with these keys, when the others are answered."""
+
+    def __init__(self, keys, **options):
+        super().__init__(by_key(), **options)
+        self._keys = keys
+        self._answered = threading.Semaphore(0)
+
+    def choose(self, question):
+        if question.choices[0].key not in self._keys:
+            verdict = super().choose(question)
+            self._answered.release()
+            return verdict
+        # The third question ends before the fourth begins.
+        for _ in range(2):
+            self._answered.acquire(timeout=5)
+        error = EndpointError("gone")
+        messages = (("user", str(question.choices[0].key)),)
+        keep_exchanges(error, [Exchange(messages, "", Usage(calls=1), error="gone")])
+        raise error
+
+
+@pytest.mark.parametrize(("at_once", "answered"), [(1, 2), (3, 2)])
+def test_a_failure_loses_no_answer(tree, at_once, answered):
+    """What was answered is billed and traced though another question fails, and so is that."""
+    told, calls = [], []
+    judge = Failing({2}, at_once=at_once)
+
+    with ThreadPoolExecutor(at_once) as executor:
+        run = Run(tree, judge, Options(), executor=executor if at_once > 1 else None)
+        run.trace = lambda stage, answer, question: told.append((question.choices[0].key, answer))
+        run.on_call = lambda stage, exchange: calls.append(exchange.error)
+        with pytest.raises(EndpointError, match="gone"):
+            run.ask(questions(3))
+
+    assert [0, 1, 2] == [key for key, _ in told]
+    assert ["gone"] == calls == [each.error for _, each in told if isinstance(each, Exchange)]
+    assert 3 == run.bill.total().calls
+    assert answered == run.answers
+
+
+def test_questions_behind_a_failure_are_not_begun(tree):
+    """What is not under way when a question fails is not asked, and costs nothing."""
+    judge = Failing({2, 3, 4}, at_once=3)
+
+    with ThreadPoolExecutor(3) as executor:
+        run = Run(tree, judge, Options(), executor=executor)
+        with pytest.raises(EndpointError):
+            run.ask(questions(200))
+
+    assert len(judge.asked) < 190
+    assert len(judge.asked) == run.answers
+
+
+def test_who_interrupts_does_not_wait(tree):
+    """An interruption keeps what is there, and leaves what is not ready."""
+    ready = threading.Event()
+
+    class Slow(ScriptedJudge):
+        def choose(self, question):
+            if question.choices[0].key:
+                ready.wait(5)
+            return super().choose(question)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(2) as executor:
+        run = Run(tree, Slow(by_key(), at_once=2), Options(), executor=executor)
+        run.trace = interrupt
+        with pytest.raises(KeyboardInterrupt):
+            run.ask(questions(2))
+        answers = run.answers
+        ready.set()
+
+    assert 1 == answers
+
+
+def test_no_window_asks_for_more_than_it_has(tree):
+    """A list of thousands is gathered from windows of seventy, seventy at most from each."""
+    run = Run(tree, ScriptedJudge(by_key(), window=70), Options())
+    choices = tuple(Choice(n, "a", n) for n in range(1, 151))
+    question = Question("pick", Stage.RECALL, Profile(()), choices, 100)
+
+    limits = [part.limit for part, _ in run.windows(question)]
+
+    assert [70, 70, 10] == limits
+
+
+def test_counts_who_answered_for_the_judge(tree):
+    """A stand-in's answers are counted by its name, beside all answers."""
+    run = Run(tree, None, Options())
+
+    run.note(Stage.RANK, Verdict((), stand_in="somebody"))
+    run.note(Stage.RANK, Verdict(()))
+
+    assert (2, {"somebody": 1}) == (run.answers, dict(run.stand_ins))
 
 
 def test_keeps_what_was_dropped_and_tells_of_each_call(tree):

@@ -10,7 +10,7 @@ import pytest
 from unillmrec.errors import StoreError
 from unillmrec.indexing import BuildOptions, build
 from unillmrec.items import Item
-from unillmrec.store import ItemTree, Staging
+from unillmrec.store import ItemTree, Staging, files
 from unillmrec.store.files import connect_to_read
 from unillmrec.store.migrations import APPLICATION_ID, LAYOUT
 
@@ -150,16 +150,16 @@ def leave_behind(path, kind):
 
 
 @pytest.mark.parametrize("kind", ["-wal", "-journal"])
-@pytest.mark.parametrize("old", ["whole", "damaged", "foreign", "gone"])
+@pytest.mark.parametrize("old", ["whole", "damaged", "empty", "gone"])
 def test_the_side_files_of_an_old_tree_are_not_inherited(kind, old):
     """A new tree is what was built, whatever a killed process left beside the one before."""
     leave_behind("shop.tree", kind)
     if old == "gone":
         Path("shop.tree").unlink()
-    elif old == "foreign":
-        Path("shop.tree").write_text("not a tree at all")
+    elif old == "empty":
+        Path("shop.tree").write_bytes(b"")
     elif old == "damaged":
-        Path("shop.tree").write_bytes(b"SQLite format 3\x00" + b"x" * 5_000)
+        Path("shop.tree").write_bytes(Path("shop.tree").read_bytes()[:100] + b"x" * 5_000)
 
     write_tree("shop.tree", "new", 30, overwrite=True)
 
@@ -268,22 +268,148 @@ def test_reading_changes_nothing():
     assert ["shop.tree"] == names()
 
 
-def test_what_a_killed_build_left_is_swept_by_the_next(tmp_path):
-    """An old half-written file of a process that is gone goes; a young or living one stays."""
+def leave_half_files(folder):
+    """Leave files as of killed builds: of a process gone for hours, for seconds, and a living one.
+
+    Another one is not of this tree.
+    """
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    old = tmp_path / f".shop.tree.{gone.pid}.building"
-    young = tmp_path / f".shop.tree.{gone.pid}.9.building"
-    living = tmp_path / f".shop.tree.{os.getppid()}.building"
-    for path in (old, young, living):
+    old = folder / f".shop.tree.{gone.pid}.0a0a0a.building"
+    young = folder / f".shop.tree.{gone.pid}.9b9b9b.building"
+    living = folder / f".shop.tree.{os.getppid()}.building"
+    other = folder / f".shop.tree.old.{gone.pid}.0a0a0a.building"
+    for path in (old, young, living, other):
         path.write_bytes(b"half")
     for path in (old, living):
         os.utime(path, (0, 0))
+    return old, young, living, other
+
+
+def test_what_a_killed_build_left_is_swept_by_the_next(tmp_path):
+    """Half-written files of the same tree go at once, if nobody holds their lock."""
+    left = leave_half_files(tmp_path)
 
     with Staging(tmp_path / "shop.tree"):
         pass
 
-    assert [False, True, True] == [path.exists() for path in (old, young, living)]
+    assert [False, False, False, True] == [path.exists() for path in left]
+
+
+def test_without_locks_only_old_files_of_dead_processes_are_swept(tmp_path, monkeypatch):
+    """A young file may belong to another machine, and a living process may be at it."""
+    monkeypatch.setattr(files, "_lock", lambda handle: None)
+    left = leave_half_files(tmp_path)
+
+    with Staging(tmp_path / "shop.tree"):
+        pass
+
+    assert [False, True, True, True] == [path.exists() for path in left]
+
+
+def test_a_running_build_is_not_swept_by_another(tmp_path):
+    """Two builds of one tree do not take each other's files away; the second to end is refused."""
+    path = tmp_path / "shop.tree"
+    with Staging(path) as first, Staging(path) as second:
+        assert first.beside.exists()
+        first.publish()
+        with pytest.raises(StoreError, match="exists already"):
+            second.publish()
+
+    assert ["shop.tree"] == names(tmp_path)
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_two_builds_race_for_a_name_and_one_wins(tmp_path, monkeypatch, links):
+    """Though both found nothing there a moment ago, neither replaces what the other put there."""
+    path = tmp_path / "shop.tree"
+    if not links:
+        monkeypatch.setattr("os.link", no_links)
+    with Staging(path) as staging:
+        # The file appears after the last look.
+        monkeypatch.setattr(files, "_release", lambda target: target.write_text("theirs"))
+        with pytest.raises(StoreError, match="exists already"):
+            staging.publish()
+
+    assert "theirs" == path.read_text()
+    assert ["shop.tree"] == names(tmp_path)
+
+
+def no_links(source, target):
+    raise PermissionError(1, "Operation not permitted")
+
+
+def test_a_file_system_without_links_will_do(monkeypatch):
+    """There the finished file is moved to its place."""
+    monkeypatch.setattr("os.link", no_links)
+
+    write_tree("shop.tree", count=3)
+
+    assert (3, "old title 0") == contents("shop.tree")
+    assert ["shop.tree"] == names()
+
+
+def test_a_link_is_followed(tmp_path):
+    """The file that a link leads to is written, and the link stays one."""
+    (tmp_path / "far").mkdir()
+    Path("shop.tree").symlink_to("far/real.tree")
+
+    write_tree("shop.tree", "old", 3)
+    write_tree("shop.tree", "new", 4, overwrite=True)
+
+    assert Path("shop.tree").is_symlink()
+    assert (4, "new title 0") == contents("far/real.tree")
+    assert ["real.tree"] == names("far")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_no_regular_file_is_refused(overwrite):
+    """A pipe is not opened, which would wait for ever, and stays where it is."""
+    os.mkfifo("pipe")
+    Path("link").symlink_to("pipe")
+
+    for name in ("pipe", "link"):
+        with pytest.raises(StoreError, match=f"{name} is a pipe, a device or a socket"):
+            Staging(Path(name), overwrite=overwrite)
+
+    assert ["link", "pipe"] == names()
+
+
+@pytest.mark.parametrize("content", ["id,title\na,A\n", "SQLite format 3\0" + "x" * 5_000])
+def test_only_a_tree_is_overwritten(content):
+    """A catalog, or a database of somebody else, is not replaced even with --overwrite."""
+    Path("shop.csv").write_text(content)
+
+    with pytest.raises(StoreError) as caught:
+        Staging(Path("shop.csv"), overwrite=True)
+
+    assert "shop.csv is not a tree, and --overwrite replaces only trees." == caught.value.problem
+    assert content == Path("shop.csv").read_text()
+    assert ["shop.csv"] == names()
+
+
+@pytest.mark.parametrize("name", [".", "/", "..", ""])
+def test_a_path_without_a_name_is_a_folder(name):
+    """It is said like any other folder."""
+    with pytest.raises(StoreError, match="is a folder"):
+        Staging(Path(name))
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_failure_at_the_end_says_what_became_of_the_old_file(before, monkeypatch):
+    """Only where there was one it is said to be unchanged."""
+    if before:
+        write_tree("shop.tree")
+
+    def full(self):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Staging, "_put", full)
+    with pytest.raises(StoreError) as caught:
+        write_tree("shop.tree", overwrite=True)
+
+    assert before == (caught.value.detail == "The file that was there before is unchanged.")
+    assert (["shop.tree"] if before else []) == names()
 
 
 def test_a_file_that_appeared_during_the_build_is_not_replaced(tmp_path):

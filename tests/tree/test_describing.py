@@ -8,7 +8,6 @@ from tests import trees
 from unillmrec.items import Item
 from unillmrec.tree.clustering import one_thread
 from unillmrec.tree.describing import (
-    LONGEST_WORD,
     Sources,
     describe_nodes,
     largest,
@@ -18,6 +17,7 @@ from unillmrec.tree.describing import (
     told_ranges,
 )
 from unillmrec.tree.growing import Bounds, Shape, grow, straighten
+from unillmrec.tree.sentences import LONGEST_WORD
 from unillmrec.tree.terms import TermCounter, weighted_words
 
 NARROW = Bounds(fan_out=4, most_children=6, root_children=8, leaf_target=10, leaf_capacity=16)

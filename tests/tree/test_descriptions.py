@@ -26,7 +26,7 @@ def test_a_line_says_words_count_ranges_and_titles():
 
     expected = (
         "sea, whale, captain, storm, ship (1,234); year 1851\u20131904; rating 3.5\u20134.25: "
-        "Moby Dick / The Sea-Wolf"
+        "Moby Dick"
     )
     assert expected == description.line(1234)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Mapping
@@ -44,6 +45,9 @@ _WIDE = (
     (b"\xff\xfe", "UTF-16"),
     (b"\xfe\xff", "UTF-16"),
 )
+# Bytes that stand in no text of any encoding; in random data one in ten is such a byte.
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
+_MOST_CONTROLS = 0.02
 _BOM = b"\xef\xbb\xbf"
 _LIST_INSIDE = re.compile(rb'\{\s*"[^"]*"\s*:\s*\[\s*[{\]]')
 
@@ -66,6 +70,8 @@ def detect(source: Source, asked: str | None = None) -> str:
     if found != "parquet":
         _refuse_foreign(source)
     claimed = asked or _by_name(source)
+    if "parquet" not in (found, claimed):
+        _refuse_binary(source)
     if claimed is None:
         return found or _undecided(source)
     if claimed == "json" and asked is None and found == "jsonl":
@@ -158,6 +164,34 @@ def _refuse_foreign(source: Source) -> None:
             f"column {len(before) + 1} holds a NUL byte; the file looks like {encoding}",
             remedy=conversion(path, encoding, gzipped=source.gzipped),
         )
+
+
+def _refuse_binary(source: Source) -> None:
+    """Refuse what is no text at all; a single odd byte has an error of its own, with its line."""
+    if _decodes(source.head):
+        return
+    if source.path is not None and source.path.suffix.lower() == ".gz" and not source.gzipped:
+        raise catalog_error(
+            source.label,
+            "this is not gzip, though its name ends in .gz",
+            remedy="copy or download the file again, or name it after what it is.",
+        )
+    controls = len(source.head) - len(source.head.translate(None, _CONTROLS))
+    if controls > len(source.head) * _MOST_CONTROLS:
+        raise catalog_error(
+            source.label,
+            "this is not text, and no format that is read here",
+            remedy=f"export the catalog as one of {', '.join(FORMATS)}; each text also as .gz.",
+        )
+
+
+def _decodes(head: bytes) -> bool:
+    try:
+        # The last letter may be cut in two.
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _undecided(source: Source) -> str:

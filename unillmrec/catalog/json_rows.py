@@ -30,7 +30,19 @@ def _refuse_constant(name: str) -> NoReturn:
     )
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+def _refuse_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make an object of its fields; without this the last of two values would win in silence."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        names = [name for name, _ in pairs]
+        twins = listed(name for name in made if names.count(name) > 1)
+        raise RowProblem(
+            f"bad JSON: an object names {twins} more than once", remedy="keep one of the values."
+        )
+    return made
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_refuse_twins)
 _decode = _DECODER.raw_decode
 
 

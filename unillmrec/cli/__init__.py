@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from typing import NoReturn
 
 from unillmrec.errors import UnillmrecError
 
 WRONG_USAGE = 2
+UNWRITABLE = 3
 INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; print our own errors, let every other one through.
 
-    Ends with exit code 0 when done, 2 for wrong usage, 3 for something in the input or the
-    settings, 4 for the endpoint, 5 for a reply that could not be used, 130 when interrupted.
+    Ends with exit code 0 when done, also where whoever read our output has gone, as `head` does;
+    2 for wrong usage, 3 for something in the input or the settings or for an output that cannot
+    be written, 4 for the endpoint, 5 for a reply that could not be used, 130 when interrupted,
+    143 when told to end (SIGTERM) and 129 when the terminal is gone (SIGHUP).
     """
+    from unillmrec.cli.ending import Ended, fill_closed_streams, orderly_end, output_failure
+
+    fill_closed_streams()
+    if failure := output_failure():
+        _end_unheard(failure)
+    _never_fail_on_a_letter()
+    try:
+        with orderly_end():
+            _run(arguments)
+    except Ended as error:
+        print(f"Ended by {error}.", file=sys.stderr)
+        _leave(error.exit_code, error)
+    except OSError as error:
+        # Only what befell our own output is told, and it will again; others are bugs of ours.
+        failure = output_failure("\n")
+        if failure is None:
+            raise
+        _end_unheard(failure, error)
+
+
+def _run(arguments: list[str] | None) -> None:
     from typer import TyperException
 
     from unillmrec.cli.application import app
+    from unillmrec.cli.ending import silence_output
     from unillmrec.cli.help import Interrupted, ReaderGone
 
-    _never_fail_on_a_letter()
     try:
         code = app(args=arguments, prog_name="unillmrec", standalone_mode=False)
         sys.stdout.flush()
@@ -32,21 +56,36 @@ def main(arguments: list[str] | None = None) -> None:
         _end_by_usage(error)
     except (Interrupted, KeyboardInterrupt) as error:
         print("Interrupted.", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from error
+        _leave(INTERRUPTED, error)
     except (ReaderGone, BrokenPipeError):
-        # Whoever read our output has seen enough, as `head` does. Nothing more may be written,
-        # not even by the interpreter on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has seen enough, as `head` does.
+        silence_output()
     else:
         if code:
             raise SystemExit(code)
 
 
-def _end(told: str, code: int, error: Exception) -> None:
+def _leave(code: int, error: BaseException | None) -> NoReturn:
+    """End with *code*, and with nothing waiting that the interpreter could not write."""
+    from unillmrec.cli.ending import output_failure, silence_output
+
+    if output_failure():
+        silence_output()
+    raise SystemExit(code) from error
+
+
+def _end_unheard(failure: str, error: OSError | None = None) -> NoReturn:
+    from unillmrec.cli.render import tell_error
+
+    tell_error(f"standard output cannot be written: {failure}.")
+    _leave(UNWRITABLE, error)
+
+
+def _end(told: str, code: int, error: Exception) -> NoReturn:
     from unillmrec.cli.render import tell_error
 
     tell_error(told)
-    raise SystemExit(code) from error
+    _leave(code, error)
 
 
 def _end_by_usage(error: Exception) -> None:

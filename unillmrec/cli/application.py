@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from unillmrec.cli import build, checking, demo, describe, prompts, recommend, settings, tree, usage
+from unillmrec.cli import (
+    build,
+    checking,
+    delete,
+    demo,
+    describe,
+    insert,
+    prompts,
+    recommend,
+    settings,
+    sync,
+    tree,
+    update,
+    upsert,
+    usage,
+)
 from unillmrec.cli.help import Group, documented
 
 EXAMPLES = """\
@@ -28,6 +43,11 @@ for name, module, function in (
     ("demo", demo, demo.demo),
     ("build", build, build.build),
     ("recommend", recommend, recommend.recommend),
+    ("insert", insert, insert.insert),
+    ("update", update, update.update),
+    ("upsert", upsert, upsert.upsert),
+    ("delete", delete, delete.delete),
+    ("sync", sync, sync.sync),
     ("describe", describe, describe.describe),
     ("tree", tree, tree.tree),
     ("tree check", checking, checking.check),

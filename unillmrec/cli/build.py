@@ -14,6 +14,7 @@ unillmrec build films.jsonl
 unillmrec build shop.csv.gz -o shop.tree --id sku --title name --text blurb --path category
 zcat dump.jsonl.gz | unillmrec build - -o dump.tree --on-error skip
 unillmrec build films.jsonl --embed text-embedding-3-small
+unillmrec build everything.jsonl.gz --work everything.work
 """
 
 FIELDS = (
@@ -87,6 +88,23 @@ Workers: TypeAlias = Annotated[
     int,
     typer.Option("--workers", help="Processes; 0 is one for each core.", metavar="N", min=0),
 ]
+Engine: TypeAlias = Annotated[
+    Literal["local", "processes", "ray"] | None,
+    typer.Option(
+        "--engine",
+        help="Build in shards, for catalogs that outgrow memory: one after the other, in "
+        "processes, or on Ray, at RAY_ADDRESS or on this machine.",
+        metavar="local|processes|ray",
+    ),
+]
+Work: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--work",
+        help="Build in shards, and keep what is finished here: a build that was killed goes on.",
+        metavar="DIR",
+    ),
+]
 Overwrite: TypeAlias = Annotated[
     bool, typer.Option("--overwrite", help="Replace a tree that is there already.")
 ]
@@ -112,6 +130,8 @@ def build(
     leaf_size: LeafSize = 30,
     seed: Seed = 0,
     workers: Workers = 0,
+    engine: Engine = None,
+    work: Work = None,
     overwrite: Overwrite = False,
     base_url: shared.BaseUrl = None,
     usage_log: shared.UsageLogFile = None,
@@ -119,18 +139,17 @@ def build(
 ) -> None:
     """Make an item tree of a catalog.
 
-    The columns are found by their usual names, or named; all others become attributes.
-    Nothing is sent anywhere unless --embed is given or set.
+    Usual columns are found, others are attributes. Nothing is sent unless --embed is given or set.
     """
-    from unillmrec.cli.building import Wishes, build_tree, open_catalog
-    from unillmrec.cli.render_build import show_build
+    from unillmrec.cli import building, render_build
 
     columns = (id_column, title_column, text_columns, path_columns, path_separator)
     path = output or default_output(catalog)
-    reader = open_catalog(catalog, columns, format, on_error, on_duplicate, as_text)
-    flags = {"embed_model": embed, "base_url": base_url, "usage_log": usage_log}
-    wishes = Wishes(fan_out, leaf_size, popularity, vectors, seed, workers, overwrite, tree)
-    show_build(build_tree(reader, path, wishes, flags), as_json=json)
+    reader = building.open_catalog(catalog, columns, format, on_error, on_duplicate, as_text)
+    how = (fan_out, leaf_size, popularity, vectors, seed, workers, overwrite, tree)
+    wishes = building.Wishes(*how, building.asked_columns(columns, as_text), engine, work)
+    built = building.build_tree(reader, path, wishes, (embed, base_url, usage_log))
+    render_build.show_build(built, as_json=json)
 
 
 def default_output(catalog: str) -> Path:

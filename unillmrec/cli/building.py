@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,13 @@ from unillmrec.cli.progress import build_progress
 from unillmrec.cli.render import note
 from unillmrec.indexing import BuildOptions, BuildReport, build
 from unillmrec.indexing.building import TreeKind
+from unillmrec.indexing.engines import EngineName
 from unillmrec.indexing.given import EmbeddedVectors, GivenVectors, VectorFile
+from unillmrec.indexing.sharded import build_in_shards
+from unillmrec.indexing.slicing import Sharding
 from unillmrec.judge.making import make_endpoint
 from unillmrec.settings import Settings
+from unillmrec.store.files import check_place
 from unillmrec.tree.growing import Bounds
 from unillmrec.usage import Bill, Stage
 from unillmrec.usage_log import LoggedEndpoint
@@ -37,6 +41,9 @@ class Wishes:
     workers: int
     overwrite: bool
     tree: TreeKind
+    asked: Mapping[str, object] | None = None
+    engine: EngineName | None = None
+    work: Path | None = None
 
     def options(self, given: GivenVectors | None) -> BuildOptions:
         """Return the options of the build."""
@@ -51,6 +58,7 @@ class Wishes:
             workers=self.workers,
             overwrite=self.overwrite,
             tree=self.tree,
+            asked=self.asked,
         )
 
 
@@ -87,16 +95,36 @@ def open_catalog(
     )
 
 
+def asked_columns(columns: ColumnFlags, as_text: Sequence[str] | None) -> dict[str, object]:
+    """Return what was said about the columns, for those who change the tree later."""
+    said = dict(zip(("id", "title", "text", "path", "separator"), columns, strict=True))
+    return {name: value for name, value in {**said, "as_text": as_text}.items() if value}
+
+
 def build_tree(
-    reader: CatalogReader, path: Path, wishes: Wishes, flags: Mapping[str, object]
+    reader: CatalogReader,
+    path: Path,
+    wishes: Wishes,
+    flags: tuple[str | None, str | None, str | None],
 ) -> Built:
-    """Build a tree, showing how far it is."""
-    settings = Settings.resolve(flags)
-    if wishes.vectors and flags["embed_model"]:
+    """Build a tree, showing how far it is; *flags* are the embedding model, address and log."""
+    embed, base_url, usage_log = flags
+    settings = Settings.resolve(
+        {"embed_model": embed, "base_url": base_url, "usage_log": usage_log}
+    )
+    if wishes.vectors and embed:
         raise typer.TyperException("--vectors and --embed both say what to cluster; give one.")
+    # Before anything is read or paid for; what cannot be told now is told by the build.
+    with suppress(OSError):
+        check_place(path, overwrite=wishes.overwrite)
     bill = Bill()
     with _given(path, wishes, settings, bill) as given, build_progress(reader) as progress:
-        report = build(reader, path, wishes.options(given), progress)
+        options = wishes.options(given)
+        if wishes.engine or wishes.work:
+            sharding = Sharding(wishes.work, wishes.engine or "processes")
+            report = build_in_shards(reader, path, options, sharding, progress)
+        else:
+            report = build(reader, path, options, progress)
     return Built(report, reader, bill, path.stat().st_size, given.model if given else None)
 
 

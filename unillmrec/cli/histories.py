@@ -19,6 +19,8 @@ KNOWN_FORMS = "a JSON list, JSON Lines, CSV with a column item_id, or one id a l
 def read_history(given: str | None) -> tuple[str, ...]:
     """Return item ids, oldest first, from ids with commas between them, a file, or `-`.
 
+    A JSON list is for ids that hold commas themselves.
+
     Raises:
         PersonError: the file cannot be read, or holds no ids.
     """
@@ -33,6 +35,8 @@ def read_history(given: str | None) -> tuple[str, ...]:
         raise PersonError(
             f"there is no file {given}.", remedy="ids with commas between them, or another file."
         )
+    if given.strip().startswith("[") and given.strip().endswith("]"):
+        return _from_json(given, "the history")
     ids = tuple(each.strip() for each in given.split(",") if each.strip())
     if not ids:
         raise PersonError("the history is empty.", remedy="--history ID,ID…, or a file of ids.")

@@ -26,9 +26,10 @@ FIELDS = (
     ("dropped", "answers mended: invented, repeated, left_out, asked_again, fallbacks"),
     (
         "walk",
-        "branches and leaves opened, stale ones, candidates found; items excluded, ids to exclude"
-        " that are unknown, items eligible, where",
+        "branches, leaves, stale (of these with old summaries), candidates, excluded, unknown (ids "
+        "to exclude), eligible, where",
     ),
+    ("note", "why there are no items; empty if there are any"),
     ("tree, seconds, run", "the file, the time, the name in the usage log"),
     ("prompts", "digests of the prompts a model was asked with"),
     (

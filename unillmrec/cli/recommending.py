@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,8 @@ from unillmrec.cli.histories import read_history
 from unillmrec.cli.progress import walk_progress
 from unillmrec.cli.render import note
 from unillmrec.cli.tracing import open_trace
+from unillmrec.errors import PersonError
+from unillmrec.items import one_line
 from unillmrec.judge import CONTRACTS, LanguageModelJudge
 from unillmrec.judge.making import make_estimating_judge
 from unillmrec.prompts import PromptSet
@@ -34,6 +38,7 @@ class Wishes:
     settings: Settings
     where: str | None = None
     exclude: tuple[str, ...] = ()
+    given: tuple[str | None, str | None] = (None, None)
 
     @classmethod
     def of(
@@ -62,18 +67,35 @@ class Wishes:
             Settings.resolve(flags),
             where=out[0],
             exclude=read_history(out[1]),
+            given=(history, out[1]),
         )
 
     def recommendation(self, recommender: Recommender, **watchers: Any) -> Recommendation:
         """Recommend as wished; say which ids to exclude are unknown."""
-        made = recommender.recommend_to(
-            self.person, self.options, where=self.where, exclude=self.exclude, **watchers
-        )
+        history, exclude = self.given
+        try:
+            made = recommender.recommend_to(
+                self.person, self.options, where=self.where, exclude=self.exclude, **watchers
+            )
+        except PersonError as error:
+            if whole := _as_one_id(recommender.tree, "--history", history):
+                raise PersonError(error.problem, detail=whole[0], remedy=whole[1]) from error
+            raise
         if made.unknown:
             told = ", ".join(map(repr, made.unknown[:5])) + (", …" if made.unknown[5:] else "")
             count = f"{len(made.unknown):,} of {len(set(self.exclude)):,}"
             note(f"{count} ids to exclude are not in {self.tree.name}: {told}.")
+            if whole := _as_one_id(recommender.tree, "--exclude", exclude):
+                note(f"{whole[0]} Try: {whole[1]}")
         return made
+
+
+def _as_one_id(tree: ItemTree, flag: str, given: str | None) -> tuple[str, str] | None:
+    """Say that all of *given* is one id with commas in it, and how to give it, if that is so."""
+    if given is None or "," not in given or not tree.items_with_ids([given]):
+        return None
+    told = f"{one_line(given, 80)!r} as a whole is an id; commas stand between ids."
+    return told, f"{flag} {shlex.quote(json.dumps([given], ensure_ascii=False))}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,7 @@ def told_shape(tree: BuildReport | Survey) -> str:
     leaves = f"{counted(tree.leaves, 'leaf', 'leaves')} of {sizes}{tree.largest_leaf:,} items"
     if not tree.depth:
         return leaves
+    # With the root: a branch is whatever is no leaf.
     branches = counted(tree.branches, "branch", "branches")
     return f"{leaves} under {branches}, {tree.depth} deep, at most {tree.most_children} in a branch"
 

@@ -52,7 +52,7 @@ def _introduction(made: Shown) -> Iterator[tuple[str, str | Text]]:
     performance = made.performance
     report = performance.report
     leaves = counted(report.leaves, "leaf", "leaves")
-    branches = counted(report.branches - 1, "branch", "branches")
+    branches = counted(report.branches, "branch", "branches")
     built = f"built in {in_seconds(performance.seconds)}"
     yield "tree", f"{counted(report.items, 'book')} in {leaves} under {branches}, {built}"
     if made.reader:
@@ -74,6 +74,7 @@ def _show_walk(page: Page, made: Shown, pause: float) -> None:
     recommendation = made.performance.recommendation
     opened = recommendation.opened
     page.show(_title("the walk", "the nearest branches are opened, the others stay closed"))
+    page.show(Text("the bar and the number: how near, as a score out of 100", style="dim"))
     page.blank()
     ids = {event.opened.id for event in opened}
     most = max((score for event in opened for _, score in event.scores), default=0.0)
@@ -168,6 +169,7 @@ def demo_as_dict(made: Shown) -> dict[str, Any]:
             "seconds": round(performance.seconds, 3),
         },
         **performance.recommendation.as_dict(),
+        "note": performance.recommendation.note,
         "opened": [event.opened.id for event in performance.recommendation.opened],
         "flat": performance.flat.as_dict(),
     }

@@ -37,7 +37,7 @@ def show_recommendation(made: Recommended, *, as_json: bool) -> None:
     recommendation = made.recommendation
     if as_json:
         about = {"tree": str(made.tree), "run": made.run, "prompts": dict(made.prompts)}
-        show_json({**recommendation.as_dict(), **about})
+        show_json({**recommendation.as_dict(), "note": recommendation.note, **about})
         return
     page = Page()
     page.show(
@@ -77,13 +77,13 @@ def show_items(
     with_ids: bool = True,
 ) -> None:
     """Show numbered titles, a reason below each; mark those a model did not pick itself."""
-    unpicked = by_model and any(each.found == "nearest" for each in items)
+    unpicked = by_model and any(each.found != "judge" for each in items)
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(justify="right", no_wrap=True, style="dim")
     table.add_column(overflow="fold")
     for each in items:
         title = Text(shown(each.item.title, TITLE_LENGTH), style="bold")
-        mark = " *" if unpicked and each.found == "nearest" else ""
+        mark = " *" if unpicked and each.found != "judge" else ""
         item_id = f"  {shown(each.item.id, ID_LENGTH)}" if with_ids else ""
         title.append(mark + item_id, style="not bold dim")
         table.add_row(f"{each.place}.", title)

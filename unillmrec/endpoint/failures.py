@@ -56,8 +56,10 @@ class Failure(Exception):
         detail = self.detail
         if self.pause is not None:
             detail = f"{detail} It asks to wait {self.pause:.0f} seconds.".lstrip()
-        if retries:
-            detail = f"{detail} It was tried {retries + 1} times.".lstrip()
+        if retries or refused:
+            # A request that is put in another way is sent, and waited for, like any other.
+            ways = f", in {refused + 1} ways" if refused else ""
+            detail = f"{detail} It was tried {1 + retries + refused} times{ways}.".lstrip()
         error: CallError | AnswerError
         if self.kind in _OF_THE_ANSWER:
             error = AnswerError(self.problem, detail=detail, remedy=self.remedy)

@@ -175,12 +175,12 @@ class Applier:
             for each in (node, *above(states, node)):
                 below[each] += count
         self.tree.note_moved(below)
-        upkeep = Upkeep(self.tree, touched)
-        upkeep.restore(changes)
-        refresh = Refresh(self.tree, touched)
-        if upkeep.merge_small_branches(refresh.run()):
+        with Upkeep(self.tree, touched) as upkeep:
+            upkeep.restore(changes)
             refresh = Refresh(self.tree, touched)
-            refresh.run()
+            if upkeep.merge_small_branches(refresh.run()):
+                refresh = Refresh(self.tree, touched)
+                refresh.run()
         return len(refresh.fresh)
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import time
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -59,7 +59,7 @@ class BuildOptions:
     category paths, or paths with clusters where they are too large or too small.
     *popularity* names a numeric attribute that counts how often an item was met.
     *given* are vectors to cluster instead of the words. *workers* is a number of processes;
-    0 means as many as there are cores.
+    0 means as many as there are cores. *asked* is kept for those who change the tree.
     """
 
     seed: int = 0
@@ -69,6 +69,7 @@ class BuildOptions:
     workers: int = 0
     overwrite: bool = False
     tree: TreeKind = "clusters"
+    asked: Mapping[str, object] | None = None
 
     def __post_init__(self) -> None:
         if self.tree not in get_args(TreeKind):
@@ -291,6 +292,7 @@ class _Build:
             "generation": 0,
             "seed": self.options.seed,
             "tree": self.options.tree,
+            "asked_columns": self.options.asked,
             "next_node": ROOT + len(shape.parents),
             "next_item": self.writer.items,
             "next_term": len(vocabulary.terms),

@@ -33,6 +33,14 @@ class TopTree:
                 found[parent].append(node)
         return found
 
+    def place(self, node: int) -> list[int]:
+        """Return the way to a node from the root: the how manieth child, again and again."""
+        families, place = self.children(), []
+        while (parent := self.parents[node]) >= 0:
+            place.append(families[parent].index(node))
+            node = parent
+        return place[::-1]
+
     def cell_of(self, rows: csr_matrix) -> Labels:
         """Return the node that is the cell of each row: the nearest centre, level by level."""
         at = np.zeros(rows.shape[0], np.int64)

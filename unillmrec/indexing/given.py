@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from unillmrec.tree.vectors import Floats
 EMBED_BATCH = 256
 # What an embedding reads of an item; beyond a few hundred words vectors say nothing more.
 EMBED_CHARACTERS = 2_000
+
+ARRAY_BEGINS = b"\x93NUMPY"
 
 Embed = Callable[[Sequence[str]], list[list[float]]]
 
@@ -42,11 +45,12 @@ class VectorFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
+            _refuse_broken_zip(path)
             # Without pickles: an array file must not be able to run anything.
             self._rows = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, BadZipFile) as error:
             raise TreeError(
-                f"{path} cannot be read as vectors: {error}.",
+                f"{path} cannot be read as vectors: {_what_is_wrong(path, error)}.",
                 remedy="write it with numpy.save(), as a two-dimensional array of floats.",
             ) from error
         if not isinstance(self._rows, np.ndarray):
@@ -76,6 +80,33 @@ class VectorFile:
         with np.errstate(over="ignore"):
             rows = np.asarray(self._rows, np.float32)
         return _finite_unit_rows(rows, str(self.path))
+
+
+def _refuse_broken_zip(path: Path) -> None:
+    """Find out what NumPy would find out too, but would leave the file open."""
+    with path.open("rb") as file:
+        begins = file.read(2)
+    if begins == b"PK" and not is_zipfile(path):
+        raise BadZipFile
+
+
+def _what_is_wrong(path: Path, error: Exception) -> str:
+    """Say why a file holds no array, in a clause."""
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, IsADirectoryError):
+        return "this is a folder"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    with path.open("rb") as file:
+        head = file.read(len(ARRAY_BEGINS))
+    if not head:
+        return "it is empty"
+    if head != ARRAY_BEGINS and not head.startswith(b"PK"):
+        return "it is not a file of NumPy"
+    if "Python objects" in str(error):
+        return "it holds Python objects, not numbers"
+    return "it is damaged, or was cut off"
 
 
 class EmbeddedVectors:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from unillmrec.indexing.rows import as_rows
+from unillmrec.indexing.rows import Stack, as_rows
 from unillmrec.store import ROOT, EditableTree
 from unillmrec.tree.vectors import Floats, Vector
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # How many nodes of a level are followed; with one, a wrong turn at the top is final.
 WIDTH = 3
+# For so few rows, looking terms up is faster than a product of matrices.
+FEW = 2
 
 
 @dataclass(slots=True)
@@ -64,7 +66,7 @@ def nearest_leaves(
     states = tree.states(sorted(set(starts)))
     if all(state.is_leaf for state in states.values()):
         return list(starts)
-    rows = as_rows(vectors, int(tree.facts["next_term"]))
+    points = _Points(tree, vectors)
     at = _Reached(
         np.arange(count),
         np.array(starts, np.int64),
@@ -72,7 +74,7 @@ def nearest_leaves(
         np.array([states[start].is_leaf for start in starts], bool),
     )
     while not at.leaves.all():
-        at = _joined([_settled(at), *_steps(tree, rows, at)]).best(WIDTH)
+        at = _joined([_settled(at), *_steps(tree, points, at)]).best(WIDTH)
     return [int(node) for node in at.best(1).nodes]
 
 
@@ -81,7 +83,41 @@ def _settled(at: _Reached) -> _Reached:
     return _Reached(at.items[kept], at.nodes[kept], at.scores[kept], at.leaves[kept])
 
 
-def _steps(tree: EditableTree, rows: csr_matrix | Floats, at: _Reached) -> list[_Reached]:
+class _Points:
+    """The vectors that are to be placed, and how near they are to nodes of a tree."""
+
+    def __init__(self, tree: EditableTree, vectors: Sequence[Vector]) -> None:
+        self._tree = tree
+        self._vectors = vectors
+        self._rows: csr_matrix | Floats | None = None
+
+    def closeness(self, items: NDArray[np.int64], nodes: Sequence[int]) -> Floats:
+        """Return the cosines of *items* with what the sums of *nodes* point to."""
+        if len(items) <= FEW:
+            sums = Stack.unpacked(
+                self._tree.packed_sums(nodes), sparse=self._tree.sparse, precise=True
+            )
+            products = np.stack([sums.products(self._vectors[item]) for item in items])
+            lengths = sums.norms()
+        else:
+            products, lengths = self._many(items, nodes)
+        closeness: Floats = (products / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+        return closeness
+
+    def _many(
+        self, items: NDArray[np.int64], nodes: Sequence[int]
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        if self._rows is None:
+            self._rows = as_rows(self._vectors, int(self._tree.facts["next_term"]))
+        sums = self._tree.node_rows(nodes)
+        if isinstance(sums, np.ndarray):
+            return self._rows[items] @ sums.T, np.linalg.norm(sums, axis=1)
+        owners = np.repeat(np.arange(sums.shape[0]), np.diff(sums.indptr))
+        products = (self._rows[items] @ sums.T).toarray()
+        return products, np.sqrt(np.bincount(owners, sums.data**2, sums.shape[0]))
+
+
+def _steps(tree: EditableTree, points: _Points, at: _Reached) -> list[_Reached]:
     """Take every item that stands at a branch to all of the branch's children."""
     branches = np.unique(at.nodes[~at.leaves]).tolist()
     families = tree.child_states(branches)
@@ -89,32 +125,18 @@ def _steps(tree: EditableTree, rows: csr_matrix | Floats, at: _Reached) -> list[
     for branch in branches:
         family = families[branch]
         items = at.items[at.nodes == branch]
-        scores = _closeness(rows[items], tree.node_rows([child.id for child in family]))
+        scores = points.closeness(items, [child.id for child in family])
+        # None but the best few of each family can be among the best few of all.
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :WIDTH]
         steps.append(
             _Reached(
-                np.repeat(items, len(family)),
-                np.tile([child.id for child in family], len(items)),
-                np.asarray(scores, np.float32).ravel(),
-                np.tile([child.is_leaf for child in family], len(items)),
+                np.repeat(items, best.shape[1]),
+                np.array([child.id for child in family], np.int64)[best].ravel(),
+                np.take_along_axis(scores, best, axis=1).ravel(),
+                np.array([child.is_leaf for child in family], bool)[best].ravel(),
             )
         )
     return steps
-
-
-def _closeness(rows: csr_matrix | Floats, sums: csr_matrix | Floats) -> Floats:
-    """Return the cosine of unit *rows* with what each of *sums* points to."""
-    if isinstance(sums, np.ndarray):
-        lengths = np.linalg.norm(sums, axis=1)
-        products = rows @ sums.T
-    else:
-        lengths = np.sqrt(np.bincount(_owners(sums), sums.data**2, sums.shape[0]))
-        products = (rows @ sums.T).toarray()
-    closeness: Floats = (products / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-    return closeness
-
-
-def _owners(rows: csr_matrix) -> NDArray[np.int64]:
-    return np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
 
 
 def _joined(parts: Sequence[_Reached]) -> _Reached:

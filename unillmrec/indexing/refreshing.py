@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unillmrec.indexing.placing import Touched
-from unillmrec.indexing.rows import sum_and_closeness, summed
+from unillmrec.indexing.rows import Stack, looked_up, sum_and_closeness, summed
 from unillmrec.store import EditableTree, NodeRow, NodeState
 from unillmrec.tree.describing import (
+    AROUND,
     KEPT_TITLES,
+    KEPT_WORDS,
     TAIL,
     Spans,
     largest,
-    most_contrastive,
     span,
     telling,
     told_ranges,
+    typicality,
 )
 from unillmrec.tree.descriptions import Description, beyond_names
 from unillmrec.tree.terms import term_worth, terms_of, vector_of, weighted_words
-from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector, similarities, unpacked_rows
+from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector, unpacked_rows
+
+# How many of the terms of a node are looked up, which usually tells which of them say most.
+LOOKED_AT = 96
+# In a packed description; no text can look like it, for its quotes would be escaped.
+TYPICAL = '"typical":['
+# Packed attributes without it hold no number, and need not be unpacked.
+_NUMBER = re.compile(r'": [-\dNI]')
 
 
 @dataclass(slots=True)
@@ -110,6 +121,8 @@ class Refresh:
             own = places[state.id]
             first, last = (own[0], own[-1] + 1) if own else (0, 0)
             total, near = sum_and_closeness(rows, first, last)
+            if not isinstance(rows, np.ndarray):
+                near = typicality(near, np.diff(rows.indptr[first : last + 1]))
             items = held[first:last]
             self.fresh[state.id] = _Fresh(
                 state=state,
@@ -129,18 +142,13 @@ class Refresh:
     def _sum_branch(self, state: NodeState) -> None:
         children = self.tree.child_states([state.id])[state.id]
         untouched = [child for child in children if child.id not in self.fresh]
-        sums = dict(
-            zip(
-                (child.id for child in untouched),
-                self.tree.node_vectors([child.id for child in untouched]),
-                strict=True,
-            )
-        )
-        sums |= {c.id: self.fresh[c.id].total for c in children if c.id in self.fresh}
-        total = summed([sums[child.id] for child in children])
+        total = self._stack(
+            self.tree.packed_sums([c.id for c in untouched]), precise=True
+        ).with_sum([self.fresh[c.id].total for c in children if c.id in self.fresh])
         sizes = [self._size(child) for child in children]
         firsts = [first for child in children for first in self._typical(child)[:1]]
-        near = similarities(total, self.tree.item_vectors(firsts))
+        # Items' vectors are of length one.
+        near = self._stack(self.tree.packed_vectors(firsts), precise=False).products(total)
         self.fresh[state.id] = _Fresh(
             state=state,
             size=sum(sizes),
@@ -149,6 +157,9 @@ class Refresh:
             spans=_joined_spans(list(zip(map(self._spans, children), sizes, strict=True))),
             typical=[firsts[place] for place in largest(near, KEPT_TITLES)],
         )
+
+    def _stack(self, packed: Sequence[bytes], *, precise: bool) -> Stack:
+        return Stack.unpacked(packed, sparse=self.tree.sparse, precise=precise)
 
     def _size(self, child: NodeState) -> int:
         return self.fresh[child.id].size if child.id in self.fresh else child.size
@@ -161,7 +172,10 @@ class Refresh:
     def _typical(self, child: NodeState) -> Sequence[int]:
         if child.id in self.fresh:
             return self.fresh[child.id].typical
-        return Description.from_json(child.description).typical
+        # Of all there is in a description this alone is needed, of a hundred children a change.
+        start = child.description.rindex(TYPICAL) + len(TYPICAL)
+        numbers = child.description[start : child.description.index("]", start)]
+        return [int(number) for number in numbers.split(",") if number]
 
     def _mean_prior(self, children: Sequence[NodeState], sizes: Sequence[int]) -> float:
         if not self.tree.has_prior or not sum(sizes):
@@ -173,7 +187,13 @@ class Refresh:
         return float(np.average(priors, weights=sizes))
 
     def _describe(self) -> None:
-        told = _Told(self.tree, [each.words for each in self.fresh.values() if each.words])
+        told = _Told(self.tree).words(
+            [
+                (each, self.fresh[each.state.parent])
+                for each in self.fresh.values()
+                if each.state.parent is not None
+            ]
+        )
         names: dict[int | None, str] = {None: ""}
         titles = self.tree.titles(
             sorted({number for each in self.fresh.values() for number in each.typical})
@@ -183,10 +203,9 @@ class Refresh:
             parent = self.fresh.get(each.state.parent or -1)
             known = Description.from_json(each.state.description)
             names[number] = f"{names[each.state.parent]} {known.name}"
-            words = told.words(each, parent) if parent else ()
             description = replace(
                 known,
-                words=beyond_names(words, names[number]),
+                words=beyond_names(told.get(number, ()), names[number]),
                 titles=tuple(titles[item] for item in each.typical),
                 typical=tuple(each.typical),
                 ranges=told_ranges(each.spans, parent.spans) if parent else (),
@@ -196,28 +215,63 @@ class Refresh:
 
 
 class _Told:
-    """Which words can be told of nodes, looked up once for all of them."""
+    """Which words can be told of nodes, looked up together."""
 
-    def __init__(self, tree: EditableTree, totals: Sequence[Vector]) -> None:
-        ids = [total.ids for total in totals if total.ids is not None]
-        self._ids = np.unique(np.concatenate(ids)) if ids else np.zeros(0, np.int32)
-        known = tree.terms_numbered(self._ids.tolist())
-        self._terms = [known[int(number)][0] for number in self._ids]
-        used = np.array([known[int(number)][1] for number in self._ids], np.int64)
-        self._telling: Floats = telling(self._terms, term_worth(used, len(tree)))
+    def __init__(self, tree: EditableTree) -> None:
+        self._tree = tree
 
-    def words(self, own: _Fresh, parent: _Fresh) -> tuple[str, ...]:
-        """Return the words that set a node apart from what surrounds it."""
-        assert own.words and own.words.ids is not None
-        assert parent.words and parent.words.ids is not None
-        around = np.zeros(len(self._ids), np.float32)
-        around[np.searchsorted(self._ids, parent.words.ids)] = parent.words.weights / max(
-            parent.worded, 1
-        )
-        places = np.searchsorted(self._ids, own.words.ids)
-        mean = own.words.weights / np.float32(max(own.worded, 1))
-        best = most_contrastive(mean, around[places], self._telling[places])
-        return tuple(self._terms[places[place]] for place in best)
+    def words(self, pairs: Sequence[tuple[_Fresh, _Fresh]]) -> dict[int, tuple[str, ...]]:
+        """Return the words that set nodes apart from what surrounds them, given their parents."""
+        told: dict[int, tuple[str, ...]] = {}
+        waiting = [_Contrast(own, parent) for own, parent in pairs]
+        looked_at = LOOKED_AT
+        while waiting:
+            parts = [each.strongest(looked_at) for each in waiting]
+            ids = np.unique(
+                np.concatenate([each.ids[part] for each, part in zip(waiting, parts, strict=True)])
+            )
+            terms, worth = self._look_up(ids)
+            unsure = []
+            for each, part in zip(waiting, parts, strict=True):
+                places = np.searchsorted(ids, each.ids[part])
+                contrast = worth[places] * each.weights[part]
+                best = [place for place in largest(contrast, KEPT_WORDS) if contrast[place] > 0]
+                least = contrast[best[-1]] if len(best) == KEPT_WORDS else 0
+                # A term counts for less than its weight, so that the lighter ones cannot win.
+                if len(part) < len(each.ids) and each.weights[part].min() > least:
+                    unsure.append(each)
+                told[each.node] = tuple(terms[places[place]] for place in best)
+            waiting = unsure
+            looked_at *= 16
+        return told
+
+    def _look_up(self, ids: NDArray[np.int32]) -> tuple[list[str], Floats]:
+        known = self._tree.terms_numbered(ids.tolist())
+        terms = [known[int(number)][0] for number in ids]
+        used = np.array([known[int(number)][1] for number in ids], np.int64)
+        return terms, telling(terms, term_worth(used, len(self._tree)))
+
+
+class _Contrast:
+    """The terms that weigh more in a node than in what surrounds it."""
+
+    def __init__(self, own: _Fresh, parent: _Fresh) -> None:
+        self.node = own.state.id
+        assert own.words is not None
+        assert parent.words is not None
+        weights = own.words.weights / np.float32(max(own.worded, 1))
+        around = looked_up(parent.words, own.words) / np.float32(max(parent.worded, 1))
+        contrast = weights - np.float32(AROUND) * around
+        heavier = contrast > 0
+        assert own.words.ids is not None
+        self.ids = own.words.ids[heavier]
+        self.weights = contrast[heavier]
+
+    def strongest(self, count: int) -> NDArray[np.integer]:
+        """Return the places of the *count* heaviest."""
+        if len(self.ids) <= count:
+            return np.arange(len(self.ids))
+        return np.argpartition(-self.weights, count)[:count]
 
 
 def _row(number: int, fresh: _Fresh, description: Description) -> NodeRow:
@@ -242,6 +296,8 @@ def _row(number: int, fresh: _Fresh, description: Description) -> NodeRow:
 def _spans_of(attributes: Sequence[str]) -> Spans:
     numbers: dict[str, list[float]] = {}
     for packed in attributes:
+        if _NUMBER.search(packed) is None:
+            continue
         for name, value in json.loads(packed).items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 numbers.setdefault(name, []).append(value)

@@ -10,7 +10,6 @@ import numpy as np
 from unillmrec.indexing.following import along_paths, categories_of
 from unillmrec.indexing.naming import name_of, name_parts, renamed
 from unillmrec.store import ROOT, EditableTree, NodeState
-from unillmrec.tree.clustering import one_thread
 from unillmrec.tree.descriptions import Description
 from unillmrec.tree.growing import Bounds, Growth, Rows, grow, straighten
 from unillmrec.tree.paths import grow_paths
@@ -41,12 +40,11 @@ class Grown:
     def grow(self, bounds: Bounds) -> Growth:
         """Grow the subtree; in a tree of paths its nodes have names."""
         tree, state = self._tree, self._state
-        with one_thread():
-            if not along_paths(tree):
-                return self._clusters(bounds)
-            if state.id == ROOT and len(self.numbers) > bounds.leaf_capacity:
-                return self._along_paths(bounds)
-            root = self._clusters(bounds)
+        if not along_paths(tree):
+            return self._clusters(bounds)
+        if state.id == ROOT and len(self.numbers) > bounds.leaf_capacity:
+            return self._along_paths(bounds)
+        root = self._clusters(bounds)
         above = tree.states([state.parent or ROOT])[state.parent or ROOT]
         name = "" if state.id == ROOT else name_of(state.description)
         numbered = tree.facts["tree"] == "paths"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,54 @@ from unillmrec.tree.vectors import Floats, Vector
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack:
+    """A few vectors unpacked at once: behind one another if sparse, and how long each is.
+
+    Making a matrix of them takes scipy several times as long as what is to be done with it.
+    """
+
+    vector: Vector
+    lengths: NDArray[np.int64]
+
+    @classmethod
+    def unpacked(cls, packed: Sequence[bytes], *, sparse: bool, precise: bool) -> Stack:
+        """Unpack what the store holds."""
+        together = b"".join(packed)
+        vector = Vector.from_bytes(together, sparse=sparse, precise=precise)
+        sizes = np.fromiter(map(len, packed), np.int64, len(packed))
+        return cls(vector, sizes * len(vector.weights) // max(len(together), 1))
+
+    def products(self, query: Vector) -> NDArray[np.floating]:
+        """Return the product of each vector with *query*."""
+        if query.ids is None:
+            products: NDArray[np.floating] = self._dense() @ query.weights
+            return products
+        return self._summed(self.vector.weights * looked_up(query, self.vector))
+
+    def norms(self) -> NDArray[np.floating]:
+        """Return how long each vector is as an arrow."""
+        if self.vector.ids is None:
+            norms: NDArray[np.floating] = np.linalg.norm(self._dense(), axis=1)
+        else:
+            norms = np.sqrt(self._summed(self.vector.weights**2))
+        return norms
+
+    def with_sum(self, others: Sequence[Vector]) -> Vector:
+        """Return the sum of these vectors and *others*."""
+        if self.vector.ids is None:
+            rows = [self._dense().sum(axis=0)] if len(self.lengths) else []
+            return Vector(np.sum([*rows, *(each.weights for each in others)], axis=0))
+        return summed([self.vector, *others])
+
+    def _dense(self) -> Floats:
+        return self.vector.weights.reshape(len(self.lengths), -1)
+
+    def _summed(self, weights: Floats) -> NDArray[np.floating]:
+        owners = np.repeat(np.arange(len(self.lengths)), self.lengths)
+        return np.bincount(owners, weights, len(self.lengths)).astype(np.float64)
 
 
 def as_rows(vectors: Sequence[Vector], width: int) -> csr_matrix | Floats:
@@ -39,6 +88,17 @@ def row_vector(rows: csr_matrix | Floats, number: int) -> Vector:
         order = np.argsort(ids)
         ids, weights = ids[order], weights[order]
     return Vector(weights, ids.astype(np.int32))
+
+
+def looked_up(vector: Vector, other: Vector) -> Floats:
+    """Return the weights of a sparse *vector* at the places of another one."""
+    assert vector.ids is not None
+    assert other.ids is not None
+    if not len(vector.ids):
+        return np.zeros(len(other.ids), np.float32)
+    places = np.minimum(np.searchsorted(vector.ids, other.ids), len(vector.ids) - 1)
+    found: Floats = np.where(vector.ids[places] == other.ids, vector.weights[places], np.float32(0))
+    return found
 
 
 def summed(vectors: Sequence[Vector]) -> Vector:

@@ -178,7 +178,8 @@ class _ShardedBuild:
             sizes[cells] += held
         part = gather_cells(top, sizes.tolist(), self.options.bounds.leaf_target)
         if self.folder.marker("cells") is None:
-            self.folder.finish("cells", {"groups": [group.cells for group in part.groups()]})
+            groups = [{"cells": g.cells, "place": top.place(g.node)} for g in part.groups()]
+            self.folder.finish("cells", {"groups": groups})
         return part
 
     def _merge(self, catalog: Catalog, part: Part, writer: TreeWriter) -> tuple[Counts, int]:
@@ -192,11 +193,11 @@ class _ShardedBuild:
                 for item in read_items(file):
                     writer.add_item(item)
             self.progress("writing", writer.items, catalog.items)
-        used_by = self._write_rows(catalog, writer, len(vocabulary.terms))
         counts = Counts()
         with self._leaves(catalog.items) as leaf_of:
             writer.add_nodes(stitching.nodes(leaf_of, counts))
             writer.place_items(leaf_of)
+        used_by = self._write_rows(catalog, writer, len(vocabulary.terms))
         writer.add_terms(
             (n, term, int(used))
             for n, (term, used) in enumerate(zip(vocabulary.terms, used_by, strict=True))
@@ -238,6 +239,7 @@ class _ShardedBuild:
             "generation": 0,
             "seed": catalog.seed,
             "tree": "clusters",
+            "asked_columns": self.options.asked,
             "next_node": ROOT + counts.nodes,
             "next_item": catalog.items,
             "next_term": terms,

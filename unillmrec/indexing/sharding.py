@@ -237,13 +237,15 @@ def grow_cell(work: Path, number: int) -> None:
         return
     catalog = read_catalog_facts(work)
     vocabulary, _ = read_top(work)
-    cells = folder.needed("cells")["groups"][number]
-    held = _collect(work, cells, len(catalog.slices), len(vocabulary.terms))
+    group = folder.needed("cells")["groups"][number]
+    held = _collect(work, group["cells"], len(catalog.slices), len(vocabulary.terms))
     columns = np.unique(held.rows.indices)
     rows = _narrowed(held.rows, columns)
     bounds = catalog.bounds
     with one_thread():
-        grown = grow(rows, np.arange(len(held.numbers)), bounds, (catalog.seed, *cells))
+        # A catalog of a single cell is grown as it would be in memory.
+        place = (catalog.seed, *group["place"])
+        grown = grow(rows, np.arange(len(held.numbers)), bounds, place)
         # The top of a cell becomes an ordinary branch.
         shape = Shape.of(straighten(grown, replace(bounds, root_children=bounds.fan_out)))
         sums = node_sums(shape, rows)
@@ -338,11 +340,12 @@ def priors_of(catalog: Catalog, values: NDArray[np.float64]) -> NDArray[np.float
 
 def _shape_arrays(shape: Shape, held: CellRows, priors: NDArray[np.float64]) -> list[Array]:
     starts, ends = np.array(shape.starts), np.array(shape.ends)
-    running = np.concatenate([[0.0], np.cumsum(priors[shape.order])])
+    ordered = priors[shape.order]
+    means = [ordered[a:b].mean() for a, b in zip(shape.starts, shape.ends, strict=True)]
     return [
         *(np.array(shape.parents), np.array(shape.depths), starts, ends, np.array(shape.leaves)),
         held.numbers[shape.order],
-        (running[ends] - running[starts]) / np.maximum(ends - starts, 1),
+        np.array(means),
     ]
 
 

@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,7 @@ class Slicer:
         options, sharding = self.options, self.sharding
         return {
             "format": FORMAT,
+            "program": version("unillmrec"),
             "seed": options.seed,
             "bounds": asdict(options.bounds),
             "popularity": options.popularity,

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 Spans = Mapping[str, tuple[float, float]]
 
+NOTHING = Vector(np.zeros(0, np.float32), np.zeros(0, np.int32))
 # How many numbers of double precision there are from zero up to infinity.
 INFINITE = 0x7FF0_0000_0000_0000
 
@@ -50,6 +51,12 @@ class Told:
     description: Description
     spans: Spans
     cells: list[int]
+    packed: bytes = b""
+
+    def settle(self) -> None:
+        """Keep no more than is written, once all around it are described."""
+        self.packed = self.total.strongest(NODE_TERMS).to_bytes(precise=True)
+        self.total = self.first = NOTHING
 
 
 @dataclass(slots=True)
@@ -138,21 +145,28 @@ class Cell:
         after = np.flatnonzero(self.depths[node + 1 :] <= self.depths[node])
         return node + 1 + int(after[0]) if len(after) else len(self.depths)
 
-    def skeleton(self, cell: int) -> Branch:
-        """Return the nodes near the top."""
-        found: dict[int, Branch] = {}
-        for row, node in enumerate(np.flatnonzero(self.depths <= KEPT_DEPTH).tolist()):
-            told = Told(
-                *(int(self.ends[node] - self.starts[node]), float(self.priors[node])),
-                *(row_vector(self.sums, row), row_vector(self.firsts, row)),
-                Description.from_json(self.descriptions[node]),
-                {name: tuple(span) for name, span in json.loads(self.spans[node]).items()},
-                [cell],
-            )
-            found[node] = Branch(None, [], "", cell, node, told)
-            if node:
-                found[int(self.parents[node])].children.append(found[node])
-        return found[0]
+    def told(self, cell: int, node: int) -> Told:
+        """Return what is known of a node near the top."""
+        row = int(np.count_nonzero(self.depths[:node] <= KEPT_DEPTH))
+        return Told(
+            *(int(self.ends[node] - self.starts[node]), float(self.priors[node])),
+            *(row_vector(self.sums, row), row_vector(self.firsts, row)),
+            Description.from_json(self.descriptions[node]),
+            {name: tuple(span) for name, span in json.loads(self.spans[node]).items()},
+            [cell],
+        )
+
+
+def skeleton(folder: WorkFolder, cell: int, deepest: int) -> Branch:
+    """Return the nodes of a cell down to a depth, and nothing of what is in them."""
+    with folder.reading(numbered("cell", cell) + ".arrays") as file:
+        parents, depths = read_arrays(file, 2)
+    found: dict[int, Branch] = {}
+    for node in np.flatnonzero(depths <= min(deepest, KEPT_DEPTH)).tolist():
+        found[node] = Branch(None, [], "", cell, node)
+        if node:
+            found[int(parents[node])].children.append(found[node])
+    return found[0]
 
 
 class Stitching:
@@ -168,19 +182,20 @@ class Stitching:
         )
         self._around = np.zeros(len(self.vocabulary.terms), np.float32)
         self._read: tuple[int, Cell] | None = None
-        top = self._branch(part)
-        if top.cell >= 0 and top.children:
+        self._top = self._branch(part, 0)
+        if self._top.cell >= 0 and self._top.children:
             # The only cell: its top is the root, which may take more children than a branch.
-            top.cell = -1
-        self._top = top
+            self._top.told = self._cell(0).told(0, 0)
+            self._top.cell = -1
         straighten(self._top, catalog.bounds)
-        self._describe(self._top)
+        self._describe(self._top).settle()
 
-    def _branch(self, part: Part) -> Branch:
+    def _branch(self, part: Part, depth: int) -> Branch:
         if not part.children:
-            number = self._cells[part.node]
-            return self._cell(number).skeleton(number)
-        return Branch(None, [self._branch(child) for child in part.children])
+            # The root has room for grandchildren's children, others for their children's.
+            deepest = KEPT_DEPTH if depth <= 1 else 1
+            return skeleton(self._folder, self._cells[part.node], deepest)
+        return Branch(None, [self._branch(child, depth + 1) for child in part.children])
 
     def _cell(self, number: int) -> Cell:
         if self._read is None or self._read[0] != number:
@@ -194,12 +209,18 @@ class Stitching:
     def _describe(self, branch: Branch) -> Told:
         """Describe what was not grown in a cell, and what now hangs under it."""
         if branch.cell >= 0:
-            assert branch.told is not None
+            branch.told = self._cell(branch.cell).told(branch.cell, branch.node)
             return branch.told
-        below = [(child, self._describe(child)) for child in _children(branch)]
-        branch.told = self._join([told for _, told in below])
-        self._contrast(branch.told, [told for _, told in below])
-        return branch.told
+        below = [self._describe(child) for child in _children(branch)]
+        told = self._join(below)
+        if branch.told is not None:
+            # It was summed up where it was grown, which no sum of rounded sums equals.
+            told.total, told.prior = branch.told.total, branch.told.prior
+        branch.told = told
+        self._contrast(told, below)
+        for each in below:
+            each.settle()
+        return told
 
     def _join(self, parts: Sequence[Told]) -> Told:
         """Return what is known of a node from what is known of its children."""
@@ -308,7 +329,7 @@ def _top_row(branch: Branch, number: int, parent: int | None, depth: int) -> Nod
     return NodeRow(
         *(number, parent, number - ROOT, depth, told.size, False),
         *(told.description.to_json(), json.dumps(told.spans), told.prior),
-        told.total.strongest(NODE_TERMS).to_bytes(precise=True),
+        told.packed,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 
 import numpy as np
 
@@ -41,13 +42,27 @@ SMALL_FAMILY = 3
 
 
 class Upkeep:
-    """Restores the bounds of one tree, inside a transaction."""
+    """Restores the bounds of one tree, inside a transaction. Used as a context."""
 
     def __init__(self, tree: EditableTree, touched: Touched) -> None:
         self.tree = tree
         self.touched = touched
         self.bounds = Bounds(**tree.facts["bounds"])
         self._named = along_paths(tree)
+        self._threads = ExitStack()
+        self._limited = False
+
+    def __enter__(self) -> Upkeep:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.close()
+
+    def _limit_threads(self) -> None:
+        # It takes milliseconds, which most changes need not spend, and none needs to twice.
+        if not self._limited:
+            self._threads.enter_context(one_thread())
+            self._limited = True
 
     def restore(self, changes: int) -> None:
         """Bring every touched leaf, and what hangs above it, back within the bounds."""
@@ -229,6 +244,7 @@ class Upkeep:
             tree, state, tree.numbers_by_leaf([each for each, is_leaf in below if is_leaf])
         )
         tree.facts["generation"] += 1
+        self._limit_threads()
         root = grown.grow(self.bounds)
         top = grown.top_for(root)
         tree.remove_nodes([each for each, _ in below])
@@ -337,8 +353,8 @@ class Upkeep:
         cap = math.ceil(1.5 * len(children) / groups)
         place = (int(self.tree.facts["seed"]), node, int(self.tree.facts["generation"]))
         parted = groups_of_points if isinstance(rows, np.ndarray) else groups_of_rows
-        with one_thread():
-            labels = parted(rows, groups, cap, place)
+        self._limit_threads()
+        labels = parted(rows, groups, cap, place)
         parts: list[list[NodeState]] = [[] for _ in range(int(labels.max()) + 1)]
         for child, label in zip(children, labels, strict=True):
             parts[label].append(child)

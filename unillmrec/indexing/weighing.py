@@ -14,6 +14,7 @@ from unillmrec.items import Item
 from unillmrec.tree.clustering import Labels
 from unillmrec.tree.terms import (
     KEEP_SINGLE_BELOW,
+    PIECE,
     PIECES_UP_TO,
     Vocabulary,
     pieces,
@@ -33,8 +34,9 @@ def learn_vocabulary(sample: Sequence[Item], total: int) -> Vocabulary:
     counted: Counter[str] = Counter()
     for item in sample:
         counted.update(terms_of(weighted_words(item), with_pieces=with_pieces).keys())
-    used_by = np.rint(np.array(list(counted.values()) or [0]) * (total / len(sample)))
-    terms = np.array(list(counted) or [""], object)
+    ordered = sorted(counted, key=lambda term: term.startswith(PIECE)) or [""]
+    used_by = np.rint(np.array([counted[term] for term in ordered]) * (total / len(sample)))
+    terms = np.array(ordered, object)
     # What is used once in a sample is likely to be used again in the rest.
     kept = used_by >= (2 if total >= KEEP_SINGLE_BELOW else 1)
     if not kept.any():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from unillmrec.endpoint import CallError, Endpoint
+from unillmrec.endpoint import Endpoint
 from unillmrec.judge.dialogue import Dialogue
 from unillmrec.judge.families import FamilyQuestion, Summaries
 from unillmrec.judge.questions import Dropped
@@ -32,16 +32,11 @@ class LanguageModelDescriber:
         """Ask for a line about each choice."""
         dialogue = Dialogue(self._endpoint, self._writer)
         count = len(question.choices)
-        try:
-            readings: tuple[SummaryReading, ...] = dialogue.ask(
-                self._writer.ask_family(question),
-                lambda text: read_summaries(text, count),
-                lambda reading: reading.usable,
-            )
-        except CallError as error:
-            # The first of two calls may have been answered, and was paid for.
-            error.usage = dialogue.usage + error.usage
-            raise
+        readings: tuple[SummaryReading, ...] = dialogue.ask(
+            self._writer.ask_family(question),
+            lambda text: read_summaries(text, count),
+            lambda reading: reading.usable,
+        )
         keys = {choice.number: choice.key for choice in question.choices}
         written = readings[-1].summaries
         texts = tuple((keys[number], self._shortened(line)) for number, line in written)

@@ -6,18 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from unillmrec.endpoint import Endpoint, Message, Reply, Request, spent
-from unillmrec.errors import ReplyError
-from unillmrec.judge.questions import Exchange
+from unillmrec.endpoint import CallError, Endpoint, Reply, Request, spent
+from unillmrec.errors import ReplyError, UnillmrecError
+from unillmrec.judge.questions import Exchange, keep_exchanges
 from unillmrec.judge.writing import PromptWriter
 from unillmrec.usage import Usage
-
-COMPLAINT = (
-    "That answer could not be used. Answer again, with nothing but the JSON object that was "
-    "asked for, and only with numbers from the list."
-)
-# A runaway answer must not make the second prompt longer than the first.
-QUOTED = 500
 
 Read = TypeVar("Read")
 
@@ -36,39 +29,61 @@ class Dialogue:
         """Return what was read of the answer, and of a second one if the first was unusable.
 
         Raises:
-            EndpointError: the endpoint refused, failed, or could not be reached.
+            EndpointError: the endpoint refused, failed, or could not be reached. The calls
+                are with it (`kept_exchanges`), and what they cost together if it has a cost.
         """
         first = read(self._send(request))
         if usable(first):
             return (first,)
-        said = Message("assistant", self.exchanges[-1].reply[:QUOTED] or "(nothing)")
-        again = replace(request, messages=(*request.messages, said, Message("user", COMPLAINT)))
+        again = self.writer.again(request, self.exchanges[-1].reply)
         return first, read(self._send(again))
 
     def _send(self, request: Request) -> str:
+        failed = ""
         try:
             reply = self.endpoint.complete(request)
         except ReplyError as error:
             # An answer without a text was paid for all the same, and is as good as an unusable
             # one: it is asked for once more.
-            reply = Reply("", spent(error), "text", None, None, 0.0)
+            reply, failed = Reply("", spent(error), "text", None, None, 0.0), _told(error)
+        except UnillmrecError as error:
+            self._ended(request, error)
+            raise
         prompt, _ = self.writer.estimate(request)
         written = self.writer.counter.count(reply.text)
         usage = replace(reply.usage, estimated_prompt=prompt, estimated_completion=written)
         self.exchanges.append(
             Exchange(
-                messages=tuple((each.role, each.content) for each in request.messages),
+                messages=_plain(request),
                 reply=reply.text,
                 usage=usage,
                 asked_with=reply.asked_with,
                 finish=reply.finish,
                 model=reply.model,
                 seconds=reply.seconds,
+                error=failed,
             )
         )
         return reply.text
+
+    def _ended(self, request: Request, error: UnillmrecError) -> None:
+        """Let the error carry all calls, the one that failed last, and what they cost."""
+        failed = Exchange(_plain(request), "", spent(error), error=_told(error))
+        self.exchanges.append(failed)
+        keep_exchanges(error, self.exchanges)
+        if isinstance(error, CallError):
+            # The first of two calls may have been answered, and was paid for.
+            error.usage = self.usage
 
     @property
     def usage(self) -> Usage:
         """What all calls cost together."""
         return sum((each.usage for each in self.exchanges), Usage())
+
+
+def _plain(request: Request) -> tuple[tuple[str, str], ...]:
+    return tuple((each.role, each.content) for each in request.messages)
+
+
+def _told(error: UnillmrecError) -> str:
+    return " ".join(filter(None, (error.problem, error.detail)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unillmrec.endpoint import Endpoint, Message, OpenAIEndpoint, Reply, Request, spent
-from unillmrec.errors import ReplyError
+from unillmrec.endpoint import Endpoint, OpenAIEndpoint, Request
+from unillmrec.judge.dialogue import Dialogue
 from unillmrec.judge.questions import (
     Dropped,
     Exchange,
@@ -17,18 +17,13 @@ from unillmrec.judge.questions import (
     Question,
     Verdict,
 )
-from unillmrec.judge.replies import read_interests, read_order, read_scores
+from unillmrec.judge.replies import Reading, read_interests, read_order, read_scores
 from unillmrec.judge.similarity import SimilarityJudge
 from unillmrec.judge.writing import CONTRACTS, PromptWriter
 from unillmrec.prompts import PromptSet
 from unillmrec.store import ItemTree
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Usage
-
-COMPLAINT = (
-    "That answer could not be used. Answer again, with nothing but the JSON object that was "
-    "asked for, and only with numbers from the list."
-)
 
 
 class LanguageModelJudge:
@@ -66,55 +61,41 @@ class LanguageModelJudge:
 
     def interests(self, question: HistoryQuestion) -> Interests:
         """Ask for a short list of weighted interests."""
-        exchanges: list[Exchange] = []
-        request = self._writer.ask_history(question)
-        found = _interests(self._send(request, exchanges))
+        dialogue = Dialogue(self._endpoint, self._writer)
+        readings = dialogue.ask(self._writer.ask_history(question), read_interests, bool)
+        found = tuple(Interest(*pair) for pair in readings[-1])
+        dropped = Dropped(asked_again=len(readings) - 1, fallbacks=0 if found else 1)
+        stand_in = ""
         if not found:
-            found = _interests(self._send(_complain(request, exchanges[-1].reply), exchanges))
-        dropped = Dropped(asked_again=len(exchanges) - 1, fallbacks=0 if found else 1)
-        if not found:
+            stand_in = self._fallback.name
             found = self._fallback.interests(question).interests
-        return Interests(found, dropped, _total(exchanges), tuple(exchanges))
+        return Interests(found, dropped, dialogue.usage, tuple(dialogue.exchanges), stand_in)
 
     def choose(self, question: Question) -> Verdict:
         """Ask for scores, or for an order."""
         read = read_order if question.wants_order else read_scores
-        exchanges: list[Exchange] = []
-        request = self._writer.ask(question)
+        dialogue = Dialogue(self._endpoint, self._writer)
         count = len(question.choices)
-        first = reading = read(self._send(request, exchanges).text, count)
-        if not reading.usable:
-            again = _complain(request, exchanges[-1].reply)
-            reading = read(self._send(again, exchanges).text, count)
+        readings: tuple[Reading, ...] = dialogue.ask(
+            self._writer.ask(question),
+            lambda text: read(text, count),
+            lambda reading: reading.usable,
+        )
+        last = readings[-1]
         # An unusable reply may have been all inventions; they are thrown away like any other.
-        thrown = (reading,) if reading is first else (first, reading)
         dropped = Dropped(
-            invented=sum(each.invented for each in thrown),
-            repeated=sum(each.repeated for each in thrown),
-            left_out=_left_out(question, len(reading.scores)),
-            asked_again=len(exchanges) - 1,
-            fallbacks=0 if reading.usable else 1,
+            invented=sum(each.invented for each in readings),
+            repeated=sum(each.repeated for each in readings),
+            left_out=_left_out(question, len(last.scores)),
+            asked_again=len(readings) - 1,
+            fallbacks=0 if last.usable else 1,
         )
-        scores: tuple[tuple[int, float], ...] = reading.scores
-        if not reading.usable:
+        scores: tuple[tuple[int, float], ...] = last.scores
+        stand_in = ""
+        if not last.usable:
+            stand_in = self._fallback.name
             scores = self._fallback.choose(question).scores
-        return Verdict(scores, dropped, _total(exchanges), tuple(exchanges))
-
-    def _send(self, request: Request, exchanges: list[Exchange]) -> Reply:
-        try:
-            reply = self._endpoint.complete(request)
-        except ReplyError as error:
-            # An answer without a text was paid for all the same, and is as good as an unusable
-            # one: it is asked for once more.
-            reply = Reply("", spent(error), "text", None, None, 0.0)
-        prompt, _ = self._writer.estimate(request)
-        usage = replace(
-            reply.usage,
-            estimated_prompt=prompt,
-            estimated_completion=self._writer.counter.count(reply.text),
-        )
-        exchanges.append(_exchange(request, reply, usage))
-        return reply
+        return Verdict(scores, dropped, dialogue.usage, tuple(dialogue.exchanges), stand_in)
 
     def windows(self, question: Question) -> Sequence[Question]:
         """Part a question so that every prompt stays under the ceiling."""
@@ -124,33 +105,6 @@ class LanguageModelJudge:
 def _left_out(question: Question, named: int) -> int:
     """Return how many choices an order should have named and did not."""
     return max(min(question.limit, len(question.choices)) - named, 0) * question.wants_order
-
-
-def _interests(reply: Reply) -> tuple[Interest, ...]:
-    return tuple(Interest(*pair) for pair in read_interests(reply.text))
-
-
-def _exchange(request: Request, reply: Reply, usage: Usage) -> Exchange:
-    return Exchange(
-        messages=tuple((each.role, each.content) for each in request.messages),
-        reply=reply.text,
-        usage=usage,
-        asked_with=reply.asked_with,
-        finish=reply.finish,
-        model=reply.model,
-        seconds=reply.seconds,
-    )
-
-
-def _complain(request: Request, answer: str) -> Request:
-    """Return the request with the unusable answer and a complaint about it."""
-    # A runaway answer must not make the second prompt longer than the first.
-    said = Message("assistant", answer[:500] or "(nothing)")
-    return replace(request, messages=(*request.messages, said, Message("user", COMPLAINT)))
-
-
-def _total(exchanges: Sequence[Exchange]) -> Usage:
-    return sum((each.usage for each in exchanges), Usage())
 
 
 class EstimatingJudge:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from unillmrec.errors import UnillmrecError
 from unillmrec.usage import Stage, Usage
 
 if TYPE_CHECKING:
@@ -119,7 +120,10 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One call as the trace keeps it: what was sent, what came back."""
+    """One call as the trace keeps it: what was sent, what came back.
+
+    *error* says why nothing did.
+    """
 
     messages: tuple[tuple[str, str], ...]
     reply: str
@@ -128,26 +132,44 @@ class Exchange:
     finish: str | None = None
     model: str | None = None
     seconds: float = 0.0
+    error: str = ""
+
+
+def keep_exchanges(error: UnillmrecError, exchanges: Sequence[Exchange]) -> None:
+    """Let an error that ends a question carry the calls that were made for it."""
+    # Errors are below this package and know no exchanges; whatever raised it, it has a place.
+    vars(error)["exchanges"] = tuple(exchanges)
+
+
+def kept_exchanges(error: UnillmrecError) -> tuple[Exchange, ...]:
+    """Return the calls that were made before and when a question ended in *error*."""
+    kept: tuple[Exchange, ...] = vars(error).get("exchanges", ())
+    return kept
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The choices' scores between 0 and 100, best first; a choice left out is not in it."""
+    """The choices' scores between 0 and 100, best first; a choice left out is not in it.
+
+    *stand_in* is who answered in the judge's place, if somebody had to.
+    """
 
     scores: tuple[tuple[int, float], ...]
     dropped: Dropped = field(default_factory=Dropped)
     usage: Usage = field(default_factory=Usage)
     exchanges: tuple[Exchange, ...] = ()
+    stand_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Interests:
-    """What a judge made of a history."""
+    """What a judge made of a history; *stand_in* is as in `Verdict`."""
 
     interests: tuple[Interest, ...]
     dropped: Dropped = field(default_factory=Dropped)
     usage: Usage = field(default_factory=Usage)
     exchanges: tuple[Exchange, ...] = ()
+    stand_in: str = ""
 
 
 class Judge(Protocol):

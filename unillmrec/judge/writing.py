@@ -24,6 +24,12 @@ CONTRACTS: Mapping[str, frozenset[str]] = {
 
 # No prompt is longer than this; what does not fit is parted into windows.
 PROMPT_CEILING = 4_000
+# An unusable answer is quoted and complained about in a second request, under the same ceiling.
+COMPLAINT = (
+    "That answer could not be used. Answer again, with nothing but the JSON object that was "
+    "asked for, and only with numbers from the list."
+)
+QUOTE_CEILING = 60
 LINE_CEILING = 64
 # The number of a line and its end come on top.
 AROUND_LINE = 4
@@ -75,6 +81,26 @@ class PromptWriter:
         self.counter = counter
         self.ceiling = ceiling
 
+    @property
+    def room(self) -> int:
+        """How long a first request may be, so that there is room to ask again."""
+        count = self.counter.count_messages
+        return self.ceiling - QUOTE_CEILING - (count(["", COMPLAINT]) - count([]))
+
+    def again(self, request: Request, answer: str) -> Request:
+        """Write a request once more, with the unusable *answer* and a complaint about it.
+
+        Raises:
+            PromptError: it is over the ceiling; no request written here is.
+        """
+        # A runaway answer must not make the second prompt longer than there is room for.
+        quoted = self.counter.cut(answer, QUOTE_CEILING) or "(nothing)"
+        added = (Message("assistant", quoted), Message("user", COMPLAINT))
+        messages = (*request.messages, *added)
+        length = self.counter.count_messages([each.content for each in messages])
+        self._hold(f"second {request.stage}", length, "An unusable answer is quoted.")
+        return replace(request, messages=messages)
+
     def ask_history(self, question: HistoryQuestion) -> Request:
         """Write the profile request; the oldest lines go where the history is too long.
 
@@ -84,7 +110,7 @@ class PromptWriter:
         lines = [self.counter.cut(line, LINE_CEILING) for line in question.lines]
         while True:
             filled = self.prompts["profile"].fill(history="\n".join(lines))
-            if len(lines) < 2 or self.counter.count_messages(filled) <= self.ceiling:
+            if len(lines) < 2 or self.counter.count_messages(filled) <= self.room:
                 break
             lines = lines[len(lines) // 4 + 1 :]
         self._check("profile", filled, f"{len(lines)} lines of the history are listed.")
@@ -125,7 +151,10 @@ class PromptWriter:
         return f"{choice.number}. {self.counter.cut(choice.line, DESCRIBED_CEILING)}"
 
     def _check(self, name: str, filled: tuple[str, str], listed: str) -> None:
-        length = self.counter.count_messages(filled)
+        again = self.ceiling - self.room
+        self._hold(name, self.counter.count_messages(filled) + again, listed)
+
+    def _hold(self, name: str, length: int, listed: str) -> None:
         if length > self.ceiling:
             raise PromptError(
                 f"the {name} prompt needs about {length:,} tokens; {self.ceiling:,} are allowed.",
@@ -173,7 +202,7 @@ class PromptWriter:
     def windows(self, question: Question) -> Sequence[Question]:
         """Part the choices, renumbered from one in each, so that every prompt fits."""
         around = self.counter.count_messages(self._filled(replace(question, choices=())))
-        groups = self._groups(question.choices, self.ceiling - around, self.line)
+        groups = self._groups(question.choices, self.room - around, self.line)
         return tuple(replace(question, choices=group) for group in groups)
 
     def family_windows(self, question: FamilyQuestion) -> Sequence[FamilyQuestion]:
@@ -183,7 +212,7 @@ class PromptWriter:
         written about the others, so that a plan and what then happens agree.
         """
         bare = replace(question, parent="", choices=(), others=())
-        room = self.ceiling - self.counter.count_messages(self._filled_family(bare))
+        room = self.room - self.counter.count_messages(self._filled_family(bare))
         room -= PARENT_CEILING
         line = SIBLING_CEILING + AROUND_LINE
         groups = self._groups(

@@ -11,6 +11,7 @@ from unillmrec.judge import HistoryQuestion, Interest, Profile
 from unillmrec.stages.lines import item_line
 from unillmrec.stages.run import Run
 from unillmrec.store import ItemTree, PlacedItem
+from unillmrec.tree.sentences import can_be_told
 from unillmrec.tree.vectors import Vector, combine
 from unillmrec.usage import Stage
 
@@ -57,11 +58,7 @@ def profile(run: Run, person: Person, history: Sequence[PlacedItem]) -> Profile:
         return Profile((Interest(said, 1.0),), taste)
     taste = _taste(run, history)
     question = HistoryQuestion(_sampled_lines(history, run.options.history), _words(run, taste))
-    answer = run.judge.interests(question)
-    run.note(NAME, answer)
-    for exchange in answer.exchanges:
-        run.trace(NAME, exchange, None)
-    return Profile(answer.interests, taste)
+    return Profile(run.ask_history(question).interests, taste)
 
 
 def _nothing_to_go_by(tree: ItemTree, said: str) -> PersonError:
@@ -88,7 +85,7 @@ def _words(run: Run, taste: Vector | None) -> tuple[str, ...]:
     terms = run.tree.terms_numbered(strong.ids.tolist())
     ordered = sorted(zip(strong.weights, strong.ids, strict=True), key=lambda pair: -pair[0])
     told = [terms[int(number)] for _, number in ordered]
-    return tuple(word for word, _ in told if word[0].isalpha())[:TASTE_WORDS]
+    return tuple(word for word, _ in told if can_be_told(word))[:TASTE_WORDS]
 
 
 def _sampled_lines(history: Sequence[PlacedItem], limit: int) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from unillmrec.judge import Profile, Question
-from unillmrec.stages.run import Candidate, Event, Run
+from unillmrec.stages.run import Candidate, Event, Found, Run
 from unillmrec.store import ROOT, Node, PlacedItem
 from unillmrec.tree.vectors import similarities
 from unillmrec.usage import Stage
@@ -125,6 +125,17 @@ def _scores(run: Run, questions: Sequence[Question]) -> list[dict[int, float]]:
     ]
 
 
+def _found(run: Run, question: Question) -> dict[int, tuple[float, Found]]:
+    """Return the scores by key, each with who gave it."""
+    windows = run.windows(question)
+    verdicts = run.ask([part for part, _ in windows])
+    return {
+        keys[number]: (score, "fallback" if verdict.stand_in else "judge")
+        for (_, keys), verdict in zip(windows, verdicts, strict=True)
+        for number, score in verdict.scores
+    }
+
+
 def _branch_question(run: Run, profile: Profile, node: Node, family: Sequence[Node]) -> Question:
     choices = run.branch_choices(family)
     where = "" if node.id == ROOT else run.described(node).label
@@ -145,9 +156,9 @@ def _picked(run: Run, profile: Profile, shown: Sequence[Candidate], wanted: int)
     placed = [each.placed for each in shown]
     choices = run.item_choices(placed, ITEM_LINE)
     question = Question("pick", NAME, profile, choices, wanted)
-    (scores,) = _scores(run, [question])
+    found = _found(run, question)
     by_number = {each.number: each for each in placed}
-    picked = sorted(scores, key=lambda number: -scores[number])[:wanted]
-    chosen = [Candidate(by_number[number], scores[number]) for number in picked]
+    picked = sorted(found, key=lambda number: -found[number][0])[:wanted]
+    chosen = [Candidate(by_number[number], *found[number]) for number in picked]
     rest = [each for each in shown if each.placed.number not in set(picked)]
     return chosen + rest[: wanted - len(chosen)]

@@ -14,6 +14,8 @@ NAME = Stage.RERANK
 
 Path = tuple[int, ...]
 
+VARIED = 300
+
 
 def rerank(run: Run, profile: Profile, ranked: Sequence[Candidate]) -> list[Candidate]:
     """Return the final list: `options.limit` items, or all there are."""
@@ -55,24 +57,29 @@ def _within_quota(
 def _varied(
     ranked: Sequence[Candidate], paths: dict[int, Path], limit: int, variety: float
 ) -> list[Candidate]:
-    """Choose one by one, each for its place in the ranking less its nearness to the chosen."""
-    fit = {each.placed.number: 1 - place / len(ranked) for place, each in enumerate(ranked)}
-    left = list(ranked)
-    chosen: list[Candidate] = []
-    nearness = dict.fromkeys(fit, 0.0)
+    """Choose one by one, each for its place in the ranking less its nearness to the chosen.
+
+    What is beyond the first few hundred is too far down for variety to bring it up.
+    """
+    left = list(range(min(len(ranked), VARIED)))
+    leaves = [ranked[place].placed.leaf for place in left]
+    # Nearness is a matter of leaves, of which there are far fewer than pairs of items.
+    nearness = dict.fromkeys(leaves, 0.0)
+    chosen: list[int] = []
     while left and len(chosen) < limit:
         best = max(
             left,
-            key=lambda each: (
-                (1 - variety) * fit[each.placed.number] - variety * nearness[each.placed.number]
+            key=lambda place: (
+                (1 - variety) * (1 - place / len(ranked)) - variety * nearness[leaves[place]]
             ),
         )
         left.remove(best)
         chosen.append(best)
-        for each in left:
-            near = tree_nearness(paths[each.placed.leaf], paths[best.placed.leaf])
-            nearness[each.placed.number] = max(nearness[each.placed.number], near)
-    return chosen
+        path = paths[leaves[best]]
+        for leaf, near in nearness.items():
+            nearness[leaf] = max(near, tree_nearness(paths[leaf], path))
+    rest = ranked[min(len(ranked), VARIED) :]
+    return [ranked[place] for place in chosen] + list(rest)[: limit - len(chosen)]
 
 
 def tree_nearness(one: Path, other: Path) -> float:
@@ -97,6 +104,7 @@ def _model_order(
     part, keys = run.windows(question)[0]
     (verdict,) = run.ask([part])
     by_key = {each.placed.number: each for each in ranked}
-    chosen = [by_key[keys[number]] for number, _ in verdict.scores][:limit]
-    rest = [each for each in ranked if each not in chosen]
+    named = [keys[number] for number, _ in verdict.scores][:limit]
+    chosen = [by_key[key] for key in named]
+    rest = [each for key, each in by_key.items() if key not in set(named)]
     return chosen + rest[: limit - len(chosen)]

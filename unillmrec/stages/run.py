@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from unillmrec.errors import SettingsError
-from unillmrec.judge import Choice, Dropped, Exchange, Interests, Judge, Question, Verdict
+from unillmrec.errors import SettingsError, UnillmrecError
+from unillmrec.judge import (
+    Choice,
+    Dropped,
+    Exchange,
+    HistoryQuestion,
+    Interests,
+    Judge,
+    Question,
+    Verdict,
+)
+from unillmrec.judge.questions import kept_exchanges
 from unillmrec.stages.lines import item_line
 from unillmrec.store import ROOT, ItemTree, Node, PlacedItem
 from unillmrec.store.eligibility import Eligibility
@@ -18,8 +31,9 @@ from unillmrec.usage import Bill, Stage
 if TYPE_CHECKING:
     from unillmrec.store.selection import Selection
 
-Found = Literal["judge", "nearest"]
-"""How a candidate came in: the judge picked it, or it was taken as the nearest one left."""
+Found = Literal["judge", "fallback", "nearest"]
+"""How a candidate came in: the judge picked it, or who stood in for the judge, or it was taken
+as the nearest one left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +101,8 @@ class Options:
 class Run:
     """The state of one recommendation; made anew for each person, so that nothing leaks.
 
-    *selection* is what a predicate lets through, if there is one.
+    *selection* is what a predicate lets through, if there is one. *stand_ins* says who gave
+    how many of the *answers* in the judge's place.
     """
 
     tree: ItemTree
@@ -100,6 +115,8 @@ class Run:
     on_call: Callable[[Stage, Exchange], None] = lambda stage, exchange: None
     bill: Bill = field(default_factory=Bill)
     dropped: Dropped = field(default_factory=Dropped)
+    answers: int = 0
+    stand_ins: Counter[str] = field(default_factory=Counter)
     opened: list[Event] = field(default_factory=list)
     eligibility: Eligibility = field(init=False)
 
@@ -131,21 +148,80 @@ class Run:
     def ask(self, questions: Sequence[Question]) -> list[Verdict]:
         """Put questions to the judge, several at once where it likes that; bill the answers.
 
-        The answers come back in the order of the questions, whichever was ready first.
+        The answers come back, and are recorded, in the order of the questions, whichever was
+        ready first. Where one fails, the others that have begun are recorded all the same.
         """
         if self.executor is None or len(questions) < 2:
-            verdicts = [self.judge.choose(question) for question in questions]
-        else:
-            verdicts = list(self.executor.map(self.judge.choose, questions))
-        for question, verdict in zip(questions, verdicts, strict=True):
-            self.note(question.stage, verdict)
-            self.trace(question.stage, verdict, question)
+            return [
+                self._recorded(question, partial(self.judge.choose, question))
+                for question in questions
+            ]
+        futures = [self.executor.submit(self.judge.choose, question) for question in questions]
+        waiting = deque(zip(questions, futures, strict=True))
+        verdicts = []
+        try:
+            for future in as_completed(futures):
+                future.result()
+                while waiting and waiting[0][1].done():
+                    question, ready = waiting.popleft()
+                    verdicts.append(self._recorded(question, ready.result))
+        except BaseException as error:
+            # What a failure leaves under way is paid for and waited for; who interrupts does
+            # not want to wait.
+            self._record_rest(waiting, patient=isinstance(error, UnillmrecError))
+            raise
         return verdicts
+
+    def ask_history(self, question: HistoryQuestion) -> Interests:
+        """Ask the judge what a person likes; bill the answer."""
+        try:
+            answer = self.judge.interests(question)
+        except UnillmrecError as error:
+            self._record_failure(question.stage, error, None)
+            raise
+        self.note(question.stage, answer)
+        for exchange in answer.exchanges:
+            self.trace(question.stage, exchange, None)
+        return answer
+
+    def _recorded(self, question: Question, answer: Callable[[], Verdict]) -> Verdict:
+        """Return an answer when it is on record; if it fails, its calls are."""
+        try:
+            verdict = answer()
+        except UnillmrecError as error:
+            self._record_failure(question.stage, error, question)
+            raise
+        self.note(question.stage, verdict)
+        self.trace(question.stage, verdict, question)
+        return verdict
+
+    def _record_rest(
+        self, waiting: deque[tuple[Question, Future[Verdict]]], *, patient: bool
+    ) -> None:
+        for _, future in waiting:
+            future.cancel()
+        for question, future in waiting:
+            if not future.cancelled() and (patient or future.done()):
+                # The error that ended the walk is the one to tell; this one is in the trace.
+                with suppress(UnillmrecError):
+                    self._recorded(question, future.result)
+
+    def _record_failure(
+        self, stage: Stage, error: UnillmrecError, question: Question | None
+    ) -> None:
+        """Put the calls of a question that failed on the bill, the log and the trace."""
+        for exchange in kept_exchanges(error):
+            self.bill.add(stage, exchange.usage)
+            self.on_call(stage, exchange)
+            self.trace(stage, exchange, question)
 
     def note(self, stage: Stage, answer: Verdict | Interests) -> None:
         """Put an answer on the bill, its calls on the log, and what was dropped on the record."""
         self.bill.add(stage, answer.usage)
         self.dropped += answer.dropped
+        self.answers += 1
+        if answer.stand_in:
+            self.stand_ins[answer.stand_in] += 1
         for exchange in answer.exchanges:
             self.on_call(stage, exchange)
 
@@ -168,8 +244,14 @@ class Run:
         return each.prior if self.tree.has_prior else None
 
     def windows(self, question: Question) -> list[tuple[Question, dict[int, int]]]:
-        """Part a question into ones that fit, each with the way from number to key."""
+        """Part a question into ones that fit, each with the way from number to key.
+
+        No part asks for more than it has.
+        """
         return [
-            (part, {choice.number: choice.key for choice in part.choices})
+            (
+                replace(part, limit=min(part.limit, len(part.choices))),
+                {choice.number: choice.key for choice in part.choices},
+            )
             for part in self.judge.windows(question)
         ]

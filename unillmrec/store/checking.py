@@ -24,6 +24,7 @@ def breaches(tree: ItemTree) -> Iterator[str]:
     yield from _hanging(nodes)
     yield from _families(nodes, tree.facts["bounds"])
     yield from _filled(nodes, held, tree.facts["bounds"])
+    yield from _in_step(tree)
     yield from _complete(tree)
 
 
@@ -35,9 +36,13 @@ def _hanging(nodes: Nodes) -> Iterator[str]:
     while waiting:
         at = waiting.pop()
         for child in children[at]:
-            depths[child] = depths[at] + 1
-            waiting.append(child)
+            # Where the root has a parent, the way down would never end.
+            if child not in depths:
+                depths[child] = depths[at] + 1
+                waiting.append(child)
     for node, parent, depth, *_ in nodes.values():
+        if node == ROOT and parent is not None:
+            yield f"the root has a parent, node {parent}"
         if node not in depths:
             yield f"node {node} does not hang from the root (its parent is {parent})"
         elif depths[node] != depth:
@@ -79,8 +84,26 @@ def _filled(
     for node, _, _, size, leaf in nodes.values():
         if size != sums[node]:
             yield f"node {node} holds {sums[node]:,} items and says {size:,}"
-        if leaf and size > bounds["leaf_capacity"]:
-            yield f"leaf {node} holds {size:,} items; {bounds['leaf_capacity']} are allowed"
+        if leaf and sums[node] > bounds["leaf_capacity"]:
+            yield f"leaf {node} holds {sums[node]:,} items; {bounds['leaf_capacity']} are allowed"
+
+
+def _in_step(tree: ItemTree) -> Iterator[str]:
+    """Check that the columns, from which eligible items are counted, know each item's leaf."""
+    from unillmrec.store.column_reading import ColumnReader
+
+    wrong = seen = 0
+    for stretch in ColumnReader(tree.rows).stretches():
+        leaves = stretch.leaves()
+        query = "SELECT number, leaf FROM item WHERE number >= ? AND number < ?"
+        rows = tree.rows(query, (stretch.start, stretch.start + stretch.size))
+        told = sum(int(leaves[number - stretch.start]) == leaf for number, leaf in rows)
+        wrong += max(len(rows), int((leaves >= 0).sum())) - told
+        seen += len(rows)
+    (items,) = tree.rows("SELECT count(*) FROM item")[0]
+    wrong += items - seen
+    if wrong:
+        yield f"the columns have {wrong:,} items in another leaf than the tree"
 
 
 def _complete(tree: ItemTree) -> Iterator[str]:

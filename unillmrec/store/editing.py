@@ -218,24 +218,34 @@ class EditableTree(ItemTree):
 
     def with_ancestors(self, node_ids: Sequence[int]) -> dict[int, NodeState]:
         """Return nodes and everything above them."""
-        rows = self.rows(
-            "WITH RECURSIVE up (id) AS (SELECT value FROM json_each(?) UNION"
-            " SELECT node.parent FROM node JOIN up ON node.id = up.id"
-            " WHERE node.parent IS NOT NULL)"
-            f" SELECT {_NODE_COLUMNS} FROM node WHERE id IN (SELECT id FROM up)",
-            (as_json(node_ids),),
-        )
-        return {row[0]: _state(row) for row in rows}
+        # Level by level: of a recursive query SQLite makes one that reads all nodes.
+        found: dict[int, NodeState] = {}
+        wanted = set(node_ids)
+        while wanted:
+            states = self.states(sorted(wanted))
+            found |= states
+            parents = {state.parent for state in states.values() if state.parent is not None}
+            wanted = parents - found.keys()
+        return found
 
     def below(self, node_id: int) -> list[tuple[int, bool]]:
         """Return a node and all nodes below it, each with whether it is a leaf."""
-        rows = self.rows(
-            "WITH RECURSIVE down (id) AS (SELECT ? UNION"
-            " SELECT node.id FROM node JOIN down ON node.parent = down.id)"
-            " SELECT id, leaf FROM node WHERE id IN (SELECT id FROM down) ORDER BY id",
-            (node_id,),
-        )
-        return [(node, bool(leaf)) for node, leaf in rows]
+        found = self.rows("SELECT id, leaf FROM node WHERE id = ?", (node_id,))
+        level = [node_id]
+        while level:
+            query = f"SELECT id, leaf FROM node WHERE parent {AMONG}"
+            rows = self.rows(query, (as_json(level),))
+            level = [node for node, leaf in rows if not leaf]
+            found += rows
+        return [(node, bool(leaf)) for node, leaf in sorted(found)]
+
+    def packed_sums(self, node_ids: Sequence[int]) -> list[bytes]:
+        """Return the sums of the vectors below nodes, packed, in the order asked for."""
+        return self._packed("node_sum", "node", node_ids)
+
+    def packed_vectors(self, numbers: Sequence[int]) -> list[bytes]:
+        """Return the vectors of items, packed, in the order asked for."""
+        return self._packed("item_vector", "item", numbers)
 
     def put_nodes(self, rows: Iterable[NodeRow]) -> None:
         """Write nodes with the sums of what is below them."""

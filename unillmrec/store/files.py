@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import glob
 import os
+import re
+import secrets
 import sqlite3
+import stat
+import sys
 import time
 from contextlib import closing, suppress
 from pathlib import Path
@@ -15,6 +19,8 @@ from unillmrec.store.migrations import APPLICATION_ID, LAYOUT, layout_name, migr
 
 BUSY_SECONDS = 10.0
 ABANDONED_SECONDS = 3600.0
+# Where in a SQLite file its application id stands.
+_MARK = slice(68, 72)
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
@@ -101,10 +107,21 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
 def _unreadable(path: Path, error: sqlite3.DatabaseError | OSError) -> StoreError:
     if isinstance(error, OSError | sqlite3.OperationalError) and not _begins_like_sqlite(path):
         return StoreError(f"{path} cannot be opened: {error}.", remedy="check its permissions.")
+    anew = f"`unillmrec build CATALOG -o {path} --overwrite` to make it anew."
     return StoreError(
         f"{path} is not a tree file, or it is damaged: {error}.",
-        remedy=f"`unillmrec build CATALOG -o {path} --overwrite` to make it anew.",
+        remedy=anew if _is_marked(path) else "name the file that `unillmrec build` wrote.",
     )
+
+
+def _is_marked(path: Path) -> bool:
+    """Say whether the file is a tree of ours by its first bytes, be the rest damaged or not."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_MARK.stop)
+    except OSError:
+        return False
+    return header[_MARK] == APPLICATION_ID.to_bytes(4, "big")
 
 
 def _begins_like_sqlite(path: Path) -> bool:
@@ -119,30 +136,40 @@ class Staging:
     """A tree file being written beside the place it will have.
 
     Used as a context: leaving it by an error takes away what was written; `publish` puts
-    the file in place in one step.
+    the file in place in one step. A link is followed, and the file it leads to is written.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self.path = path
         self.overwrite = overwrite
-        self.beside = path.with_name(f".{path.name}.{os.getpid()}.building")
+        self.target = Path(os.path.realpath(path))
+        self._lock: int | None = None
         try:
-            _check_place(path, overwrite=overwrite)
-            _sweep(path)
-            self.beside.unlink(missing_ok=True)
-            self.db = sqlite3.connect(self.beside, isolation_level=None)
-            # A half-written file is thrown away, so it needs no journal and no syncing yet.
-            for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -64000"):
-                self.db.execute(f"PRAGMA {pragma}")
-            self.db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            migrate(self.db)
-            self.db.execute("BEGIN")
+            check_place(path, overwrite=overwrite)
+            _sweep(self.target)
+            self.beside, self._lock = _new_beside(self.target)
+            self.db = self._begun()
         except (sqlite3.Error, OSError) as error:
             self._discard()
             raise StoreError(
                 f"{path} cannot be written: {error}.",
                 remedy="check that the folder exists and is writable.",
             ) from error
+        except BaseException:
+            self._discard()
+            raise
+
+    def _begun(self) -> sqlite3.Connection:
+        # Nobody else opens it, and SQLite's locks would get in the way of ours on some systems.
+        address = f"{self.beside.as_uri()}?nolock=1"
+        db = sqlite3.connect(address, uri=True, isolation_level=None)
+        # A half-written file is thrown away, so it needs no journal and no syncing yet.
+        for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -64000"):
+            db.execute(f"PRAGMA {pragma}")
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        migrate(db)
+        db.execute("BEGIN")
+        return db
 
     def __enter__(self) -> Staging:
         return self
@@ -163,8 +190,12 @@ class Staging:
             ) from error
 
     def _discard(self) -> None:
-        with suppress(OSError):
-            self.beside.unlink(missing_ok=True)
+        if hasattr(self, "beside"):
+            with suppress(OSError):
+                self.beside.unlink(missing_ok=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def publish(self) -> None:
         """Put the finished file where it belongs; what was there before is replaced."""
@@ -174,43 +205,132 @@ class Staging:
             with self.beside.open("rb+") as file:
                 os.fsync(file.fileno())
             # Somebody may have put a file there while this one was being built.
-            _check_place(self.path, overwrite=self.overwrite)
-            _release(self.path)
-            self.beside.replace(self.path)
-            _sync_folder(self.path.parent)
+            check_place(self.path, overwrite=self.overwrite)
+            _release(self.target)
+            self._put()
+            _sync_folder(self.target.parent)
         except (sqlite3.Error, OSError) as error:
             in_use = "locked" in str(error)
+            there = self.target.exists()
             raise StoreError(
                 f"{self.path} cannot be written: {error}.",
-                detail="The file that was there before is unchanged.",
+                detail="The file that was there before is unchanged." if there else "",
                 remedy="again when nobody uses the old tree."
                 if in_use
                 else "check the free space and the permissions of the folder.",
             ) from error
 
+    def _put(self) -> None:
+        """Give the file its name, which nobody else may have got to first."""
+        if not self.overwrite:
+            try:
+                # Unlike a replacement it fails where there is a file by now.
+                os.link(self.beside, self.target)
+            except FileExistsError as error:
+                raise _exists(self.path) from error
+            except OSError:
+                # A file system without links: what is left is to look, and to replace.
+                check_place(self.path, overwrite=False)
+            else:
+                return
+        self.beside.replace(self.target)
 
-def _check_place(path: Path, *, overwrite: bool) -> None:
-    if path.is_dir():
+
+def check_place(path: Path, *, overwrite: bool) -> None:
+    """Make sure that a tree may be put at *path*: nothing is there, or a tree to replace.
+
+    Raises:
+        StoreError: something else is there, or a tree without leave to replace it.
+        OSError: one cannot tell.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        status = target.stat()
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(status.st_mode):
         raise StoreError(f"{path} is a folder.", remedy="name a file, such as shop.tree.")
-    if path.exists() and not overwrite:
+    if not stat.S_ISREG(status.st_mode):
         raise StoreError(
-            f"{path} exists already.",
+            f"{path} is a pipe, a device or a socket, and a tree is a file.",
             detail="Nothing was changed.",
-            remedy="another name, or --overwrite.",
+            remedy="name a file, such as shop.tree.",
+        )
+    if not overwrite:
+        raise _exists(path)
+    if status.st_size and not _is_marked(target):
+        raise StoreError(
+            f"{path} is not a tree, and --overwrite replaces only trees.",
+            detail="Nothing was changed.",
+            remedy="another name, or remove the file.",
         )
 
 
-def _sweep(path: Path) -> None:
-    """Remove what killed builds of the same tree left behind.
+def _exists(path: Path) -> StoreError:
+    return StoreError(
+        f"{path} exists already.",
+        detail="Nothing was changed.",
+        remedy="another name, or --overwrite.",
+    )
 
-    A young file is left alone though its process is unknown here: it may belong to another
-    machine that shares the folder.
+
+def _new_beside(target: Path) -> tuple[Path, int | None]:
+    """Make the file to write into, and hold its lock for as long as this process builds."""
+    while True:
+        name = f".{target.name}.{os.getpid()}.{secrets.token_hex(3)}.building"
+        beside = target.with_name(name)
+        handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+        held = _lock(handle)
+        if held is None:
+            os.close(handle)
+            return beside, None
+        # Another build may have swept it away between its making and its locking.
+        if held and os.fstat(handle).st_nlink:
+            return beside, handle
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool | None:
+    """Take the lock of an open file; say whether it was free, or `None` without locks."""
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _sweep(target: Path) -> None:
+    """Remove what killed builds of the same tree left behind."""
+    ours = re.compile(rf"\.{re.escape(target.name)}\.(\d+)(\.[0-9a-f]+)?\.building")
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*.building"):
+        found = ours.fullmatch(left.name)
+        with suppress(OSError):
+            if found and stat.S_ISREG(left.lstat().st_mode):
+                _sweep_one(left, int(found[1]))
+
+
+def _sweep_one(left: Path, process: int) -> None:
+    """Remove a file that nobody holds.
+
+    Where there are no locks a young file is left alone though its process is unknown here:
+    it may belong to another machine that shares the folder.
     """
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.building"):
-        with suppress(OSError, ValueError):
-            number = int(left.name.split(".")[-2])
-            if time.time() - left.stat().st_mtime > ABANDONED_SECONDS and not _runs(number):
-                left.unlink()
+    handle = os.open(left, os.O_RDWR)
+    try:
+        held = _lock(handle)
+        if held:
+            left.unlink()
+    finally:
+        os.close(handle)
+    old = time.time() - left.stat().st_mtime > ABANDONED_SECONDS if held is None else False
+    if old and not _runs(process):
+        left.unlink()
 
 
 def _runs(process: int) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from unillmrec.errors import StoreError
 from unillmrec.items import Item
@@ -85,7 +85,7 @@ class ItemTree:
         """Let go of the file."""
         self._db.close()
 
-    def __enter__(self) -> ItemTree:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from unillmrec.tree.descriptions import LINE_WORDS, Description, Range, beyond_names
 from unillmrec.tree.growing import Shape
-from unillmrec.tree.sentences import FUNCTION_WORDS
-from unillmrec.tree.terms import PIECE, Vocabulary, term_worth
+from unillmrec.tree.sentences import can_be_told
+from unillmrec.tree.terms import Vocabulary, term_worth
 from unillmrec.tree.vectors import Floats
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 Spans = Mapping[str, tuple[float, float]]
 
 KEPT_TITLES = 3
+TELLING_TERMS = 4
 KEPT_WORDS = LINE_WORDS + 3
-LONGEST_WORD = 40
 # What a node's words must beat: how usual they are around it.
 AROUND = 0.75
 # A range is told when it is at most half as wide as the parent's.
@@ -123,23 +123,14 @@ def telling(terms: Sequence[str], worth: Floats) -> Floats:
 
     A word that everything has is worth one in a vector and nothing in a description.
     """
-    can_be_told = np.array([_can_be_told(term) for term in terms], bool)
-    return np.where(can_be_told, (worth - 1) / worth, np.float32(0)).astype(np.float32)
+    tellable = np.array([can_be_told(term) for term in terms], bool)
+    return np.where(tellable, (worth - 1) / worth, np.float32(0)).astype(np.float32)
 
 
 def most_contrastive(mean: Floats, around: Floats, told: Floats) -> list[int]:
     """Return the places of the terms that weigh most in a node against what surrounds it."""
     contrast = told * (mean - AROUND * around)
     return [place for place in largest(contrast, KEPT_WORDS) if contrast[place] > 0]
-
-
-def _can_be_told(term: str) -> bool:
-    # Pieces of words and bare numbers say nothing to a reader, and a word has an end.
-    if term.startswith(PIECE) or term.isdigit() or len(term) > LONGEST_WORD:
-        return False
-    if term in FUNCTION_WORDS:
-        return False
-    return len(term) > 1 or term > "~"
 
 
 def _row(matrix: csr_matrix, number: int) -> tuple[NDArray[np.int32], Floats]:
@@ -170,7 +161,7 @@ def _typical_rows(
         centre[ids] = weights
         if shape.leaves[node]:
             rows = shape.order[shape.starts[node] : shape.ends[node]]
-            near = _products(words, rows, centre)
+            near = typicality(_products(words, rows, centre), np.diff(words.indptr)[rows])
             typical[node] = [int(rows[place]) for place in largest(near, KEPT_TITLES)]
         else:
             firsts = [typical[child][0] for child in children[node]]
@@ -178,6 +169,14 @@ def _typical_rows(
             typical[node] = [firsts[place] for place in largest(near, KEPT_TITLES)]
         centre[ids] = 0
     return typical
+
+
+def typicality(near: NDArray[np.floating], terms: NDArray[np.integer]) -> NDArray[np.floating]:
+    """Return how well items stand for a node, given their nearness and how many terms they have.
+
+    An item of which only a category is known is nearest to the middle of it, and tells least.
+    """
+    return near * (terms / (terms + TELLING_TERMS))
 
 
 def _products(matrix: csr_matrix, rows: NDArray[np.int64], centre: Floats) -> NDArray[np.floating]:

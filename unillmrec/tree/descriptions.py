@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from unillmrec.items import one_line
 
 LINE_WORDS = 5
-LINE_TITLES = 2
+LINE_TITLES = 1
 TITLE_LENGTH = 48
 SUMMARY_LENGTH = 160
 _WORD = re.compile(r"[^\W_]+")

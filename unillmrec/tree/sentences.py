@@ -21,6 +21,21 @@ _SPELLED_OUT = """
 FUNCTION_WORDS = frozenset(_SPELLED_OUT.split())
 
 
+# No language has a longer word that a reader would want to see.
+LONGEST_WORD = 40
+
+
+def can_be_told(term: str) -> bool:
+    """Return whether a term says something to a reader.
+
+    Pieces of words, numbers, codes and function words do not, nor do the one or two letters
+    that are left of "sci-fi" or "Vol. 2"; in scripts that write syllables, two are a word.
+    """
+    if not term[:1].isalpha() or term in FUNCTION_WORDS:
+        return False
+    return (3 if term.isascii() else 1) <= len(term) <= LONGEST_WORD
+
+
 def sentence_words(text: str) -> list[str]:
     """Return the words of a sentence that say what it is about; all, if none does."""
     found = words(text)

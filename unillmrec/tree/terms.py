@@ -59,10 +59,11 @@ FIELD_WEIGHTS = FieldWeights()
 
 
 def words(text: str) -> list[str]:
-    """Return the words of *text*, lower case, in order."""
+    """Return the words of *text*, lower case, in order; "Smith's" is smith."""
     if text.isascii():
-        return _ASCII_WORD.findall(text.lower())
-    return _WORD.findall(unicodedata.normalize("NFKC", text).lower())
+        return _ASCII_WORD.findall(text.lower().replace("'s", ""))
+    plain = unicodedata.normalize("NFKC", text).lower()
+    return _WORD.findall(plain.replace("'s", "").replace("\u2019s", ""))
 
 
 def pieces(word_list: list[str]) -> Iterator[str]:

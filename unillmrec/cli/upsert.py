@@ -1,0 +1,43 @@
+"""`unillmrec upsert`: insert what is new, update what is there."""
+
+from __future__ import annotations
+
+from unillmrec.cli import change_parameters as change
+from unillmrec.cli import parameters as shared
+
+EXAMPLES = """\
+unillmrec upsert films.tree feed.jsonl
+unillmrec upsert films.tree - --batch 1000 < feed.jsonl
+"""
+FIELDS = change.FIELDS
+
+
+def upsert(
+    file: shared.TreeFile,
+    items: change.Items = None,
+    item: change.OneItem = None,
+    batch: change.Batch = None,
+    id_column: shared.IdColumn = None,
+    title_column: shared.TitleColumn = None,
+    text_columns: shared.TextColumns = None,
+    path_columns: shared.PathColumns = None,
+    path_separator: shared.PathSeparator = None,
+    as_text: shared.AsText = None,
+    format: shared.Format = None,
+    on_error: shared.OnError = "stop",
+    on_duplicate: shared.OnDuplicate = "stop",
+    vectors: change.Vectors = None,
+    embed: change.Embed = None,
+    base_url: shared.BaseUrl = None,
+    usage_log: shared.UsageLogFile = None,
+    json: shared.Json = False,
+) -> None:
+    """Insert the items that are new to a tree, and update the others."""
+    from unillmrec.cli.changing import Catalog, Wishes, change_items
+    from unillmrec.cli.render_changes import show_changed
+
+    columns = (id_column, title_column, text_columns, path_columns, path_separator)
+    flags = {"embed_model": embed, "base_url": base_url, "usage_log": usage_log}
+    source = Catalog(items, item, columns, as_text, format, on_error, on_duplicate)
+    wishes = Wishes(file, vectors, batch, flags=flags)
+    show_changed(change_items("upsert", source, wishes), as_json=json)
