@@ -16,10 +16,10 @@ from benchmarks.results import save
 
 QUESTION = __doc__
 SEED = 0
-ITEMS = 3_000
-CHANGED = 600
-BATCH = 60
-KILLS = 80
+ITEMS = 2_000
+CHANGED = 400
+BATCH = 80
+KILLS = 70
 KINDS = ("insert", "delete", "sync")
 
 

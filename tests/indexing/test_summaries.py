@@ -169,7 +169,7 @@ def test_may_stop_after_some_nodes(tree, writer):
     assert (7, False) == (first.described, first.finished)
     assert every - 7 == second.described
     # The family that was cut in two: its other siblings are there to be told apart from.
-    assert "tell these apart from:\n- about" in requests[0].messages[1].content
+    assert "tell these apart from:\n<others>\n- about" in requests[0].messages[1].content
 
 
 @pytest.mark.parametrize(

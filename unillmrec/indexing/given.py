@@ -42,8 +42,8 @@ class VectorFile:
 
     model = None
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: str | Path) -> None:
+        path = self.path = Path(path)
         try:
             _refuse_broken_zip(path)
             # Without pickles: an array file must not be able to run anything.
