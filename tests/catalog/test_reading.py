@@ -12,7 +12,7 @@ from collections import deque
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from unillmrec.catalog import FORMATS, Columns, Skipped, catalog_from_items, read_catalog
@@ -425,6 +425,8 @@ def test_a_json_document_comes_back_as_it_was(items, indent, frame):
 @settings(max_examples=60, deadline=None)
 def test_csv_comes_back_as_it_was(rows, delimiter, quoting, line_end):
     """Quotes, line breaks and delimiters in fields survive, and columns get their types."""
+    # Python's writer leaves a lone carriage return unquoted, where it is the end of a line.
+    assume(quoting == csv.QUOTE_ALL or not any("\r" in text for row in rows for text in row[:3]))
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator=line_end)
     writer.writerow(["id", "title", "note", "count", "flag"])

@@ -35,7 +35,9 @@ LEAST_IN_LEAF = 5
 REGROW_AT = 0.35
 # No single change pays for growing anew what many changes made due: a subtree waits until the
 # changes at hand are at least this share of it.
-WORTH_GROWING = 0.05
+WORTH_GROWING = 0.01
+# A larger one would not fit into the memory that a change may take.
+MOST_GROWN = 200_000
 ALWAYS_GROWN = 400
 # So few children do not make a branch of their own.
 SMALL_FAMILY = 3
@@ -223,7 +225,7 @@ class Upkeep:
     def _grow_due_subtrees(self, changes: int) -> None:
         """Grow anew the largest subtrees that changed enough, and that the changes pay for."""
         states = self.tree.with_ancestors(sorted(self.touched.nodes))
-        largest = max(ALWAYS_GROWN, int(changes / WORTH_GROWING))
+        largest = min(max(ALWAYS_GROWN, int(changes / WORTH_GROWING)), MOST_GROWN)
         due = {
             state.id
             for state in states.values()
