@@ -35,7 +35,7 @@ LEAST_IN_LEAF = 5
 REGROW_AT = 0.35
 # No single change pays for growing anew what many changes made due: a subtree waits until the
 # changes at hand are at least this share of it.
-WORTH_GROWING = 0.01
+WORTH_GROWING = 0.05
 # A larger one would not fit into the memory that a change may take.
 MOST_GROWN = 200_000
 ALWAYS_GROWN = 400
