@@ -19,7 +19,7 @@ PACKAGE = ROOT / "unillmrec"
 ORDER = [
     *("__main__", "cli", "demo", "recommender", "reasons", "routing", "usage_log"),
     *("indexing", "stages", "judge", "endpoint", "store", "tree", "catalog", "settings"),
-    *("prompts", "tokens", "usage", "items", "errors"),
+    *("prompts", "tokens", "budget", "usage", "items", "errors"),
 ]
 # For tests, ours and everybody's: nothing of ours imports it, and it stands just below this.
 TESTING_BELOW = "recommender"

@@ -9,6 +9,7 @@ UnillmrecError              exit code 3, unless said otherwise
 ├── PredicateError          an expression over attributes, such as price < 20
 ├── SettingsError           a flag, a variable or the settings file
 ├── MissingExtraError       an optional package that is not installed
+├── BudgetError             what may be spent is spent
 ├── EndpointError           exit code 4: a model on a server
 └── ReplyError              exit code 5: what the model answered
 """
@@ -76,6 +77,14 @@ class MissingExtraError(UnillmrecError):
             f"{feature} needs the package {package!r}, which is not installed.",
             remedy=f"pip install 'unillmrec[{extra}]'",
         )
+
+
+class BudgetError(UnillmrecError):
+    """A request does not fit what is left of the budget; *limit* names which part of it."""
+
+    def __init__(self, limit: str, problem: str) -> None:
+        super().__init__(problem, remedy="a larger budget.")
+        self.limit = limit
 
 
 class EndpointError(UnillmrecError):

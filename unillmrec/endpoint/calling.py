@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from unillmrec.budget import Ticket
 from unillmrec.endpoint.failures import Failure, Translator
 from unillmrec.endpoint.patience import Patience
+from unillmrec.errors import BudgetError
 from unillmrec.usage import Usage
 
 if TYPE_CHECKING:
@@ -41,8 +43,13 @@ class GiveWay(Protocol):
 
 @dataclass(slots=True)
 class _Effort:
-    """What one call has taken so far. *same* counts failures of the request as it stands."""
+    """What one call has taken so far. *same* counts failures of the request as it stands.
 
+    It is over at *until*, which a deadline may bring forward.
+    """
+
+    until: float
+    ticket: Ticket | None = None
     usage: Usage = field(default_factory=Usage)
     retries: int = 0
     refused: int = 0
@@ -75,24 +82,27 @@ class Caller:
         body: Callable[[], Mapping[str, object]],
         read: Callable[[Mapping[str, object]], tuple[Value, Usage]],
         give_way: GiveWay,
+        ticket: Ticket | None = None,
     ) -> Outcome[Value]:
         """Send *body()* until *read* can make something of the answer.
 
         The time starts when the call gets its turn. It keeps its turn while it waits: after
-        a rate limit, fewer requests at once are what helps.
+        a rate limit, fewer requests at once are what helps. Each repetition is asked of
+        *ticket*.
 
         Raises:
             CallError, AnswerError: no attempt succeeded, or none was left.
+            BudgetError: the ticket does not allow another attempt; the failure is its cause.
         """
         with self._slots:
             started = time.monotonic()
-            effort = _Effort()
+            effort = _Effort(started + self._time_for(ticket), ticket)
             while True:
-                left = started + self._timeout_seconds - time.monotonic()
+                left = effort.until - time.monotonic()
                 try:
                     value, usage = read(self._send(route, body(), left))
                 except Failure as failure:
-                    self._go_on(failure, give_way, effort, started)
+                    self._go_on(failure, give_way, effort)
                     continue
                 return Outcome(
                     value,
@@ -102,25 +112,43 @@ class Caller:
                     effort.refused,
                 )
 
+    def _time_for(self, ticket: Ticket | None) -> float:
+        left = ticket.seconds_left if ticket else None
+        return self._timeout_seconds if left is None else min(left, self._timeout_seconds)
+
     def _send(self, route: str, body: Mapping[str, object], left: float) -> Mapping[str, object]:
         try:
             return self._connection.post(route, body, left)
         except TimeoutError as error:
             raise self._translator.timed_out(self._timeout_seconds) from error
 
-    def _go_on(self, failure: Failure, give_way: GiveWay, effort: _Effort, started: float) -> None:
+    def _go_on(self, failure: Failure, give_way: GiveWay, effort: _Effort) -> None:
         """Prepare the next attempt, or raise what *failure* is for people."""
         effort.usage += failure.usage
         if give_way(failure, repeated=effort.same > 0):
+            self._repeat(failure, effort)
             effort.refused += 1
             effort.same = 0
             return
-        left = started + self._timeout_seconds - time.monotonic()
+        left = effort.until - time.monotonic()
         pause = self._patience.wait(effort.retries, failure.pause, left)
         if not failure.retryable or pause is None:
             raise failure.as_error(
                 usage=effort.usage, retries=effort.retries, refused=effort.refused
             ) from failure.__cause__
         self._sleep(pause)
+        self._repeat(failure, effort)
         effort.retries += 1
         effort.same += 1
+
+    def _repeat(self, failure: Failure, effort: _Effort) -> None:
+        """Ask the budget for another attempt."""
+        if effort.ticket is None:
+            return
+        try:
+            effort.ticket.repeat(failure.usage)
+        except BudgetError as error:
+            told = failure.as_error(
+                usage=effort.usage, retries=effort.retries, refused=effort.refused
+            )
+            raise error from told

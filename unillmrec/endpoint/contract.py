@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol, TypeAlias
 
-from unillmrec.errors import EndpointError, ReplyError, UnillmrecError
+from unillmrec.budget import Ticket
+from unillmrec.errors import BudgetError, EndpointError, ReplyError, UnillmrecError
 from unillmrec.usage import Stage, Usage
 
 AskedWith: TypeAlias = Literal["json_schema", "json_object", "text"]
@@ -34,13 +35,15 @@ class Schema:
 class Request:
     """One question to a model.
 
-    *max_output* is the most tokens it may write, its thinking included.
+    *max_output* is the most tokens it may write, its thinking included. *ticket* is what is
+    set aside for it, if there is a budget: repetitions are asked of it, and its time is kept.
     """
 
     stage: Stage
     messages: tuple[Message, ...]
     max_output: int
     schema: Schema | None = None
+    ticket: Ticket | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,4 +137,6 @@ class AnswerError(ReplyError):
 
 def spent(error: UnillmrecError) -> Usage:
     """Return what a failed call cost, which belongs on the bill as much as a reply does."""
+    if isinstance(error, BudgetError) and isinstance(error.__cause__, UnillmrecError):
+        return spent(error.__cause__)
     return error.usage if isinstance(error, CallError | AnswerError) else Usage()

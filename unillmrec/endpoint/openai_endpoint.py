@@ -112,7 +112,7 @@ class OpenAIEndpoint:
             answer = read_completion(payload, self._access, self._model, request.max_output)
             return answer, answer.usage
 
-        outcome = self._caller.call(CHAT, asking.body, read, asking.give_way)
+        outcome = self._caller.call(CHAT, asking.body, read, asking.give_way, request.ticket)
         answer = outcome.value
         asking.answered(answer.text, answer.finish)
         return Reply(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from unillmrec.budget import Purse
 from unillmrec.endpoint import CallError, Endpoint, Reply, Request, spent
 from unillmrec.errors import ReplyError, UnillmrecError
 from unillmrec.judge.questions import Exchange, keep_exchanges
@@ -21,6 +22,7 @@ class Dialogue:
 
     endpoint: Endpoint
     writer: PromptWriter
+    purse: Purse | None = None
     exchanges: list[Exchange] = field(default_factory=list)
 
     def ask(
@@ -29,6 +31,7 @@ class Dialogue:
         """Return what was read of the answer, and of a second one if the first was unusable.
 
         Raises:
+            BudgetError: the purse does not hold enough for the call.
             EndpointError: the endpoint refused, failed, or could not be reached. The calls
                 are with it (`kept_exchanges`), and what they cost together if it has a cost.
         """
@@ -41,7 +44,7 @@ class Dialogue:
     def _send(self, request: Request) -> str:
         failed = ""
         try:
-            reply = self.endpoint.complete(request)
+            reply = self._complete(request)
         except ReplyError as error:
             # An answer without a text was paid for all the same, and is as good as an unusable
             # one: it is asked for once more.
@@ -65,6 +68,20 @@ class Dialogue:
             )
         )
         return reply.text
+
+    def _complete(self, request: Request) -> Reply:
+        """Ask the endpoint; set aside beforehand what the call may take, and settle after it."""
+        if self.purse is None:
+            return self.endpoint.complete(request)
+        longest = self.writer.counter.at_most([each.content for each in request.messages])
+        ticket = self.purse.reserve(longest, request.max_output)
+        try:
+            reply = self.endpoint.complete(replace(request, ticket=ticket))
+        except UnillmrecError as error:
+            ticket.settle(spent(error))
+            raise
+        ticket.settle(reply.usage)
+        return reply
 
     def _ended(self, request: Request, error: UnillmrecError) -> None:
         """Let the error carry all calls, the one that failed last, and what they cost."""

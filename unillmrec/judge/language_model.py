@@ -61,7 +61,7 @@ class LanguageModelJudge:
 
     def interests(self, question: HistoryQuestion) -> Interests:
         """Ask for a short list of weighted interests."""
-        dialogue = Dialogue(self._endpoint, self._writer)
+        dialogue = Dialogue(self._endpoint, self._writer, question.purse)
         readings = dialogue.ask(self._writer.ask_history(question), read_interests, bool)
         found = tuple(Interest(*pair) for pair in readings[-1])
         dropped = Dropped(asked_again=len(readings) - 1, fallbacks=0 if found else 1)
@@ -74,7 +74,7 @@ class LanguageModelJudge:
     def choose(self, question: Question) -> Verdict:
         """Ask for scores, or for an order."""
         read = read_order if question.wants_order else read_scores
-        dialogue = Dialogue(self._endpoint, self._writer)
+        dialogue = Dialogue(self._endpoint, self._writer, question.purse)
         count = len(question.choices)
         readings: tuple[Reading, ...] = dialogue.ask(
             self._writer.ask(question),

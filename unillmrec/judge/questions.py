@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from unillmrec.budget import Purse
 from unillmrec.errors import UnillmrecError
 from unillmrec.usage import Stage, Usage
 
@@ -61,7 +62,8 @@ class Choice:
 class Question:
     """A closed question: how well does each of these choices fit the person?
 
-    *limit* is how many are wanted. *where* is the path of labels that led here.
+    *limit* is how many are wanted. *where* is the path of labels that led here. *purse* is
+    what asking is paid from, if there is a budget.
     """
 
     kind: Kind
@@ -70,6 +72,7 @@ class Question:
     choices: tuple[Choice, ...]
     limit: int
     where: str = ""
+    purse: Purse | None = field(default=None, compare=False, repr=False)
 
     @property
     def about_nodes(self) -> bool:
@@ -92,6 +95,7 @@ class HistoryQuestion:
     lines: tuple[str, ...]
     words: tuple[str, ...] = ()
     stage: Stage = Stage.PROFILE
+    purse: Purse | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

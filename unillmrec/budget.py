@@ -1,0 +1,177 @@
+"""What a recommendation may take, and the purse that is asked before every request.
+
+The size of a request is set aside before it is sent, so that a limit is never passed: what
+does not fit any more is refused with a `BudgetError`, and what was set aside in excess comes
+back when the answer says what it took.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from unillmrec.errors import BudgetError, SettingsError
+from unillmrec.usage import Usage
+
+Limit: TypeAlias = Literal["tokens", "calls", "deadline", "cost"]
+Price: TypeAlias = Callable[[int, int], float]
+"""What so many prompt and completion tokens cost, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most that may be spent; None is no limit, and zero is nothing at all.
+
+    *tokens* are those of prompts and completions together, *calls* the requests that are
+    sent, refused and repeated ones included; *seconds* is the time from the start; *cost* is
+    in the currency of the prices.
+    """
+
+    tokens: int | None = None
+    calls: int | None = None
+    seconds: float | None = None
+    cost: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("tokens", "calls", "seconds", "cost"):
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise SettingsError(f"the budget of {name} is {value}; it cannot be below 0.")
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is any limit."""
+        return any(
+            value is not None for value in (self.tokens, self.calls, self.seconds, self.cost)
+        )
+
+
+class Purse:
+    """A budget while it is spent; safe to share between threads.
+
+    *price* is needed for a budget of cost. *overrun* counts the tokens that servers reported
+    beyond what was set aside for a call, the one thing no client can prevent.
+    """
+
+    def __init__(
+        self,
+        budget: Budget,
+        price: Price | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if budget.cost is not None and price is None:
+            raise SettingsError(
+                "the budget is in money, and the model's price is not known.",
+                remedy="--max-tokens, or a price for the model.",
+            )
+        self.budget = budget
+        self.overrun = 0
+        self._price = price or _free
+        self._clock = clock
+        self._started = clock()
+        self._tokens = 0
+        self._calls = 0
+        self._cost = 0.0
+        self._lock = threading.Lock()
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The time that is left; None if there is no deadline."""
+        if self.budget.seconds is None:
+            return None
+        return max(0.0, self._started + self.budget.seconds - self._clock())
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.seconds_left == 0
+
+    def reserve(self, prompt: int, completion: int) -> Ticket:
+        """Set a request of at most so many tokens aside.
+
+        Raises:
+            BudgetError: it does not fit; nothing is set aside.
+        """
+        with self._lock:
+            self._take(prompt, completion)
+        return Ticket(self, prompt, completion)
+
+    def has_room(self, prompt: int, completion: int) -> bool:
+        """Return whether a request of this size would fit now."""
+        with self._lock:
+            return self._passed(prompt, completion) is None
+
+    def _take(self, prompt: int, completion: int) -> None:
+        passed = self._passed(prompt, completion)
+        if passed is not None:
+            raise BudgetError(passed, f"the budget of {passed} is spent.")
+        self._calls += 1
+        self._tokens += prompt + completion
+        self._cost += self._price(prompt, completion)
+
+    def _passed(self, prompt: int, completion: int) -> Limit | None:
+        budget = self.budget
+        if self.is_late:
+            return "deadline"
+        if budget.calls is not None and self._calls + 1 > budget.calls:
+            return "calls"
+        if budget.tokens is not None and self._tokens + prompt + completion > budget.tokens:
+            return "tokens"
+        cost = self._price(prompt, completion)
+        if budget.cost is not None and self._cost + cost > budget.cost:
+            return "cost"
+        return None
+
+    def _give_back(self, prompt: int, completion: int) -> None:
+        """Return what was set aside and not needed; less than nothing is an overrun."""
+        self._tokens -= prompt + completion
+        self._cost -= self._price(prompt, completion)
+        self.overrun += max(0, -(prompt + completion))
+
+
+class Ticket:
+    """What is set aside for one call: the request, and each repetition of it."""
+
+    def __init__(self, purse: Purse, prompt: int, completion: int) -> None:
+        self._purse = purse
+        self._size = (prompt, completion)
+        self._attempts = 1
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The time that is left; None if there is no deadline."""
+        return self._purse.seconds_left
+
+    def repeat(self, failed: Usage) -> None:
+        """Set as much aside for another attempt, after one that took *failed*.
+
+        Raises:
+            BudgetError: it does not fit.
+        """
+        with self._purse._lock:
+            # An attempt that was refused outright has cost nothing; any other may have.
+            if not failed.calls:
+                self._purse._give_back(*self._size)
+                self._attempts -= 1
+            self._purse._take(*self._size)
+            self._attempts += 1
+
+    def settle(self, usage: Usage) -> None:
+        """Give back what all attempts together did not take; what is unknown was taken whole."""
+        prompt, completion = (size * self._attempts for size in self._size)
+        if not usage.calls:
+            taken = (0, 0)
+        elif usage.prompt is None or usage.completion is None:
+            taken = (prompt, completion)
+        else:
+            taken = (usage.prompt, usage.completion)
+        with self._purse._lock:
+            self._purse._give_back(prompt - taken[0], completion - taken[1])
+        self._attempts = 0
+
+
+def _free(prompt: int, completion: int) -> float:
+    return 0.0
