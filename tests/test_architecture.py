@@ -17,7 +17,16 @@ PACKAGE = ROOT / "unillmrec"
 
 # From the top down: each may import what stands further down, and nothing above it.
 ORDER = [
-    *("__main__", "cli", "demo", "recommender", "reasons", "routing", "usage_log"),
+    *(
+        "__main__",
+        "cli",
+        "demo",
+        "recommender",
+        "recommendation",
+        "reasons",
+        "routing",
+        "usage_log",
+    ),
     *("indexing", "stages", "judge", "endpoint", "store", "tree", "catalog", "settings"),
     *("prompts", "tokens", "budget", "usage", "items", "errors"),
 ]

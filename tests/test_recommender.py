@@ -421,7 +421,9 @@ def test_the_output_is_json_with_the_documented_fields(tree, writer):
 
     told = json.loads(json.dumps(Recommender(tree, judge).recommend(["item-000"]).as_dict()))
 
-    assert ["items", "profile", "judge", "usage", "dropped", "walk", "seconds"] == list(told)
+    assert [
+        *("items", "profile", "judge", "usage", "dropped", "partial", "walk", "note", "seconds")
+    ] == list(told)
     first = told["items"][0]
     assert ["place", "id", "title", "score", "reason", "branch", "found"] == list(first)
     assert (1, "fallback") == (first["place"], first["found"])
@@ -430,7 +432,7 @@ def test_the_output_is_json_with_the_documented_fields(tree, writer):
     assert all(set(line) == USAGE for line in told["usage"].values())
     assert {"invented", "repeated", "left_out", "asked_again", "fallbacks"} == set(told["dropped"])
     walk = {"branches", "leaves", "stale", "candidates", "excluded", "unknown", "eligible", "where"}
-    assert walk == set(told["walk"])
+    assert walk | {"order", "why", "ended", "rounds", "overrun"} == set(told["walk"])
     assert (1, 30) == (told["walk"]["excluded"], told["walk"]["candidates"])
 
 

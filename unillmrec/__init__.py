@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from unillmrec.indexing import BuildOptions, build
     from unillmrec.items import Item
     from unillmrec.judge import Judge, LanguageModelJudge, SimilarityJudge
-    from unillmrec.recommender import Recommendation, Recommender
+    from unillmrec.recommendation import Recommendation
+    from unillmrec.recommender import Recommender
     from unillmrec.stages import Options
     from unillmrec.store import ItemTree
     from unillmrec.usage import Bill, Stage, Usage
@@ -57,7 +58,7 @@ _HOMES = {
     "LanguageModelJudge": "judge",
     "OpenAIEndpoint": "endpoint",
     "Options": "stages",
-    "Recommendation": "recommender",
+    "Recommendation": "recommendation",
     "Recommender": "recommender",
     "SimilarityJudge": "judge",
     "Stage": "usage",

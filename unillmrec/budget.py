@@ -89,6 +89,32 @@ class Purse:
         """Whether the deadline has passed."""
         return self.seconds_left == 0
 
+    @property
+    def share_spent(self) -> float:
+        """How much of the scarcest part of the budget is spent or set aside, from 0 to 1."""
+        return max(self._shares().values(), default=0.0)
+
+    @property
+    def scarcest(self) -> Limit:
+        """The part of the budget that will be spent first."""
+        shares = self._shares()
+        return max(shares, key=lambda limit: shares[limit])
+
+    def _shares(self) -> dict[Limit, float]:
+        budget = self.budget
+        with self._lock:
+            used: dict[Limit, tuple[float, float | None]] = {
+                "tokens": (self._tokens, budget.tokens),
+                "calls": (self._calls, budget.calls),
+                "cost": (self._cost, budget.cost),
+                "deadline": (self._clock() - self._started, budget.seconds),
+            }
+        return {
+            limit: min(1.0, spent / most) if most else 1.0
+            for limit, (spent, most) in used.items()
+            if most is not None
+        }
+
     def reserve(self, prompt: int, completion: int) -> Ticket:
         """Set a request of at most so many tokens aside.
 

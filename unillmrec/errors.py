@@ -16,6 +16,8 @@ UnillmrecError              exit code 3, unless said otherwise
 
 from __future__ import annotations
 
+from typing import Literal
+
 
 class UnillmrecError(Exception):
     """A mistake or a failure the user can do something about.
@@ -82,7 +84,7 @@ class MissingExtraError(UnillmrecError):
 class BudgetError(UnillmrecError):
     """A request does not fit what is left of the budget; *limit* names which part of it."""
 
-    def __init__(self, limit: str, problem: str) -> None:
+    def __init__(self, limit: Literal["tokens", "calls", "deadline", "cost"], problem: str) -> None:
         super().__init__(problem, remedy="a larger budget.")
         self.limit = limit
 

@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unillmrec.budget import Budget, Purse
 from unillmrec.errors import PersonError
-from unillmrec.items import Item, one_line
+from unillmrec.items import one_line
 from unillmrec.judge import (
-    Dropped,
     Exchange,
     Judge,
     Profile,
@@ -23,14 +23,14 @@ from unillmrec.judge import (
     Verdict,
 )
 from unillmrec.reasons import reasons_for
+from unillmrec.recommendation import Recommendation, RecommendedItem
 from unillmrec.stages import Candidate, Event, Options, Person, Run
 from unillmrec.stages import profile as profile_stage
 from unillmrec.stages import rank as rank_stage
 from unillmrec.stages import recall as recall_stage
 from unillmrec.stages import rerank as rerank_stage
-from unillmrec.stages.run import Found
-from unillmrec.store import ROOT, ItemTree, PlacedItem
-from unillmrec.usage import Stage, Usage
+from unillmrec.store import ItemTree, PlacedItem
+from unillmrec.usage import Stage
 
 if TYPE_CHECKING:
     from unillmrec.store.selection import Selection
@@ -41,90 +41,6 @@ RankStage = Callable[[Run, Profile, Sequence[Candidate]], list[Candidate]]
 RerankStage = Callable[[Run, Profile, Sequence[Candidate]], list[Candidate]]
 Trace = Callable[[dict[str, Any]], None]
 OnCall = Callable[[Stage, Exchange], None]
-
-
-@dataclass(frozen=True, slots=True)
-class RecommendedItem:
-    """An item of the list, why it is there, and how recall found it."""
-
-    item: Item
-    place: int
-    score: float
-    reason: str
-    branch: str
-    found: Found
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the item as the JSON output gives it."""
-        return {
-            "place": self.place,
-            "id": self.item.id,
-            "title": self.item.title,
-            "score": round(self.score, 2),
-            "reason": self.reason,
-            "branch": self.branch,
-            "found": self.found,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Recommendation:
-    """Items in order, why, and at what cost.
-
-    *eligible* is how many items might have been recommended, *where* the predicate that said
-    so; *unknown* are ids to exclude that the tree does not have. *note* says why there are no
-    items, if there are none.
-    """
-
-    items: tuple[RecommendedItem, ...]
-    profile: Profile
-    judge: str
-    usage: dict[Stage, Usage]
-    dropped: Dropped
-    opened: tuple[Event, ...] = field(repr=False)
-    candidates: tuple[str, ...] = field(repr=False)
-    excluded: int = 0
-    eligible: int = 0
-    unknown: tuple[str, ...] = ()
-    where: str | None = None
-    note: str = ""
-    seconds: float = 0.0
-
-    @property
-    def stale(self) -> int:
-        """How many of the opened nodes stood there with a summary that is out of date."""
-        return sum(event.opened.is_stale() for event in self.opened)
-
-    def total_usage(self) -> Usage:
-        """Return the sum over all stages."""
-        return sum(self.usage.values(), Usage())
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything as the JSON output gives it."""
-        return {
-            "items": [each.as_dict() for each in self.items],
-            "profile": [
-                {"interest": each.text, "weight": round(each.weight, 4)}
-                for each in self.profile.interests
-            ],
-            "judge": self.judge,
-            "usage": {
-                **{str(stage): usage.as_dict() for stage, usage in self.usage.items()},
-                "total": self.total_usage().as_dict(),
-            },
-            "dropped": self.dropped.as_dict(),
-            "walk": {
-                "branches": sum(not event.opened.is_leaf for event in self.opened),
-                "leaves": sum(event.opened.is_leaf for event in self.opened),
-                "stale": self.stale,
-                "candidates": len(self.candidates),
-                "excluded": self.excluded,
-                "unknown": len(self.unknown),
-                "eligible": self.eligible,
-                "where": self.where,
-            },
-            "seconds": round(self.seconds, 3),
-        }
 
 
 class Recommender:
@@ -160,6 +76,7 @@ class Recommender:
         options: Options | None = None,
         where: Selection | str | None = None,
         exclude: Iterable[str] = (),
+        budget: Budget | Purse | None = None,
         watch: Callable[[Event], None] | None = None,
         trace: Trace | None = None,
         on_call: OnCall | None = None,
@@ -168,8 +85,11 @@ class Recommender:
 
         *limit* stands in for `options.limit`. *where* is a predicate over attributes, such as
         `price < 20 and in_stock`; only items for which it holds are looked at, and none of
-        those to *exclude*. What `select` returns serves many people. *watch* is told of each
-        opened node, *trace* of each question and answer, *on_call* of each call to an endpoint.
+        those to *exclude*. What `select` returns serves many people. With a *budget* the list
+        comes whatever happens: when the budget is spent, a call fails, or somebody interrupts,
+        the embedded judge finishes it, and the result is *partial*; a `Purse` may be shared.
+        *watch* is told of each opened node, *trace* of each question and answer, *on_call* of
+        each call to an endpoint.
 
         Raises:
             PersonError: nothing is known about the person, or an id is not in the tree.
@@ -183,6 +103,7 @@ class Recommender:
             chosen,
             where=where,
             exclude=exclude,
+            budget=budget,
             watch=watch,
             trace=trace,
             on_call=on_call,
@@ -205,16 +126,18 @@ class Recommender:
         *,
         where: Selection | str | None = None,
         exclude: Iterable[str] = (),
+        budget: Budget | Purse | None = None,
         watch: Callable[[Event], None] | None = None,
         trace: Trace | None = None,
         on_call: OnCall | None = None,
     ) -> Recommendation:
         """Recommend to *person*."""
         started = time.perf_counter()
+        purse = Purse(budget) if isinstance(budget, Budget) else budget
         history = find_history(self.tree, person.history)
         selection = self.select(where) if isinstance(where, str) else where
         with _executor(self.judge) as executor:
-            run = Run(self.tree, self.judge, options, selection, executor)
+            run = Run(self.tree, self.judge, options, selection, executor, purse)
             run.watch = watch or run.watch
             run.on_call = on_call or run.on_call
             run.trace = partial(_write_trace, trace) if trace else run.trace
@@ -227,7 +150,7 @@ class Recommender:
         self, run: Run, person: Person, history: Sequence[PlacedItem]
     ) -> Recommendation:
         """Go through the stages; where nothing is eligible, through none of them."""
-        eligible = run.eligible(self.tree.node(ROOT))
+        eligible = run.eligible(run.root)
         profile = self._profile(run, person, history) if eligible else Profile(())
         candidates = self._recall(run, profile) if eligible else []
         ranked = self._rank(run, profile, candidates) if eligible else []
@@ -243,7 +166,12 @@ class Recommender:
             excluded=len(run.eligibility.excluded),
             eligible=eligible,
             where=run.selection.predicate.text if run.selection else None,
-            note="" if eligible else _nothing_eligible(run),
+            walk=run.walk,
+            ended=run.ended,
+            rounds=run.rounds,
+            partial=run.partial or run.cut,
+            overrun=run.purse.overrun if run.purse else 0,
+            note=run.failure if eligible else _nothing_eligible(run),
         )
 
 

@@ -1,8 +1,10 @@
 import pytest
 
 from tests import trees
+from unillmrec.indexing import BuildOptions, build
 from unillmrec.judge import Interest, Profile
 from unillmrec.stages import Options, Run
+from unillmrec.store import ItemTree
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +45,11 @@ def run_with(tree):
         return run
 
     return start
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A tree of forty items, which is a single leaf."""
+    path = tmp_path / "few.tree"
+    build(trees.items(40), path, BuildOptions(workers=1))
+    return ItemTree.open(path)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
 
 from unillmrec.cli import parameters as shared
+from unillmrec.cli import walk_parameters as walks
 
+SETTINGS = (
+    *("judge", "model", "base_url", "usage_log"),
+    *("prompts", "timeout_seconds", "concurrency"),
+)
 EXAMPLES = """\
 unillmrec recommend films.tree --history tt0083658,tt0062622
 unillmrec recommend films.tree --like "quiet science fiction" -k 5
@@ -16,6 +21,7 @@ unillmrec recommend films.tree --history person.json --plan
 unillmrec recommend shop.tree --like "a warm coat" --where "price < 80 and in_stock"
 unillmrec recommend films.tree --history person.json --model qwen3:8b \\
     --base-url http://localhost:11434/v1 --trace run.jsonl
+unillmrec recommend films.tree --history person.json --max-tokens 5000 --walk auto
 """
 
 FIELDS = (
@@ -25,11 +31,17 @@ FIELDS = (
     ("usage", "by stage, and total; null is unknown"),
     ("dropped", "answers mended: invented, repeated, left_out, asked_again, fallbacks"),
     (
-        "walk",
-        "branches, leaves, stale (of these with old summaries), candidates, excluded, unknown (ids "
-        "to exclude), eligible, where",
+        "partial",
+        "what kept the judge from answering everything: tokens, calls, deadline, cost, interrupted "
+        "or endpoint; empty if nothing did",
     ),
-    ("note", "why there are no items; empty if there are any"),
+    (
+        "walk",
+        "order, why (with auto), ended (target, exhausted or certified), rounds (waits for "
+        "answers), overrun (tokens beyond what a call may take), branches, leaves, stale (of these "
+        "with old summaries), candidates, excluded, unknown (ids to exclude), eligible, where",
+    ),
+    ("note", "why there are no items, or what failed; mostly empty"),
     ("tree, seconds, run", "the file, the time, the name in the usage log"),
     ("prompts", "digests of the prompts a model was asked with"),
     (
@@ -37,7 +49,6 @@ FIELDS = (
         "plan: calls, prompt, completion by stage; tree, model, counted, prompts, first_prompt",
     ),
 )
-WALK = "The walk"
 
 Profile: TypeAlias = Annotated[
     str | None,
@@ -63,62 +74,6 @@ Exclude: TypeAlias = Annotated[
 Limit: TypeAlias = Annotated[
     int, typer.Option("-k", "--limit", help="How many items come back.", metavar="N", min=1)
 ]
-Leaves: TypeAlias = Annotated[
-    int,
-    typer.Option(
-        "--leaves", help="How many leaves are opened.", metavar="N", min=1, rich_help_panel=WALK
-    ),
-]
-Shown: TypeAlias = Annotated[
-    int,
-    typer.Option(
-        "--show",
-        help="How many of their items the judge sees.",
-        metavar="N",
-        min=1,
-        rich_help_panel=WALK,
-    ),
-]
-Candidates: TypeAlias = Annotated[
-    int,
-    typer.Option(
-        "--candidates",
-        help="How many of these are ranked.",
-        metavar="N",
-        min=1,
-        rich_help_panel=WALK,
-    ),
-]
-Variety: TypeAlias = Annotated[
-    float,
-    typer.Option(
-        "--variety",
-        help="0 takes the best fits, 1 the most different items.",
-        metavar="0…1",
-        min=0,
-        max=1,
-        rich_help_panel=WALK,
-    ),
-]
-MostPerBranch: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        "--most-per-branch",
-        help="The most items from one branch below the root.",
-        metavar="N",
-        min=1,
-        rich_help_panel=WALK,
-    ),
-]
-Rerank: TypeAlias = Annotated[
-    Literal["tree", "model", "none"],
-    typer.Option(
-        "--rerank",
-        help="Who sees to variety: distances in the tree, the judge, or nobody.",
-        metavar="tree|model|none",
-        rich_help_panel=WALK,
-    ),
-]
 Trace: TypeAlias = Annotated[
     Path | None,
     typer.Option(
@@ -138,12 +93,21 @@ def recommend(
     where: Where = None,
     exclude: Exclude = None,
     limit: Limit = 10,
-    leaves: Leaves = 12,
-    shown: Shown = 72,
-    candidates: Candidates = 30,
-    variety: Variety = 0.2,
-    most_per_branch: MostPerBranch = None,
-    rerank: Rerank = "tree",
+    max_tokens: walks.MaxTokens = None,
+    max_calls: walks.MaxCalls = None,
+    deadline: walks.Deadline = None,
+    max_cost: walks.MaxCost = None,
+    walk: walks.Walk = "best-first",
+    branches: walks.Branches = None,
+    leaves: walks.Leaves = None,
+    shown: walks.Shown = 72,
+    candidates: walks.Candidates = 30,
+    whole_leaves: walks.WholeLeaves = False,
+    path_score: walks.PathScore = "absolute",
+    interests: walks.Interests = "together",
+    variety: walks.Variety = 0.2,
+    most_per_branch: walks.MostPerBranch = None,
+    rerank: walks.Rerank = "tree",
     judge: shared.Judge = None,
     model: shared.Model = None,
     base_url: shared.BaseUrl = None,
@@ -162,10 +126,15 @@ def recommend(
     from unillmrec.cli.recommending import Wishes, plan_for, recommend_to
     from unillmrec.cli.render_recommendation import show_plan, show_recommendation
 
-    walk = (limit, leaves, shown, candidates, variety, most_per_branch, rerank)
-    asked = {"judge": judge, "model": model, "base_url": base_url, "usage_log": usage_log}
-    how = {"prompts": prompts, "timeout_seconds": timeout_seconds, "concurrency": concurrency}
-    wishes = Wishes.of(tree, (history, like, profile), walk, {**asked, **how}, (where, exclude))
+    given = locals()
+    wishes = Wishes.of(
+        tree,
+        (history, like, profile),
+        {name: given[name] for name in walks.OPTIONS},
+        {name: given[name] for name in walks.LIMITS},
+        {name: given[name] for name in SETTINGS},
+        (where, exclude),
+    )
     if plan:
         show_plan(plan_for(wishes), as_json=json)
     else:

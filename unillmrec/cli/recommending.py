@@ -7,8 +7,9 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from unillmrec.budget import Budget
 from unillmrec.cli.asking import asking
 from unillmrec.cli.histories import read_history
 from unillmrec.cli.progress import walk_progress
@@ -19,13 +20,17 @@ from unillmrec.items import one_line
 from unillmrec.judge import CONTRACTS, LanguageModelJudge
 from unillmrec.judge.making import make_estimating_judge
 from unillmrec.prompts import PromptSet
-from unillmrec.recommender import Recommendation, Recommender
+from unillmrec.recommendation import Recommendation
+from unillmrec.recommender import Recommender
 from unillmrec.settings import Settings
 from unillmrec.stages import Options, Person
 from unillmrec.store import ItemTree
 from unillmrec.tokens import TokenCounter
 
-Walk = tuple[int, int, int, int, float, int | None, Literal["tree", "model", "none"]]
+# What a flag is called where it is not called as the value it gives.
+RENAMED = {"rerank": "reorder"}
+LIMITS = {"max_tokens": "tokens", "max_calls": "calls", "deadline": "seconds", "max_cost": "cost"}
+NO_BUDGET = Budget()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class Wishes:
     person: Person
     options: Options
     settings: Settings
+    budget: Budget = NO_BUDGET
     where: str | None = None
     exclude: tuple[str, ...] = ()
     given: tuple[str | None, str | None] = (None, None)
@@ -45,26 +51,19 @@ class Wishes:
         cls,
         tree: Path,
         person: tuple[str | None, str | None, str | None],
-        walk: Walk,
+        walk: Mapping[str, Any],
+        limits: Mapping[str, Any],
         flags: Mapping[str, object],
         out: tuple[str | None, str | None] = (None, None),
     ) -> Wishes:
         """Read the history and the ids to exclude, and put everything in its place."""
         history, like, profile = person
-        limit, leaves, shown, candidates, variety, most_per_branch, rerank = walk
         return cls(
             tree,
             Person(read_history(history), like or "", profile or ""),
-            Options(
-                limit=limit,
-                leaves=leaves,
-                shown=shown,
-                candidates=candidates,
-                variety=variety,
-                most_per_branch=most_per_branch,
-                reorder=rerank,
-            ),
+            Options(**{RENAMED.get(name, name): value for name, value in walk.items()}),
             Settings.resolve(flags),
+            Budget(**{LIMITS[name]: limit for name, limit in limits.items()}),
             where=out[0],
             exclude=read_history(out[1]),
             given=(history, out[1]),
@@ -75,7 +74,12 @@ class Wishes:
         history, exclude = self.given
         try:
             made = recommender.recommend_to(
-                self.person, self.options, where=self.where, exclude=self.exclude, **watchers
+                self.person,
+                self.options,
+                where=self.where,
+                exclude=self.exclude,
+                budget=self.budget if self.budget.is_set else None,
+                **watchers,
             )
         except PersonError as error:
             if whole := _as_one_id(recommender.tree, "--history", history):

@@ -19,7 +19,7 @@ from unillmrec.cli.render import (
     shown,
 )
 from unillmrec.judge import Dropped, Profile
-from unillmrec.recommender import Recommendation, RecommendedItem
+from unillmrec.recommendation import Recommendation, RecommendedItem
 from unillmrec.usage import Usage
 
 TITLE_LENGTH = 120
@@ -31,13 +31,22 @@ COUNTED = {
     "rough": "estimated from characters; the vocabulary could not be loaded",
 }
 
+ENDED_BY = {
+    "tokens": "the budget of tokens is spent",
+    "calls": "the budget of calls is spent",
+    "cost": "the budget of money is spent",
+    "deadline": "the time is over",
+    "interrupted": "you interrupted",
+    "endpoint": "the endpoint failed",
+}
+
 
 def show_recommendation(made: Recommended, *, as_json: bool) -> None:
     """Show the items with their reasons, then what was done and what it cost."""
     recommendation = made.recommendation
     if as_json:
         about = {"tree": str(made.tree), "run": made.run, "prompts": dict(made.prompts)}
-        show_json({**recommendation.as_dict(), "note": recommendation.note, **about})
+        show_json({**recommendation.as_dict(), **about})
         return
     page = Page()
     page.show(
@@ -55,9 +64,18 @@ def show_recommendation(made: Recommended, *, as_json: bool) -> None:
         page.show(Text(_summary(made)))
     else:
         page.show(Text(recommendation.note))
+    if recommendation.partial:
+        page.show(Text(_told_partial(recommendation), style="yellow"))
     if recommendation.stale:
         page.show(Text(_told_stale(made), style="yellow"))
     show_cost(page, recommendation)
+
+
+def _told_partial(recommendation: Recommendation) -> str:
+    """Say why the judge did not answer everything, and who did."""
+    why = ENDED_BY[recommendation.partial]
+    told = f"Partial: {why}; the embedded judge answered the rest, at no cost."
+    return f"{told} {recommendation.note}".rstrip()
 
 
 def _told_stale(made: Recommended) -> str:
@@ -102,8 +120,18 @@ def _summary(made: Recommended) -> str:
     walked = f"{nodes} and {counted(leaves, 'leaf', 'leaves')} opened"
     done = f"Recommended {counted(len(recommendation.items), 'item')} of {made.items:,}"
     number = len(recommendation.candidates)
-    parts = [walked, counted(number, "candidate"), in_seconds(recommendation.seconds)]
+    way = _told_way(recommendation)
+    parts = [*way, walked, counted(number, "candidate"), in_seconds(recommendation.seconds)]
     return " ".join([f"{done}: {', '.join(parts)}.", *told_dropped(recommendation.dropped)])
+
+
+def _told_way(recommendation: Recommendation) -> Iterator[str]:
+    """Say which way recall went, where it was not the usual one, and what it proved."""
+    walk = recommendation.walk
+    if walk.order != "best-first" or walk.why:
+        yield f"{walk.order} walk" + (f" ({walk.why})" if walk.why else "")
+    if recommendation.ended == "certified":
+        yield "certified (nothing unopened comes before a candidate)"
 
 
 def told_dropped(dropped: Dropped) -> Iterator[str]:

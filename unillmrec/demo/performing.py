@@ -11,7 +11,8 @@ from unillmrec.demo import books
 from unillmrec.indexing import BuildOptions, BuildReport, build
 from unillmrec.judge import Choice, Profile, PromptWriter
 from unillmrec.judge.making import make_estimating_judge, make_writer
-from unillmrec.recommender import Recommendation, Recommender
+from unillmrec.recommendation import Recommendation
+from unillmrec.recommender import Recommender
 from unillmrec.settings import Settings
 from unillmrec.stages import Options, Person
 from unillmrec.stages.lines import item_line

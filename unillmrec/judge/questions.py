@@ -20,10 +20,11 @@ in which order they make a varied list. Each is a prompt of the same name."""
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """One thing a person likes, in words, and its share of all they like."""
+    """One thing a person likes, in words, its share of all they like, and its place if known."""
 
     text: str
     weight: float
+    taste: Vector | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,9 @@ def kept_exchanges(error: UnillmrecError) -> tuple[Exchange, ...]:
 class Verdict:
     """The choices' scores between 0 and 100, best first; a choice left out is not in it.
 
-    *stand_in* is who answered in the judge's place, if somebody had to.
+    *shares* are the choices' probabilities, where the judge gives any: they sum to at most
+    one, and what is missing lies beside the choices. *stand_in* is who answered in the
+    judge's place, if somebody had to.
     """
 
     scores: tuple[tuple[int, float], ...]
@@ -163,6 +166,7 @@ class Verdict:
     usage: Usage = field(default_factory=Usage)
     exchanges: tuple[Exchange, ...] = ()
     stand_in: str = ""
+    shares: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

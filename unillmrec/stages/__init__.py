@@ -1,10 +1,11 @@
 """The four stages of a recommendation, each a function that can be replaced."""
 
+from unillmrec.stages.options import Options, Way
 from unillmrec.stages.profile import Person, profile
 from unillmrec.stages.rank import rank
 from unillmrec.stages.recall import recall
 from unillmrec.stages.rerank import rerank
-from unillmrec.stages.run import Candidate, Event, Options, Run
+from unillmrec.stages.run import Candidate, Event, Run
 
 __all__ = [
     "Candidate",
@@ -12,6 +13,7 @@ __all__ = [
     "Options",
     "Person",
     "Run",
+    "Way",
     "profile",
     "rank",
     "recall",

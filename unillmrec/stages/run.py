@@ -8,9 +8,11 @@ from concurrent.futures import Executor, Future, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from unillmrec.errors import SettingsError, UnillmrecError
+from unillmrec.budget import Purse
+from unillmrec.endpoint import CallError, Kind
+from unillmrec.errors import BudgetError, EndpointError, ReplyError, UnillmrecError
 from unillmrec.judge import (
     Choice,
     Dropped,
@@ -19,10 +21,12 @@ from unillmrec.judge import (
     Interests,
     Judge,
     Question,
+    SimilarityJudge,
     Verdict,
 )
 from unillmrec.judge.questions import kept_exchanges
 from unillmrec.stages.lines import item_line
+from unillmrec.stages.options import Options, Way
 from unillmrec.store import ROOT, ItemTree, Node, PlacedItem
 from unillmrec.store.eligibility import Eligibility
 from unillmrec.tree.descriptions import Description
@@ -31,9 +35,16 @@ from unillmrec.usage import Bill, Stage
 if TYPE_CHECKING:
     from unillmrec.store.selection import Selection
 
-Found = Literal["judge", "fallback", "nearest"]
+Partial: TypeAlias = Literal["tokens", "calls", "deadline", "cost", "interrupted", "endpoint"]
+"""What kept the judge from answering everything."""
+
+Found: TypeAlias = Literal["judge", "fallback", "nearest"]
 """How a candidate came in: the judge picked it, or who stood in for the judge, or it was taken
 as the nearest one left."""
+
+
+# What no other question will be spared either.
+_MISTAKES = frozenset({Kind.KEY, Kind.MONEY, Kind.MODEL, Kind.UNREACHABLE, Kind.FOREIGN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,49 +71,16 @@ class Event:
     waiting: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a recommendation is made.
-
-    *limit* items come back. Recall opens *leaves* leaves and shows the judge the *shown*
-    items of them that are nearest to the person; *candidates* go on to the ranking.
-    *variety* trades fit for difference in the final list, between 0 and 1;
-    *most_per_branch* caps how many items one child of the root may have in it.
-    *reorder* says who makes the final list: the tree's distances, the model, or nobody.
-    """
-
-    limit: int = 10
-    leaves: int = 12
-    shown: int = 72
-    candidates: int = 30
-    history: int = 30
-    variety: float = 0.2
-    most_per_branch: int | None = None
-    reorder: Literal["tree", "model", "none"] = "tree"
-
-    def __post_init__(self) -> None:
-        for name in ("limit", "leaves", "shown", "candidates", "history"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        if not 0 <= self.variety <= 1:
-            raise SettingsError(f"variety is {self.variety}; it lies between 0 and 1.")
-
-    def with_limit(self, limit: int) -> Options:
-        """Return the same options for a list of another length."""
-        return replace(self, limit=limit)
-
-    @property
-    def wanted(self) -> int:
-        """How many candidates recall is to find: more than the list, so that there is a choice."""
-        return max(self.candidates, self.limit + self.limit // 2)
-
-
 @dataclass(slots=True)
 class Run:
     """The state of one recommendation; made anew for each person, so that nothing leaks.
 
     *selection* is what a predicate lets through, if there is one. *stand_ins* says who gave
-    how many of the *answers* in the judge's place.
+    how many of the *answers* in the judge's place. *rounds* counts how often answers were
+    waited for. With a *purse* the run comes to an end whatever happens: when it is empty, or
+    a call fails, or somebody interrupts, *partial* says so, and from then on the embedded
+    judge answers, which costs nothing; *cut* is the same of the walk alone. *ended* says why
+    recall opened no more.
     """
 
     tree: ItemTree
@@ -110,6 +88,7 @@ class Run:
     options: Options
     selection: Selection | None = None
     executor: Executor | None = None
+    purse: Purse | None = None
     watch: Callable[[Event], None] = lambda event: None
     trace: Callable[[Stage, Exchange | Verdict, Question | None], None] = lambda *_: None
     on_call: Callable[[Stage, Exchange], None] = lambda stage, exchange: None
@@ -117,11 +96,22 @@ class Run:
     dropped: Dropped = field(default_factory=Dropped)
     answers: int = 0
     stand_ins: Counter[str] = field(default_factory=Counter)
+    rounds: int = 0
+    partial: Partial | Literal[""] = ""
+    cut: Partial | Literal[""] = ""
+    failure: str = ""
+    ended: str = ""
+    walk: Way = field(init=False)
+    root: Node = field(init=False)
     opened: list[Event] = field(default_factory=list)
     eligibility: Eligibility = field(init=False)
+    stand_in: Judge = field(init=False)
 
     def __post_init__(self) -> None:
         self.eligibility = Eligibility(self.tree, self.selection)
+        self.stand_in = SimilarityJudge(self.tree)
+        self.root = self.tree.node(ROOT)
+        self.walk = Way(self.options.walk)
 
     def exclude(self, items: Iterable[PlacedItem]) -> None:
         """Keep *items* out of everything that follows."""
@@ -134,7 +124,7 @@ class Run:
     @property
     def takes_all(self) -> bool:
         """Whether every eligible item will be a candidate: then no branch need be asked about."""
-        return self.eligible(self.tree.node(ROOT)) <= self.options.wanted
+        return self.eligible(self.root) <= self.options.wanted
 
     def described(self, node: Node) -> Description:
         """Return what is told of *node*; of its titles, those that the predicate lets through."""
@@ -151,38 +141,112 @@ class Run:
         The answers come back, and are recorded, in the order of the questions, whichever was
         ready first. Where one fails, the others that have begun are recorded all the same.
         """
+        if self.partial or not questions:
+            return self.ask_nobody(questions)
+        self.rounds += 1
+        if self.purse is not None:
+            questions = [replace(question, purse=self.purse) for question in questions]
         if self.executor is None or len(questions) < 2:
             return [
-                self._recorded(question, partial(self.judge.choose, question))
+                self._answered(question, partial(self.judge.choose, question))
                 for question in questions
             ]
-        futures = [self.executor.submit(self.judge.choose, question) for question in questions]
+        return self._asked_at_once(questions, self.executor)
+
+    def _asked_at_once(self, questions: Sequence[Question], executor: Executor) -> list[Verdict]:
+        futures = [executor.submit(self.judge.choose, question) for question in questions]
         waiting = deque(zip(questions, futures, strict=True))
-        verdicts = []
+        verdicts: list[Verdict] = []
         try:
             for future in as_completed(futures):
-                future.result()
+                if self.purse is None:
+                    future.result()
                 while waiting and waiting[0][1].done():
                     question, ready = waiting.popleft()
-                    verdicts.append(self._recorded(question, ready.result))
+                    verdicts.append(self._answered(question, ready.result))
+        except KeyboardInterrupt:
+            if self.purse is None:
+                self._record_rest(waiting, patient=False)
+                raise
+            self.stop("interrupted")
         except BaseException as error:
             # What a failure leaves under way is paid for and waited for; who interrupts does
             # not want to wait.
             self._record_rest(waiting, patient=isinstance(error, UnillmrecError))
             raise
-        return verdicts
+        for _, future in waiting:
+            future.cancel()
+        return verdicts + self.ask_nobody(questions[len(verdicts) :])
 
     def ask_history(self, question: HistoryQuestion) -> Interests:
         """Ask the judge what a person likes; bill the answer."""
+        if self.purse is not None:
+            question = replace(question, purse=self.purse)
+        self.rounds += 1
         try:
             answer = self.judge.interests(question)
         except UnillmrecError as error:
             self._record_failure(question.stage, error, None)
-            raise
+            if not self._goes_on(error):
+                raise
+            answer = self._instead(question)
+        except KeyboardInterrupt:
+            if self.purse is None:
+                raise
+            self.stop("interrupted")
+            answer = self._instead(question)
         self.note(question.stage, answer)
         for exchange in answer.exchanges:
             self.trace(question.stage, exchange, None)
         return answer
+
+    def _instead(self, question: HistoryQuestion) -> Interests:
+        return replace(self.stand_in.interests(question), stand_in=self.stand_in.name)
+
+    def stop(self, why: Partial, failure: str = "") -> None:
+        """Ask nobody any more who costs anything; the first reason is the one that is told."""
+        if not self.partial:
+            self.partial, self.failure = why, failure
+
+    def _answered(self, question: Question, answer: Callable[[], Verdict]) -> Verdict:
+        """Return an answer when it is on record; with a purse, whatever becomes of it."""
+        try:
+            return self._recorded(question, answer)
+        except UnillmrecError as error:
+            if not self._goes_on(error):
+                raise
+        except KeyboardInterrupt:
+            if self.purse is None:
+                raise
+            self.stop("interrupted")
+        return self._stood_in(question)
+
+    def _goes_on(self, error: UnillmrecError) -> bool:
+        """Return whether the run ends in order though this happened, and remember why."""
+        if self.purse is None:
+            return False
+        if isinstance(error, BudgetError):
+            self.stop(error.limit)
+        elif not isinstance(error, EndpointError | ReplyError):
+            return False
+        elif self.purse.is_late:
+            self.stop("deadline")
+        elif isinstance(error, CallError) and error.kind in _MISTAKES and not self._by_judge:
+            # Nobody was ever asked with success: that is for the user to mend.
+            return False
+        else:
+            self.stop("endpoint", error.problem)
+        return True
+
+    @property
+    def _by_judge(self) -> int:
+        return self.answers - self.stand_ins.total()
+
+    def _stood_in(self, question: Question) -> Verdict:
+        """Return the embedded judge's answer, marked as such."""
+        verdict = replace(self.stand_in.choose(question), stand_in=self.stand_in.name)
+        self.note(question.stage, verdict)
+        return verdict
 
     def _recorded(self, question: Question, answer: Callable[[], Verdict]) -> Verdict:
         """Return an answer when it is on record; if it fails, its calls are."""
@@ -214,6 +278,19 @@ class Run:
             self.bill.add(stage, exchange.usage)
             self.on_call(stage, exchange)
             self.trace(stage, exchange, question)
+
+    def ask_nobody(self, questions: Sequence[Question]) -> list[Verdict]:
+        """Let the embedded judge answer, at no cost."""
+        return [self._stood_in(question) for question in questions]
+
+    def cut_short(self, why: Partial) -> None:
+        """Remember that recall stopped asking to leave something for the ranking."""
+        self.cut = self.cut or why
+
+    def report(self, event: Event) -> None:
+        """Put an opened node on the record, and tell whoever watches."""
+        self.opened.append(event)
+        self.watch(event)
 
     def note(self, stage: Stage, answer: Verdict | Interests) -> None:
         """Put an answer on the bill, its calls on the log, and what was dropped on the record."""

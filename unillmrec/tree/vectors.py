@@ -45,7 +45,7 @@ class Vector:
 
     def to_bytes(self, *, precise: bool = False) -> bytes:
         """Pack for the store, in half precision unless *precise*."""
-        kind = _packing(sparse=self.ids is not None, precise=precise)
+        kind = packing(sparse=self.ids is not None, precise=precise)
         if self.ids is None:
             return self.weights.astype(kind).tobytes()
         packed = np.empty(len(self.ids), kind)
@@ -55,13 +55,13 @@ class Vector:
     @classmethod
     def from_bytes(cls, packed: bytes, *, sparse: bool, precise: bool = False) -> Vector:
         """Unpack what `to_bytes` packed."""
-        read = np.frombuffer(packed, _packing(sparse=sparse, precise=precise))
+        read = np.frombuffer(packed, packing(sparse=sparse, precise=precise))
         if not sparse:
             return cls(read.astype(np.float32))
         return cls(read["weight"].astype(np.float32), np.ascontiguousarray(read["id"]))
 
 
-def _packing(*, sparse: bool, precise: bool) -> np.dtype[Any]:
+def packing(*, sparse: bool, precise: bool = False) -> np.dtype[Any]:
     """Return how a weight is packed; in a sparse vector its id stands beside it.
 
     Many packed vectors in a row are one array that is unpacked at once.
@@ -74,7 +74,7 @@ def unpacked_rows(
     packed: Sequence[bytes], width: int, *, sparse: bool, precise: bool = False
 ) -> csr_matrix | Floats:
     """Return many packed vectors as rows; sparse ones *width* wide."""
-    kind = _packing(sparse=sparse, precise=precise)
+    kind = packing(sparse=sparse, precise=precise)
     read = np.frombuffer(b"".join(packed), kind)
     if not sparse:
         return read.reshape(len(packed), -1).astype(np.float32)

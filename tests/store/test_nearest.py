@@ -1,0 +1,49 @@
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests import trees
+from unillmrec.store import nearest
+from unillmrec.store.eligibility import Eligibility
+from unillmrec.store.nearest import nearest_items
+from unillmrec.store.selection import Selection
+from unillmrec.tree.vectors import similarities
+
+
+@pytest.fixture(scope="module", params=["words", "given"])
+def tree(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trees")
+    make = trees.given_tree if request.param == "given" else trees.tree
+    return make(folder)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(item=st.integers(0, 299), count=st.integers(1, 310), block=st.sampled_from([1, 7, 20_000]))
+def test_finds_what_a_plain_search_finds(tree, item, count, block):
+    """Block by block or at once: the nearest of all, best first, excluded ones left out."""
+    (taste,) = tree.item_vectors([item])
+    eligibility = Eligibility(tree)
+    eligibility.exclude((number, 1) for number in range(0, 300, 4))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nearest, "BLOCK", block)
+        found = nearest_items(tree, taste, count, eligibility)
+
+    numbers = [number for number in range(300) if number % 4]
+    plain = similarities(taste, tree.item_vectors(numbers)).tolist()
+    assert sorted(plain, reverse=True)[:count] == pytest.approx(
+        [near for _, near in found], abs=2e-3
+    )
+    by_number = dict(zip(numbers, plain, strict=True))
+    for number, near in found:
+        assert by_number[number] == pytest.approx(near, abs=2e-3)
+
+
+def test_finds_only_what_a_predicate_lets_through(tree):
+    """A filter holds for a search by vectors as for a walk."""
+    (taste,) = tree.item_vectors([5])
+    selection = Selection.of(tree, "year < 1810")
+
+    found = nearest_items(tree, taste, 300, Eligibility(tree, selection))
+
+    assert selection.total == len(found)
+    assert all(number in selection for number, _ in found)

@@ -1,0 +1,158 @@
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unillmrec.budget import Budget, Purse
+from unillmrec.errors import BudgetError, SettingsError
+from unillmrec.usage import Usage
+
+TOKENS = st.integers(0, 60)
+# What an attempt may turn out to have taken: nothing, something known, or something unknown.
+TAKEN = st.one_of(
+    st.just(Usage()),
+    st.builds(lambda p, c: Usage(1, p, c), TOKENS, TOKENS),
+    st.just(Usage(1, None, None)),
+)
+
+
+def cents(prompt, completion):
+    return 0.01 * prompt + 0.02 * completion
+
+
+@given(
+    budget=st.builds(
+        Budget,
+        st.none() | st.integers(0, 300),
+        st.none() | st.integers(0, 9),
+        st.none(),
+        st.none() | st.floats(0, 5),
+    ),
+    calls=st.lists(st.tuples(TOKENS, TOKENS, st.lists(TAKEN, min_size=1, max_size=3)), max_size=9),
+)
+def test_no_limit_is_ever_passed(budget, calls):
+    """Whatever the calls turn out to take, what is spent and set aside stays within the limits.
+
+    A server that keeps to what a call may take is meant; one that does not is counted.
+    """
+    purse = Purse(budget, cents)
+    tokens = sent = 0
+    cost = 0.0
+    for prompt, completion, attempts in calls:
+        kept = [
+            Usage(t.calls, min(t.prompt, prompt), min(t.completion, completion))
+            if t.prompt is not None and t.calls
+            else t
+            for t in attempts
+        ]
+        try:
+            ticket = purse.reserve(prompt, completion)
+        except BudgetError:
+            continue
+        sent += 1
+        total = kept[0]
+        for failed, following in itertools.pairwise(kept):
+            try:
+                ticket.repeat(failed)
+            except BudgetError:
+                break
+            sent += 1
+            total += following
+        ticket.settle(total)
+        known = total.prompt is not None and total.completion is not None
+        tokens += total.prompt + total.completion if known and total.calls else 0
+        cost += cents(total.prompt, total.completion) if known and total.calls else 0
+    assert budget.tokens is None or tokens <= budget.tokens
+    assert budget.calls is None or sent <= budget.calls
+    assert budget.cost is None or cost <= budget.cost + 1e-9
+    assert 0 == purse.overrun
+
+
+def test_what_was_not_needed_comes_back():
+    """A call that took less leaves more for the next; one of unknown size took all of it."""
+    purse = Purse(Budget(tokens=100))
+
+    purse.reserve(50, 50).settle(Usage(1, 20, 5))
+
+    assert purse.has_room(50, 25)
+    assert not purse.has_room(50, 26)
+    purse.reserve(50, 25).settle(Usage(1, None, None))
+    assert not purse.has_room(1, 0)
+
+
+def test_a_refused_attempt_costs_a_call_and_no_tokens():
+    """A repetition after a refusal needs room for one attempt, not for two."""
+    purse = Purse(Budget(tokens=100, calls=2))
+    ticket = purse.reserve(60, 40)
+
+    ticket.repeat(Usage())
+    with pytest.raises(BudgetError, match="the budget of calls is spent"):
+        ticket.repeat(Usage())
+
+
+def test_counts_what_a_server_takes_beyond_the_call():
+    """What was reported above the reservation cannot be prevented, and is told."""
+    purse = Purse(Budget(tokens=100))
+
+    purse.reserve(50, 10).settle(Usage(1, 70, 10))
+
+    assert 20 == purse.overrun
+    assert purse.has_room(20, 0)
+    assert not purse.has_room(21, 0)
+
+
+def test_the_deadline_ends_everything():
+    """When the time is over nothing fits, and tickets know what is left."""
+    now = 0.0
+    purse = Purse(Budget(seconds=5), clock=lambda: now)
+    ticket = purse.reserve(1, 1)
+
+    now = 3.0
+    assert 2.0 == ticket.seconds_left == purse.seconds_left
+    assert 0.6 == pytest.approx(purse.share_spent)
+    now = 5.0
+    with pytest.raises(BudgetError) as caught:
+        purse.reserve(0, 0)
+    assert "deadline" == caught.value.limit
+    assert purse.is_late
+
+
+def test_the_scarcest_part_is_named():
+    """Of several limits the one that is nearest to its end decides."""
+    purse = Purse(Budget(tokens=1000, calls=4))
+
+    purse.reserve(600, 0)
+
+    assert ("tokens", 0.6) == (purse.scarcest, purse.share_spent)
+
+
+def test_many_threads_share_a_purse():
+    """A hundred calls at once take no more than there is."""
+    purse = Purse(Budget(tokens=1000))
+
+    def spend(_):
+        try:
+            purse.reserve(7, 3)
+        except BudgetError:
+            return 0
+        return 10
+
+    with ThreadPoolExecutor(16) as executor:
+        assert 1000 == sum(executor.map(spend, range(400)))
+
+
+def test_a_budget_of_money_needs_a_price():
+    """An unknown price is not zero."""
+    with pytest.raises(SettingsError, match="the model's price is not known"):
+        Purse(Budget(cost=1.0))
+
+
+@pytest.mark.parametrize("name", ["tokens", "calls", "seconds", "cost"])
+def test_no_limit_is_below_zero(name):
+    """A negative limit is refused with its name; so is one that is not a number."""
+    with pytest.raises(SettingsError, match=f"the budget of {name} is -1"):
+        Budget(**{name: -1})
+    with pytest.raises(SettingsError):
+        Budget(**{name: float("nan")})

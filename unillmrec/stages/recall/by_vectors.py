@@ -1,0 +1,72 @@
+"""Recall that begins with vectors: the nearest items of all, or the nearest leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from unillmrec.judge import Profile, Question
+from unillmrec.stages.recall.picking import gather, nearest_first, pick
+from unillmrec.stages.recall.scoring import Judged
+from unillmrec.stages.run import Candidate, Event, Run
+from unillmrec.store import Node
+from unillmrec.store.nearest import nearest_items
+from unillmrec.tree.vectors import Vector
+from unillmrec.usage import Stage
+
+# One question about so many leaves fits one prompt, and their labels fit one token each.
+SHORTLIST = 16
+CHOSEN = 8
+# A leaf is as near as what it holds of so many nearest items.
+LOOKED_AT = 480
+
+
+def retrieve(run: Run, profile: Profile) -> list[Candidate]:
+    """Return the items nearest to the person, whatever branch they are in, for the ranking."""
+    assert profile.taste is not None
+    wanted = run.options.wanted
+    found = nearest_items(run.tree, profile.taste, wanted, run.eligibility)
+    items = run.tree.items_numbered([number for number, _ in found])
+    run.ended = "target" if len(found) == wanted else "exhausted"
+    return [Candidate(items[number], 100 * near, "nearest") for number, near in found]
+
+
+def hybrid(run: Run, profile: Profile) -> list[Candidate]:
+    """Let the judge choose among the leaves nearest to the person, then pick their items."""
+    assert profile.taste is not None
+    chosen = _chosen(run, profile, _nearest_leaves(run, profile.taste))
+    shown = nearest_first(run, profile, gather(run, chosen))
+    run.ended = "target" if len(shown) >= run.options.wanted else "exhausted"
+    return pick(run, profile, shown[: max(run.options.shown, 2 * run.options.wanted)])
+
+
+def _nearest_leaves(run: Run, taste: Vector) -> list[Node]:
+    """Return the leaves that hold most of the nearest items, each item by its likeness."""
+    near = dict(nearest_items(run.tree, taste, LOOKED_AT, run.eligibility))
+    weights: dict[int, float] = {}
+    for number, placed in run.tree.items_numbered(list(near)).items():
+        weights[placed.leaf] = weights.get(placed.leaf, 0.0) + max(near[number], 0.0)
+    best = sorted(weights, key=lambda leaf: (-weights[leaf], leaf))
+    return [run.tree.node(leaf) for leaf in best[:SHORTLIST]]
+
+
+def _chosen(run: Run, profile: Profile, leaves: Sequence[Node]) -> list[Node]:
+    """Return the leaves the judge likes best, and more while they hold too little."""
+    if len(leaves) < 2:
+        return list(leaves)
+    choices = run.branch_choices(leaves)
+    windows = run.windows(Question("choose", Stage.RECALL, profile, choices, len(choices)))
+    verdicts = run.ask([part for part, _ in windows])
+    judged = Judged.together(
+        [Judged.of(keys, told) for (_, keys), told in zip(windows, verdicts, strict=True)]
+    )
+    scores = [(leaf.id, judged.scores.get(leaf.id, 0.0)) for leaf in leaves]
+    run.report(Event(run.root, tuple(leaves), tuple(scores), asked=True))
+    best = sorted(leaves, key=lambda leaf: -judged.scores.get(leaf.id, 0.0))
+    kept: list[Node] = []
+    items = 0
+    for leaf in best:
+        if len(kept) >= CHOSEN and items >= run.options.wanted:
+            break
+        kept.append(leaf)
+        items += run.eligible(leaf)
+    return kept

@@ -1,0 +1,100 @@
+"""From leaves to candidates: the items nearest to the person are shown, the judge picks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from unillmrec.judge import Profile, Question
+from unillmrec.stages.recall.frontier import Frontier
+from unillmrec.stages.recall.scoring import Judged
+from unillmrec.stages.recall.walking import ITEM_LINE
+from unillmrec.stages.run import Candidate, Event, Run
+from unillmrec.store import Node, PlacedItem
+from unillmrec.tree.vectors import similarities
+from unillmrec.usage import Stage
+
+# However small a part of the person an interest is, so many of its items are looked at.
+LEAST_SHOWN = 4
+
+
+def pick(run: Run, profile: Profile, shown: Sequence[Candidate]) -> list[Candidate]:
+    """Return as many candidates as wanted: those the judge picks, then the nearest others."""
+    wanted = run.options.wanted
+    if len(shown) <= wanted:
+        # Nothing to choose between: no call.
+        return list(shown)
+    choices = run.item_choices([each.placed for each in shown], ITEM_LINE)
+    windows = run.windows(Question("pick", Stage.RECALL, profile, choices, wanted))
+    verdicts = run.ask([part for part, _ in windows])
+    picked: dict[int, Candidate] = {}
+    by_number = {each.placed.number: each.placed for each in shown}
+    for (_, keys), verdict in zip(windows, verdicts, strict=True):
+        judged = Judged.of(keys, verdict)
+        picked |= {
+            number: Candidate(by_number[number], score, judged.found)
+            for number, score in judged.scores.items()
+        }
+    best = sorted(picked.values(), key=lambda each: -each.score)[:wanted]
+    chosen = {each.placed.number for each in best}
+    rest = [each for each in shown if each.placed.number not in chosen]
+    return best + rest[: wanted - len(best)]
+
+
+def filled_up(run: Run, profile: Profile, chosen: Sequence[Candidate]) -> list[Candidate]:
+    """Return *chosen*, and as many of the nearest others in the opened leaves as are missing."""
+    missing = run.options.wanted - len(chosen)
+    if missing <= 0:
+        return list(chosen)
+    taken = {each.placed.number for each in chosen}
+    leaves = [event.opened.id for event in run.opened if event.opened.is_leaf]
+    others = [
+        each
+        for each in run.tree.items_in(leaves)
+        if each.number not in taken and run.eligibility.allows(each.number)
+    ]
+    return [*chosen, *nearest_first(run, profile, others)[:missing]]
+
+
+def nearest_in_leaves(run: Run, frontiers: Sequence[Frontier]) -> list[Candidate]:
+    """Return the items to show: of each frontier's best leaves those nearest to its interest."""
+    places = max(run.options.shown, 2 * run.options.wanted)
+    first: dict[int, Candidate] = {}
+    others: dict[int, Candidate] = {}
+    for frontier in frontiers:
+        near = nearest_first(run, frontier.profile, gather(run, _best_leaves(run, frontier)))
+        new = [each for each in near if each.placed.number not in first]
+        share = max(LEAST_SHOWN, round(places * frontier.share))
+        first |= {each.placed.number: each for each in new[:share]}
+        # Where an interest has less than its share, the others fill up.
+        others |= {each.placed.number: each for each in new[share:]}
+    return list((first | {n: e for n, e in others.items() if n not in first}).values())[:places]
+
+
+def nearest_first(run: Run, profile: Profile, items: Sequence[PlacedItem]) -> list[Candidate]:
+    """Return *items* by their likeness to the person; as they came if nothing is known."""
+    if profile.taste is None or not items:
+        return [Candidate(each, 0.0, "nearest") for each in items]
+    near = similarities(profile.taste, run.tree.item_vectors([each.number for each in items]))
+    order = sorted(range(len(items)), key=lambda place: -near[place])
+    return [Candidate(items[place], 100 * float(near[place]), "nearest") for place in order]
+
+
+def gather(run: Run, leaves: Sequence[Node]) -> list[PlacedItem]:
+    """Return the eligible items of leaves, and report that they were read."""
+    for leaf in leaves:
+        run.report(Event(leaf))
+    items = run.tree.items_in([leaf.id for leaf in leaves])
+    return [each for each in items if run.eligibility.allows(each.number)]
+
+
+def _best_leaves(run: Run, frontier: Frontier) -> list[Node]:
+    """Return the frontier's part of the leaves, and more while they hold too little."""
+    most = max(1, round(run.options.most_leaves * frontier.share))
+    leaves: list[Node] = []
+    items = 0
+    for each in sorted(frontier.leaves, key=lambda each: (-each.worth, each.came)):
+        if len(leaves) >= most and items >= run.options.wanted:
+            break
+        leaves.append(each.node)
+        items += run.eligible(each.node)
+    return leaves
