@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from unillmrec.errors import PersonError
 from unillmrec.items import one_line
 from unillmrec.judge import HistoryQuestion, Interest, Profile
+from unillmrec.stages.interests import placed_interests, split_history
 from unillmrec.stages.lines import item_line
 from unillmrec.stages.run import Run
 from unillmrec.store import ItemTree, PlacedItem
@@ -58,7 +59,19 @@ def profile(run: Run, person: Person, history: Sequence[PlacedItem]) -> Profile:
         return Profile((Interest(said, 1.0),), taste)
     taste = _taste(run, history)
     question = HistoryQuestion(_sampled_lines(history, run.options.history), _words(run, taste))
-    return Profile(run.ask_history(question).interests, taste)
+    interests = run.ask_history(question).interests
+    if run.options.interests == "apart":
+        interests = _apart(run, interests, history[-RECENT:])
+    return Profile(interests, taste)
+
+
+def _apart(
+    run: Run, interests: tuple[Interest, ...], recent: Sequence[PlacedItem]
+) -> tuple[Interest, ...]:
+    """Give interests their places; where the judge named but one, look for two in the items."""
+    if len(interests) > 1:
+        return placed_interests(run.tree, interests, recent, DECAY)
+    return split_history(run.tree, recent, DECAY, lambda taste: _words(run, taste)) or interests
 
 
 def _nothing_to_go_by(tree: ItemTree, said: str) -> PersonError:
