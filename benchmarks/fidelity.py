@@ -1,0 +1,182 @@
+"""How much of an exhaustive look does recall find, and for how many input tokens?
+
+The judge of every walk is the embedded judge, exact or with simulated noise on each score; what
+it is to find are the twenty items that score best without noise. Tokens are those of all the
+prompts of a recommendation, profile, recall and rank, counted and not sent.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.results import save
+from benchmarks.synthetic import SyntheticCatalog, item_id
+from unillmrec import BuildOptions, ItemTree, Options, Recommender, SimilarityJudge, build
+from unillmrec.indexing.given import VectorFile
+from unillmrec.judge import CONTRACTS, EstimatingJudge, PromptWriter, Question
+from unillmrec.judge.making import AT_ONCE
+from unillmrec.prompts import PromptSet
+from unillmrec.stages import Run
+from unillmrec.store.eligibility import Eligibility
+from unillmrec.store.nearest import nearest_items
+from unillmrec.testing import NoisyJudge
+from unillmrec.tokens import TokenCounter
+from unillmrec.usage import Stage
+
+QUESTION = __doc__
+SIZES = (1_217, 10_000, 100_000, 1_000_000)
+PEOPLE = {1_217: 40, 10_000: 40, 100_000: 40, 1_000_000: 20}
+# In score points: a hundredth of a cosine each.
+SIGMAS = (0.0, 2.0, 4.0)
+SOUGHT = 20
+SEED = 0
+# The paper sends the last fifty titles with every call.
+PAPER_HISTORY = 50
+SAMPLED_LINES = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A way to recall, and how its price is varied."""
+
+    name: str
+    options: Options
+
+
+def systems() -> Iterator[System]:
+    """Give every walk at several prices."""
+    for branches in (2, 3, 5, 9, 13, 21, 33):
+        yield System("best-first", Options(SOUGHT, branches=branches))
+    for path_score in ("relative", "probability"):
+        for branches in (3, 5, 9, 13, 21):
+            options = Options(SOUGHT, branches=branches, path_score=path_score)  # type: ignore[arg-type]
+            yield System(f"best-first, {path_score}", options)
+    for branches in (1, 2, 4, 8):
+        yield System("beam", Options(SOUGHT, branches=branches, walk="beam"))
+    for candidates in (30, 60, 90):
+        options = Options(SOUGHT, candidates=candidates, walk="depth-first")
+        yield System("depth-first", options)
+    yield System("hybrid", Options(SOUGHT, walk="hybrid"))
+    yield System("retrieve 50, rank", Options(SOUGHT, candidates=50, walk="retrieve"))
+
+
+def run(data: Path) -> None:
+    """Measure every system on synthetic catalogs of all sizes, over words and over vectors."""
+    rows: list[dict[str, Any]] = []
+    for size in SIZES:
+        for space in ("words", "vectors"):
+            rows += measured(size, space)
+    save(
+        "fidelity",
+        QUESTION,
+        rows,
+        seed=SEED,
+        people=PEOPLE,
+        judge="embedded similarity judge, exact and with simulated noise, no model",
+    )
+
+
+def measured(size: int, space: str) -> list[dict[str, Any]]:
+    """Build one tree and let people walk it in every way."""
+    catalog = SyntheticCatalog(size, SEED)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.tree"
+        given = None
+        if space == "vectors":
+            catalog.write_vectors(Path(folder) / "a.npy")
+            given = VectorFile(Path(folder) / "a.npy")
+        build(catalog.items(), path, BuildOptions(seed=SEED, given=given))
+        with ItemTree.open(path) as tree:
+            return list(_rows(tree, catalog, size, space))
+
+
+def _rows(
+    tree: ItemTree, catalog: SyntheticCatalog, size: int, space: str
+) -> Iterator[dict[str, Any]]:
+    writer = PromptWriter(PromptSet.load(CONTRACTS), TokenCounter.for_model("gpt-4o"))
+    people = [[item_id(number) for number in each.history] for each in catalog.people(PEOPLE[size])]
+    flat, sliding = _listing_tokens(tree, writer, people[0])
+    about = {"items": size, "space": space}
+    for name, tokens in (("flat listing", flat), ("sliding windows 20/10", sliding)):
+        yield {**about, "noise": 0.0, "system": name, "tokens": tokens, "found": 1.0, "ratio": 1.0}
+    for sigma in SIGMAS:
+        for system in systems():
+            row = {
+                **about,
+                "noise": sigma,
+                "system": system.name,
+                **_walked(tree, writer, system.options, sigma, people),
+            }
+            row["saved"] = round(1 - row["tokens"] / flat, 4)
+            print(row, flush=True)
+            yield row
+
+
+def _walked(
+    tree: ItemTree,
+    writer: PromptWriter,
+    options: Options,
+    sigma: float,
+    people: Sequence[Sequence[str]],
+) -> dict[str, Any]:
+    """Return means over people; a depth-first walk is priced as the paper's as well."""
+    judge = EstimatingJudge(NoisyJudge(SimilarityJudge(tree), sigma, SEED), writer)
+    judge.at_once = AT_ONCE
+    found = []
+    for history in people:
+        made = Recommender(tree, judge).recommend(history, options=options)
+        taste = made.profile.taste
+        assert taste is not None
+        eligibility = Eligibility(tree)
+        eligibility.exclude(tree.places_of(history).values())
+        best = nearest_items(tree, taste, SOUGHT, eligibility)
+        placed = tree.items_with_ids(made.candidates)
+        numbers = [placed[each].number for each in made.candidates]
+        scores = _closeness(tree, taste, numbers)
+        total = made.total_usage()
+        found.append(
+            (
+                total.estimated_prompt,
+                total.calls,
+                made.rounds,
+                len({number for number, _ in best} & set(numbers)) / SOUGHT,
+                float(np.sort(scores)[::-1][:SOUGHT].mean() / np.mean([near for _, near in best])),
+            )
+        )
+    tokens, calls, rounds, share, ratio = np.array(found).mean(axis=0)
+    return {
+        "tokens": round(tokens),
+        "calls": round(calls, 1),
+        "rounds": round(rounds, 1),
+        "found": round(share, 3),
+        "ratio": round(ratio, 3),
+    }
+
+
+def _closeness(tree: ItemTree, taste: Any, numbers: Sequence[int]) -> np.ndarray:
+    from unillmrec.tree.vectors import similarities
+
+    return similarities(taste, tree.item_vectors(numbers))
+
+
+def _listing_tokens(
+    tree: ItemTree, writer: PromptWriter, history: Sequence[str]
+) -> tuple[int, int]:
+    """Return what listing every item once would take, and ranking them in sliding windows."""
+    made = Recommender(tree).recommend(history)
+    numbers = np.linspace(0, len(tree) - 1, min(len(tree), SAMPLED_LINES)).astype(int).tolist()
+    placed = list(tree.items_numbered(numbers).values())
+    run = Run(tree, SimilarityJudge(tree), Options())
+    choices = run.item_choices(placed, 180)
+    line = np.mean([writer.counter.count(writer.line(choice)) + 1 for choice in choices])
+    around = writer.estimate(
+        writer.ask(Question("rank", Stage.RANK, made.profile, choices[:1], 1))
+    )[0] - writer.counter.count(writer.line(choices[0]))
+    windows = (len(tree) - 20) // 10 + 1
+    return round(around + line * len(tree)), round(windows * (around + 20 * line))
