@@ -17,7 +17,9 @@ from unillmrec.tree.vectors import similarities
 
 QUESTION = __doc__
 PEOPLE = 600
-LEAVES = (5, 12, 30)
+# Branches that are opened (None: as many as by default), and leaves that are gathered.
+WALKS = ((None, 5), (None, 30), (13, 5), (13, 30), (21, 30))
+SHOWN = 72
 
 
 def run(data: Path) -> None:
@@ -31,7 +33,7 @@ def run(data: Path) -> None:
             report = build(found.items, path, BuildOptions(workers=1))
             seconds = time.perf_counter() - started
             with ItemTree.open(path) as tree:
-                for leaves in LEAVES:
+                for branches, leaves in WALKS:
                     rows.append(
                         {
                             "set": name,
@@ -40,38 +42,48 @@ def run(data: Path) -> None:
                             "tiny": int(report.smallest_leaf < 5),
                             "depth": report.depth,
                             "build seconds": round(seconds, 2),
-                            "opened": leaves,
-                            **_measured(found, tree, leaves),
+                            "branches": branches or "default",
+                            "leaves read": leaves,
+                            **_measured(found, tree, branches, leaves),
                         }
                     )
                     print(rows[-1], flush=True)
     save("ceiling", QUESTION, rows, seed=42, judge="embedded similarity judge, no model")
 
 
-def _measured(found: DataSet, tree: ItemTree, leaves: int) -> dict[str, Any]:
+def _measured(found: DataSet, tree: ItemTree, branches: int | None, leaves: int) -> dict[str, Any]:
     everything = tree.item_vectors(range(len(tree)))
-    in_leaves, flat, kept, candidates = 0, 0, 0, 0
+    in_leaves = flat = in_shown = flat_shown = candidates = kept = opened = 0
     recommender = Recommender(tree)
-    options = Options(leaves=leaves)
+    options = Options(branches=branches, leaves=leaves, shown=SHOWN)
     for person in found.people:
         ids = [found.items[place].id for place in person.history]
         made = recommender.recommend(ids, options=options)
-        opened = [event.opened.id for event in made.opened if event.opened.is_leaf]
+        read = [event.opened.id for event in made.opened if event.opened.is_leaf]
         seen = set(person.history)
-        shown = [each.number for each in tree.items_in(opened) if each.number not in seen]
-        kept += len(shown)
-        in_leaves += person.target in shown
+        numbers = [each.number for each in tree.items_in(read) if each.number not in seen]
+        assert made.profile.taste is not None
+        near = similarities(made.profile.taste, everything)
+        rank = _rank(near, person.target, person.history)
+        shown = sorted(numbers, key=lambda number: -near[number])[:SHOWN]
+        opened += len(made.opened) - len(read)
+        kept += len(numbers)
+        in_leaves += person.target in numbers
+        flat += rank < len(numbers)
+        in_shown += person.target in shown
+        flat_shown += rank < SHOWN
         candidates += found.items[person.target].id in made.candidates
-        taste = made.profile.taste
-        assert taste is not None
-        flat += _rank(similarities(taste, everything), person.target, person.history) < len(shown)
     people = len(found.people)
     return {
         "people": people,
+        "branches opened": round(opened / people, 1),
         "items kept": round(kept / people, 1),
         "in leaves": round(in_leaves / people, 4),
         "in flat top": round(flat / people, 4),
         "share of flat": round(in_leaves / max(flat, 1), 3),
+        "among 72 shown": round(in_shown / people, 4),
+        "in flat top 72": round(flat_shown / people, 4),
+        "share of flat, shown": round(in_shown / max(flat_shown, 1), 3),
         "among 30 candidates": round(candidates / people, 4),
     }
 
