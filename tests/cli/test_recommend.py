@@ -7,7 +7,7 @@ import pytest
 from tests.cli.conftest import lead_to, names_in
 from unillmrec.cli.recommend import FIELDS
 from unillmrec.cli.render_recommendation import told_dropped
-from unillmrec.judge import CONTRACTS, Dropped
+from unillmrec.judge import CONTRACTS, Dropped, LanguageModelJudge
 from unillmrec.prompts import PromptSet
 from unillmrec.store import ItemTree
 from unillmrec.testing import FakeServer
@@ -345,3 +345,26 @@ def test_walk_options_reach_the_walk(run, shop):
     ).json
 
     assert (3, 8, 4) == (told["walk"]["leaves"], told["walk"]["candidates"], len(told["items"]))
+
+
+def test_an_interruption_shows_the_list_so_far(run, shop, server, monkeypatch):
+    """Ctrl-C ends the asking: the embedded judge finishes the list, and the code is 130."""
+    monkeypatch.setattr(LanguageModelJudge, "choose", _interrupt)
+
+    ended = run("recommend", shop, "--history", HISTORY, "-k", "3", "--json")
+
+    told = json.loads(ended.out)
+    assert (130, "interrupted", 3) == (ended.code, told["partial"], len(told["items"]))
+
+
+def test_a_budget_is_kept_and_told(run, shop, server):
+    """Where the calls run out, the list comes all the same, and the page says who made it."""
+    ended = run("recommend", shop, "--history", HISTORY, "-k", "3", "--max-calls", "2")
+
+    assert 0 == ended.code
+    assert 2 == len(server.requests)
+    assert "Partial: the budget of calls is spent; the embedded judge answered" in ended.out
+
+
+def _interrupt(*_):
+    raise KeyboardInterrupt

@@ -123,6 +123,7 @@ def recommend(
 
     Nothing of the history comes back. Where no endpoint is set, the embedded judge answers.
     """
+    from unillmrec.cli import INTERRUPTED
     from unillmrec.cli.recommending import Wishes, plan_for, recommend_to
     from unillmrec.cli.render_recommendation import show_plan, show_recommendation
 
@@ -138,4 +139,7 @@ def recommend(
     if plan:
         show_plan(plan_for(wishes), as_json=json)
     else:
-        show_recommendation(recommend_to(wishes, trace), as_json=json)
+        made = recommend_to(wishes, trace)
+        show_recommendation(made, as_json=json)
+        if made.recommendation.partial == "interrupted":
+            raise typer.Exit(INTERRUPTED)

@@ -78,7 +78,7 @@ class Wishes:
                 self.options,
                 where=self.where,
                 exclude=self.exclude,
-                budget=self.budget if self.budget.is_set else None,
+                budget=self.budget,
                 **watchers,
             )
         except PersonError as error:

@@ -77,10 +77,10 @@ class Run:
 
     *selection* is what a predicate lets through, if there is one. *stand_ins* says who gave
     how many of the *answers* in the judge's place. *rounds* counts how often answers were
-    waited for. With a *purse* the run comes to an end whatever happens: when it is empty, or
-    a call fails, or somebody interrupts, *partial* says so, and from then on the embedded
-    judge answers, which costs nothing; *cut* is the same of the walk alone. *ended* says why
-    recall opened no more.
+    waited for. With a *purse* an interruption ends the asking and not the run, and with a limit
+    in it, so does a limit that is reached or a call that fails: *partial* says so, and from
+    then on the embedded judge answers, which costs nothing; *cut* is the same of the walk
+    alone. *ended* says why recall opened no more.
     """
 
     tree: ItemTree
@@ -159,7 +159,7 @@ class Run:
         verdicts: list[Verdict] = []
         try:
             for future in as_completed(futures):
-                if self.purse is None:
+                if self.purse is None or not self.purse.budget.is_set:
                     future.result()
                 while waiting and waiting[0][1].done():
                     question, ready = waiting.popleft()
@@ -223,7 +223,7 @@ class Run:
 
     def _goes_on(self, error: UnillmrecError) -> bool:
         """Return whether the run ends in order though this happened, and remember why."""
-        if self.purse is None:
+        if self.purse is None or not self.purse.budget.is_set:
             return False
         if isinstance(error, BudgetError):
             self.stop(error.limit)
