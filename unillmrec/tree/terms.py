@@ -7,7 +7,7 @@ import re
 import unicodedata
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -21,7 +21,13 @@ from unillmrec.tree.vectors import Floats, Ints, Vector
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+# Stands after the words of each of several texts; no word can be it.
+END = "\0"
+_STRANGE = "\1"
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
+_ASCII_CUT = "".join(
+    each if each.isalnum() or each in (END, _STRANGE) else " " for each in map(chr, range(128))
+)
 # Han and kana are written without spaces, and hangul words grow endings: a character is a term.
 _SYLLABLES = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 # Vowel signs and points are no letters to `re`, but words of many scripts are full of them.
@@ -42,7 +48,9 @@ PIECES_UP_TO = 200_000
 # A word used once in a large catalog joins nothing to anything; in a small one it may be
 # the very word somebody asks for.
 KEEP_SINGLE_BELOW = 5_000
-WAITING_TERMS = 10_000
+# Texts wait to be cut into words together, up to so many, or so many characters.
+WAITING_TEXTS = 4_096
+WAITING_CHARACTERS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,22 @@ def words(text: str) -> list[str]:
     return _WORD.findall(plain.replace("'s", "").replace("\u2019s", ""))
 
 
+def words_of_all(texts: Sequence[str]) -> list[str]:
+    """Return the words of many texts in order, `END` after those of each.
+
+    Plain texts are cut all at once, which takes a third of the time of cutting each.
+    """
+    plain = [text if text.isascii() and text.isprintable() else _STRANGE for text in texts]
+    strange = [text for text, kept in zip(texts, plain, strict=True) if kept == _STRANGE]
+    joined = f" {END} ".join([*plain, ""])
+    first, *others = joined.lower().replace("'s", "").translate(_ASCII_CUT).split(_STRANGE)
+    found = first.split()
+    for text, following in zip(strange, others, strict=True):
+        found += words(text)
+        found += following.split()
+    return found
+
+
 def pieces(word_list: list[str]) -> Iterator[str]:
     """Return the character n-grams of words, their ends marked."""
     for word in word_list:
@@ -75,18 +99,27 @@ def pieces(word_list: list[str]) -> Iterator[str]:
                 yield PIECE + marked[start : start + length]
 
 
+def weighted_texts(
+    item: Item, weights: FieldWeights = FIELD_WEIGHTS
+) -> list[tuple[str, float]]:
+    """Return the text of each field of an item with the field's weight."""
+    fields = [(item.title, weights.title)]
+    if item.path and weights.path:
+        fields.append((" ".join(item.path), weights.path))
+    if item.attributes and weights.attributes:
+        named = " ".join(chain.from_iterable(map(_attribute_text, item.attributes.values())))
+        if named:
+            fields.append((named, weights.attributes))
+    if item.text and weights.text:
+        fields.append((item.text, weights.text))
+    return fields
+
+
 def weighted_words(
     item: Item, weights: FieldWeights = FIELD_WEIGHTS
 ) -> Iterator[tuple[list[str], float]]:
     """Return the words of each field of an item with the field's weight."""
-    yield words(item.title), weights.title
-    if item.path and weights.path:
-        yield words(" ".join(item.path)), weights.path
-    named = " ".join(chain.from_iterable(map(_attribute_text, item.attributes.values())))
-    if named and weights.attributes:
-        yield words(named), weights.attributes
-    if item.text and weights.text:
-        yield words(item.text), weights.text
+    return ((words(text), weight) for text, weight in weighted_texts(item, weights))
 
 
 def _attribute_text(value: object) -> tuple[str, ...]:
@@ -124,35 +157,40 @@ class TermCounter:
         self._with_pieces = with_pieces
         self._numbers: defaultdict[str, int] = defaultdict()
         self._numbers.default_factory = self._numbers.__len__
-        self._ids = array("i")
-        # Filling an array from a long list takes a third less time than word by word.
-        self._waiting: list[int] = []
-        self._field_weights = array("f")
-        self._field_lengths = array("q")
-        self._fields_of_items = array("b")
+        self._numbers[END] = 0
+        self._waiting: list[str] = []
+        self._characters = 0
+        self._ids: list[Ints] = []
+        self._lengths: list[Ints] = []
+        self._text_weights = array("f")
+        self._texts_of_items = array("b")
 
     def add(self, item: Item) -> None:
         """Count the terms of one item."""
-        fields = 0
-        for found, weight in weighted_words(item, self._weights):
-            self._waiting.extend(map(self._numbers.__getitem__, found))
-            self._field_weights.append(weight)
-            self._field_lengths.append(len(found))
-            fields += 1
-        self._fields_of_items.append(fields)
-        if len(self._waiting) >= WAITING_TERMS:
-            self._store()
+        texts = weighted_texts(item, self._weights)
+        for text, weight in texts:
+            self._waiting.append(text)
+            self._text_weights.append(weight)
+            self._characters += len(text)
+        self._texts_of_items.append(len(texts))
+        if len(self._waiting) >= WAITING_TEXTS or self._characters >= WAITING_CHARACTERS:
+            self._count()
 
-    def _store(self) -> None:
-        self._ids.fromlist(self._waiting)
+    def _count(self) -> None:
+        found = words_of_all(self._waiting)
+        numbers = np.fromiter(map(self._numbers.__getitem__, found), np.int32, len(found))
+        at_end = numbers == 0
+        self._lengths.append(np.diff(np.flatnonzero(at_end), prepend=-1).astype(np.int32) - 1)
+        self._ids.append(numbers[~at_end] - 1)
         self._waiting.clear()
+        self._characters = 0
 
     def finish(self) -> tuple[Vocabulary, csr_matrix]:
         """Return the vocabulary and one unit row of weighted terms for each item."""
         matrix, terms = self._counted()
         with_pieces = self._with_pieces
         if with_pieces is None:
-            only_titles = len(self._field_lengths) == matrix.shape[0]
+            only_titles = len(self._text_weights) == matrix.shape[0]
             with_pieces = only_titles and matrix.shape[0] <= PIECES_UP_TO
         if with_pieces:
             matrix, terms = _with_pieces(matrix, terms)
@@ -167,13 +205,14 @@ class TermCounter:
     def _counted(self) -> tuple[csr_matrix, list[str]]:
         from scipy.sparse import csr_matrix
 
-        self._store()
-        terms = list(self._numbers) or [""]
-        ids = np.array(self._ids, np.int32)
-        lengths = np.array(self._field_lengths)
-        weights = np.repeat(np.array(self._field_weights), lengths)
-        last_fields = np.cumsum(np.array(self._fields_of_items), dtype=np.int64)
-        ends = np.concatenate([[0], np.cumsum(lengths)])[np.concatenate([[0], last_fields])]
+        self._count()
+        terms = list(self._numbers)[1:] or [""]
+        ids, lengths = np.concatenate(self._ids), np.concatenate(self._lengths)
+        self._ids.clear()
+        weights = np.repeat(np.array(self._text_weights), lengths)
+        last_texts = np.cumsum(np.array(self._texts_of_items), dtype=np.int64)
+        ends = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        ends = ends[np.concatenate([[0], last_texts])]
         matrix = csr_matrix((weights, ids, ends), shape=(len(ends) - 1, len(terms)))
         matrix.sum_duplicates()
         return matrix, terms
