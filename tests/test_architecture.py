@@ -28,7 +28,7 @@ ORDER = [
         "usage_log",
     ),
     *("indexing", "stages", "judge", "endpoint", "store", "tree", "catalog", "settings"),
-    *("prompts", "tokens", "budget", "usage", "items", "errors"),
+    *("prompts", "tokens", "budget", "usage", "items", "processes", "errors"),
 ]
 # For tests, ours and everybody's: nothing of ours imports it, and it stands just below this.
 TESTING_BELOW = "recommender"

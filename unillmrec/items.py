@@ -14,6 +14,10 @@ Value: TypeAlias = str | int | float | bool | tuple[str, ...]
 """What an attribute may hold. A missing value is a missing key, never None."""
 
 
+# `json.dumps` makes an encoder anew for each call that asks for more than its defaults.
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One thing of a catalog.
@@ -30,11 +34,7 @@ class Item:
 
     def content_hash(self) -> bytes:
         """Return eight bytes that change when anything about the item changes."""
-        content = json.dumps(
-            [self.id, self.title, self.text, self.path, self.attributes],
-            ensure_ascii=False,
-            sort_keys=True,
-        )
+        content = _encode([self.id, self.title, self.text, self.path, self.attributes])
         return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 

@@ -116,7 +116,8 @@ def build(
     """
     options = options or BuildOptions()
     with Staging(Path(path), overwrite=options.overwrite) as staging:
-        report = _Build(TreeWriter(staging), options, progress).run(items, Path(path))
+        writer = TreeWriter(staging, workers=options.workers or available_cores())
+        report = _Build(writer, options, progress).run(items, Path(path))
         staging.publish()
     return report
 

@@ -17,6 +17,7 @@ from threading import Thread
 from typing import IO, Literal, Protocol, TypeAlias
 
 from unillmrec.errors import MissingExtraError, TreeError
+from unillmrec.processes import command_of, environment_of_commands
 
 EngineName: TypeAlias = Literal["local", "processes", "ray"]
 Told = Callable[[int], None]
@@ -90,13 +91,9 @@ class Processes:
 
 
 def _start(step: str, work: Path, errors: IO[str]) -> subprocess.Popen[str]:
-    # The worker must find this very package, also where it was put on the path by hand.
-    home = str(Path(__file__).parents[2])
-    paths = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.Popen(
-        # -P: the folder the command was given in may hold a numpy.py of its own.
-        [sys.executable, "-P", "-m", "unillmrec.indexing.engines", step, str(work.resolve())],
-        env=os.environ | {"PYTHONPATH": paths},
+        command_of("unillmrec.indexing.engines", step, str(work.resolve())),
+        env=environment_of_commands(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,

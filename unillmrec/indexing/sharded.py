@@ -69,7 +69,8 @@ def build_in_shards(
     with Staging(Path(path), overwrite=options.overwrite) as staging:
         with _work_folder(Path(path), sharding.work) as work:
             build = _ShardedBuild(work, options, sharding, engine, progress)
-            report = build.run(items, TreeWriter(staging), Path(path))
+            writer = TreeWriter(staging, workers=options.workers or available_cores())
+            report = build.run(items, writer, Path(path))
         staging.publish()
     return report
 

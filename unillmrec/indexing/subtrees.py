@@ -7,7 +7,6 @@ pickled, nothing is inherited, and the same function runs wherever the files can
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unillmrec.errors import TreeError
+from unillmrec.processes import command_of, environment_of_commands
 from unillmrec.tree.clustering import one_thread
 from unillmrec.tree.growing import Bounds, Growth, Rows, grow, split
 from unillmrec.tree.vectors import Floats
@@ -142,14 +142,10 @@ def _even_shares(sizes: Sequence[int], workers: int) -> list[list[int]]:
 def _start_worker(folder: Path, work: dict[str, Any], number: int) -> subprocess.Popen[bytes]:
     path = folder / f"work-{number}.json"
     path.write_text(json.dumps(work), encoding="utf-8")
-    # The worker must find this very package, also where it was put on the path by hand.
-    home = str(Path(__file__).parents[2])
-    paths = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
     with (folder / f"errors-{number}.txt").open("wb") as errors:
         return subprocess.Popen(
-            # -P: the folder the command was given in may hold a numpy.py of its own.
-            [sys.executable, "-P", "-m", "unillmrec.indexing.subtrees", str(path)],
-            env=os.environ | {"PYTHONPATH": paths},
+            command_of("unillmrec.indexing.subtrees", str(path)),
+            env=environment_of_commands(),
             stdin=subprocess.DEVNULL,
             stdout=errors,
             stderr=errors,

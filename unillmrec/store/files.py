@@ -10,7 +10,7 @@ import sqlite3
 import stat
 import sys
 import time
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -132,6 +132,17 @@ def _begins_like_sqlite(path: Path) -> bool:
         return False
 
 
+def connect_staged(path: Path) -> sqlite3.Connection:
+    """Open a file that is being staged; one process at a time may write to it."""
+    # SQLite's locks would get in the way of ours on some systems.
+    address = f"{path.as_uri()}?nolock=1"
+    db = sqlite3.connect(address, uri=True, isolation_level=None)
+    # A half-written file is thrown away, so it needs no journal and no syncing yet.
+    for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -64000"):
+        db.execute(f"PRAGMA {pragma}")
+    return db
+
+
 class Staging:
     """A tree file being written beside the place it will have.
 
@@ -144,6 +155,8 @@ class Staging:
         self.overwrite = overwrite
         self.target = Path(os.path.realpath(path))
         self._lock: int | None = None
+        # What has to end before the file is closed, whatever happens.
+        self.ending = ExitStack()
         try:
             check_place(path, overwrite=overwrite)
             _sweep(self.target)
@@ -160,12 +173,7 @@ class Staging:
             raise
 
     def _begun(self) -> sqlite3.Connection:
-        # Nobody else opens it, and SQLite's locks would get in the way of ours on some systems.
-        address = f"{self.beside.as_uri()}?nolock=1"
-        db = sqlite3.connect(address, uri=True, isolation_level=None)
-        # A half-written file is thrown away, so it needs no journal and no syncing yet.
-        for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -64000"):
-            db.execute(f"PRAGMA {pragma}")
+        db = connect_staged(self.beside)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         migrate(db)
         db.execute("BEGIN")
@@ -180,6 +188,7 @@ class Staging:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.ending.close()
         self.db.close()
         self._discard()
         if isinstance(error, sqlite3.Error):

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from unillmrec.store.item_process import ItemProcess
+
 # `json.dumps` makes an encoder anew for each call that asks for more than its defaults.
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 # As many as a block of a column has, so that each is written once.
 ITEM_BATCH = 4_096
+# Starting a process takes about as long as writing this many items.
+WORTH_A_PROCESS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,41 +57,89 @@ def item_row(number: int, item: Item, leaf: int | None, prior: float = 0.0) -> t
     )
 
 
-class TreeWriter:
-    """Writes one tree into a `Staging`, in the order: items, then the rest, then `finish`."""
+class ItemWriter:
+    """Writes items into a file that has none with these numbers, from *first* on."""
 
-    def __init__(self, staging: Staging) -> None:
+    def __init__(self, db: sqlite3.Connection, first: int = 0) -> None:
         from unillmrec.store.columns import ColumnWriter
 
-        self._db = staging.db
-        self._waiting: list[tuple[object, ...]] = []
-        self._columns = ColumnWriter(staging.db)
-        self.items = 0
+        self._db = db
+        self._columns = ColumnWriter(db)
+        self._next = first
 
-    def add_item(self, item: Item) -> None:
-        """Write an item; its number is its place in the catalog, from zero."""
-        self._waiting.append(item_row(self.items, item, None))
-        self._columns.put(self.items, item)
-        self.items += 1
-        if len(self._waiting) >= ITEM_BATCH:
-            self._flush()
+    def write(self, items: Sequence[Item]) -> None:
+        """Write the next items.
 
-    def _flush(self) -> None:
+        Raises:
+            StoreError: one of them holds text that cannot be stored.
+        """
+        numbered = list(enumerate(items, start=self._next))
         try:
             self._db.executemany(
-                "INSERT INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", self._waiting
+                "INSERT INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [item_row(number, item, None) for number, item in numbered],
             )
         except UnicodeEncodeError as error:
             raise StoreError(
                 f"an item holds half a surrogate pair: {error.object[:80]!r}.",
                 detail="Nothing was written.",
             ) from error
-        self._waiting.clear()
+        for number, item in numbered:
+            self._columns.put(number, item)
         self._columns.flush()
+        self._next += len(items)
+
+
+class TreeWriter:
+    """Writes one tree into a `Staging`, in the order: items, then the rest, then `finish`.
+
+    With two *workers* or more, most items of a large catalog are written by another process.
+    """
+
+    def __init__(self, staging: Staging, *, workers: int = 1) -> None:
+        self._staging = staging
+        self._workers = workers
+        self._waiting: list[Item] = []
+        self._writer = ItemWriter(staging.db)
+        self._process: ItemProcess | None = None
+        self.items = 0
+
+    def add_item(self, item: Item) -> None:
+        """Write an item; its number is its place in the catalog, from zero."""
+        self._waiting.append(item)
+        self.items += 1
+        if len(self._waiting) >= ITEM_BATCH:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Write the items that wait, or let the other process write them."""
+        if self._process is None and self._workers > 1 and self.items > WORTH_A_PROCESS:
+            self._process = self._handed_over()
+        writer = self._process or self._writer
+        writer.write(self._waiting)
+        self._waiting.clear()
+
+    def _handed_over(self) -> ItemProcess:
+        from unillmrec.store.item_process import ItemProcess
+
+        self._staging.db.execute("COMMIT")
+        process = ItemProcess(self._staging.beside, self.items - len(self._waiting))
+        self._staging.ending.callback(process.stop)
+        return process
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        """The file, in which every item has been written."""
+        if self._waiting:
+            self._pass_on()
+        if self._process is not None:
+            self._process.finish()
+            self._process = None
+            self._staging.db.execute("BEGIN")
+        return self._staging.db
 
     def titles(self, numbers: Sequence[int]) -> Mapping[int, str]:
         """Return the titles of items that have been added."""
-        self._flush()
         rows = self._db.execute(
             "SELECT number, title FROM item WHERE number IN (SELECT value FROM json_each(?))",
             (json.dumps(list(numbers)),),
@@ -96,12 +148,13 @@ class TreeWriter:
 
     def place_items(self, leaves: NDArray[np.int64]) -> None:
         """Write the leaf of each item, in the order of their numbers."""
-        self._flush()
+        from unillmrec.store.columns import ColumnWriter
+
         self._db.executemany(
             "UPDATE item SET leaf = ? WHERE number = ?",
             ((leaf or None, number) for number, leaf in enumerate(leaves.tolist())),
         )
-        self._columns.place_all(leaves)
+        ColumnWriter(self._db).place_all(leaves)
 
     def set_priors(self, priors: Iterable[tuple[int, float]]) -> None:
         """Write (item, popularity between 0 and 1) pairs."""

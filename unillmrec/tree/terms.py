@@ -99,9 +99,7 @@ def pieces(word_list: list[str]) -> Iterator[str]:
                 yield PIECE + marked[start : start + length]
 
 
-def weighted_texts(
-    item: Item, weights: FieldWeights = FIELD_WEIGHTS
-) -> list[tuple[str, float]]:
+def weighted_texts(item: Item, weights: FieldWeights = FIELD_WEIGHTS) -> list[tuple[str, float]]:
     """Return the text of each field of an item with the field's weight."""
     fields = [(item.title, weights.title)]
     if item.path and weights.path:

@@ -1,0 +1,143 @@
+"""Write the items of a large catalog in a process of its own, while the next ones are read."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+
+from unillmrec.errors import StoreError
+from unillmrec.items import Item
+from unillmrec.processes import command_of, environment_of_commands
+
+# Batches on their way: enough that neither process waits for a short delay of the other.
+UNDER_WAY = 4
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+# Stands for the end of the items; without it, whoever sent them is gone.
+_END = b"null\n"
+
+
+class ItemProcess:
+    """Takes items into the staged file *path*, which nobody else writes to until `finish`."""
+
+    def __init__(self, path: Path, first: int) -> None:
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 (closed by `stop`)
+        self._process = subprocess.Popen(
+            command_of("unillmrec.store.item_process", str(path), str(first)),
+            env=environment_of_commands(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+        )
+        self._broken = False
+        self._under_way: Queue[bytes | None] = Queue(UNDER_WAY)
+        self._sender = Thread(target=self._send, daemon=True)
+        self._sender.start()
+
+    def write(self, items: Sequence[Item]) -> None:
+        """Send items on their way.
+
+        Raises:
+            StoreError, sqlite3.Error: those sent before could not be written.
+        """
+        if self._broken:
+            self._fail()
+        rows = [(each.id, each.title, each.text, each.path, each.attributes) for each in items]
+        # A line break inside a text is escaped, so that each batch is one line.
+        self._under_way.put(_encode(rows).encode("utf-8", "surrogatepass") + b"\n")
+
+    def finish(self) -> None:
+        """Wait until all items are in the file.
+
+        Raises:
+            StoreError, sqlite3.Error: they could not be written.
+        """
+        self._under_way.put(_END)
+        self._under_way.put(None)
+        self._sender.join()
+        if self._process.wait():
+            self._fail()
+
+    def stop(self) -> None:
+        """End the process, also in the middle of its work."""
+        self._process.kill()
+        self._process.wait()
+        if self._sender.is_alive():
+            self._under_way.put(None)
+            self._sender.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._errors.close()
+
+    def _send(self) -> None:
+        """Pass on what is put into the queue; afterwards empty it, lest somebody wait for room."""
+        stream = self._process.stdin
+        assert stream is not None
+        while (line := self._under_way.get()) is not None:
+            try:
+                if not self._broken:
+                    stream.write(line)
+            except OSError:
+                self._broken = True
+        try:
+            stream.close()
+        except OSError:
+            return  # What waited to be written has nobody to read it.
+
+    def _fail(self) -> None:
+        assert self._process.stdout is not None
+        code = self._process.wait()
+        told = self._process.stdout.read()
+        if told:
+            kind, *said = json.loads(told)
+            if kind == "sqlite":
+                raise sqlite3.OperationalError(*said)
+            raise StoreError(said[0], detail=said[1], remedy=said[2])
+        self._errors.seek(0)
+        lines = self._errors.read().strip().splitlines()
+        raise StoreError(
+            f"the process that writes the items ended with code {code}.",
+            detail=lines[-1] if lines else "It left no message.",
+            remedy="--workers 1, and check the free memory.",
+        )
+
+
+def write_items(path: Path, first: int) -> int:
+    """Write the items that come in on standard input; what the process runs."""
+    from unillmrec.store.files import connect_staged
+    from unillmrec.store.writing import ItemWriter
+
+    db = connect_staged(path)
+    db.execute("BEGIN")
+    writer = ItemWriter(db, first)
+    with open(sys.stdin.fileno(), "rb", 1 << 20, closefd=False) as lines:
+        for line in lines:
+            batch = json.loads(line.decode("utf-8", "surrogatepass"))
+            if batch is None:
+                db.execute("COMMIT")
+                db.close()
+                return 0
+            writer.write([Item(*row) for row in batch])
+    return 1
+
+
+def _main() -> None:
+    try:
+        code = write_items(Path(sys.argv[1]), int(sys.argv[2]))
+    except StoreError as error:
+        sys.stdout.write(json.dumps(["store", error.problem, error.detail, error.remedy]))
+        code = 1
+    except sqlite3.Error as error:
+        sys.stdout.write(json.dumps(["sqlite", str(error)]))
+        code = 1
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    _main()
