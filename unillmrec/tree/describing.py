@@ -155,13 +155,14 @@ def _typical_rows(
     """Return for each node the rows of its most typical items, from different children."""
     typical: list[list[int]] = [[] for _ in shape.parents]
     centre = np.zeros(words.shape[1], np.float32)
+    terms = np.diff(words.indptr)
     # Children have larger numbers than their parents, so they are done first.
     for node in reversed(range(len(shape.parents))):
         ids, weights = _row(sums, node)
         centre[ids] = weights
         if shape.leaves[node]:
             rows = shape.order[shape.starts[node] : shape.ends[node]]
-            near = typicality(_products(words, rows, centre), np.diff(words.indptr)[rows])
+            near = typicality(_products(words, rows, centre), terms[rows])
             typical[node] = [int(rows[place]) for place in largest(near, KEPT_TITLES)]
         else:
             firsts = [typical[child][0] for child in children[node]]
