@@ -1,3 +1,4 @@
+import json
 import re
 import unicodedata
 
@@ -5,9 +6,31 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from unillmrec.items import Item, one_line
+from unillmrec.items import Item, content_hashes, encoded_apart, one_line
 
 ITEM = Item("a", "Title", "Text", ("Films", "Drama"), {"year": 1999, "tags": ("x", "y")})
+
+
+# Texts that look like what stands between two values, and whatever else.
+TEXTS = st.one_of(
+    st.text(max_size=5), st.sampled_from(["", '}, "", {', '], "", [', '"}, ', "\\", ']], "'])
+)
+LISTS = st.lists(TEXTS, max_size=3).map(tuple)
+ITEMS = st.lists(
+    st.builds(Item, TEXTS, TEXTS, TEXTS, LISTS, st.dictionaries(TEXTS, TEXTS | LISTS, max_size=3)),
+    max_size=4,
+)
+
+
+@given(ITEMS)
+def test_many_items_are_encoded_as_each_alone(items):
+    """Together they take less time, and nothing else is different."""
+    attributes = [item.attributes for item in items]
+
+    assert [json.dumps(each, ensure_ascii=False) for each in attributes] == encoded_apart(
+        attributes
+    )
+    assert [item.content_hash() for item in items] == content_hashes(items)
 
 
 def test_a_hash_is_the_same_for_the_same_item():

