@@ -1,0 +1,145 @@
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unillmrec.errors import StoreError
+from unillmrec.items import Item
+from unillmrec.processes import command_of, environment_of_commands
+from unillmrec.store import Staging, TreeWriter, item_process, writing
+from unillmrec.store.writing import item_row, item_rows
+
+ITEMS = [
+    Item(f"i{n}", f"Título {n}\n“quoted”", "" if n % 2 else "text", ("a", f"b{n % 3}"), attributes)
+    for n, attributes in enumerate(
+        [{}, {"tags": ("x", "", "y"), "price": 1.5}, {"on": True, "kind": "k", "n": 2**40}] * 20
+    )
+]
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    monkeypatch.setattr(writing, "ITEM_BATCH", 7)
+    monkeypatch.setattr(writing, "WORTH_A_PROCESS", 20)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The processes that are started."""
+    processes = []
+    start = subprocess.Popen
+
+    def noted(*given, **named):
+        processes.append(start(*given, **named))
+        return processes[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", noted)
+    return processes
+
+
+def write(path, items, *, workers):
+    with Staging(Path(path)) as staging:
+        writer = TreeWriter(staging, workers=workers)
+        for item in items:
+            writer.add_item(item)
+        writer.place_items(np.arange(len(items)) + 2)
+        writer.finish({"items": writer.items})
+        staging.publish()
+    tables = ("item", "attribute", "attribute_text", "attribute_block", "fact")
+    with closing(sqlite3.connect(path)) as db:
+        return [db.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables]
+
+
+def test_another_process_writes_the_same_file(small_batches, started):
+    """Row by row, whoever wrote the items."""
+    alone = write("one.tree", ITEMS, workers=1)
+    assert [] == started
+
+    assert alone == write("two.tree", ITEMS, workers=2)
+    assert [0] == [process.returncode for process in started]
+    assert len(ITEMS) == len(alone[0])
+
+
+def test_a_small_catalog_starts_no_process(started):
+    """Starting one takes longer than writing a few thousand items."""
+    write("one.tree", ITEMS, workers=2)
+
+    assert [] == started
+
+
+def test_an_item_that_cannot_be_stored_is_said(small_batches):
+    """As if there were one process only, and nothing is written."""
+    bad = [*ITEMS, Item("x", "half \ud800 pair")]
+
+    with pytest.raises(StoreError, match="half a surrogate pair") as caught:
+        write("one.tree", bad, workers=2)
+
+    assert "Nothing was written." == caught.value.detail
+    assert [] == list(Path().iterdir())
+
+
+def test_a_file_that_cannot_be_written_is_said(small_batches, started, monkeypatch):
+    """What SQLite says in the other process is told as what it says in this one is."""
+    reach = item_process.command_of
+
+    def foreign(module, path, first):
+        Path("foreign").write_text("no file of SQLite, " * 100)
+        return reach(module, str(Path("foreign").resolve()), first)
+
+    monkeypatch.setattr(item_process, "command_of", foreign)
+    with pytest.raises(StoreError, match=r"one\.tree cannot be written: file is not a"):
+        write("one.tree", ITEMS, workers=2)
+
+
+def test_a_process_that_ends_early_is_said(small_batches, started, monkeypatch):
+    """However much was still to come, and with its last words."""
+    monkeypatch.setattr(
+        item_process, "command_of", lambda *_: [sys.executable, "-c", "raise MemoryError('all')"]
+    )
+
+    with pytest.raises(StoreError, match="that writes the items ended with code 1") as caught:
+        write("one.tree", ITEMS * 50, workers=2)
+
+    assert "MemoryError: all" == caught.value.detail
+    assert [] == list(Path().iterdir())
+
+
+def test_no_process_is_left_when_reading_fails(small_batches, started):
+    """The error is the reader's, and the process ends with it."""
+
+    def items():
+        yield from ITEMS
+        raise StoreError("the reader's")
+
+    with pytest.raises(StoreError, match="the reader's"):
+        write("one.tree", items(), workers=2)
+
+    assert 1 == len(started)
+    assert all(process.returncode is not None for process in started)
+    assert [] == list(Path().iterdir())
+
+
+def test_what_was_not_sent_to_its_end_is_not_kept():
+    """A process whose sender is gone does not say that all is well."""
+    with Staging(Path("one.tree")) as staging:
+        staging.db.execute("COMMIT")
+        done = subprocess.run(
+            command_of("unillmrec.store.item_process", str(staging.beside), "0"),
+            env=environment_of_commands(),
+            input=b'[["a","t","",[],{}]]\n',
+            check=False,
+        )
+
+        assert 1 == done.returncode
+        staging.db.execute("BEGIN")
+
+
+def test_many_rows_are_as_each_alone():
+    """Items are encoded together or one by one."""
+    together = item_rows(5, ITEMS)
+
+    assert [item_row(n, item, None) for n, item in enumerate(ITEMS, start=5)] == together
