@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from unillmrec.items import Item
 from unillmrec.tree import terms as terms_module
 from unillmrec.tree.terms import (
+    END,
     PIECE,
     FieldWeights,
     TermCounter,
@@ -15,6 +16,7 @@ from unillmrec.tree.terms import (
     vector_of,
     weighted_words,
     words,
+    words_of_all,
 )
 
 LETTERS = st.text(st.characters(codec="utf-8"), max_size=40)
@@ -64,6 +66,14 @@ def test_any_text_has_words_that_cannot_be_taken_for_pieces(text):
 
     assert all(found)
     assert not any(word.startswith(PIECE) for word in found)
+
+
+@given(st.lists(st.one_of(LETTERS, st.sampled_from(["Don't", "x's", "", "\0", "a\1b", "É'S"]))))
+def test_many_texts_are_cut_as_each_alone(texts):
+    """The words of each stand in order, and something after them that is no word."""
+    expected = [word for text in texts for word in [*words(text), END]]
+
+    assert expected == words_of_all(texts)
 
 
 def test_the_pieces_of_a_word():
