@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 
 from unillmrec.catalog.columns import Roles
 from unillmrec.catalog.problems import RowProblem, shown
@@ -85,6 +86,8 @@ class Builder:
             kept: Value | None
             if type(given) is str and given.isprintable():
                 kept = given.strip() or None
+            elif type(given) is float and isfinite(given):
+                kept = given
             else:
                 kept = attribute(given, column)
             if kept is not None:

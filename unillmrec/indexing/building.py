@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from unillmrec.errors import TreeError
 from unillmrec.indexing.given import GivenVectors
 from unillmrec.indexing.paths import grow_along_paths
+from unillmrec.indexing.rows import row_vector
 from unillmrec.indexing.subtrees import grow_in_processes
 from unillmrec.items import Item
 from unillmrec.store import ROOT, NodeRow, Staging, TreeWriter
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 # Ranges are told for this many numeric attributes at most: a line has room for two.
 RANGED_ATTRIBUTES = 8
 REPORT_EVERY = 1_000
+_NO_NUMBERS = frozenset({str, tuple, bool})
 PACKED_AT_ONCE = 10_000
 
 
@@ -182,7 +184,8 @@ class _Build:
         if popularity is not None:
             self.counts.append(count_of(item, popularity))
         for name, value in item.attributes.items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
+            # Most values are of just these types; a number may also be of one derived from them.
+            if type(value) in _NO_NUMBERS or not isinstance(value, (int, float)):
                 continue
             known = self.numbers.get(name)
             if known is None:
@@ -243,7 +246,7 @@ class _Build:
                 description=descriptions[n].to_json(),
                 spans=json.dumps(spans[n]),
                 prior=_mean_prior(prior, shape, n),
-                packed=_row_vector(node_points, n).strongest(NODE_TERMS).to_bytes(precise=True),
+                packed=row_vector(node_points, n).strongest(NODE_TERMS).to_bytes(precise=True),
             )
             for n, parent in enumerate(shape.parents)
         )
@@ -367,15 +370,6 @@ def dense_sums(shape: Shape, points: Floats) -> Floats:
     first, last = np.searchsorted(ends, shape.starts), np.searchsorted(ends, shape.ends)
     sums: Floats = (running[last] - running[first]).astype(np.float32)
     return sums
-
-
-def _row_vector(rows: csr_matrix | Floats, number: int) -> Vector:
-    if isinstance(rows, np.ndarray):
-        return Vector(rows[number])
-    start, end = rows.indptr[number], rows.indptr[number + 1]
-    ids, weights = rows.indices[start:end], rows.data[start:end]
-    order = np.argsort(ids)
-    return Vector(weights[order], ids[order].astype(np.int32))
 
 
 def packed_rows(rows: csr_matrix | Floats) -> Iterator[tuple[int, bytes]]:

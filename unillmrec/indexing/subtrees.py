@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 # Starting a process and reading its imports takes about as long as growing this many items.
 WORTH_A_PROCESS = 20_000
-# More parts than workers, so that an uneven share evens out.
-PARTS_FOR_EACH = 6
+# More parts than workers, so that an uneven share evens out; with two of them, the children of
+# the root are parts, and no other split has to be waited for.
+PARTS_FOR_EACH = 4
 POLL_SECONDS = 0.05
 
 Place = tuple[int, ...]
