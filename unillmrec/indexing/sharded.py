@@ -69,8 +69,8 @@ def build_in_shards(
     with Staging(Path(path), overwrite=options.overwrite) as staging:
         with _work_folder(Path(path), sharding.work) as work:
             build = _ShardedBuild(work, options, sharding, engine, progress)
-            writer = TreeWriter(staging, workers=options.workers or available_cores())
-            report = build.run(items, writer, Path(path))
+            # Written by one process: the file is the same to the byte with any number of workers.
+            report = build.run(items, TreeWriter(staging), Path(path))
         staging.publish()
     return report
 
