@@ -99,4 +99,6 @@ def _clean_place(tmp_path, monkeypatch):
     """Run in an empty folder, with nothing set that could change what is tested."""
     for name in filter(_from_outside, list(os.environ)):
         monkeypatch.delenv(name)
+    # What is learnt about a server on some port is not for the test that gets the port next.
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)

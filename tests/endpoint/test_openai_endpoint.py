@@ -1,6 +1,8 @@
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -51,7 +53,9 @@ def test_nothing_is_sent_that_is_not_needed(server_with, endpoint_to, question):
     endpoint_to(server).complete(question)
 
     body = server.requests[0]
-    assert {"model", "messages", "max_completion_tokens", "response_format"} == body.keys()
+    needed = {"model", "messages", "max_completion_tokens", "temperature", "response_format"}
+    assert needed == body.keys()
+    assert 0 == body["temperature"]
     assert ("fake-model", 200) == (body["model"], body["max_completion_tokens"])
     assert {"role": "system", "content": "You choose."} == body["messages"][0]
     schema = {"name": "picks", "strict": True, "schema": question.schema.body}
@@ -117,6 +121,9 @@ NEGOTIATIONS = {
     "no-max-tokens": ([200], "json_schema", BEST),
     "known-fields-only": ([422, 200], "json_schema", WayOfAsking("json_schema", "max_tokens")),
     "plain-text-only": ([422, 422, 200], "text", WayOfAsking("text")),
+    "logprobs": ([200], "json_schema", BEST),
+    "thinking": ([400, 200], "json_schema", WayOfAsking(temperature=False)),
+    "cuts-prompts": ([200], "json_schema", BEST),
 }
 
 
@@ -235,6 +242,145 @@ def test_threads_learn_one_thing_together(server_with, endpoint_to, question):
     assert {"text"} == {reply.asked_with for reply in replies}
     assert WayOfAsking("text") == endpoint.way_of_asking
     assert 24 == server.billed.calls
+
+
+def test_chance_is_turned_off_until_a_server_refuses_it(server_with, endpoint_to, question):
+    """It is dropped alone, and once; what is named goes, whatever else was sent."""
+    server = server_with(dialect=Dialect(refuses={"temperature": Refusal(400, "text")}))
+    endpoint = endpoint_to(server)
+
+    first, second = endpoint.complete(question), endpoint.complete(question)
+
+    assert (1, 0) == (first.refused, second.refused)
+    assert [True, False, False] == ["temperature" in body for body in server.requests]
+    assert {"json_schema"} == {first.asked_with, second.asked_with}
+
+
+@pytest.mark.parametrize("limit", [200, 30])
+def test_a_model_that_thinks_is_left_its_chance(limit, server_with, endpoint_to, question):
+    """Without any it may think in circles; one answer, or none for thinking, shows it."""
+    server = server_with(dialect=Dialect(thinks=True))
+    endpoint = endpoint_to(server)
+
+    for _ in range(2):
+        with contextlib.suppress(AnswerError):
+            endpoint.complete(replace(question, max_output=limit))
+
+    assert [True, False] == ["temperature" in body for body in server.requests]
+
+
+def test_a_temperature_of_the_user_wins(server_with, endpoint_to, question):
+    """What is set is sent, and ours is not."""
+    server = server_with()
+
+    endpoint_to(server, extra_body={"temperature": 0.7}).complete(question)
+
+    assert 0.7 == server.requests[0]["temperature"]
+
+
+LETTERS = Request(
+    Stage.RECALL,
+    (Message("user", "Likes slow rivers.\nA. A fast car\nB. Slow rivers\nC. Dry rivers\nLetter:"),),
+    max_output=1,
+    labels=("A", "B", "C"),
+)
+
+
+def test_labels_come_back_with_their_probabilities(server_with, endpoint_to):
+    """One token is asked for, and what it might have been; nothing else is sent along."""
+    server = server_with(dialect="logprobs")
+
+    reply = endpoint_to(server).complete(LETTERS)
+
+    body = server.requests[0]
+    assert (1, True, 20) == tuple(
+        body[name] for name in ("max_completion_tokens", "logprobs", "top_logprobs")
+    )
+    assert not {"temperature", "response_format"} & body.keys()
+    assert ("labels", "B", 1) == (reply.asked_with, reply.text, reply.usage.completion)
+    assert ["B", "C", "A"] == [label for label, _ in reply.shares]
+    assert 0.9 < sum(share for _, share in reply.shares) < 1
+
+
+@pytest.mark.parametrize(
+    ("dialect", "sent"),
+    [
+        ("strict-schema", [True, False]),
+        ("no-logprobs", [True, False, False]),
+        ("known-fields-only", [True, True, False, False]),
+    ],
+)
+def test_log_probabilities_that_are_not_told_are_not_asked_for_again(
+    dialect, sent, server_with, endpoint_to
+):
+    """Ignored or refused, the answer is a text without shares, and this is remembered."""
+    server = server_with(dialect=dialect)
+    endpoint = endpoint_to(server)
+
+    replies = [endpoint.complete(LETTERS) for _ in range(2)]
+
+    assert [(), ()] == [reply.shares for reply in replies]
+    assert sent == ["logprobs" in body for body in server.requests]
+    assert endpoint.way_of_asking.labels is False
+
+
+def test_labels_that_the_user_has_settled_are_not_given_up(server_with, endpoint_to):
+    """Who wants them is told that they cannot be had."""
+    server = server_with(dialect="no-logprobs")
+
+    failure = failure_of(endpoint_to(server, labels=True), LETTERS)
+
+    assert (Kind.REFUSED, 0) == (failure.kind, failure.refused)
+    assert "logprobs" in str(failure)
+
+
+def test_another_process_repeats_no_refusal(server_with, endpoint_to, question, tmp_path):
+    """What a server refuses is written down, and what is written down is used."""
+    notes = tmp_path / "notes" / "endpoints.json"
+    server = server_with(dialect="plain-text-only")
+    endpoint_to(server, notebook=notes).complete(question)
+    refusals = len(server.requests)
+
+    endpoint_to(server, notebook=notes).complete(question)
+
+    assert (3, 4) == (refusals, len(server.requests))
+    assert KEY not in notes.read_text()
+
+
+def test_nothing_is_written_down_about_the_best_of_servers(
+    server_with, endpoint_to, question, tmp_path
+):
+    """There is nothing to remember where nothing was refused."""
+    endpoint_to(server_with(), notebook=tmp_path / "notes.json").complete(question)
+
+    assert not (tmp_path / "notes.json").exists()
+
+
+def test_what_was_written_down_is_contradicted_once(server_with, endpoint_to, question, tmp_path):
+    """A server that has changed is negotiated with anew, and the file says so afterwards."""
+    notes = tmp_path / "notes.json"
+    server = server_with(dialect="schema-refused-400")
+    endpoint_to(server, notebook=notes).complete(question)
+    server.dialect = Dialect(refuses={"json_object": Refusal(400, "nowhere")})
+
+    changed = endpoint_to(server, notebook=notes).complete(question)
+    after = len(server.requests)
+    again = endpoint_to(server, notebook=notes).complete(question)
+
+    assert ("json_schema", 1) == (changed.asked_with, changed.refused)
+    assert ("json_schema", 0) == (again.asked_with, again.refused)
+    assert after + 1 == len(server.requests)
+
+
+def test_what_the_user_settles_is_not_written_down(server_with, endpoint_to, question, tmp_path):
+    """One run in another way changes nothing for the others; what it finds out does."""
+    notes = tmp_path / "notes.json"
+    server = server_with(dialect="known-fields-only")
+
+    endpoint_to(server, notebook=notes, response_format="text").complete(question)
+
+    way = endpoint_to(server, notebook=notes).way_of_asking
+    assert WayOfAsking("json_schema", "max_tokens") == way
 
 
 def test_only_so_many_calls_are_in_flight(server_with, endpoint_to, question):

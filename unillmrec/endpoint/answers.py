@@ -3,51 +3,61 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from unillmrec.endpoint.access import Access
 from unillmrec.endpoint.contract import Kind
 from unillmrec.endpoint.failures import Failure
+from unillmrec.endpoint.label_shares import Shares, read_shares
+from unillmrec.endpoint.speech import said_and_thought
 from unillmrec.items import one_line
 from unillmrec.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The first choice of a chat completion."""
+    """The first choice of a chat completion.
+
+    *thought* says whether the model was seen to think before it answered. *shares* are the
+    probabilities of the labels that were asked for; None if the server told none.
+    """
 
     text: str
     finish: str | None
     model: str | None
     usage: Usage
+    thought: bool = False
+    shares: Shares | None = None
 
 
 def read_completion(
-    payload: Mapping[str, object], access: Access, model: str, max_output: int
+    payload: Mapping[str, object],
+    access: Access,
+    model: str,
+    max_output: int,
+    labels: Sequence[str] = (),
 ) -> Completion:
-    """Return the text of an answer.
+    """Return the text of an answer, and what it tells of *labels*.
 
     A text that was cut or filtered half-way is returned with the server's reason in
     *finish*: what is complete in it can still be used.
 
     Raises:
-        Failure: there is no text. It carries what the answer cost.
+        Failure: there is no text, and nothing about labels. It carries what the answer cost.
     """
     usage = read_usage(payload.get("usage"))
-    choices = payload.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    choice = choice if isinstance(choice, Mapping) else {}
-    message = choice.get("message")
-    message = message if isinstance(message, Mapping) else {}
-    text, finish = _text(message.get("content")), _word(choice.get("finish_reason"))
-    if text.strip():
-        return Completion(text, finish, _word(payload.get("model")), usage)
+    choice, message = first_choice(payload)
+    text, finish = read_text(message.get("content")), _word(choice.get("finish_reason"))
+    shares = read_shares(choice.get("logprobs"), labels) if labels else None
+    if text.strip() or shares:
+        thought = bool(usage.reasoning) or has_thought(message)
+        return Completion(text, finish, _word(payload.get("model")), usage, thought, shares)
     source = f"{model!r} at {access.name}"
     if not choice:
         problem = f"the answer of {source} holds no choices."
         raise Failure(Kind.EMPTY, problem, remedy="another model or endpoint.", usage=usage)
-    refusal = access.redact(one_line(_text(message.get("refusal")), 200))
+    refusal = access.redact(one_line(read_text(message.get("refusal")), 200))
     if refusal or finish == "content_filter":
         raise Failure(
             Kind.FILTERED,
@@ -128,7 +138,24 @@ def read_vectors(payload: Mapping[str, object], count: int, access: Access) -> l
     return [vectors[place] for place in range(count)]
 
 
-def _text(content: object) -> str:
+def has_thought(message: Mapping[str, object]) -> bool:
+    """Return whether a message holds a thought, in a field of its own or in its text."""
+    apart = message.get("reasoning_content") or message.get("reasoning")
+    return bool(apart) or bool(said_and_thought(read_text(message.get("content")))[1])
+
+
+def first_choice(
+    payload: Mapping[str, object],
+) -> tuple[Mapping[str, object], Mapping[str, object]]:
+    """Return the first choice and its message, empty where there is none."""
+    choices = payload.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    choice = choice if isinstance(choice, Mapping) else {}
+    message = choice.get("message")
+    return choice, message if isinstance(message, Mapping) else {}
+
+
+def read_text(content: object) -> str:
     """Return *content* as text; some servers send it as a list of parts."""
     if isinstance(content, str):
         return content

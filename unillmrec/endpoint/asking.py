@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from unillmrec.endpoint.answers import Completion
 from unillmrec.endpoint.conforming import text_conforms
-from unillmrec.endpoint.contract import AskedWith, Kind, Request
+from unillmrec.endpoint.contract import Kind, Request, ResponseFormat
 from unillmrec.endpoint.failures import Failure
 
 LimitParameter: TypeAlias = Literal["max_completion_tokens", "max_tokens"]
 
-_FORMATS: tuple[AskedWith, ...] = ("json_schema", "json_object", "text")
-_LIMITS: tuple[LimitParameter, ...] = ("max_completion_tokens", "max_tokens")
+FORMATS: tuple[ResponseFormat, ...] = ("json_schema", "json_object", "text")
+LIMITS: tuple[LimitParameter, ...] = ("max_completion_tokens", "max_tokens")
+# What the distribution over one token is asked for with, and how much of it servers show.
+LOGPROBS = {"logprobs": True, "top_logprobs": 20}
 # Where a server names no parameter in a field of its own, its text has to do. This is the
 # one place that looks at wording, and only for names that we have sent ourselves.
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "response_format": ("response_format", "response format", "json_schema", "json_object"),
     "max_completion_tokens": ("max_completion_tokens",),
     "max_tokens": ("max_tokens",),
+    "logprobs": ("logprobs", "top_logprobs"),
+    "temperature": ("temperature",),
 }
 _REFUSALS = frozenset({200, 400, 404, 422, 500, 501})
 # Without a name, a missing model or a missing page says nothing about parameters.
@@ -30,22 +35,35 @@ _MAY_BE_REFUSALS = frozenset({Kind.REFUSED, Kind.SERVER, Kind.MODEL})
 
 @dataclass(frozen=True, slots=True)
 class WayOfAsking:
-    """How a reply is asked for and how its length is limited."""
+    """How a reply is asked for, how its length is limited, and whether chance is turned off.
 
-    response_format: AskedWith = "json_schema"
+    *labels* says whether the probabilities of a token can be had; None if nobody knows.
+    """
+
+    response_format: ResponseFormat = "json_schema"
     limit_parameter: LimitParameter = "max_completion_tokens"
+    temperature: bool = True
+    labels: bool | None = None
 
 
 class Memory:
     """The best way of asking that is known for one model on one server; shared by threads.
 
     *settled* names the parameters that are not negotiated, because the user has decided them.
+    *keep* is told of every change of the way.
     """
 
-    def __init__(self, way: WayOfAsking, settled: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        way: WayOfAsking,
+        settled: frozenset[str] = frozenset(),
+        keep: Callable[[WayOfAsking], None] = lambda way: None,
+    ) -> None:
         self.settled = settled
         self._way = way
-        self._format_proven = False
+        self._keep = keep
+        self._refused: frozenset[ResponseFormat] = frozenset()
+        self._accepted: frozenset[str] = frozenset()
         self._lock = threading.Lock()
 
     @property
@@ -54,30 +72,57 @@ class Memory:
         return self._way
 
     @property
-    def format_proven(self) -> bool:
-        """Whether the current response format has been accepted before."""
-        return self._format_proven
+    def refused(self) -> frozenset[ResponseFormat]:
+        """The response formats that this server was seen to refuse, or to ignore."""
+        return self._refused
+
+    def has_accepted(self, what: str) -> bool:
+        """Return whether a response format, or "logprobs", has been accepted before.
+
+        What was remembered from another time has not: servers change.
+        """
+        return what in self._accepted
 
     def limit_accepted(self, parameter: LimitParameter) -> None:
         """Remember that the server takes this parameter."""
         with self._lock:
-            self._way = replace(self._way, limit_parameter=parameter)
+            self._set(replace(self._way, limit_parameter=parameter))
 
-    def format_accepted(self, response_format: AskedWith) -> None:
-        """Remember that the server takes this format and has refused every stricter one."""
+    def format_accepted(
+        self, response_format: ResponseFormat, refused: Iterable[ResponseFormat]
+    ) -> None:
+        """Remember that the server takes this format, and has refused others before it."""
         with self._lock:
+            self._refused = self._refused.union(refused)
             # A slower thread must not bring back what another has learnt is refused.
-            if _FORMATS.index(response_format) >= _FORMATS.index(self._way.response_format):
-                self._way = replace(self._way, response_format=response_format)
-                self._format_proven = True
+            if response_format not in self._refused:
+                self._accepted |= {response_format}
+                self._set(replace(self._way, response_format=response_format))
 
     def schema_ignored(self) -> None:
         """Remember that the server takes a schema and does not keep to it."""
         with self._lock:
-            negotiable = "response_format" not in self.settled
-            if self._way.response_format == "json_schema" and negotiable:
-                self._way = replace(self._way, response_format="json_object")
-                self._format_proven = False
+            if "response_format" not in self.settled:
+                self._refused |= {"json_schema"}
+                if self._way.response_format == "json_schema":
+                    self._set(replace(self._way, response_format="json_object"))
+
+    def temperature_refused(self) -> None:
+        """Remember that the server wants none, or that the model should be given none."""
+        with self._lock:
+            self._set(replace(self._way, temperature=False))
+
+    def labels_answered(self, usable: bool) -> None:
+        """Remember whether the server tells the probabilities of a token."""
+        with self._lock:
+            self._accepted |= {"logprobs"} if usable else set()
+            if "logprobs" not in self.settled:
+                self._set(replace(self._way, labels=usable))
+
+    def _set(self, way: WayOfAsking) -> None:
+        if way != self._way:
+            self._way = way
+            self._keep(way)
 
 
 class Asking:
@@ -94,11 +139,9 @@ class Asking:
         self._memory = memory
         self._extra = extra
         self._limit_gave_way = False
-        self.way = memory.way
-        if request.schema is None or "response_format" in extra:
-            self.way = replace(self.way, response_format="text")
-        elif self.way.response_format == "json_object":
-            self.way = replace(self.way, response_format=self._next_format("json_schema"))
+        self._refused: set[ResponseFormat] = set()
+        self._known = memory.way
+        self.way = self._fitted(memory.way)
 
     def body(self) -> dict[str, object]:
         """Return the request as it is sent: nothing that is not needed, for some refuse it."""
@@ -111,6 +154,10 @@ class Asking:
         }
         if self._limits_length():
             body[self.way.limit_parameter] = self._request.max_output
+        if self._sends_temperature():
+            body["temperature"] = 0
+        if self._wants_logprobs():
+            body |= LOGPROBS
         response_format = self._response_format()
         if response_format is not None:
             body["response_format"] = response_format
@@ -120,60 +167,111 @@ class Asking:
         """Change the one parameter that *failure* is about; False if it is about none.
 
         *repeated* says that the same request has failed before: a second error 500 without
-        a name is taken for a refusal, a first one for an accident.
+        a name is taken for a refusal, a first one for an accident. Where another call has
+        found a better way since this one began, that way is taken first.
         """
-        culprit = self._culprit(failure, repeated)
+        if failure.status not in _REFUSALS or failure.kind not in _MAY_BE_REFUSALS:
+            return False
+        return self._adopt() or self._drop(self._culprit(failure, repeated))
+
+    def answered(self, answer: Completion) -> None:
+        """Remember what this answer shows about the server."""
+        if self._limits_length():
+            self._memory.limit_accepted(self.way.limit_parameter)
+        if answer.thought or (self._known.temperature and not self.way.temperature):
+            # A model that thinks goes round in circles where chance is turned off.
+            self._memory.temperature_refused()
+        if self._request.labels:
+            told = self._wants_logprobs() and answer.shares is not None
+            self._memory.labels_answered(told)
+        schema = self._request.schema
+        if schema is None or "response_format" in self._extra:
+            return
+        self._memory.format_accepted(self.way.response_format, self._refused)
+        enforced = self.way.response_format == "json_schema"
+        # A cut reply fits no schema, and says nothing about whether one was enforced.
+        if enforced and answer.finish != "length" and not text_conforms(answer.text, schema.body):
+            self._memory.schema_ignored()
+
+    def _fitted(self, way: WayOfAsking) -> WayOfAsking:
+        """Return *way* as far as it can be gone with this request."""
+        if self._request.schema is None or "response_format" in self._extra:
+            return replace(way, response_format="text")
+        if way.response_format == "json_object" and not self._says_json():
+            return replace(way, response_format="text")
+        return way
+
+    def _adopt(self) -> bool:
+        """Go on in the way that another call has found; False if there is no other."""
+        newer = self._memory.way
+        if newer == self._known:
+            return False
+        self._known, before = newer, self.way
+        fitted = self._fitted(newer)
+        if fitted.response_format in self._refused:
+            fitted = replace(fitted, response_format=before.response_format)
+        if self._limit_gave_way:
+            fitted = replace(fitted, limit_parameter=before.limit_parameter)
+        self.way = fitted
+        return fitted != before
+
+    def _drop(self, culprit: str | None) -> bool:
+        """Do without the parameter *culprit*, or put it in another way."""
         if culprit == "response_format":
-            stricter = self.way.response_format
-            self.way = replace(self.way, response_format=self._next_format(stricter))
+            self._refused.add(self.way.response_format)
+            self.way = replace(self.way, response_format=self._next_format())
+        elif culprit == "temperature":
+            self.way = replace(self.way, temperature=False)
+        elif culprit == "logprobs":
+            self.way = replace(self.way, labels=False)
         elif culprit is not None and not self._limit_gave_way:
             self._limit_gave_way = True
-            other = _LIMITS[1 - _LIMITS.index(self.way.limit_parameter)]
+            other = LIMITS[1 - LIMITS.index(self.way.limit_parameter)]
             self.way = replace(self.way, limit_parameter=other)
         else:
             return False
         return True
 
-    def answered(self, text: str, finish: str | None) -> None:
-        """Remember what this answer shows about the server."""
-        if self._limits_length():
-            self._memory.limit_accepted(self.way.limit_parameter)
-        schema = self._request.schema
-        if schema is None or "response_format" in self._extra:
-            return
-        self._memory.format_accepted(self.way.response_format)
-        enforced = self.way.response_format == "json_schema"
-        # A cut reply fits no schema, and says nothing about whether one was enforced.
-        if enforced and finish != "length" and not text_conforms(text, schema.body):
-            self._memory.schema_ignored()
-
     def _culprit(self, failure: Failure, repeated: bool) -> str | None:
         """Return the parameter of ours that is refused, if one is."""
-        if failure.status not in _REFUSALS or failure.kind not in _MAY_BE_REFUSALS:
-            return None
         sent = self._negotiable()
         named = failure.complaint.parameters
         if named:
-            return next((name for name in sent if name in named), None)
+            return next((each for each in sent if set(_NAMES[each]) & set(named)), None)
         words = failure.complaint.words
         for name in sent:
             if any(word in words for word in _NAMES[name]):
                 return name
         nameless = failure.status in _NAMELESS_REFUSALS or (failure.status == 500 and repeated)
-        suspected = nameless and not self._memory.format_proven
-        return "response_format" if suspected and "response_format" in sent else None
+        return next(filter(self._is_suspect, sent), None) if nameless else None
+
+    def _is_suspect(self, name: str) -> bool:
+        """Return whether a refusal that names nothing may be about *name*."""
+        if name == "response_format":
+            return not self._memory.has_accepted(self.way.response_format)
+        return name == "logprobs" and not self._memory.has_accepted(name)
 
     def _negotiable(self) -> tuple[str, ...]:
-        """Return the names of what we send and could send otherwise."""
-        names: list[str] = []
-        if self._response_format() is not None:
-            names.append("response_format")
-        if self._limits_length():
-            names.append(self.way.limit_parameter)
-        return tuple(name for name in names if name not in self._memory.settled)
+        """Return the names of what we send and could send otherwise, the likeliest first."""
+        sent = {
+            "response_format": self._response_format() is not None,
+            self.way.limit_parameter: self._limits_length(),
+            "logprobs": self._wants_logprobs(),
+            "temperature": self._sends_temperature(),
+        }
+        return tuple(name for name in sent if sent[name] and name not in self._memory.settled)
 
     def _limits_length(self) -> bool:
-        return not any(name in self._extra for name in _LIMITS)
+        return not any(name in self._extra for name in LIMITS)
+
+    def _sends_temperature(self) -> bool:
+        # Of one token we read the distribution, which some servers sharpen with it.
+        return (
+            self.way.temperature and not self._request.labels and "temperature" not in self._extra
+        )
+
+    def _wants_logprobs(self) -> bool:
+        return bool(self._request.labels) and self.way.labels is not False
 
     def _response_format(self) -> dict[str, object] | None:
         schema = self._request.schema
@@ -184,11 +282,13 @@ class Asking:
         body = {"name": schema.name, "strict": True, "schema": dict(schema.body)}
         return {"type": "json_schema", "json_schema": body}
 
-    def _next_format(self, stricter: AskedWith) -> AskedWith:
-        """Return the strictest format below *stricter* that this prompt allows."""
-        # Several servers refuse json_object unless the prompt holds the word.
-        if stricter == "json_schema" and self._says_json():
-            return "json_object"
+    def _next_format(self) -> ResponseFormat:
+        """Return the strictest format that is not known to be refused and fits this prompt."""
+        refused = self._refused | self._memory.refused
+        for each in FORMATS[:-1]:
+            # Several servers refuse json_object unless the prompt holds the word.
+            if each not in refused and (each == "json_schema" or self._says_json()):
+                return each
         return "text"
 
     def _says_json(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from unillmrec.endpoint.access import Access
@@ -45,9 +45,16 @@ class Connection:
             TimeoutError: nothing came back in time.
             Failure: anything else happened.
         """
+        return self._run(lambda client: _stream(client, route, body), seconds)
+
+    def get_models(self, seconds: float) -> Mapping[str, object]:
+        """Return the server's list of models within *seconds*; raises as `post` does."""
+        return self._run(lambda client: client.models.with_streaming_response.list(), seconds)
+
+    def _run(self, start: Callable[[AsyncOpenAI], Any], seconds: float) -> Mapping[str, object]:
         client = self._opened()
         try:
-            return self._background.run(lambda: self._exchange(client, route, body), seconds)
+            return self._background.run(lambda: self._exchange(lambda: start(client)), seconds)
         except Stopped as error:
             raise self._translator.closed() from error
 
@@ -86,14 +93,12 @@ class Connection:
             http_client=http_client,
         )
 
-    async def _exchange(
-        self, client: AsyncOpenAI, route: str, body: Mapping[str, object]
-    ) -> Mapping[str, object]:
+    async def _exchange(self, start: Callable[[], Any]) -> Mapping[str, object]:
         import httpx2
         import openai
 
         try:
-            async with _stream(client, route, body) as response:
+            async with start() as response:
                 content = await self._read(response)
         except openai.APIStatusError as error:
             headers = dict(error.response.headers)

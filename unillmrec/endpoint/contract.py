@@ -11,8 +11,10 @@ from unillmrec.budget import Ticket
 from unillmrec.errors import BudgetError, EndpointError, ReplyError, UnillmrecError
 from unillmrec.usage import Stage, Usage
 
-AskedWith: TypeAlias = Literal["json_schema", "json_object", "text"]
-"""How strictly a reply was asked for, strictest first."""
+ResponseFormat: TypeAlias = Literal["json_schema", "json_object", "text"]
+"""How strictly the form of a reply is asked for, strictest first."""
+AskedWith: TypeAlias = Literal["labels", ResponseFormat]
+"""How a reply was asked for: by the probabilities of one token, or by its form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,17 @@ class Schema:
 class Request:
     """One question to a model.
 
-    *max_output* is the most tokens it may write, its thinking included. *ticket* is what is
-    set aside for it, if there is a budget: repetitions are asked of it, and its time is kept.
+    *max_output* is the most tokens it may write, its thinking included. With *labels*, such
+    as letters, the answer is one of them, and how probable each of them is as the first token
+    is what is wanted. *ticket* is what is set aside for it, if there is a budget: repetitions
+    are asked of it, and its time is kept.
     """
 
     stage: Stage
     messages: tuple[Message, ...]
     max_output: int
     schema: Schema | None = None
+    labels: tuple[str, ...] = ()
     ticket: Ticket | None = field(default=None, compare=False, repr=False)
 
 
@@ -54,7 +59,8 @@ class Reply:
     *finish* is the server's word for why the text ends; "length" means that it was cut.
     *seconds* is the time from the first sending to the answer. *retries* counts repetitions
     after a failure that could pass; *refused* counts requests repeated in another way because
-    the server does not take a parameter.
+    the server does not take a parameter. *shares* are the probabilities of the labels that
+    were asked for, where the server told any; what they leave of one is off the labels.
     """
 
     text: str
@@ -65,6 +71,7 @@ class Reply:
     seconds: float
     retries: int = 0
     refused: int = 0
+    shares: tuple[tuple[str, float], ...] = ()
 
 
 class Endpoint(Protocol):

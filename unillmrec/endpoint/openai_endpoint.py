@@ -6,15 +6,17 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from unillmrec.endpoint.access import Access
 from unillmrec.endpoint.answers import Completion, read_completion, read_usage, read_vectors
 from unillmrec.endpoint.asking import Asking, LimitParameter, Memory, WayOfAsking
 from unillmrec.endpoint.calling import CHAT, EMBEDDINGS, Caller, Outcome
-from unillmrec.endpoint.contract import AskedWith, Reply, Request
+from unillmrec.endpoint.contract import Kind, Reply, Request, ResponseFormat
 from unillmrec.endpoint.failures import Failure, Translator
 from unillmrec.endpoint.patience import Patience
+from unillmrec.endpoint.remembering import Known, Notebook
 from unillmrec.errors import SettingsError
 from unillmrec.usage import Usage
 
@@ -32,8 +34,10 @@ class OpenAIEndpoint:
     *base_url* and *api_key* default to `OPENAI_BASE_URL` and `OPENAI_API_KEY`. An empty
     *api_key* sends none. *timeout_seconds* bounds a whole call, retries and waiting for them
     included; *concurrency* bounds the calls in flight. *extra_body* is added to every chat
-    request as it is. *response_format* and *limit_parameter* are found out by asking unless
-    they are given. An *http_client* must be asynchronous, and is closed with the endpoint.
+    request as it is. *response_format*, *limit_parameter* and *labels*, whether probabilities
+    of labels can be had, are found out by asking unless they are given; what was found out is
+    kept in the file *notebook*, if there is one, for the next process. An *http_client* must
+    be asynchronous, and is closed with the endpoint.
     """
 
     def __init__(
@@ -45,8 +49,10 @@ class OpenAIEndpoint:
         timeout_seconds: float = 60.0,
         concurrency: int = 8,
         extra_body: Mapping[str, object] | None = None,
-        response_format: AskedWith | Literal["auto"] = "auto",
+        response_format: ResponseFormat | Literal["auto"] = "auto",
         limit_parameter: LimitParameter | Literal["auto"] = "auto",
+        labels: bool | Literal["auto"] = "auto",
+        notebook: Path | None = None,
         patience: Patience | None = None,
         http_client: httpx2.AsyncClient | None = None,
         sleep: Callable[[float], None] | None = None,
@@ -60,7 +66,8 @@ class OpenAIEndpoint:
         self._access = Access.resolve(base_url, api_key, environ)
         self._model = model
         self._extra = _checked_extra(extra_body)
-        self._memory = _memory(response_format, limit_parameter)
+        self.notebook = Notebook(notebook, self._access.base_url, model)
+        self._memory = _memory(self.notebook, response_format, limit_parameter, labels)
         self._closed = threading.Event()
         translator = Translator(self._access, model)
         self._connection = Connection(self._access, translator, http_client)
@@ -109,22 +116,61 @@ class OpenAIEndpoint:
         asking = Asking(request, self._model, self._memory, self._extra)
 
         def read(payload: Mapping[str, object]) -> tuple[Completion, Usage]:
-            answer = read_completion(payload, self._access, self._model, request.max_output)
+            try:
+                answer = read_completion(
+                    payload, self._access, self._model, request.max_output, request.labels
+                )
+            except Failure as failure:
+                if failure.kind is Kind.CUT and not request.labels:
+                    # It thought until the limit, as models do that are given no chance.
+                    self._memory.temperature_refused()
+                raise
             return answer, answer.usage
 
         outcome = self._caller.call(CHAT, asking.body, read, asking.give_way, request.ticket)
         answer = outcome.value
-        asking.answered(answer.text, answer.finish)
+        asking.answered(answer)
         return Reply(
             text=answer.text,
             usage=outcome.usage,
-            asked_with=asking.way.response_format,
+            asked_with="labels" if request.labels else asking.way.response_format,
             finish=answer.finish,
             model=answer.model,
             seconds=outcome.seconds,
             retries=outcome.retries,
             refused=outcome.refused,
+            shares=answer.shares or (),
         )
+
+    def send(self, body: Mapping[str, object]) -> Mapping[str, object]:
+        """Send a request as it is, and return the answer as it came: nothing is negotiated.
+
+        Only the model and the user's own fields are added.
+
+        Raises:
+            CallError: the endpoint refused, failed, or could not be reached.
+        """
+        whole = {"model": self._model, **body, **self._extra}
+
+        def read(payload: Mapping[str, object]) -> tuple[Mapping[str, object], Usage]:
+            return payload, read_usage(payload.get("usage"))
+
+        return self._caller.call(CHAT, lambda: whole, read, _stand_firm).value
+
+    def models(self, seconds: float) -> Mapping[str, object] | None:
+        """Return what the server says of its models; None if it says nothing usable.
+
+        Raises:
+            CallError: it could not be reached, or does not take the key.
+        """
+        try:
+            return self._connection.get_models(seconds)
+        except TimeoutError:
+            return None
+        except Failure as failure:
+            if failure.kind in (Kind.UNREACHABLE, Kind.KEY):
+                raise failure.as_error(usage=Usage(), retries=0, refused=0) from None
+            return None
 
     def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], Usage]:
         """Return one vector per text, in order, and what they cost.
@@ -182,10 +228,13 @@ def _checked_extra(extra_body: Mapping[str, object] | None) -> Mapping[str, obje
 
 
 def _memory(
-    response_format: AskedWith | Literal["auto"], limit_parameter: LimitParameter | Literal["auto"]
+    notebook: Notebook,
+    response_format: ResponseFormat | Literal["auto"],
+    limit_parameter: LimitParameter | Literal["auto"],
+    labels: bool | Literal["auto"],
 ) -> Memory:
-    """Start with the best way there is, or with what the user has settled."""
-    way = WayOfAsking()
+    """Start with the best way that is known, or with what the user has settled."""
+    way = known = (notebook.read() or Known()).way
     settled: set[str] = set()
     if response_format != "auto":
         way = replace(way, response_format=response_format)
@@ -193,4 +242,18 @@ def _memory(
     if limit_parameter != "auto":
         way = replace(way, limit_parameter=limit_parameter)
         settled.add(limit_parameter)
-    return Memory(way, frozenset(settled))
+    if labels != "auto":
+        way = replace(way, labels=labels)
+        settled.add("logprobs")
+
+    def keep(found: WayOfAsking) -> None:
+        # What the user has settled for one run is no finding.
+        if response_format != "auto":
+            found = replace(found, response_format=known.response_format)
+        if limit_parameter != "auto":
+            found = replace(found, limit_parameter=known.limit_parameter)
+        if labels != "auto":
+            found = replace(found, labels=known.labels)
+        notebook.keep_way(found)
+
+    return Memory(way, frozenset(settled), keep)

@@ -40,13 +40,23 @@ class Dialect:
     """What one kind of server takes, and what it tells.
 
     *refuses* holds parameters, or "json_schema" and "json_object" for values of
-    `response_format`. *known*, if given, holds the only fields the server takes.
+    `response_format`. *known*, if given, holds the only fields the server takes; *ignores*
+    those it takes and does nothing about. *tells_logprobs* says whether it gives the log
+    probabilities of the first token; the model then prefers labels by *label_bias*, which is
+    added to their log odds. A server that *thinks* spends its tokens on that first. *context*
+    is what it says of its context, and *cuts_at* the length it silently cuts prompts to.
     """
 
     refuses: Mapping[str, Refusal] = field(default_factory=dict)
     known: frozenset[str] | None = None
     enforces_schema: bool = True
     reports: Literal["everything", "totals", "nothing"] = "everything"
+    ignores: frozenset[str] = frozenset()
+    tells_logprobs: bool = False
+    label_bias: tuple[float, ...] = ()
+    thinks: bool = False
+    context: int | None = None
+    cuts_at: int | None = None
 
     def refusal(self, body: Mapping[str, object]) -> tuple[int, dict[str, object]] | None:
         """Return status and body of the answer to what the server does not take, if any."""
@@ -76,6 +86,12 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
         "plain-text-only": Dialect(
             refuses={"response_format": Refusal(422, "loc")}, reports="totals"
         ),
+        "logprobs": Dialect(tells_logprobs=True, context=8192),
+        "thinking": Dialect(
+            refuses=dict.fromkeys(("temperature", "logprobs", "max_tokens"), Refusal()),
+            thinks=True,
+        ),
+        "cuts-prompts": Dialect(cuts_at=2048, ignores=frozenset({"logprobs"})),
     }
 )
 """The kinds of servers that one unchanged command has to work with."""

@@ -81,11 +81,15 @@ def asked_form(prompt: str) -> str:
 
 def _scores(prompt: str) -> dict[int, int]:
     """Return a score from 5 to 95 for each choice."""
-    choices, rest = _choices(prompt.splitlines())
-    wanted = _words(rest)
-    shared = [sum(wanted[word] for word in _words(choice)) for choice in choices]
+    shared = shared_words(*_choices(prompt.splitlines()))
     most = max(shared, default=0) or 1
     return {number: 5 + round(90 * each / most) for number, each in enumerate(shared, start=1)}
+
+
+def shared_words(choices: Sequence[str], rest: str) -> list[int]:
+    """Return for each of *choices* how many words of *rest* are in it."""
+    wanted = _words(rest)
+    return [sum(wanted[word] for word in _words(choice)) for choice in choices]
 
 
 def _choices(lines: Sequence[str]) -> tuple[list[str], str]:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from unillmrec.testing.dialects import DIALECTS, Dialect
 from unillmrec.testing.faults import Fault, FaultKind, as_fault
+from unillmrec.testing.labels import label_logprobs, labelled, most_probable
 from unillmrec.testing.sensible import asked_form, sensible_answer, sensible_prose, sensible_vector
 from unillmrec.testing.wire import Answer, Listener
 from unillmrec.tokens import TokenCounter
@@ -22,6 +23,8 @@ Body: TypeAlias = Mapping[str, Any]
 _ON_THE_WIRE = frozenset({FaultKind.SLOW, FaultKind.DRIP, FaultKind.DROP, FaultKind.RESET})
 _PAGE = b"<!DOCTYPE html><html><body><h1>It works</h1></body></html>"
 _PER_MESSAGE = 3
+THOUGHT_TOKENS = 40
+"""What a server that thinks spends on it, before each answer."""
 
 
 @dataclass(slots=True)
@@ -120,7 +123,7 @@ class FakeServer:
         if self._key is not None and headers.get("authorization") != f"Bearer {self._key}":
             return _error(Fault.status(401))
         if route.endswith("/models"):
-            return _json({"object": "list", "data": [{"id": self.model, "object": "model"}]})
+            return _json({"object": "list", "data": [self._told_model()]})
         if body is None:
             return _error(Fault.status(400))
         unbilled = self._unbilled(body, fault)
@@ -131,6 +134,11 @@ class FakeServer:
         except Exception as error:
             # Otherwise the test would see a dropped connection and never the reason.
             return _error(Fault.status(500, message=f"The test's own answer failed: {error!r}"))
+
+    def _told_model(self) -> dict[str, object]:
+        context = self.dialect.context
+        told: dict[str, object] = {"id": self.model, "object": "model"}
+        return told if context is None else told | {"max_model_len": context}
 
     def _unbilled(self, body: Body, fault: Fault | None) -> Answer | None:
         """Return the answer to a request that never gets to the model."""
@@ -177,12 +185,16 @@ class FakeServer:
         choice = self._choice(body, kind)
         self._bill(choice.prompt, choice.completion, choice.reasoning)
         message = {"role": "assistant", "content": choice.text, "refusal": choice.refusal}
+        chosen: dict[str, object] = {"index": 0, "message": message, "finish_reason": choice.finish}
+        if self.dialect.tells_logprobs and body.get("logprobs") and choice.text:
+            prompt = _contents(body, "user")
+            chosen["logprobs"] = label_logprobs(prompt, choice.text, self.dialect.label_bias)
         payload: dict[str, object] = {
             "id": f"fake-{len(self.requests)}",
             "object": "chat.completion",
             "created": 0,
             "model": body.get("model"),
-            "choices": [{"index": 0, "message": message, "finish_reason": choice.finish}],
+            "choices": [chosen],
         }
         if kind is FaultKind.EMPTY_CHOICES:
             payload["choices"] = []
@@ -193,9 +205,14 @@ class FakeServer:
         text = self._text(body, kind)
         prompt = sum(self._count(str(each.get("content"))) for each in body["messages"])
         prompt += _PER_MESSAGE * (len(body["messages"]) + 1)
-        limit = body.get("max_completion_tokens") or body.get("max_tokens")
+        prompt = min(prompt, self.dialect.cuts_at or prompt)
+        limit = self._limit(body)
         choice = _Choice(text, "stop", prompt, self._count(text))
-        if kind is FaultKind.THOUGHT_AWAY:
+        if self.dialect.thinks:
+            choice.reasoning = THOUGHT_TOKENS
+            choice.completion += THOUGHT_TOKENS
+        thought_away = self.dialect.thinks and limit is not None and limit <= THOUGHT_TOKENS
+        if kind is FaultKind.THOUGHT_AWAY or thought_away:
             spent = limit or 100
             choice = _Choice("", "length", prompt, spent, reasoning=spent)
         elif kind is FaultKind.NULL_CONTENT:
@@ -210,6 +227,10 @@ class FakeServer:
             choice = self._cut(choice, limit)
         return choice
 
+    def _limit(self, body: Body) -> int | None:
+        names = {"max_completion_tokens", "max_tokens"} - self.dialect.ignores
+        return next((body[name] for name in names if body.get(name)), None)
+
     def _cut(self, choice: _Choice, tokens: int) -> _Choice:
         text = choice.text or ""
         kept = text[: len(text) * tokens // choice.completion]
@@ -218,6 +239,8 @@ class FakeServer:
     def _text(self, body: Body, kind: FaultKind | None) -> str:
         if self._answer is not None:
             return self._answer(body)
+        if labelled(_contents(body, "user")) and not body.get("response_format"):
+            return most_probable(_contents(body, "user"), self.dialect.label_bias)
         asked = body.get("response_format") or {}
         schema = asked.get("json_schema", {}).get("schema", {})
         wanted = next(iter(schema.get("properties", {})), None)
@@ -225,6 +248,8 @@ class FakeServer:
         answer = sensible_answer(_contents(body, "user"), form)
         if wanted and (kind is FaultKind.IGNORE_SCHEMA or not self.dialect.enforces_schema):
             return sensible_prose(answer)
+        if only := _only_legal(schema):
+            return json.dumps(only)
         return answer if asked else f"Here it is:\n```json\n{answer}\n```\n"
 
     def _usage(self, choice: _Choice, kind: FaultKind | None) -> dict[str, object] | None:
@@ -250,6 +275,14 @@ class FakeServer:
 def _contents(body: Body, *roles: str) -> str:
     messages = (each for each in body["messages"] if each.get("role") in roles)
     return "\n".join(str(message.get("content")) for message in messages)
+
+
+def _only_legal(schema: Mapping[str, Any]) -> dict[str, object]:
+    """Return the object a schema allows, where it allows one alone."""
+    properties = schema.get("properties", {})
+    values = {name: each.get("enum", ()) for name, each in properties.items()}
+    whole = values and all(len(each) == 1 for each in values.values())
+    return {name: each[0] for name, each in values.items()} if whole else {}
 
 
 def _json(value: object, *, status: int = 200) -> Answer:
