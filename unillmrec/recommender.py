@@ -275,14 +275,18 @@ def _write_trace(
         "scores": [[number, round(score, 2)] for number, score in answer.scores],
         "dropped": answer.dropped.as_dict(),
     }
+    if answer.shares:
+        asked["shares"] = [[number, round(share, 6)] for number, share in answer.shares]
     for exchange in answer.exchanges or (None,):
         write(asked | (_told_exchange(exchange) if exchange else {}))
 
 
 def _told_exchange(exchange: Exchange) -> dict[str, Any]:
-    error = {"error": exchange.error} if exchange.error else {}
+    some: dict[str, Any] = {"error": exchange.error} if exchange.error else {}
+    if exchange.off_labels is not None:
+        some["off_labels"] = exchange.off_labels
     return {
-        **error,
+        **some,
         "messages": [{"role": role, "content": content} for role, content in exchange.messages],
         "reply": exchange.reply,
         "asked_with": exchange.asked_with,

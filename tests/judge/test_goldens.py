@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests import trees
+from unillmrec.endpoint import Reply
 from unillmrec.indexing.summaries import DescribeOptions, describe
 from unillmrec.judge import CONTRACTS, LanguageModelJudge, SimilarityJudge
 from unillmrec.judge.describer import LanguageModelDescriber
@@ -12,6 +13,7 @@ from unillmrec.recommender import Recommender
 from unillmrec.stages import Options
 from unillmrec.store import EditableTree
 from unillmrec.testing import ScriptedEndpoint
+from unillmrec.usage import Usage
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 INTERESTS = [{"interest": "storms at sea", "weight": 70}, {"interest": "riddles", "weight": 30}]
@@ -55,14 +57,23 @@ def requests(shared, writer, described):
     options = Options(2, leaves=2, candidates=4, history=3, reorder="model")
     Recommender(tree, judge).recommend(history, options=options)
     asked = zip(("profile", "choose", "pick", "rank", "rerank"), endpoint.requests, strict=True)
-    return {**dict(asked), "describe": described}
+    lettered = ScriptedEndpoint([*ANSWERS[:1], _told("B"), *ANSWERS[2:]])
+    judge = LanguageModelJudge(lettered, writer, SimilarityJudge(tree), label_bias={})
+    Recommender(tree, judge).recommend(history, options=options)
+    return {**dict(asked), "describe": described, "label": lettered.requests[1]}
+
+
+def _told(letter):
+    return Reply(letter, Usage(1), "labels", "length", None, 0.0, shares=((letter, 0.9),))
 
 
 def written(request):
     """Return a request as a reviewer reads it."""
     head = f"stage {request.stage}, at most {request.max_output} tokens of output"
     messages = [f"=== {each.role}\n{each.content}" for each in request.messages]
-    schema = f"=== schema {request.schema.name}\n{json.dumps(request.schema.body, indent=2)}"
+    schema = f"=== labels {' '.join(request.labels)}"
+    if request.schema:
+        schema = f"=== schema {request.schema.name}\n{json.dumps(request.schema.body, indent=2)}"
     return "\n\n".join([head, *messages, schema]) + "\n"
 
 

@@ -315,3 +315,105 @@ def test_an_answer_without_a_text_is_asked_for_again_and_billed(writer, asking):
     assert ((1, 90),) == verdict.scores
     assert Dropped(asked_again=1) == verdict.dropped
     assert 100 == verdict.exchanges[0].usage.prompt
+
+
+def lettered(*shares, text="B"):
+    return Reply(text, Usage(1, 90, 1, 0, 0), "labels", "length", "m", 0.1, shares=shares)
+
+
+LINES = ("a book", "a film", "a song")
+
+
+def test_branches_are_asked_about_in_one_token(judging, asking):
+    """The verdict holds the probabilities, says what is off the letters, and took one token."""
+    judge, endpoint = judging(lettered(("B", 0.7), ("A", 0.2)), label_bias={})
+
+    verdict = judge.choose(asking("choose", LINES))
+
+    (request,) = endpoint.requests
+    assert (("A", "B", "C"), 1, None) == (request.labels, request.max_output, request.schema)
+    assert "A. a book\nB. a film\nC. a song\n" in request.messages[1].content
+    assert ((2, 0.7), (1, 0.2)) == tuple((n, round(share, 9)) for n, share in verdict.shares)
+    assert [2, 1] == [number for number, _ in verdict.scores]
+    assert (Dropped(), 1, 0.1) == (
+        verdict.dropped,
+        verdict.usage.completion,
+        verdict.exchanges[0].off_labels,
+    )
+
+
+def test_a_measured_bias_is_divided_out(judging, asking):
+    """The letter that is liked for itself does not win."""
+    bias = {"A": 0.8, "B": 0.1, "C": 0.1}
+    judge, _ = judging(lettered(("A", 0.6), ("B", 0.3)), label_bias=bias)
+
+    verdict = judge.choose(asking("choose", LINES))
+
+    assert [2, 1] == [number for number, _ in verdict.shares]
+
+
+@pytest.mark.parametrize("kind", ["pick", "rank", "rerank"])
+def test_what_one_letter_cannot_say_is_asked_as_ever(kind, judging, asking):
+    """Scores of items and orders need more than a token."""
+    answer = picks((1, 5)) if kind == "pick" else order(1, 2, 3)
+    judge, endpoint = judging(answer, label_bias={})
+
+    verdict = judge.choose(asking(kind, LINES))
+
+    assert () == endpoint.requests[0].labels == verdict.shares
+
+
+def test_without_being_told_to_letters_are_not_asked_for(judging, asking):
+    """They are an extra that somebody has found to work."""
+    judge, endpoint = judging(picks((1, 5)))
+
+    judge.choose(asking("choose", LINES))
+
+    assert () == endpoint.requests[0].labels
+    assert not judge.asks_by_letters
+
+
+def test_where_letters_say_nothing_the_question_is_asked_for_its_form(judging, asking):
+    """It costs a call more, which is counted; the next question tries letters again."""
+    off = lettered(("B", 0.1), text="**")
+    judge, endpoint = judging(off, picks((3, 80)), lettered(("C", 0.9)), label_bias={})
+
+    first, second = (judge.choose(asking("choose", LINES)) for _ in range(2))
+
+    assert [3, 0, 3] == [len(request.labels) for request in endpoint.requests]
+    assert (((3, 80),), (), 2) == (first.scores, first.shares, first.usage.calls)
+    assert (1, 0) == (first.dropped.asked_again, first.dropped.fallbacks)
+    assert 0.9 == first.exchanges[0].off_labels
+    assert ((3, 0.9),) == second.shares
+
+
+@pytest.mark.parametrize(
+    ("answers", "tried"),
+    [
+        ([lettered()], 1),
+        ([AnswerError("Empty.")], 1),
+        ([lettered(("B", 0.1)), lettered(("A", 0.2)), lettered(("A", 0.3))], 3),
+    ],
+)
+def test_letters_that_keep_failing_are_given_up(answers, tried, judging, asking):
+    """A server that tells none never will; a model that talks is asked three times."""
+    script = [each for answer in answers for each in (answer, picks((1, 5)))]
+    judge, endpoint = judging(*script, picks((1, 5)), label_bias={})
+
+    for _ in range(len(answers) + 1):
+        judge.choose(asking("choose", LINES))
+
+    assert tried == sum(bool(request.labels) for request in endpoint.requests)
+    assert not judge.asks_by_letters
+
+
+def test_an_estimate_asks_by_letters_where_a_run_would(writer, asking):
+    """The plan counts the prompts that will be sent."""
+    judge = EstimatingJudge(ScriptedJudge(in_order), writer, by_letters=True)
+
+    by_letter = judge.choose(asking("choose", LINES)).usage
+    by_form = judge.choose(asking("pick", LINES)).usage
+
+    sent = writer.ask_letter(asking("choose", LINES))
+    assert writer.estimate(sent) == (by_letter.estimated_prompt, by_letter.estimated_completion)
+    assert 1 == by_letter.estimated_completion < by_form.estimated_completion

@@ -5,6 +5,7 @@ import pytest
 
 from unillmrec.judge import Choice
 from unillmrec.judge.families import FamilyQuestion
+from unillmrec.judge.labels import LETTERS
 from unillmrec.judge.replies import read_interests, read_order, read_scores
 from unillmrec.judge.summary_replies import read_summaries
 
@@ -84,4 +85,12 @@ def test_an_example_keeps_to_its_own_limit(counter):
 
 def test_every_prompt_has_an_example_here(prompts):
     """A new prompt does not go without."""
-    assert [prompt.name for prompt in prompts] == list(PARSERS)
+    assert {prompt.name for prompt in prompts} == {*PARSERS, "label"}
+
+
+def test_the_example_of_the_label_prompt_is_a_letter(prompts):
+    """What it shows is a whole answer: one of the labels, alone on its line."""
+    examples = [line for line in prompts["label"].text.splitlines() if len(line) == 1]
+
+    assert 1 == len(examples)
+    assert set(examples) <= set(LETTERS)

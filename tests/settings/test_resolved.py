@@ -166,6 +166,8 @@ def test_explains_every_setting(tmp_path: Path) -> None:
         Setting(
             "judge", "endpoint", "unillmrec.toml", "needs a model (UNILLMREC_MODEL or --model)"
         ),
+        Setting("ask", "auto", "default"),
+        Setting("endpoint_memory", "not set", "default"),
         Setting("embed_model", "not set", "default"),
         Setting("prompts", "none", "--prompts", "there is no such folder"),
         Setting("usage_log", "off", "UNILLMREC_USAGE_LOG"),

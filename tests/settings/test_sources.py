@@ -6,8 +6,8 @@ from unillmrec.errors import SettingsError
 from unillmrec.settings import Settings
 
 OTHERS = (
-    "base_url, model, judge, embed_model, prompts, usage_log, timeout_seconds, concurrency, "
-    "extra_body"
+    "base_url, model, judge, ask, endpoint_memory, embed_model, prompts, usage_log, "
+    "timeout_seconds, concurrency, extra_body"
 )
 WHERE = "  Try: `unillmrec settings`, which shows every value and where it is from."
 

@@ -80,6 +80,7 @@ def describe(
     yes: Yes = False,
     model: shared.Model = None,
     base_url: shared.BaseUrl = None,
+    ask: shared.Ask = None,
     prompts: shared.Prompts = None,
     usage_log: shared.UsageLogFile = None,
     timeout_seconds: shared.TimeoutSeconds = None,
@@ -97,7 +98,7 @@ def describe(
     from unillmrec.cli.render_describing import show_describe_plan, show_described
 
     asked = {"model": model, "base_url": base_url, "prompts": prompts, "usage_log": usage_log}
-    how = {"timeout_seconds": timeout_seconds, "concurrency": concurrency}
+    how = {"ask": ask, "timeout_seconds": timeout_seconds, "concurrency": concurrency}
     wishes = Wishes.of(tree, (stale, all), (share, depth, max_nodes), {**asked, **how})
     if plan:
         show_describe_plan(plan_for(wishes), as_json=json)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-from unillmrec.settings import JudgeChoice
+from unillmrec.settings import AskChoice, JudgeChoice
 
 CATALOG_PANEL = "The catalog"
 PERSON_PANEL = "The person"
@@ -46,6 +46,16 @@ BaseUrl: TypeAlias = Annotated[
         help="An OpenAI-compatible endpoint. (OPENAI_BASE_URL)",
         rich_help_panel=MODEL_PANEL,
         metavar="URL",
+    ),
+]
+Ask: TypeAlias = Annotated[
+    AskChoice | None,
+    typer.Option(
+        "--ask",
+        help="How the model is asked: by the probabilities of letters, with a JSON schema, for a "
+        "JSON object, for text. auto takes the best that works. (UNILLMREC_ASK)",
+        rich_help_panel=MODEL_PANEL,
+        metavar="auto|labels|schema|object|text",
     ),
 ]
 Prompts: TypeAlias = Annotated[

@@ -11,7 +11,7 @@ from unillmrec.cli import parameters as shared
 from unillmrec.cli import walk_parameters as walks
 
 SETTINGS = (
-    *("judge", "model", "base_url", "usage_log"),
+    *("judge", "model", "base_url", "ask", "usage_log"),
     *("prompts", "timeout_seconds", "concurrency"),
 )
 EXAMPLES = """\
@@ -111,6 +111,7 @@ def recommend(
     judge: shared.Judge = None,
     model: shared.Model = None,
     base_url: shared.BaseUrl = None,
+    ask: shared.Ask = None,
     prompts: shared.Prompts = None,
     usage_log: shared.UsageLogFile = None,
     timeout_seconds: shared.TimeoutSeconds = None,

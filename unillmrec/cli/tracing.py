@@ -33,7 +33,8 @@ def open_trace(
         with file:
 
             def write(line: dict[str, Any]) -> None:
-                prompt = {"prompt": digests.get(line["kind"])}
+                name = "label" if line.get("asked_with") == "labels" else line["kind"]
+                prompt = {"prompt": digests.get(name)}
                 try:
                     file.write(json.dumps({**about, **line, **prompt}, ensure_ascii=False) + "\n")
                     file.flush()

@@ -35,13 +35,18 @@ class Dialogue:
             EndpointError: the endpoint refused, failed, or could not be reached. The calls
                 are with it (`kept_exchanges`), and what they cost together if it has a cost.
         """
-        first = read(self._send(request))
+        first = read(self.send(request).text)
         if usable(first):
             return (first,)
         again = self.writer.again(request, self.exchanges[-1].reply)
-        return first, read(self._send(again))
+        return first, read(self.send(again).text)
 
-    def _send(self, request: Request) -> str:
+    def send(self, request: Request) -> Reply:
+        """Return the answer to one request, an empty one if there was no text in it.
+
+        Raises:
+            BudgetError, EndpointError: as `ask` does.
+        """
         failed = ""
         try:
             reply = self._complete(request)
@@ -65,9 +70,10 @@ class Dialogue:
                 model=reply.model,
                 seconds=reply.seconds,
                 error=failed,
+                off_labels=_off_labels(request, reply),
             )
         )
-        return reply.text
+        return reply
 
     def _complete(self, request: Request) -> Reply:
         """Ask the endpoint; set aside beforehand what the call may take, and settle after it."""
@@ -96,6 +102,12 @@ class Dialogue:
     def usage(self) -> Usage:
         """What all calls cost together."""
         return sum((each.usage for each in self.exchanges), Usage())
+
+
+def _off_labels(request: Request, reply: Reply) -> float | None:
+    if not request.labels or not reply.shares:
+        return None
+    return round(max(0.0, 1.0 - sum(share for _, share in reply.shares)), 4)
 
 
 def _plain(request: Request) -> tuple[tuple[str, str], ...]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from unillmrec.endpoint import Endpoint, OpenAIEndpoint, Request
 from unillmrec.judge.dialogue import Dialogue
+from unillmrec.judge.labels import Bias, LetterAnswer, can_be_lettered, read_letters
 from unillmrec.judge.questions import (
     Dropped,
     Exchange,
@@ -25,16 +26,26 @@ from unillmrec.store import ItemTree
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Usage
 
+_MOST_FAILURES = 3
+
 
 class LanguageModelJudge:
     """Fills a prompt, asks the endpoint, reads the reply.
 
     An unusable reply is complained about once; after that *fallback* answers, and the
-    result says so.
+    result says so. With a *label_bias*, an empty one for "not measured", branches are asked
+    for in one token, by the probabilities of letters; where these say nothing about a
+    question, it is asked as without.
     """
 
     def __init__(
-        self, endpoint: Endpoint, writer: PromptWriter, fallback: Judge, *, at_once: int = 4
+        self,
+        endpoint: Endpoint,
+        writer: PromptWriter,
+        fallback: Judge,
+        *,
+        at_once: int = 4,
+        label_bias: Bias | None = None,
     ) -> None:
         self.name = f"{endpoint.model} at {endpoint.name}"
         self.at_once = at_once
@@ -42,6 +53,13 @@ class LanguageModelJudge:
         self._endpoint = endpoint
         self._writer = writer
         self._fallback = fallback
+        self._bias = label_bias or {}
+        self._by_letters = _Confidence(label_bias is not None)
+
+    @property
+    def asks_by_letters(self) -> bool:
+        """Whether the next short list of branches is asked about in one token."""
+        return self._by_letters.holds
 
     @classmethod
     def of_model(
@@ -72,9 +90,26 @@ class LanguageModelJudge:
         return Interests(found, dropped, dialogue.usage, tuple(dialogue.exchanges), stand_in)
 
     def choose(self, question: Question) -> Verdict:
-        """Ask for scores, or for an order."""
-        read = read_order if question.wants_order else read_scores
+        """Ask for the probabilities of letters, for scores, or for an order."""
         dialogue = Dialogue(self._endpoint, self._writer, question.purse)
+        if can_be_lettered(question) and self.asks_by_letters:
+            answer = self._by_one_token(question, dialogue)
+            if answer.usable:
+                exchanges = tuple(dialogue.exchanges)
+                usage = dialogue.usage
+                return Verdict(answer.scores, Dropped(), usage, exchanges, shares=answer.shares)
+        return self._by_form(question, dialogue)
+
+    def _by_one_token(self, question: Question, dialogue: Dialogue) -> LetterAnswer:
+        reply = dialogue.send(self._writer.ask_letter(question))
+        answer = read_letters(reply.shares, self._bias, len(question.choices))
+        self._by_letters.learn(answer.usable, told=bool(reply.shares))
+        return answer
+
+    def _by_form(self, question: Question, dialogue: Dialogue) -> Verdict:
+        """Ask for JSON; what *dialogue* has asked in vain before is part of the answer."""
+        read = read_order if question.wants_order else read_scores
+        before = len(dialogue.exchanges)
         count = len(question.choices)
         readings: tuple[Reading, ...] = dialogue.ask(
             self._writer.ask(question),
@@ -87,7 +122,7 @@ class LanguageModelJudge:
             invented=sum(each.invented for each in readings),
             repeated=sum(each.repeated for each in readings),
             left_out=_left_out(question, len(last.scores)),
-            asked_again=len(readings) - 1,
+            asked_again=before + len(readings) - 1,
             fallbacks=0 if last.usable else 1,
         )
         scores: tuple[tuple[int, float], ...] = last.scores
@@ -102,6 +137,20 @@ class LanguageModelJudge:
         return self._writer.windows(question)
 
 
+class _Confidence:
+    """Whether letters are worth asking for: not where they failed three times in a row."""
+
+    def __init__(self, holds: bool) -> None:
+        self.holds = holds
+        self._failures = 0
+
+    def learn(self, usable: bool, *, told: bool) -> None:
+        """Note how an answer turned out; a server that told nothing never will."""
+        self._failures = 0 if usable else self._failures + 1
+        if not told or self._failures >= _MOST_FAILURES:
+            self.holds = False
+
+
 def _left_out(question: Question, named: int) -> int:
     """Return how many choices an order should have named and did not."""
     return max(min(question.limit, len(question.choices)) - named, 0) * question.wants_order
@@ -114,12 +163,13 @@ class EstimatingJudge:
     of the real prompts.
     """
 
-    def __init__(self, judge: Judge, writer: PromptWriter) -> None:
+    def __init__(self, judge: Judge, writer: PromptWriter, *, by_letters: bool = False) -> None:
         self.name = judge.name
         self.at_once = judge.at_once
         self.goes_by_words = judge.goes_by_words
         self._judge = judge
         self._writer = writer
+        self._by_letters = by_letters
 
     def interests(self, question: HistoryQuestion) -> Interests:
         """Answer, with the estimate of the profile prompt."""
@@ -130,7 +180,8 @@ class EstimatingJudge:
 
     def choose(self, question: Question) -> Verdict:
         """Answer, with the estimate of the prompt."""
-        request = self._writer.ask(question)
+        lettered = self._by_letters and can_be_lettered(question)
+        request = self._writer.ask_letter(question) if lettered else self._writer.ask(question)
         exchange = self._not_sent(request)
         return replace(self._judge.choose(question), usage=exchange.usage, exchanges=(exchange,))
 

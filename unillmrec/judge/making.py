@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
-from unillmrec.endpoint import Endpoint, OpenAIEndpoint
-from unillmrec.endpoint.access import KEY_VARIABLE
+from unillmrec.endpoint import Endpoint, OpenAIEndpoint, Patience
+from unillmrec.endpoint.access import KEY_VARIABLE, OPENAI_URL
+from unillmrec.endpoint.remembering import Notebook, default_path
+from unillmrec.judge.labels import Bias
 from unillmrec.judge.language_model import EstimatingJudge, LanguageModelJudge
 from unillmrec.judge.questions import Judge
 from unillmrec.judge.similarity import SimilarityJudge
@@ -20,6 +25,16 @@ from unillmrec.tokens import TokenCounter
 AT_ONCE = 4
 
 Wrap = Callable[[OpenAIEndpoint], Endpoint]
+
+# What a way of asking that the user has chosen settles with the endpoint. Where branches are
+# asked about by letters, everything else still has a form, which is negotiated.
+_SETTLED: Mapping[str, Mapping[str, Any]] = {
+    "auto": {},
+    "labels": {"labels": True},
+    "schema": {"response_format": "json_schema", "labels": False},
+    "object": {"response_format": "json_object", "labels": False},
+    "text": {"response_format": "text", "labels": False},
+}
 
 
 def make_judge(
@@ -49,12 +64,15 @@ def make_judge(
         writer,
         SimilarityJudge(tree),
         at_once=min(AT_ONCE, settings.concurrency),
+        label_bias=_label_bias(endpoint, writer),
     )
 
 
 def make_estimating_judge(tree: ItemTree, settings: Settings) -> EstimatingJudge:
     """Return a judge that sends nothing and bills what asking the model would cost."""
-    judge = EstimatingJudge(SimilarityJudge(tree), make_writer(settings))
+    writer = make_writer(settings)
+    by_letters = _asks_by_letters(settings)
+    judge = EstimatingJudge(SimilarityJudge(tree), writer, by_letters=by_letters)
     judge.at_once = min(AT_ONCE, settings.concurrency)
     return judge
 
@@ -65,7 +83,28 @@ def make_writer(settings: Settings) -> PromptWriter:
     return PromptWriter(prompts, TokenCounter.for_model(settings.model))
 
 
-def make_endpoint(settings: Settings, model: str) -> OpenAIEndpoint:
+def _asks_by_letters(settings: Settings) -> bool:
+    """Return whether branches would be asked about by letters."""
+    if settings.ask != "auto" or not settings.has_endpoint:
+        return settings.ask == "labels"
+    url = (settings.base_url or OPENAI_URL).strip().rstrip("/")
+    known = Notebook(_notebook_path(settings), url, settings.model or "").read()
+    return known is not None and bool(known.way.labels)
+
+
+def _label_bias(endpoint: OpenAIEndpoint, writer: PromptWriter) -> Bias | None:
+    """Return what is known of the model's taste for letters; None if it is not asked for any."""
+    if not endpoint.way_of_asking.labels:
+        return None
+    known = endpoint.notebook.read()
+    # Another prompt has another bias, and half a correction is none.
+    fits = known is not None and known.label_prompt == writer.prompts["label"].digest
+    return known.label_bias if known is not None and fits else {}
+
+
+def make_endpoint(
+    settings: Settings, model: str, patience: Patience | None = None
+) -> OpenAIEndpoint:
     """Return the endpoint for *model*; nothing is sent yet.
 
     Raises:
@@ -78,6 +117,15 @@ def make_endpoint(settings: Settings, model: str) -> OpenAIEndpoint:
         timeout_seconds=settings.timeout_seconds,
         concurrency=settings.concurrency,
         extra_body=settings.extra_body,
+        notebook=_notebook_path(settings),
+        patience=patience,
+        **_SETTLED[settings.ask],
         # Under its own name, so that errors can say where the key came from.
         environ={KEY_VARIABLE: settings.api_key or ""},
     )
+
+
+def _notebook_path(settings: Settings) -> Path | None:
+    if settings.endpoint_memory == "off":
+        return None
+    return settings.endpoint_memory or default_path(os.environ)

@@ -127,7 +127,8 @@ class Dropped:
 class Exchange:
     """One call as the trace keeps it: what was sent, what came back.
 
-    *error* says why nothing did.
+    *error* says why nothing did. *off_labels* is the probability of whatever was no label, where
+    the probabilities of labels were asked for.
     """
 
     messages: tuple[tuple[str, str], ...]
@@ -138,6 +139,7 @@ class Exchange:
     model: str | None = None
     seconds: float = 0.0
     error: str = ""
+    off_labels: float | None = None
 
 
 def keep_exchanges(error: UnillmrecError, exchanges: Sequence[Exchange]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from unillmrec.endpoint import Message, Request, Schema
 from unillmrec.errors import PromptError
 from unillmrec.judge.families import FamilyQuestion
+from unillmrec.judge.labels import LETTERS, letters_of
 from unillmrec.judge.questions import Choice, HistoryQuestion, Question
 from unillmrec.prompts import PromptSet
 from unillmrec.tokens import TokenCounter
@@ -15,6 +16,7 @@ from unillmrec.tokens import TokenCounter
 CONTRACTS: Mapping[str, frozenset[str]] = {
     "profile": frozenset({"history"}),
     "choose": frozenset({"person", "choices"}),
+    "label": frozenset({"person", "choices"}),
     "pick": frozenset({"person", "choices", "limit"}),
     "rank": frozenset({"person", "choices"}),
     "rerank": frozenset({"person", "choices", "limit"}),
@@ -128,6 +130,19 @@ class PromptWriter:
             return self._request(question, filled, ORDER, len(question.choices))
         return self._request(question, filled, PICKS, min(len(question.choices), question.limit))
 
+    def ask_letter(self, question: Question) -> Request:
+        """Write a request for the letter of the best choice: one token of output.
+
+        Raises:
+            PromptError: it is over the ceiling; `windows` keeps that from happening.
+        """
+        filled = self.prompts["label"].fill(
+            person=question.profile.text(), choices="\n".join(map(self.lettered, question.choices))
+        )
+        self._check("label", filled, f"{len(question.choices)} choices are listed.")
+        messages = (Message("system", filled[0]), Message("user", filled[1]))
+        return Request(question.stage, messages, max_output=1, labels=letters_of(question))
+
     def ask_family(self, question: FamilyQuestion) -> Request:
         """Write a request for a line about each of several siblings.
 
@@ -173,10 +188,17 @@ class PromptWriter:
 
     def line(self, choice: Choice) -> str:
         """Return a numbered line under the line ceiling."""
+        return f"{choice.number}. {self._told(choice)}"
+
+    def lettered(self, choice: Choice) -> str:
+        """Return the same line with a letter in the number's place."""
+        return f"{LETTERS[choice.number - 1]}. {self._told(choice)}"
+
+    def _told(self, choice: Choice) -> str:
         told = choice.line
         if choice.prior is not None:
             told += f" [popularity {choice.prior:.0%}]"
-        return f"{choice.number}. {self.counter.cut(told, LINE_CEILING)}"
+        return self.counter.cut(told, LINE_CEILING)
 
     def _request(
         self,
@@ -197,7 +219,7 @@ class PromptWriter:
     def estimate(self, request: Request) -> tuple[int, int]:
         """Return about how many tokens a request and a good answer to it have."""
         prompt = self.counter.count_messages([each.content for each in request.messages])
-        return prompt, request.max_output // OUTPUT_ROOM
+        return prompt, max(1, request.max_output // OUTPUT_ROOM)
 
     def windows(self, question: Question) -> Sequence[Question]:
         """Part the choices, renumbered from one in each, so that every prompt fits."""

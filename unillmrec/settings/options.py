@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 JudgeChoice: TypeAlias = Literal["auto", "endpoint", "embedded"]
+AskChoice: TypeAlias = Literal["auto", "labels", "schema", "object", "text"]
 
 # Fields of a request that are ours: another value in them would break reading or billing.
 _OWN_FIELDS = frozenset({"model", "messages", "n", "stream"})
@@ -63,6 +64,13 @@ def read_judge(value: object, place: Place) -> str:
     """Read the name of a judge."""
     if value not in get_args(JudgeChoice):
         raise ValueError(f"one of {', '.join(get_args(JudgeChoice))}")
+    return str(value)
+
+
+def read_ask(value: object, place: Place) -> str:
+    """Read the name of a way of asking."""
+    if value not in get_args(AskChoice):
+        raise ValueError(f"one of {', '.join(get_args(AskChoice))}")
     return str(value)
 
 
@@ -148,6 +156,8 @@ OPTIONS = (
     Option("api_key", "", "OPENAI_API_KEY", read_key, show_length),
     Option("model", "--model", "UNILLMREC_MODEL"),
     Option("judge", "--judge", "UNILLMREC_JUDGE", read_judge),
+    Option("ask", "--ask", "UNILLMREC_ASK", read_ask),
+    Option("endpoint_memory", "", "UNILLMREC_ENDPOINT_MEMORY", read_path_or_off),
     Option("embed_model", "--embed", "UNILLMREC_EMBED_MODEL"),
     Option("prompts", "--prompts", "UNILLMREC_PROMPTS", read_path),
     Option("usage_log", "--usage-log", "UNILLMREC_USAGE_LOG", read_path_or_off),

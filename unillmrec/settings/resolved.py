@@ -10,7 +10,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from unillmrec.errors import SettingsError
-from unillmrec.settings.options import OPTIONS, JudgeChoice, nearest
+from unillmrec.settings.options import OPTIONS, AskChoice, JudgeChoice, nearest
 from unillmrec.settings.sources import from_file, from_flags, from_variables, unread_variables
 
 
@@ -35,6 +35,10 @@ class Settings:
     api_key: str | None = None
     model: str | None = None
     judge: JudgeChoice = "auto"
+    ask: AskChoice = "auto"
+    """How a model is asked; "auto" is the best way that the endpoint is known to take."""
+    endpoint_memory: Path | Literal["off"] | None = None
+    """The file for what was learnt about endpoints; None is the user's own state folder."""
     embed_model: str | None = None
     prompts: Path | None = None
     """A folder whose prompts replace the bundled ones of the same name."""

@@ -15,6 +15,8 @@ _PER_WORD = 0.8
 _OFF = 0.04
 _STRAY = ("The", "I", "**")
 _SHOWN = 20
+# What a test made it write, the model would hardly have written.
+_UNLIKELY = 1e-4
 
 
 def labelled(prompt: str) -> bool:
@@ -55,7 +57,7 @@ def label_logprobs(prompt: str, text: str, bias: Sequence[float] = ()) -> dict[s
         alternatives[f" {letter}"] = probability * 0.1
     ranked = sorted(alternatives.items(), key=lambda pair: -pair[1])[:_SHOWN]
     first = text.split(" ")[0]
-    told = {"token": first, "logprob": math.log(alternatives.get(first, 1.0)), "bytes": None}
+    told = {"token": first, "logprob": math.log(alternatives.get(first, _UNLIKELY)), "bytes": None}
     others = [
         {"token": token, "logprob": math.log(probability), "bytes": None}
         for token, probability in ranked
