@@ -1,4 +1,5 @@
 import random
+import re
 
 import pytest
 
@@ -17,28 +18,11 @@ from unillmrec.testing.labels import label_logprobs, label_odds
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Stage
 
-WORDS = [
-    "ocean",
-    "forest",
-    "chess",
-    "violin",
-    "garden",
-    "planet",
-    "ballad",
-    "winter",
-    "desert",
-    "castle",
-    "dragon",
-    "market",
-    "silver",
-    "engine",
-    "orchid",
-    "harbor",
-    "canyon",
-    "lantern",
-    "marble",
-    "thunder",
-]
+WORDS = re.findall(
+    r"\w+",
+    """ocean forest chess violin garden planet ballad winter desert castle dragon market
+    silver engine orchid harbor canyon lantern marble thunder""",
+)
 
 
 @pytest.mark.parametrize("model", ["gpt-4o", "llama-3"])

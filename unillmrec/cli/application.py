@@ -12,6 +12,7 @@ from unillmrec.cli import (
     delete,
     demo,
     describe,
+    doctor,
     insert,
     prompts,
     recommend,
@@ -52,6 +53,7 @@ for name, module, function in (
     ("tree", tree, tree.tree),
     ("tree check", checking, checking.check),
     ("usage", usage, usage.usage),
+    ("doctor", doctor, doctor.doctor),
     ("settings", settings, settings.settings),
 ):
     app.command(name, cls=documented(module.EXAMPLES, module.FIELDS))(function)
