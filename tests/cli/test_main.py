@@ -234,8 +234,10 @@ def test_every_command_is_tested_here():
 
 @pytest.mark.parametrize(
     "module",
-    ["build", "recommend", "describe", "tree", "checking", "usage", "doctor", "settings", "demo"]
-    + ["prompts"],
+    [
+        *("build", "recommend", "describe", "tree", "checking"),
+        *("usage", "doctor", "settings", "demo", "prompts"),
+    ],
 )
 def test_commands_are_short(module):
     """No command has more than forty lines: it parses, calls the library, and shows."""
