@@ -68,7 +68,7 @@ def test_no_call_goes_on_for_ever(memory, begin):
     while steps < 50 and call.give_way(ACCIDENT, repeated=True):
         steps += 1
 
-    assert 2 == steps
+    assert 3 == steps
     assert WayOfAsking() == memory.way
 
 

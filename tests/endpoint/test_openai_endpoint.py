@@ -256,6 +256,17 @@ def test_chance_is_turned_off_until_a_server_refuses_it(server_with, endpoint_to
     assert {"json_schema"} == {first.asked_with, second.asked_with}
 
 
+def test_a_temperature_refused_without_a_word_costs_no_format(server_with, endpoint_to, question):
+    """It is the last to be suspected; without it the formats are tried again."""
+    server = server_with(dialect=Dialect(refuses={"temperature": Refusal(400, "nowhere")}))
+    endpoint = endpoint_to(server)
+
+    first, second = endpoint.complete(question), endpoint.complete(question)
+
+    assert ("text", 3) == (first.asked_with, first.refused)
+    assert ("json_schema", 0) == (second.asked_with, second.refused)
+
+
 @pytest.mark.parametrize("limit", [200, 30])
 def test_a_model_that_thinks_is_left_its_chance(limit, server_with, endpoint_to, question):
     """Without any it may think in circles; one answer, or none for thinking, shows it."""
@@ -322,6 +333,18 @@ def test_log_probabilities_that_are_not_told_are_not_asked_for_again(
     assert [(), ()] == [reply.shares for reply in replies]
     assert sent == ["logprobs" in body for body in server.requests]
     assert endpoint.way_of_asking.labels is False
+
+
+def test_one_answer_without_log_probabilities_is_an_accident(server_with, endpoint_to):
+    """Once they were told, they are asked for again."""
+    server = server_with(dialect="logprobs")
+    endpoint = endpoint_to(server)
+    endpoint.complete(LETTERS)
+    server.dialect = DIALECTS["strict-schema"]
+
+    reply = endpoint.complete(LETTERS)
+
+    assert ((), True) == (reply.shares, endpoint.way_of_asking.labels)
 
 
 def test_labels_that_the_user_has_settled_are_not_given_up(server_with, endpoint_to):
@@ -409,7 +432,7 @@ FAILURES = [
     (Fault.status(400, code="context_length_exceeded"), Kind.TOO_LONG, 400, False, 1, 0),
     (Fault.status(413), Kind.TOO_LONG, 413, False, 1, 0),
     (Fault.status(400, param="messages"), Kind.REFUSED, 400, False, 1, 0),
-    (Fault.status(400), Kind.REFUSED, 400, False, 3, 0),
+    (Fault.status(400), Kind.REFUSED, 400, False, 4, 0),
     (Fault(FaultKind.HTML), Kind.FOREIGN, 200, False, 1, 0),
     (Fault(FaultKind.ERROR_BODY), Kind.REFUSED, 200, False, 1, 0),
     (Fault(FaultKind.ERROR_BODY, error={"code": 502}), Kind.SERVER, 502, True, 4, 0),
@@ -523,7 +546,7 @@ def test_pauses_double_and_end(server_with, endpoint_to, question, pauses):
 
 @pytest.mark.parametrize(
     ("status", "told"),
-    [(500, "It was tried 6 times, in 3 ways."), (400, "It was tried 3 times, in 3 ways.")],
+    [(500, "It was tried 7 times, in 4 ways."), (400, "It was tried 4 times, in 4 ways.")],
 )
 def test_every_request_that_was_sent_is_told(server_with, endpoint_to, question, status, told):
     """Requests put in another way count like those that are repeated as they are."""

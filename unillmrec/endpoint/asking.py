@@ -77,9 +77,9 @@ class Memory:
         return self._refused
 
     def has_accepted(self, what: str) -> bool:
-        """Return whether a response format, or "logprobs", has been accepted before.
+        """Return whether a response format, "logprobs" or "temperature" was accepted before.
 
-        What was remembered from another time has not: servers change.
+        What was remembered from another time was not: servers change.
         """
         return what in self._accepted
 
@@ -106,6 +106,11 @@ class Memory:
                 self._refused |= {"json_schema"}
                 if self._way.response_format == "json_schema":
                     self._set(replace(self._way, response_format="json_object"))
+
+    def temperature_accepted(self) -> None:
+        """Remember for as long as this process runs that the server takes one."""
+        with self._lock:
+            self._accepted |= {"temperature"}
 
     def temperature_refused(self) -> None:
         """Remember that the server wants none, or that the model should be given none."""
@@ -140,6 +145,7 @@ class Asking:
         self._extra = extra
         self._limit_gave_way = False
         self._refused: set[ResponseFormat] = set()
+        self._in_doubt = False
         self._known = memory.way
         self.way = self._fitted(memory.way)
 
@@ -178,20 +184,27 @@ class Asking:
         """Remember what this answer shows about the server."""
         if self._limits_length():
             self._memory.limit_accepted(self.way.limit_parameter)
+        if self._sends_temperature():
+            self._memory.temperature_accepted()
         if answer.thought or (self._known.temperature and not self.way.temperature):
             # A model that thinks goes round in circles where chance is turned off.
             self._memory.temperature_refused()
         if self._request.labels:
-            told = self._wants_logprobs() and answer.shares is not None
-            self._memory.labels_answered(told)
+            self._labels_answered(answer)
         schema = self._request.schema
-        if schema is None or "response_format" in self._extra:
+        if schema is None or "response_format" in self._extra or self._in_doubt:
             return
         self._memory.format_accepted(self.way.response_format, self._refused)
         enforced = self.way.response_format == "json_schema"
         # A cut reply fits no schema, and says nothing about whether one was enforced.
         if enforced and answer.finish != "length" and not text_conforms(answer.text, schema.body):
             self._memory.schema_ignored()
+
+    def _labels_answered(self, answer: Completion) -> None:
+        told = self._wants_logprobs() and answer.shares is not None
+        # One answer without them is no reason to give up what has worked.
+        if told or not self._memory.has_accepted("logprobs"):
+            self._memory.labels_answered(told)
 
     def _fitted(self, way: WayOfAsking) -> WayOfAsking:
         """Return *way* as far as it can be gone with this request."""
@@ -243,13 +256,16 @@ class Asking:
             if any(word in words for word in _NAMES[name]):
                 return name
         nameless = failure.status in _NAMELESS_REFUSALS or (failure.status == 500 and repeated)
-        return next(filter(self._is_suspect, sent), None) if nameless else None
+        suspect = next(filter(self._is_suspect, sent), None) if nameless else None
+        # Without it the formats that were refused before may be taken; the next call will see.
+        self._in_doubt = self._in_doubt or suspect == "temperature"
+        return suspect
 
     def _is_suspect(self, name: str) -> bool:
         """Return whether a refusal that names nothing may be about *name*."""
         if name == "response_format":
             return not self._memory.has_accepted(self.way.response_format)
-        return name == "logprobs" and not self._memory.has_accepted(name)
+        return name in ("logprobs", "temperature") and not self._memory.has_accepted(name)
 
     def _negotiable(self) -> tuple[str, ...]:
         """Return the names of what we send and could send otherwise, the likeliest first."""
