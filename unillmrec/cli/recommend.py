@@ -103,7 +103,7 @@ def recommend(
     shown: walks.Shown = 72,
     candidates: walks.Candidates = 30,
     whole_leaves: walks.WholeLeaves = False,
-    path_score: walks.PathScore = "absolute",
+    path_score: walks.PathScore = None,
     interests: walks.Interests = "together",
     variety: walks.Variety = 0.2,
     most_per_branch: walks.MostPerBranch = None,

@@ -86,11 +86,12 @@ WholeLeaves: TypeAlias = Annotated[
     ),
 ]
 PathScore: TypeAlias = Annotated[
-    Literal["absolute", "relative", "probability"],
+    Literal["absolute", "relative", "probability"] | None,
     typer.Option(
         "--path-score",
-        help="What the best branch is: the judge's own score, or what the path to it adds up to; "
-        "with probability and whole leaves, a walk can end certified.",
+        help="What the best branch is: the judge's own score, or what the path to it adds up to "
+        "(the default where the judge gives only probabilities); with probability and whole "
+        "leaves, a walk can end certified.",
         metavar="absolute|relative|probability",
         rich_help_panel=WALK,
     ),

@@ -37,7 +37,8 @@ class Options:
     saw, thirty by default, and shows the judge the *shown* items of them that are nearest to
     the person; *candidates* go on to the ranking. With *whole_leaves* the judge sees all items
     of each leaf, one leaf at a time and twelve leaves by default, and picks *per_leaf* of them.
-    *path_score* says what the frontier goes by, *interests* whether each interest of the
+    *path_score* says what the frontier goes by: by default the judge's own scores, or sums along
+    the path where it gives probabilities and nothing else; *interests* whether each interest of the
     profile walks by itself.
     *variety* trades fit for difference in the final list, between 0 and 1;
     *most_per_branch* caps how many items one child of the root may have in it.
@@ -54,7 +55,7 @@ class Options:
     reorder: Literal["tree", "model", "none"] = "tree"
     walk: WalkOrder = "best-first"
     branches: int | None = None
-    path_score: PathScore = "absolute"
+    path_score: PathScore | None = None
     interests: Literal["together", "apart"] = "together"
     whole_leaves: bool = False
     per_leaf: int = 5

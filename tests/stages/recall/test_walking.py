@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.judges import ScriptedJudge, by_key, in_order, moody, nothing, score_of
-from unillmrec.judge import Choice, Interest, Profile, Question, SimilarityJudge
+from unillmrec.judge import Choice, Interest, Profile, Question, SimilarityJudge, Verdict
 from unillmrec.stages import Options, Run, recall
 from unillmrec.stages.recall.scoring import LEAST_SHARE
 from unillmrec.store import ROOT
@@ -452,3 +452,25 @@ def test_reports_the_walk_as_it_happens(tree, somebody):
     assert (ROOT, len(tree.children(ROOT))) == (root.opened.id, root.waiting)
     assert {child.id for child in root.children} == {node_id for node_id, _ in root.scores}
     assert all(() == event.children and not event.asked for event in seen if event.opened.is_leaf)
+
+
+class Lettered(ScriptedJudge):
+    """Gives probabilities, and scores that only follow from them, as one token of a model does."""
+
+    def choose(self, question):
+        shares = sorted(self._answer(question), key=lambda pair: -pair[1])
+        scores = tuple((number, 100 * share / shares[0][1]) for number, share in shares)
+        return Verdict(scores, shares=tuple(shares))
+
+
+def test_probabilities_alone_are_compared_along_their_paths(tree, somebody):
+    """Where scores say nothing beyond their family, a good path beats a family's best child."""
+
+    def walked(seed, path_score):
+        run = Run(tree, Lettered(shares_by_key(seed)), Options(branches=9, path_score=path_score))
+        recall(run, somebody)
+        return opened_branches(run)
+
+    left_open = [walked(seed, None) for seed in range(9)]
+    assert left_open == [walked(seed, "relative") for seed in range(9)]
+    assert left_open != [walked(seed, "absolute") for seed in range(9)]

@@ -7,7 +7,6 @@ from unillmrec.stages.recall.by_vectors import hybrid, retrieve
 from unillmrec.stages.recall.deciding import decide
 from unillmrec.stages.recall.frontier import Frontier, Order, beam, best_first, depth_first
 from unillmrec.stages.recall.picking import filled_up, nearest_in_leaves, pick
-from unillmrec.stages.recall.scoring import beginning
 from unillmrec.stages.recall.walking import BRANCHES_A_LEVEL, ITEM_LINE, Walk
 from unillmrec.stages.run import Candidate, Run
 
@@ -42,7 +41,7 @@ def _frontiers(run: Run, profile: Profile) -> list[Frontier]:
     frontiers = []
     for told, share in walkers:
         frontier = Frontier(told, share, _order(run), run.options.shows_whole_leaves)
-        frontier.add(run.root, beginning(run.options.path_score))
+        frontier.add(run.root, 0.0)
         frontiers.append(frontier)
     return frontiers
 

@@ -33,6 +33,8 @@ class Judged:
     scores: Mapping[int, float]
     shares: Mapping[int, float]
     found: Found = "judge"
+    by_shares: bool = False
+    """Whether the judge gave probabilities, and its scores only follow from them."""
 
     @classmethod
     def of(cls, keys: Mapping[int, int], verdict: Verdict) -> Judged:
@@ -40,7 +42,7 @@ class Judged:
         scores = {keys[number]: score for number, score in verdict.scores}
         shares = {keys[number]: share for number, share in verdict.shares}
         found: Found = "fallback" if verdict.stand_in else "judge"
-        return cls(scores, shares or _shares_of(scores), found)
+        return cls(scores, shares or _shares_of(scores), found, bool(shares))
 
     @classmethod
     def together(cls, parts: Sequence[Judged]) -> Judged:
@@ -48,22 +50,21 @@ class Judged:
         if len(parts) == 1:
             return parts[0]
         scores = {key: score for part in parts for key, score in part.scores.items()}
-        stood_in = any(part.found == "fallback" for part in parts)
-        return cls(scores, _shares_of(scores), "fallback" if stood_in else "judge")
+        found: Found = "fallback" if any(e.found == "fallback" for e in parts) else "judge"
+        return cls(scores, _shares_of(scores), found, parts[0].by_shares)
 
 
 Worth: TypeAlias = Callable[[float, Judged, int], float]
 """From what the parent is worth, what was said of its children, and the key of one of them."""
 
 
-def worth_by(path_score: PathScore) -> Worth:
-    """Return how paths are scored."""
-    return _WAYS[path_score]
+def worth_by(path_score: PathScore | None, first: Judged) -> Worth:
+    """Return how paths are scored; if that was left open, as the *first* answer allows.
 
-
-def beginning(path_score: PathScore) -> float:
-    """Return what the root is worth."""
-    return 100.0 if path_score == "absolute" else 0.0
+    Where scores follow from the shares of one family, the best of each has a hundred points:
+    they say nothing about another family, and paths are told apart by their sums.
+    """
+    return _WAYS[path_score or ("relative" if first.by_shares else "absolute")]
 
 
 def _absolute(parent: float, judged: Judged, key: int) -> float:

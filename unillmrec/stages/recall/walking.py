@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from unillmrec.judge import Question, Verdict
 from unillmrec.stages.recall.frontier import Frontier, Waiting
-from unillmrec.stages.recall.scoring import Judged, worth_by
+from unillmrec.stages.recall.scoring import Judged, Worth, worth_by
 from unillmrec.stages.run import Candidate, Event, Run
 from unillmrec.store import ROOT, Node, PlacedItem
 from unillmrec.usage import Stage
@@ -43,6 +43,7 @@ class Walk:
     frontiers: Sequence[Frontier]
     candidates: dict[int, Candidate] = field(default_factory=dict)
     worth: dict[int, float] = field(default_factory=dict)
+    _worth_by: Worth | None = None
     _sizes: dict[int, int] = field(default_factory=dict)
     _depth: int = 1
     _leaves: int = 0
@@ -192,12 +193,10 @@ class Walk:
     def _take_children(self, opening: _Opening, judged: Judged | None) -> None:
         """Let children wait; what was not asked about is worth what its parent is."""
         waiting, frontier = opening.waiting, opening.frontier
-        worth = worth_by(self.run.options.path_score)
         told = {} if judged is None else judged.scores
         order = sorted(opening.children, key=lambda child: -told.get(child.id, 0.0))
         for child in order:
-            value = waiting.worth if judged is None else worth(waiting.worth, judged, child.id)
-            frontier.add(child, value)
+            frontier.add(child, self._worth(waiting, judged, child.id))
             if child.is_leaf:
                 self._sizes[child.id] = self.run.eligible(child)
             else:
@@ -210,7 +209,6 @@ class Walk:
     def _take_items(self, opening: _Opening, judged: Judged | None) -> None:
         """Keep the items of a leaf that were picked; all of them where nothing was asked."""
         waiting = opening.waiting
-        worth = worth_by(self.run.options.path_score)
         self._leaves += 1
         picked = sorted(opening.items, key=lambda each: -_told(judged, each))
         if judged is not None and self.run.options.path_score != "probability":
@@ -219,11 +217,18 @@ class Walk:
         for each in picked:
             found = "nearest" if judged is None else judged.found
             self.candidates[each.number] = Candidate(each, _told(judged, each), found)
-            self.worth[each.number] = (
-                waiting.worth if judged is None else worth(waiting.worth, judged, each.number)
-            )
+            self.worth[each.number] = self._worth(waiting, judged, each.number)
         left = sum(map(len, self.frontiers))
         self.run.report(Event(waiting.node, waiting=left))
+
+    def _worth(self, waiting: Waiting, judged: Judged | None, key: int) -> float:
+        """Return what is found below a node is worth; unasked, as much as the node itself."""
+        if judged is None:
+            return waiting.worth
+        if self._worth_by is None:
+            # Once for the whole walk: what is worth more must mean the same everywhere.
+            self._worth_by = worth_by(self.run.options.path_score, judged)
+        return self._worth_by(waiting.worth, judged, key)
 
 
 def _told(judged: Judged | None, each: PlacedItem) -> float:
