@@ -21,6 +21,7 @@ ORDER = [
         "__main__",
         "cli",
         "demo",
+        "planning",
         "recommender",
         "recommendation",
         "reasons",
@@ -28,7 +29,7 @@ ORDER = [
         "usage_log",
     ),
     *("indexing", "stages", "judge", "endpoint", "store", "tree", "catalog", "settings"),
-    *("prompts", "tokens", "budget", "usage", "items", "processes", "errors"),
+    *("prompts", "prices", "tokens", "budget", "usage", "items", "processes", "errors"),
 ]
 # For tests, ours and everybody's: nothing of ours imports it, and it stands just below this.
 TESTING_BELOW = "recommender"
@@ -38,6 +39,7 @@ HOMES = {
     "openai": {"endpoint"},
     "httpx2": {"endpoint"},
     "tiktoken": {"tokens"},
+    "genai_prices": {"prices"},
     "networkx": {"store.graph"},
     "sklearn": {"tree"},
     "threadpoolctl": {"tree"},
@@ -49,7 +51,7 @@ HOMES = {
     "rich": {"cli"},
 }
 # Imported under another name than it is installed by.
-DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "genai_prices": "genai-prices"}
 HEAVY = {"openai", "httpx2", "sklearn", "scipy", "networkx", "numpy", "pydantic", "tiktoken"}
 
 LONGEST_MODULE = 400

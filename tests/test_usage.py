@@ -69,9 +69,9 @@ def test_a_bill_adds_up_by_stage():
     bill.add(Stage.RECALL, Usage(2, 20, 2))
     bill.add(Stage.RANK, Usage(1, None, 3))
 
-    expected = {Stage.RECALL: Usage(2, 20, 2), Stage.RANK: Usage(2, None, 4)}
+    expected = {Stage.RECALL: Usage(2, 20, 2), Stage.RANK: Usage(2, None, 4, known_prompt=10)}
     assert list(expected.items()) == list(bill.by_stage().items())
-    assert Usage(4, None, 6) == bill.total()
+    assert Usage(4, None, 6, known_prompt=30) == bill.total()
 
 
 def test_an_empty_bill():

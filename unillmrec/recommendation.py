@@ -44,7 +44,7 @@ class Recommendation:
 
     *eligible* is how many items might have been recommended, *where* the predicate that said
     so; *unknown* are ids to exclude that the tree does not have. *walk* is the way recall
-    took, *ended* why it opened no more, *rounds* how often answers were waited for. *partial*
+    took, *ended* why it opened no more, *waits* by stage how often answers were waited for. *partial*
     names what kept the judge from answering everything: a part of the budget, an interruption,
     or the endpoint; *overrun* counts tokens that a server took beyond what a call may take.
     *note* says why there are no items, if there are none, and what failed.
@@ -63,11 +63,16 @@ class Recommendation:
     where: str | None = None
     walk: Way = BEST_FIRST
     ended: str = ""
-    rounds: int = 0
+    waits: dict[Stage, int] = field(default_factory=dict, repr=False)
     partial: Partial | Literal[""] = ""
     overrun: int = 0
     note: str = ""
     seconds: float = 0.0
+
+    @property
+    def rounds(self) -> int:
+        """How often answers were waited for, in all stages."""
+        return sum(self.waits.values())
 
     @property
     def stale(self) -> int:

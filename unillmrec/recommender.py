@@ -141,6 +141,7 @@ class Recommender:
             run.watch = watch or run.watch
             run.on_call = on_call or run.on_call
             run.trace = partial(_write_trace, trace) if trace else run.trace
+            run.person = person.label
             run.exclude(history)
             unknown = _exclude(run, exclude)
             made = self._recommendation(run, person, history)
@@ -168,7 +169,7 @@ class Recommender:
             where=run.selection.predicate.text if run.selection else None,
             walk=run.walk,
             ended=run.ended,
-            rounds=run.rounds,
+            waits=dict(run.waits),
             partial=run.partial or run.cut,
             overrun=run.purse.overrun if run.purse else 0,
             note=run.failure if eligible else _nothing_eligible(run),

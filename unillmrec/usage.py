@@ -26,6 +26,9 @@ class Usage:
     addition. A count is `None` when the endpoint did not report it: unknown is not zero,
     and a sum with an unknown is unknown. The two estimates are our own counts and stand
     beside the reported ones, never in their place.
+
+    *known_prompt* and *known_completion* are what was reported, also where something is
+    missing: a call that was repeated may have one answer with a count and one without.
     """
 
     calls: int = 0
@@ -35,6 +38,13 @@ class Usage:
     reasoning: int | None = 0
     estimated_prompt: int = 0
     estimated_completion: int = 0
+    known_prompt: int = 0
+    known_completion: int = 0
+
+    def __post_init__(self) -> None:
+        for whole, known in (("prompt", "known_prompt"), ("completion", "known_completion")):
+            if (value := getattr(self, whole)) is not None:
+                object.__setattr__(self, known, value)
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -45,11 +55,15 @@ class Usage:
             reasoning=_sum(self.reasoning, other.reasoning),
             estimated_prompt=self.estimated_prompt + other.estimated_prompt,
             estimated_completion=self.estimated_completion + other.estimated_completion,
+            known_prompt=self.known_prompt + other.known_prompt,
+            known_completion=self.known_completion + other.known_completion,
         )
 
     def as_dict(self) -> dict[str, int | None]:
         """Return the counts by name, in the order they are documented in."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
+        named = {each.name: getattr(self, each.name) for each in fields(self)}
+        # Where nothing is missing, they say the same once more.
+        return {name: value for name, value in named.items() if not name.startswith("known_")}
 
 
 def _sum(one: int | None, other: int | None) -> int | None:

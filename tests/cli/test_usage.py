@@ -35,7 +35,11 @@ def test_is_shown_as_a_table(run, shop, server):
         r"(profile|recall|rank)( +[\d,]+){5}\n"
         * 1
         + r"(recall|rank)( +[\d,]+){5}\n" * 2
-        + r"total( +[\d,]+){5}\n\n\d+ calls, [\d.]+ s of waiting\.\n",
+        + r"total( +[\d,]+){5}\n\n\d+ calls, [\d.]+ s of waiting\.\n"
+        r"Estimates of prompts were [+-]\d\.\d% off what the server reported"
+        r" \(profile [+-]\d\.\d%, recall [+-]\d\.\d%, rank [+-]\d\.\d%\)\.\n"
+        r"Estimates of completions were .*\n"
+        r"What \d+ calls cost is not known: no price, or no count of tokens\.\n",
         out,
     )
 
@@ -50,7 +54,10 @@ def test_the_unknown_stays_unknown(run, shop, server, monkeypatch):
     out = run("usage", shop, "--by", "run").out
 
     assert re.search(r"^total +\d+ +unknown +unknown +[\d,]+ +[\d,]+$", out, re.MULTILINE)
-    assert f"Of {len(silent.requests)} the server did not say what they cost." in out
+    told = f"Of {len(silent.requests)} the server did not say what they cost; the others took "
+    known = run("usage", shop, "--json").json["total"]["known"]
+    assert f"{told}{known['prompt']:,} prompt and {known['completion']:,} completion" in out
+    assert server.billed.prompt == known["prompt"]
 
 
 def test_since_leaves_out_what_was_before(run, shop, server):
@@ -61,6 +68,8 @@ def test_since_leaves_out_what_was_before(run, shop, server):
     assert run("usage", shop, "--since", "2020-01-01", "--json").json["total"]["rows"]
     assert not run("usage", shop, "--since", tomorrow, "--json").json["total"]["rows"]
     assert run("usage", shop, "--since", tomorrow).out.startswith("No call was logged in ")
+    assert run("usage", shop, "--since", "2h", "--json").json["total"]["rows"]
+    assert not run("usage", shop, "--since", "0d", "--json").json["total"]["rows"]
     assert 2 == run("usage", shop, "--since", "yesterday").code
 
 

@@ -174,6 +174,7 @@ def test_explains_every_setting(tmp_path: Path) -> None:
         Setting("timeout_seconds", "60.0", "default"),
         Setting("concurrency", "2", "--concurrency"),
         Setting("extra_body", '{"top_k": 20}', "unillmrec.toml"),
+        Setting("prices", "none", "default"),
         Setting(
             "UNILLMREC_MODLE",
             "ignored",

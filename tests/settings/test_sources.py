@@ -7,7 +7,7 @@ from unillmrec.settings import Settings
 
 OTHERS = (
     "base_url, model, judge, ask, endpoint_memory, embed_model, prompts, usage_log, "
-    "timeout_seconds, concurrency, extra_body"
+    "timeout_seconds, concurrency, extra_body, prices"
 )
 WHERE = "  Try: `unillmrec settings`, which shows every value and where it is from."
 

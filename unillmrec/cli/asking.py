@@ -10,7 +10,7 @@ from pathlib import Path
 from unillmrec.cli.render import note
 from unillmrec.endpoint import OpenAIEndpoint
 from unillmrec.judge import Judge
-from unillmrec.judge.making import make_judge
+from unillmrec.judge.making import make_judge, make_price
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
 from unillmrec.usage_log import LoggedEndpoint, UsageLog, log_path
@@ -31,7 +31,8 @@ def asking(tree: ItemTree, settings: Settings, command: str) -> Iterator[Asking]
         log = stack.enter_context(open_log(tree.path, settings, command))
 
         def logged(endpoint: OpenAIEndpoint) -> LoggedEndpoint:
-            return LoggedEndpoint(announced(stack.enter_context(endpoint)), log)
+            price = make_price(settings)
+            return LoggedEndpoint(announced(stack.enter_context(endpoint)), log, price)
 
         _explain_default(settings)
         yield Asking(make_judge(tree, settings, wrap=logged), log.run)

@@ -19,7 +19,7 @@ from unillmrec.indexing.engines import EngineName
 from unillmrec.indexing.given import EmbeddedVectors, GivenVectors, VectorFile
 from unillmrec.indexing.sharded import build_in_shards
 from unillmrec.indexing.slicing import Sharding
-from unillmrec.judge.making import make_endpoint
+from unillmrec.judge.making import make_endpoint, make_price
 from unillmrec.settings import Settings
 from unillmrec.store.files import check_place
 from unillmrec.tree.growing import Bounds
@@ -143,7 +143,7 @@ def _given(
     origin = settings.origin("embed_model")
     note(f"The items' text goes to {endpoint.model} at {endpoint.name} ({origin}).")
     with open_log(path, settings, "build") as log, endpoint:
-        logged = LoggedEndpoint(endpoint, log)
+        logged = LoggedEndpoint(endpoint, log, make_price(settings, endpoint.model))
 
         def embed(texts: Sequence[str]) -> list[list[float]]:
             vectors, usage = logged.embed(texts)

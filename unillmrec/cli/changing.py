@@ -25,7 +25,7 @@ from unillmrec.indexing import Progress
 from unillmrec.indexing.applying import ChangeReport
 from unillmrec.indexing.changed_vectors import ChangedVectors, EmbeddedChanges, VectorRows
 from unillmrec.indexing.changing import TreeChanger
-from unillmrec.judge.making import make_endpoint
+from unillmrec.judge.making import make_endpoint, make_price
 from unillmrec.settings import Settings
 from unillmrec.store import STALE_SHARE, ItemTree
 from unillmrec.usage import Bill, Stage
@@ -202,7 +202,7 @@ def _given(wishes: Wishes, facts: Mapping[str, Any], bill: Bill) -> Iterator[Cha
     endpoint = announced(make_endpoint(settings, settings.embed_model))
     note(f"The items' text goes to {endpoint.model} at {endpoint.name}.")
     with open_log(wishes.tree, settings, "change") as log, endpoint:
-        logged = LoggedEndpoint(endpoint, log)
+        logged = LoggedEndpoint(endpoint, log, make_price(settings, endpoint.model))
 
         def embed(texts: Sequence[str]) -> list[list[float]]:
             vectors, usage = logged.embed(texts)

@@ -27,8 +27,8 @@ FIELDS = (
     ("prompts", "the digest of the prompt"),
     (
         "with --plan",
-        "plan: calls, prompt, completion by stage; nodes, families, tree, model, counted, "
-        "prompts, first_prompt",
+        "plan by stage, and total, as that of recommend; nodes, families, tree, model, currency, "
+        "counted, notes, prompts, first_prompt",
     ),
 )
 
@@ -94,14 +94,15 @@ def describe(
     will cost is said before anything is sent. Each answer is kept as soon as it is there: a
     run that was broken off goes on where it stopped.
     """
-    from unillmrec.cli.describing import Wishes, describe_tree, plan_for
-    from unillmrec.cli.render_describing import show_describe_plan, show_described
+    from unillmrec.cli.describing import Wishes, describe_tree, told_plan
+    from unillmrec.cli.render_describing import show_described
+    from unillmrec.cli.render_plan import show_plan
 
     asked = {"model": model, "base_url": base_url, "prompts": prompts, "usage_log": usage_log}
     how = {"ask": ask, "timeout_seconds": timeout_seconds, "concurrency": concurrency}
     wishes = Wishes.of(tree, (stale, all), (share, depth, max_nodes), {**asked, **how})
     if plan:
-        show_describe_plan(plan_for(wishes), as_json=json)
+        show_plan(told_plan(wishes), as_json=json)
     else:
         described = describe_tree(wishes, trace, yes=yes)
         show_described(described, as_json=json)

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from unillmrec.cli.asking import announced, open_log
 from unillmrec.cli.consent import go_on
 from unillmrec.cli.render import counted
+from unillmrec.cli.render_plan import Told, told_total
 from unillmrec.cli.tracing import WriteTrace, open_trace
 from unillmrec.errors import ReplyError
 from unillmrec.indexing.summaries import (
@@ -27,10 +28,11 @@ from unillmrec.indexing.summaries import (
 )
 from unillmrec.judge.describer import LanguageModelDescriber
 from unillmrec.judge.families import Summaries
-from unillmrec.judge.making import make_endpoint, make_writer
+from unillmrec.judge.making import make_endpoint, make_price, make_writer
+from unillmrec.planning import Plan, Planner
 from unillmrec.settings import Settings
 from unillmrec.store import EditableTree, ItemTree
-from unillmrec.tokens import TokenCounter
+from unillmrec.usage import Stage
 from unillmrec.usage_log import LoggedEndpoint
 
 
@@ -60,13 +62,10 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What describing would cost, and how far the counts can be trusted."""
+    """What would be described, and what that would cost."""
 
-    plan: DescribePlan
-    tree: Path
-    options: DescribeOptions
-    model: str | None
-    counted: str
+    work: DescribePlan
+    plan: Plan
     prompts: Mapping[str, str]
 
 
@@ -102,10 +101,31 @@ def plan_for(wishes: Wishes) -> Planned:
     """Write and count every prompt, and send none."""
     writer = make_writer(wishes.settings)
     with ItemTree.open(wishes.tree) as tree:
-        plan = plan_describing(tree, writer, wishes.options)
-    counted_how = TokenCounter.for_model(wishes.settings.model).method
-    digests = {"describe": writer.prompts["describe"].digest}
-    return Planned(plan, wishes.tree, wishes.options, wishes.settings.model, counted_how, digests)
+        work = plan_describing(tree, writer, wishes.options)
+    planner = Planner.of(wishes.settings, wishes.tree)
+    plan = planner.plan({Stage.DESCRIBE: work.usage}, at_once=wishes.settings.concurrency)
+    return Planned(work, plan, {"describe": writer.prompts["describe"].digest})
+
+
+def told_plan(wishes: Wishes) -> Told:
+    """Return the plan with what is said round it."""
+    planned = plan_for(wishes)
+    work = planned.work
+    return Told(
+        planned.plan,
+        what=f"Describing {_told_work(work)}",
+        model=wishes.settings.model,
+        about={
+            "nodes": work.nodes,
+            "families": work.families,
+            "tree": str(wishes.tree),
+            "prompts": dict(planned.prompts),
+            "first_prompt": [
+                {"role": each.role, "content": each.content}
+                for each in (work.first.messages if work.first else ())
+            ],
+        },
+    )
 
 
 def describe_tree(wishes: Wishes, trace: Path | None, *, yes: bool) -> Described:
@@ -122,27 +142,26 @@ def describe_tree(wishes: Wishes, trace: Path | None, *, yes: bool) -> Described
         tree = EditableTree.open(wishes.tree)
         stack.enter_context(tree)
         endpoint = make_endpoint(wishes.settings, wishes.settings.model or "")
-        if planned.plan.nodes:
-            go_on(_told_cost(planned, endpoint.name), yes=yes)
-        logged = LoggedEndpoint(announced(stack.enter_context(endpoint)), log)
+        if planned.work.nodes:
+            go_on(_told_cost(planned, f"{endpoint.model} at {endpoint.name}"), yes=yes)
+        price = make_price(wishes.settings)
+        logged = LoggedEndpoint(announced(stack.enter_context(endpoint)), log, price)
         writer = make_writer(wishes.settings)
         at_once = wishes.settings.concurrency
         describer = LanguageModelDescriber(logged, writer, at_once=at_once)
         about = {"run": log.run, "describer": describer.name}
         write = stack.enter_context(open_trace(trace, about, planned.prompts))
-        with _progress(planned.plan.nodes) as told:
+        with _progress(planned.work.nodes) as told:
             report = describe(tree, describer, wishes.options, on_answer=_traced(write), told=told)
     return Described(report, wishes.tree, wishes.options, log.run, planned.prompts)
 
 
-def _told_cost(planned: Planned, where: str) -> str:
-    plan = planned.plan
-    usage = plan.usage
-    return (
-        f"{counted(plan.nodes, 'node')} in {counted(plan.families, 'family', 'families')}: "
-        f"{counted(usage.calls, 'call')} to {planned.model} at {where}, about "
-        f"{usage.estimated_prompt:,} prompt and {usage.estimated_completion:,} completion tokens."
-    )
+def _told_cost(planned: Planned, who: str) -> str:
+    return f"{_told_work(planned.work)}: {told_total(planned.plan, to=who)}"
+
+
+def _told_work(work: DescribePlan) -> str:
+    return f"{counted(work.nodes, 'node')} in {counted(work.families, 'family', 'families')}"
 
 
 @contextmanager

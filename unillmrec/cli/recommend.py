@@ -43,10 +43,13 @@ FIELDS = (
     ),
     ("note", "why there are no items, or what failed; mostly empty"),
     ("tree, seconds, run", "the file, the time, the name in the usage log"),
+    ("cost", "money by currency; null is unknown"),
     ("prompts", "digests of the prompts a model was asked with"),
     (
         "with --plan",
-        "plan: calls, prompt, completion by stage; tree, model, counted, prompts, first_prompt",
+        "plan by stage, and total: calls, prompt, completion, tokens, seconds, cost, each of the "
+        "last three also _between, counted; tree, model, currency, counted, notes, prompts, "
+        "first_prompt",
     ),
 )
 
@@ -124,12 +127,10 @@ def recommend(
 
     Nothing of the history comes back. Where no endpoint is set, the embedded judge answers.
     """
-    from unillmrec.cli import INTERRUPTED
-    from unillmrec.cli.recommending import Wishes, plan_for, recommend_to
-    from unillmrec.cli.render_recommendation import show_plan, show_recommendation
+    from unillmrec.cli import INTERRUPTED, recommending, render_plan, render_recommendation
 
     given = locals()
-    wishes = Wishes.of(
+    wishes = recommending.Wishes.of(
         tree,
         (history, like, profile),
         {name: given[name] for name in walks.OPTIONS},
@@ -138,9 +139,9 @@ def recommend(
         (where, exclude),
     )
     if plan:
-        show_plan(plan_for(wishes), as_json=json)
+        render_plan.show_plan(recommending.plan_for(wishes), as_json=json)
     else:
-        made = recommend_to(wishes, trace)
-        show_recommendation(made, as_json=json)
+        made = recommending.recommend_to(wishes, trace)
+        render_recommendation.show_recommendation(made, as_json=json)
         if made.recommendation.partial == "interrupted":
             raise typer.Exit(INTERRUPTED)

@@ -14,18 +14,20 @@ from unillmrec.cli.asking import asking
 from unillmrec.cli.histories import read_history
 from unillmrec.cli.progress import walk_progress
 from unillmrec.cli.render import note
+from unillmrec.cli.render_plan import Told
 from unillmrec.cli.tracing import open_trace
 from unillmrec.errors import PersonError
 from unillmrec.items import one_line
 from unillmrec.judge import CONTRACTS, LanguageModelJudge
-from unillmrec.judge.making import make_estimating_judge
+from unillmrec.judge.making import make_price
+from unillmrec.planning import plan_walk
+from unillmrec.prices import Money, Price
 from unillmrec.prompts import PromptSet
 from unillmrec.recommendation import Recommendation
 from unillmrec.recommender import Recommender
 from unillmrec.settings import Settings
 from unillmrec.stages import Options, Person
 from unillmrec.store import ItemTree
-from unillmrec.tokens import TokenCounter
 
 # What a flag is called where it is not called as the value it gives.
 RENAMED = {"rerank": "reorder"}
@@ -106,7 +108,8 @@ def _as_one_id(tree: ItemTree, flag: str, given: str | None) -> tuple[str, str] 
 class Recommended:
     """A recommendation and where it came from; *run* is its name in the usage log.
 
-    *prompts* holds the digests of the prompts a model was asked with, by name.
+    *prompts* holds the digests of the prompts a model was asked with, by name; *price* is
+    what its tokens cost, if that is known.
     """
 
     recommendation: Recommendation
@@ -115,26 +118,20 @@ class Recommended:
     history: int
     run: str
     prompts: Mapping[str, str]
+    price: Price | None = None
+
+    @property
+    def cost(self) -> Money | None:
+        """What it cost; None if a price or a count is not known."""
+        usage = self.recommendation.total_usage()
+        if not usage.calls and usage.prompt == 0:
+            return Money(0.0, "")
+        return self.price.cost_of(usage) if self.price else None
 
     @property
     def by_model(self) -> bool:
         """Whether a language model was asked."""
         return bool(self.prompts)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a recommendation would cost, and the first prompt that would be sent.
-
-    *counted* says how far the counts can be trusted.
-    """
-
-    recommendation: Recommendation
-    tree: Path
-    model: str | None
-    counted: str
-    prompts: Mapping[str, str]
-    first_prompt: list[dict[str, str]]
 
 
 def recommend_to(wishes: Wishes, trace: Path | None) -> Recommended:
@@ -147,24 +144,31 @@ def recommend_to(wishes: Wishes, trace: Path | None) -> Recommended:
             recommender = Recommender(tree, asked.judge)
             recommendation = wishes.recommendation(recommender, watch=watch, trace=write)
         history = len(set(wishes.person.history))
-        return Recommended(recommendation, wishes.tree, len(tree), history, asked.run, digests)
+        price = make_price(wishes.settings) if by_model else None
+        made = (recommendation, wishes.tree, len(tree), history, asked.run, digests, price)
+        return Recommended(*made)
 
 
-def plan_for(wishes: Wishes) -> Plan:
+def plan_for(wishes: Wishes) -> Told:
     """Walk with the embedded judge, and count the prompts a model would have got."""
-    sent: list[dict[str, Any]] = []
     with ItemTree.open(wishes.tree) as tree:
-        judge = make_estimating_judge(tree, wishes.settings)
-        recommendation = wishes.recommendation(Recommender(tree, judge), trace=sent.append)
-        if recommendation.note:
-            note(recommendation.note)
-        return Plan(
-            recommendation,
-            wishes.tree,
-            wishes.settings.model,
-            TokenCounter.for_model(wishes.settings.model).method,
-            _digests(wishes.settings),
-            sent[0]["messages"] if sent else [],
+        planned = plan_walk(
+            tree,
+            wishes.settings,
+            lambda recommender, trace: wishes.recommendation(recommender, trace=trace),
+        )
+        if planned.recommendation.note:
+            note(planned.recommendation.note)
+        return Told(
+            planned.plan,
+            what="A recommendation",
+            model=wishes.settings.model,
+            walked=True,
+            about={
+                "tree": str(wishes.tree),
+                "prompts": _digests(wishes.settings),
+                "first_prompt": list(planned.first_prompt),
+            },
         )
 
 

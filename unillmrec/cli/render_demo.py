@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from unillmrec.cli.performing import Shown
-from unillmrec.cli.render import Page, counted, facts, in_seconds, show_json, shown
-from unillmrec.cli.render_recommendation import show_estimates, show_items
+from unillmrec.cli.render import Page, counted, facts, in_seconds, numbers_table, show_json, shown
+from unillmrec.cli.render_recommendation import show_items
 from unillmrec.demo import LICENCE, readers
 from unillmrec.stages import Event
 from unillmrec.store import Node
+from unillmrec.usage import Usage
 
 BAR = 10
 # Besides the opened ones so many more children are named, the nearest first.
@@ -135,10 +136,18 @@ def _show_bill(page: Page, made: Shown) -> None:
     page.show(_title("what a language model would cost", "estimated; nothing was sent"))
     stages = [(str(stage), use) for stage, use in recommendation.usage.items() if use.calls]
     listed = f"all {performance.report.items:,} books in one prompt"
-    show_estimates(page, [*stages, ("total", total), (listed, flat)])
+    _show_estimates(page, [*stages, ("total", total), (listed, flat)])
     times = flat.estimated_prompt / max(total.estimated_prompt, 1)
     told = f"Listing the whole catalog takes {times:.1f} times the prompt tokens"
     page.show(Text(f"{told}, and grows with every book; the walk hardly does."))
+
+
+def _show_estimates(page: Page, rows: Sequence[tuple[str, Usage]]) -> None:
+    table = numbers_table("stage", ["calls", "prompt", "completion"])
+    for name, usage in rows:
+        numbers = (usage.calls, usage.estimated_prompt, usage.estimated_completion)
+        table.add_row(name, *(f"{n:,}" for n in numbers), style="bold" if name == "total" else "")
+    page.show(table)
 
 
 def _show_next(page: Page, made: Shown) -> None:

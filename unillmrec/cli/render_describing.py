@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from unillmrec.cli.describing import Described, Planned
+from unillmrec.cli.describing import Described
 from unillmrec.cli.render import Page, counted, grid, in_seconds, show_bill, show_json, shown
-from unillmrec.cli.render_recommendation import COUNTED, show_estimates
 
 SHOWN = 20
 
@@ -91,37 +90,3 @@ def _as_dict(described: Described) -> dict[str, object]:
         "seconds": round(report.seconds, 3),
         "run": described.run,
     }
-
-
-def show_describe_plan(planned: Planned, *, as_json: bool) -> None:
-    """Show calls and tokens, of which nothing was sent."""
-    plan = planned.plan
-    usage = plan.usage
-    if as_json:
-        line = {
-            "calls": usage.calls,
-            "prompt": usage.estimated_prompt,
-            "completion": usage.estimated_completion,
-        }
-        messages = plan.first.messages if plan.first else ()
-        show_json(
-            {
-                "plan": {"describe": line, "total": line},
-                "nodes": plan.nodes,
-                "families": plan.families,
-                "tree": str(planned.tree),
-                "model": planned.model,
-                "counted": planned.counted,
-                "prompts": dict(planned.prompts),
-                "first_prompt": [{"role": each.role, "content": each.content} for each in messages],
-            }
-        )
-        return
-    page = Page()
-    what = f"{counted(plan.nodes, 'node')} in {counted(plan.families, 'family', 'families')}"
-    about = planned.model or "any model"
-    page.show(Text(f"Describing {what} by {about} would take about this; nothing was sent.\n"))
-    show_estimates(page, [("describe", usage)])
-    page.blank()
-    told = f"Tokens are {COUNTED[planned.counted]}. --json shows the first prompt."
-    page.show(Text(told, style="dim"))

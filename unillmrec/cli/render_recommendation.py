@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from rich.table import Table
 from rich.text import Text
 
-from unillmrec.cli.recommending import Plan, Recommended
+from unillmrec.cli.recommending import Recommended
 from unillmrec.cli.render import (
     Page,
     counted,
     facts,
     in_seconds,
-    numbers_table,
     show_bill,
     show_json,
     shown,
 )
+from unillmrec.cli.render_plan import told_money
 from unillmrec.judge import Dropped, Profile
+from unillmrec.prices import Money
 from unillmrec.recommendation import Recommendation, RecommendedItem
-from unillmrec.usage import Usage
 
 TITLE_LENGTH = 120
 REASON_LENGTH = 200
 ID_LENGTH = 60
-COUNTED = {
-    "exact": "counted with the model's own vocabulary",
-    "estimate": "counted with o200k; another vocabulary differs by up to a third",
-    "rough": "estimated from characters; the vocabulary could not be loaded",
-}
 
 ENDED_BY = {
     "tokens": "the budget of tokens is spent",
@@ -46,7 +41,8 @@ def show_recommendation(made: Recommended, *, as_json: bool) -> None:
     recommendation = made.recommendation
     if as_json:
         about = {"tree": str(made.tree), "run": made.run, "prompts": dict(made.prompts)}
-        show_json({**recommendation.as_dict(), **about})
+        cost = told_amount(made.cost)
+        show_json({**recommendation.as_dict(), "cost": cost, **about})
         return
     page = Page()
     page.show(
@@ -69,6 +65,16 @@ def show_recommendation(made: Recommended, *, as_json: bool) -> None:
     if recommendation.stale:
         page.show(Text(_told_stale(made), style="yellow"))
     show_cost(page, recommendation)
+    if made.cost and made.cost.currency and made.price:
+        money = told_money(made.cost.amount, made.cost.currency)
+        page.show(Text(f"Cost: {money}, at {made.price.told()}."))
+
+
+def told_amount(cost: Money | None) -> dict[str, float] | None:
+    """Return money as the JSON output gives it."""
+    if cost is None:
+        return None
+    return {cost.currency: round(cost.amount, 8)} if cost.currency else {}
 
 
 def _told_partial(recommendation: Recommendation) -> str:
@@ -171,52 +177,3 @@ def told_profile(profile: Profile) -> str:
     if len(interests) == 1:
         return shown(interests[0].text, 300)
     return ", ".join(f"{shown(each.text, 100)} ({each.weight:.0%})" for each in interests)
-
-
-def show_estimates(page: Page, rows: Sequence[tuple[str, Usage]]) -> None:
-    """Show what calls would cost, of which none was made."""
-    table = numbers_table("stage", ["calls", "prompt", "completion"])
-    for name, usage in rows:
-        numbers = (usage.calls, usage.estimated_prompt, usage.estimated_completion)
-        table.add_row(name, *(f"{n:,}" for n in numbers), style="bold" if name == "total" else "")
-    page.show(table)
-
-
-def show_plan(plan: Plan, *, as_json: bool) -> None:
-    """Show calls and tokens by stage, of which nothing was sent."""
-    recommendation = plan.recommendation
-    total = recommendation.total_usage()
-    lines = {str(stage): use for stage, use in recommendation.usage.items() if use.calls}
-    if as_json:
-        show_json(
-            {
-                "plan": {
-                    **{
-                        name: {
-                            "calls": use.calls,
-                            "prompt": use.estimated_prompt,
-                            "completion": use.estimated_completion,
-                        }
-                        for name, use in [*lines.items(), ("total", total)]
-                    },
-                },
-                "tree": str(plan.tree),
-                "model": plan.model,
-                "counted": plan.counted,
-                "prompts": dict(plan.prompts),
-                "first_prompt": plan.first_prompt,
-            }
-        )
-        return
-    page = Page()
-    about = plan.model or "any model"
-    page.show(Text(f"A recommendation by {about} would take about this; nothing was sent.\n"))
-    show_estimates(page, [*lines.items(), ("total", total)])
-    page.blank()
-    page.show(
-        Text(
-            f"Tokens are {COUNTED[plan.counted]}. The walk is that of the embedded judge; a "
-            "model may open other branches. --json shows the first prompt.",
-            style="dim",
-        )
-    )

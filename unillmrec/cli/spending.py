@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import typer
@@ -33,19 +34,24 @@ def spending(
     Raises:
         StoreError: there is no such file, or it is no usage log.
     """
-    begin = _day(since)
+    begin = _moment(since)
     log, tree = _log_of(file, Settings.resolve(flags))
     lines, total = read_log(log, by, begin, tree)
     return Spending(log, by, begin, lines, total)
 
 
-def _day(text: str | None) -> datetime | None:
+def _moment(text: str | None) -> datetime | None:
     if text is None:
         return None
+    if ago := re.fullmatch(r"(\d{1,5})([hdw])", text.strip()):
+        units = {"h": "hours", "d": "days", "w": "weeks"}
+        return datetime.now().astimezone() - timedelta(**{units[ago[2]]: int(ago[1])})
     try:
         return datetime.fromisoformat(text).astimezone()
-    except ValueError as error:
-        raise typer.TyperException(f"--since is a day such as 2026-01-31, not {text!r}.") from error
+    except (ValueError, OverflowError) as error:
+        raise typer.TyperException(
+            f"--since is a day such as 2026-01-31, or a time such as 7d or 12h, not {text!r}."
+        ) from error
 
 
 def _log_of(file: Path | None, settings: Settings) -> tuple[Path, Path | None]:

@@ -11,13 +11,20 @@ from unillmrec.cli import parameters as shared
 
 EXAMPLES = """\
 unillmrec usage films.tree
-unillmrec usage films.tree --by model --since 2026-01-01
+unillmrec usage films.tree --by model --since 7d
+unillmrec usage films.tree --by person --since 2026-11-01
 unillmrec usage --by run --json
 """
 
 FIELDS = (
     ("log, by, since", "what was read"),
-    ("lines", "a list of key, usage, rows, unknown, failed, seconds, began, command"),
+    (
+        "lines",
+        "a list of key, usage, known (the reported part where usage is null), rows, unknown, "
+        "failed, retries, refused, again, prompt_error and completion_error (our estimates over "
+        "what the server reported, less 1), cost by currency (null is unknown), known_cost, "
+        "unpriced, seconds, began, command",
+    ),
     ("total", "the same for all of them"),
 )
 
@@ -30,12 +37,16 @@ Logged: TypeAlias = Annotated[
     ),
 ]
 By: TypeAlias = Annotated[
-    Literal["stage", "run", "model", "day"],
-    typer.Option("--by", help="What has a line of its own.", metavar="stage|run|model|day"),
+    Literal["stage", "run", "model", "day", "person"],
+    typer.Option("--by", help="What has a line of its own.", metavar="stage|run|model|day|person"),
 ]
 Since: TypeAlias = Annotated[
     str | None,
-    typer.Option("--since", help="Leave out what was before this day.", metavar="YYYY-MM-DD"),
+    typer.Option(
+        "--since",
+        help="Leave out what was before this day, or before so many days or hours ago.",
+        metavar="YYYY-MM-DD|7d|12h",
+    ),
 ]
 
 
@@ -48,9 +59,9 @@ def usage(
 ) -> None:
     """Show what calls to endpoints cost.
 
-    Every call of recommend and build --embed is logged in a small file beside the tree.
-    What a server reported and what was estimated have columns of their own; a sum with an
-    unknown in it is unknown.
+    Every call is logged in a small file beside the tree. What a server reported and what was
+    estimated have columns of their own; a sum with an unknown in it is unknown, and what is
+    known of it is said. Money is shown where the price was known when the call was made.
     """
     from unillmrec.cli.render_usage import show_usage
     from unillmrec.cli.spending import spending

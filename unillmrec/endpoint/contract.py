@@ -40,7 +40,8 @@ class Request:
     *max_output* is the most tokens it may write, its thinking included. With *labels*, such
     as letters, the answer is one of them, and how probable each of them is as the first token
     is what is wanted. *ticket* is what is set aside for it, if there is a budget: repetitions
-    are asked of it, and its time is kept.
+    are asked of it, and its time is kept. *about* is the branch it asks about, and *person*
+    the label of whom it is for, if the user gave one; neither is sent.
     """
 
     stage: Stage
@@ -49,6 +50,8 @@ class Request:
     schema: Schema | None = None
     labels: tuple[str, ...] = ()
     ticket: Ticket | None = field(default=None, compare=False, repr=False)
+    about: str = field(default="", compare=False)
+    person: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

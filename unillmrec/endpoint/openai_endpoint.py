@@ -13,7 +13,14 @@ from unillmrec.endpoint.access import Access
 from unillmrec.endpoint.answers import Completion, read_completion, read_usage, read_vectors
 from unillmrec.endpoint.asking import Asking, LimitParameter, Memory, WayOfAsking
 from unillmrec.endpoint.calling import CHAT, EMBEDDINGS, Caller, Outcome
-from unillmrec.endpoint.contract import Kind, Reply, Request, ResponseFormat
+from unillmrec.endpoint.contract import (
+    AnswerError,
+    CallError,
+    Kind,
+    Reply,
+    Request,
+    ResponseFormat,
+)
 from unillmrec.endpoint.failures import Failure, Translator
 from unillmrec.endpoint.patience import Patience
 from unillmrec.endpoint.remembering import Known, Notebook
@@ -182,7 +189,12 @@ class OpenAIEndpoint:
         vectors: list[list[float]] = []
         usage = Usage()
         for start in range(0, len(texts), _TEXTS_PER_REQUEST):
-            outcome = self._embed_some(texts[start : start + _TEXTS_PER_REQUEST])
+            try:
+                outcome = self._embed_some(texts[start : start + _TEXTS_PER_REQUEST])
+            except (CallError, AnswerError) as error:
+                # The requests before it were answered, and paid for.
+                error.usage = usage + error.usage
+                raise
             vectors += outcome.value
             usage += outcome.usage
         return vectors, usage

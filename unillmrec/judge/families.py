@@ -22,6 +22,12 @@ class FamilyQuestion:
     choices: tuple[Choice, ...]
     others: tuple[str, ...] = ()
     stage: Stage = Stage.DESCRIBE
+    person: str = ""
+
+    @property
+    def about(self) -> str:
+        """The branch they are parts of, for the usage log."""
+        return self.parent
 
 
 @dataclass(frozen=True, slots=True)

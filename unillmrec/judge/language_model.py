@@ -27,6 +27,10 @@ from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Usage
 
 _MOST_FAILURES = 3
+# A profile of three or four interests, as prompts hold it; and what remains of an answer in JSON
+# when only the phrases and weights are left.
+PROFILE_LENGTH = 50
+PROSE = 0.7
 
 
 class LanguageModelJudge:
@@ -160,37 +164,60 @@ class EstimatingJudge:
     """Answers as another judge does, and bills what asking a model would have cost.
 
     Nothing is sent: the counts a server would report stay unknown, the estimates are those
-    of the real prompts.
+    of the real prompts. Later prompts carry a profile as long as a model's, whose answers had
+    *spoken* tokens so far.
     """
 
-    def __init__(self, judge: Judge, writer: PromptWriter, *, by_letters: bool = False) -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        writer: PromptWriter,
+        spoken: float | None = None,
+        *,
+        by_letters: bool = False,
+    ) -> None:
         self.name = judge.name
         self.at_once = judge.at_once
         self.goes_by_words = judge.goes_by_words
         self._judge = judge
         self._writer = writer
         self._by_letters = by_letters
+        self._profile_length = PROFILE_LENGTH if spoken is None else round(PROSE * spoken)
+        self._own_words: set[tuple[Interest, ...]] = set()
 
     def interests(self, question: HistoryQuestion) -> Interests:
         """Answer, with the estimate of the profile prompt."""
         request = self._writer.ask_history(question)
         answer = self._judge.interests(question)
+        self._own_words.add(answer.interests)
         exchange = self._not_sent(request)
         return replace(answer, usage=exchange.usage, exchanges=(exchange,))
 
     def choose(self, question: Question) -> Verdict:
         """Answer, with the estimate of the prompt."""
+        told = self._as_a_model_would(question)
         lettered = self._by_letters and can_be_lettered(question)
-        request = self._writer.ask_letter(question) if lettered else self._writer.ask(question)
+        request = self._writer.ask_letter(told) if lettered else self._writer.ask(told)
         exchange = self._not_sent(request)
         return replace(self._judge.choose(question), usage=exchange.usage, exchanges=(exchange,))
+
+    def windows(self, question: Question) -> Sequence[Question]:
+        """Part a question as it would be for a model."""
+        parts = self._writer.windows(self._as_a_model_would(question))
+        return tuple(replace(part, profile=question.profile) for part in parts)
+
+    def _as_a_model_would(self, question: Question) -> Question:
+        """Return a question with a profile as long as a model's, if it is not the person's own."""
+        interests = question.profile.interests
+        if interests not in self._own_words:
+            return question
+        text = question.profile.text()
+        times = -(-self._profile_length // max(self._writer.counter.count(text), 1))
+        long = self._writer.counter.cut("\n".join([text] * times), self._profile_length)
+        return replace(question, profile=replace(question.profile, interests=(Interest(long, 1),)))
 
     def _not_sent(self, request: Request) -> Exchange:
         prompt, completion = self._writer.estimate(request)
         usage = Usage(1, None, None, None, None, prompt, completion)
         messages = tuple((each.role, each.content) for each in request.messages)
         return Exchange(messages, reply="", usage=usage, asked_with="not sent")
-
-    def windows(self, question: Question) -> Sequence[Question]:
-        """Part a question as it would be for a model."""
-        return self._writer.windows(question)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from unillmrec.endpoint import Endpoint, OpenAIEndpoint, Patience
 from unillmrec.endpoint.access import KEY_VARIABLE, OPENAI_URL
@@ -15,6 +16,7 @@ from unillmrec.judge.language_model import EstimatingJudge, LanguageModelJudge
 from unillmrec.judge.questions import Judge
 from unillmrec.judge.similarity import SimilarityJudge
 from unillmrec.judge.writing import CONTRACTS, PromptWriter
+from unillmrec.prices import Price, price_of
 from unillmrec.prompts import PromptSet
 from unillmrec.settings import JudgeChoice, Settings
 from unillmrec.store import ItemTree
@@ -68,11 +70,16 @@ def make_judge(
     )
 
 
-def make_estimating_judge(tree: ItemTree, settings: Settings) -> EstimatingJudge:
-    """Return a judge that sends nothing and bills what asking the model would cost."""
+def make_estimating_judge(
+    tree: ItemTree, settings: Settings, spoken: float | None = None
+) -> EstimatingJudge:
+    """Return a judge that sends nothing and bills what asking the model would cost.
+
+    *spoken* is how many tokens its profiles have been, if it has made any.
+    """
     writer = make_writer(settings)
     by_letters = _asks_by_letters(settings)
-    judge = EstimatingJudge(SimilarityJudge(tree), writer, by_letters=by_letters)
+    judge = EstimatingJudge(SimilarityJudge(tree), writer, spoken, by_letters=by_letters)
     judge.at_once = min(AT_ONCE, settings.concurrency)
     return judge
 
@@ -81,6 +88,18 @@ def make_writer(settings: Settings) -> PromptWriter:
     """Return what writes the prompts, the user's own on top, and counts for the model."""
     prompts = PromptSet.load(CONTRACTS, settings.prompts)
     return PromptWriter(prompts, TokenCounter.for_model(settings.model))
+
+
+def make_price(settings: Settings, model: str | None = None) -> Price | None:
+    """Return what tokens of *model*, or of the model of the settings, cost; None if unknown."""
+    model = model or settings.model
+    base_url = settings.base_url or OPENAI_URL
+    return price_of(model, base_url, place_of(settings), settings.prices) if model else None
+
+
+def place_of(settings: Settings) -> str:
+    """Return where the model is: the host, as the name of the endpoint has it."""
+    return urlsplit(settings.base_url or OPENAI_URL).netloc
 
 
 def _asks_by_letters(settings: Settings) -> bool:

@@ -63,8 +63,9 @@ class Choice:
 class Question:
     """A closed question: how well does each of these choices fit the person?
 
-    *limit* is how many are wanted. *where* is the path of labels that led here. *purse* is
-    what asking is paid from, if there is a budget.
+    *limit* is how many are wanted. *where* is the path of labels that led here, *node* the
+    branch whose children they are. *purse* is what asking is paid from, if there is a budget;
+    *person* is a label for the usage log.
     """
 
     kind: Kind
@@ -74,6 +75,13 @@ class Question:
     limit: int
     where: str = ""
     purse: Purse | None = field(default=None, compare=False, repr=False)
+    node: int | None = field(default=None, compare=False)
+    person: str = field(default="", compare=False, repr=False)
+
+    @property
+    def about(self) -> str:
+        """The branch that is asked about, by number and label, for the usage log."""
+        return "" if self.node is None else f"{self.node} {self.where}".strip()
 
     @property
     def about_nodes(self) -> bool:
@@ -97,6 +105,12 @@ class HistoryQuestion:
     words: tuple[str, ...] = ()
     stage: Stage = Stage.PROFILE
     purse: Purse | None = field(default=None, compare=False, repr=False)
+    person: str = field(default="", compare=False, repr=False)
+
+    @property
+    def about(self) -> str:
+        """No branch."""
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,6 +214,8 @@ class PromptWriter:
             messages=(Message("system", system), Message("user", user)),
             max_output=max(room, 256),
             schema=schema,
+            about=question.about,
+            person=question.person,
         )
 
     def estimate(self, request: Request) -> tuple[int, int]:

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
+from unillmrec.prices import Price, read_prices
+
 JudgeChoice: TypeAlias = Literal["auto", "endpoint", "embedded"]
 AskChoice: TypeAlias = Literal["auto", "labels", "schema", "object", "text"]
 
@@ -119,6 +121,13 @@ def read_table(value: object, place: Place) -> dict[str, object]:
     return dict(value)
 
 
+def read_price_table(value: object, place: Place) -> dict[str, Price]:
+    """Read what models cost."""
+    if not isinstance(value, dict):
+        raise ValueError('a table, such as [prices."gpt-4o-mini"] and a line prompt = 0.15')
+    return read_prices(value)
+
+
 def show_plain(value: object) -> str:
     """Show the value itself."""
     return "not set" if value is None else str(value)
@@ -138,6 +147,11 @@ def show_address(value: object) -> str:
 def show_table(value: object) -> str:
     """Show a table as one line of JSON."""
     return json.dumps(value, ensure_ascii=False, default=str) if value else "none"
+
+
+def show_names(value: object) -> str:
+    """Show what a table has entries for."""
+    return ", ".join(value) if isinstance(value, dict) and value else "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +178,7 @@ OPTIONS = (
     Option("timeout_seconds", "--timeout-seconds", "UNILLMREC_TIMEOUT_SECONDS", read_seconds),
     Option("concurrency", "--concurrency", "UNILLMREC_CONCURRENCY", read_count),
     Option("extra_body", "", "", read_table, show_table),
+    Option("prices", "", "", read_price_table, show_names),
 )
 
 

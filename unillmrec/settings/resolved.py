@@ -10,6 +10,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from unillmrec.errors import SettingsError
+from unillmrec.prices import Price
 from unillmrec.settings.options import OPTIONS, AskChoice, JudgeChoice, nearest
 from unillmrec.settings.sources import from_file, from_flags, from_variables, unread_variables
 
@@ -49,6 +50,8 @@ class Settings:
     """Calls in flight at the same time."""
     extra_body: Mapping[str, object] = field(default_factory=dict)
     """Fields added to every request as they are, such as `{"top_k": 20}`."""
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """What models cost, by name, or by name and host: `qwen3:8b at localhost:11434`."""
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Where each value came from, by name; a name that is not in it has its default."""
     unread: tuple[str, ...] = field(default=(), compare=False)

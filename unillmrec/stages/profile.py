@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from unillmrec.errors import PersonError
 from unillmrec.items import one_line
@@ -33,12 +33,13 @@ class Person:
 
     *like* says what is wanted; *profile* is a finished profile. Either skips the profile
     call. A history beside them still places the person among the vectors and is left out
-    of the result.
+    of the result. *label* is what this person is called in the usage log, and nowhere else.
     """
 
     history: tuple[str, ...] = ()
     like: str = ""
     profile: str = ""
+    label: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if not (self.history or one_line(self.like) or one_line(self.profile)):

@@ -76,8 +76,9 @@ class Run:
     """The state of one recommendation; made anew for each person, so that nothing leaks.
 
     *selection* is what a predicate lets through, if there is one. *stand_ins* says who gave
-    how many of the *answers* in the judge's place. *rounds* counts how often answers were
-    waited for. With a *purse* an interruption ends the asking and not the run, and with a limit
+    how many of the *answers* in the judge's place. *waits* counts by stage how often
+    answers were waited for; *person* is a label for the usage log.
+    With a *purse* an interruption ends the asking and not the run, and with a limit
     in it, so does a limit that is reached or a call that fails: *partial* says so, and from
     then on the embedded judge answers, which costs nothing; *cut* is the same of the walk
     alone. *ended* says why recall opened no more.
@@ -96,7 +97,6 @@ class Run:
     dropped: Dropped = field(default_factory=Dropped)
     answers: int = 0
     stand_ins: Counter[str] = field(default_factory=Counter)
-    rounds: int = 0
     partial: Partial | Literal[""] = ""
     cut: Partial | Literal[""] = ""
     failure: str = ""
@@ -104,6 +104,8 @@ class Run:
     walk: Way = field(init=False)
     root: Node = field(init=False)
     opened: list[Event] = field(default_factory=list)
+    waits: Counter[Stage] = field(default_factory=Counter)
+    person: str = ""
     eligibility: Eligibility = field(init=False)
     stand_in: Judge = field(init=False)
 
@@ -120,6 +122,11 @@ class Run:
     def eligible(self, node: Node) -> int:
         """Return how many items below *node* may be recommended."""
         return self.eligibility.count(node)
+
+    @property
+    def rounds(self) -> int:
+        """How often answers were waited for."""
+        return self.waits.total()
 
     @property
     def takes_all(self) -> bool:
@@ -143,9 +150,10 @@ class Run:
         """
         if self.partial or not questions:
             return self.ask_nobody(questions)
-        self.rounds += 1
-        if self.purse is not None:
-            questions = [replace(question, purse=self.purse) for question in questions]
+        self.waits[questions[0].stage] += 1
+        questions = [
+            replace(question, purse=self.purse, person=self.person) for question in questions
+        ]
         if self.executor is None or len(questions) < 2:
             return [
                 self._answered(question, partial(self.judge.choose, question))
@@ -180,9 +188,8 @@ class Run:
 
     def ask_history(self, question: HistoryQuestion) -> Interests:
         """Ask the judge what a person likes; bill the answer."""
-        if self.purse is not None:
-            question = replace(question, purse=self.purse)
-        self.rounds += 1
+        question = replace(question, purse=self.purse, person=self.person)
+        self.waits[question.stage] += 1
         try:
             answer = self.judge.interests(question)
         except UnillmrecError as error:

@@ -150,7 +150,9 @@ class Walk:
             return opening
         where = "" if node.id == ROOT else run.described(node).label
         choices = run.branch_choices(children)
-        question = Question("choose", Stage.RECALL, frontier.profile, choices, len(choices), where)
+        question = Question(
+            "choose", Stage.RECALL, frontier.profile, choices, len(choices), where, node=node.id
+        )
         return replace(opening, parts=run.windows(question))
 
     def _leaf_opening(self, frontier: Frontier, waiting: Waiting) -> _Opening:

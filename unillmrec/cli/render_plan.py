@@ -1,0 +1,123 @@
+"""What something would cost, for people and as JSON; of which nothing was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import floor, log10
+
+from rich.text import Text
+
+from unillmrec.cli.render import Page, counted, in_seconds, numbers_table, show_json
+from unillmrec.planning import Plan, PlanLine, Span
+
+COUNTED = {
+    "exact": "counted with the model's own vocabulary",
+    "estimate": "counted with o200k; another vocabulary differs by up to a third",
+    "rough": "estimated from characters; the vocabulary could not be loaded",
+    "calibrated": "counted with o200k, times what past answers of this model came to",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A plan, and what is said round it: *what* it is of, and what else the JSON holds."""
+
+    plan: Plan
+    what: str
+    model: str | None
+    walked: bool = False
+    about: Mapping[str, object] = field(default_factory=dict)
+
+
+def show_plan(told: Told, *, as_json: bool) -> None:
+    """Show calls and tokens by stage with their interval, then time and money."""
+    plan = told.plan
+    methods = list(dict.fromkeys(line.counted for line in plan.lines.values()))
+    if as_json:
+        currency = plan.currency or None
+        notes = {"currency": currency, "counted": methods, "notes": list(plan.notes)}
+        show_json({"plan": plan.as_dict(), "model": told.model, **notes, **told.about})
+        return
+    page = Page()
+    about = told.model or "any model"
+    page.show(Text(f"{told.what} by {about} would take about this; nothing was sent.\n"))
+    show_plan_lines(page, plan)
+    page.blank()
+    page.show(Text(f"In all {told_total(plan)}"))
+    page.show(Text(" ".join(_small_print(plan, methods, walked=told.walked)), style="dim"))
+
+
+def show_plan_lines(page: Page, plan: Plan) -> None:
+    """Show a plan as a table."""
+    table = numbers_table("stage", ["calls", "prompt", "completion", "tokens between"])
+    lines = [(str(stage), line) for stage, line in plan.lines.items()]
+    for name, line in [*lines, ("total", plan.total)] if len(lines) != 1 else lines:
+        likely = (line.calls.likely, line.prompt.likely, line.completion.likely)
+        table.add_row(
+            name,
+            *(f"{round(each):,}" for each in likely),
+            f"{round(line.tokens.low):,} to {round(line.tokens.high):,}",
+            style="bold" if name == "total" else "",
+        )
+    page.show(table)
+
+
+def told_total(plan: Plan, *, to: str = "") -> str:
+    """Say in one line what all of it would take."""
+    total = plan.total
+    calls = counted(round(total.calls.likely), "call")
+    between = f"{round(total.tokens.low):,} to {round(total.tokens.high):,}"
+    tokens = f"about {total.tokens.likely:,.0f} tokens ({between})"
+    parts = [f"{calls} to {to}" if to else calls, tokens]
+    parts += filter(None, (_told_time(total), _told_cost(total, plan.currency)))
+    return f"{', '.join(parts)}."
+
+
+def _told_time(line: PlanLine) -> str:
+    span = line.seconds
+    if span is None or not span.likely:
+        return ""
+    ends = f"{in_seconds(span.low)} to {in_seconds(span.high)}"
+    return f"about {in_seconds(span.likely)} of waiting ({ends})"
+
+
+def _told_cost(line: PlanLine, currency: str) -> str:
+    if line.cost is None or not currency:
+        return ""
+    return f"about {told_money(line.cost.likely, currency)} ({_between(line.cost)})"
+
+
+def _between(span: Span) -> str:
+    return f"{_amount(span.low)} to {_amount(span.high)}"
+
+
+def told_money(amount: float, currency: str) -> str:
+    """Return an amount with its currency."""
+    return f"{currency} {_amount(amount)}"
+
+
+def _amount(value: float) -> str:
+    """Return an amount to the cent, or to two digits where it is less than that."""
+    if value == 0 or abs(value) >= 1:
+        return f"{value:,.2f}"
+    return f"{value:.{min(max(2, 1 - floor(log10(abs(value)))), 8)}f}"
+
+
+def _small_print(plan: Plan, methods: list[str], *, walked: bool) -> Iterator[str]:
+    told = [COUNTED[method.partition("(")[0]] for method in methods]
+    if told:
+        yield f"Tokens are {', or '.join(dict.fromkeys(told))}."
+    calibrated = [
+        f"{stage} {line.counted}"
+        for stage, line in plan.lines.items()
+        if line.counted.startswith("calibrated")
+    ]
+    if calibrated:
+        yield f"Answers it rests on: {', '.join(calibrated)}."
+    if walked:
+        yield (
+            "The walk is that of the embedded judge; a model may open other branches. "
+            "--json shows the first prompt."
+        )
+    yield from plan.notes
