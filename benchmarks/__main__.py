@@ -20,6 +20,8 @@ BENCHMARKS = (
     "transcripts",
     "variety",
     "descriptions",
+    "planning",
+    "ledger",
 )
 
 

@@ -180,7 +180,7 @@ class Planner:
             yield f"What {self.model} costs is not known; [prices] in unillmrec.toml can say it."
 
     def _line(self, stage: Stage, usage: Usage, turns: int) -> PlanLine:
-        lesson = self.experience.lessons.get(stage)
+        lesson = None if stage is Stage.EMBED else self.experience.of(stage)
         calls = Span(usage.calls, usage.calls, usage.calls)
         walk = WALKED if stage is Stage.RECALL else (1.0, 1.0)
         calls = calls.times(1.0, *walk)

@@ -1,5 +1,10 @@
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import unillmrec
 from unillmrec.endpoint import Message, Request
 from unillmrec.errors import EndpointError, StoreError
+from unillmrec.prices import Price
 from unillmrec.testing import ScriptedEndpoint
 from unillmrec.usage import Stage, Usage
 from unillmrec.usage_log import (
@@ -52,7 +59,7 @@ def test_the_sum_is_always_the_total(tmp_path_factory, calls):
         for call in calls:
             log.add(call)
 
-    for by in ("stage", "run", "model", "day"):
+    for by in ("stage", "run", "model", "day", "person"):
         lines, total = read_log(path, by, tree=Path("shop.tree"))
         assert sum((call.usage for call in calls), Usage()) == total.usage
         assert total.usage == sum((line.usage for line in lines), Usage())
@@ -223,3 +230,140 @@ def test_vectors_cost_no_completion(tmp_path):
         total.usage.reasoning,
         total.unknown,
     )
+
+
+OLD = """CREATE TABLE call (
+    number INTEGER PRIMARY KEY, run TEXT NOT NULL, at TEXT NOT NULL, command TEXT NOT NULL,
+    tree TEXT NOT NULL, stage TEXT NOT NULL, kind TEXT NOT NULL, model TEXT NOT NULL,
+    endpoint TEXT NOT NULL, asked_with TEXT NOT NULL, failure TEXT NOT NULL,
+    calls INTEGER NOT NULL, prompt INTEGER, completion INTEGER, cached INTEGER, reasoning INTEGER,
+    estimated_prompt INTEGER NOT NULL, estimated_completion INTEGER NOT NULL,
+    seconds REAL NOT NULL, retries INTEGER NOT NULL)"""
+
+
+@pytest.fixture
+def old_log(tmp_path):
+    """A log as layout 1 has it, with a call that said what it cost and one that did not."""
+    path = tmp_path / "old.usage"
+    with sqlite3.connect(path) as db:
+        db.execute(OLD)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute("PRAGMA user_version = 1")
+        row = "'r', '2026-01-01T00:00:00+00:00', 'c', 't', 'rank', 'chat', 'm', 'here', 'text', ''"
+        for counts in ("1, 10, 2, 0, 0", "1, NULL, NULL, NULL, NULL"):
+            db.execute(f"INSERT INTO call VALUES (NULL, {row}, {counts}, 9, 1, 0.5, 0)")
+    db.close()
+    return path
+
+
+def test_a_log_of_an_older_layout_is_read_as_it_is(old_log):
+    """Reading changes nothing in the file."""
+    before = old_log.read_bytes()
+
+    _, total = read_log(old_log, "stage")
+
+    assert (2, None, 10) == (total.usage.calls, total.usage.prompt, total.usage.known_prompt)
+    assert ({}, 2) == (total.costs.known, total.costs.unpriced)
+    assert before == old_log.read_bytes()
+
+
+def test_a_log_of_an_older_layout_is_brought_up_to_date(old_log):
+    """With the first new call; the sums of the old ones stay what they were."""
+    (_, before), told = read_log(old_log, "stage"), []
+
+    with log_at(old_log, told) as log:
+        log.add(ONE)
+
+    _, total = read_log(old_log, "stage")
+    assert [] == told
+    assert before.usage + ONE.usage == total.usage
+    assert (before.rows + 1, before.unknown) == (total.rows, total.unknown)
+
+
+def test_money_is_added_up_by_currency(tmp_path):
+    """A call without a price makes the sum unknown, and what is known of it is still said."""
+    path = tmp_path / "log"
+    euro, dollar = Price(1, 2, per=1, currency="EUR"), Price(3, 4, per=1)
+    silent = Usage(calls=1, prompt=None, completion=None)
+    with log_at(path) as log:
+        for price, person in ((euro, "a"), (euro, "b"), (dollar, "b"), (dollar, "b")):
+            log.add(replace(ONE, price=price, person=person))
+        log.add(replace(ONE, price=dollar, person="c", usage=silent))
+        log.add(replace(ONE, person="c", usage=Usage()))
+
+    lines, total = read_log(path, "person")
+
+    assert ["a", "b", "c"] == [line.key for line in lines]
+    assert [{"EUR": 14}, {"EUR": 14, "USD": 76}, None] == [line.costs.total for line in lines]
+    assert ({"EUR": 28, "USD": 76}, 1) == (total.costs.known, total.costs.unpriced)
+
+
+def test_a_full_disk_stops_nothing_and_loses_nothing(tmp_path):
+    """It is told once; when there is room again, what waited is written with the next call."""
+    path, told = tmp_path / "log", []
+    with log_at(path, told) as log:
+        log.add(ONE)
+        pages = log._db.execute("PRAGMA page_count").fetchone()[0]
+        log._db.execute(f"PRAGMA max_page_count = {pages}")
+        for _ in range(200):
+            log.add(ONE)
+        (told_while_full,) = told
+        log._db.execute("PRAGMA max_page_count = 100000")
+        log.add(ONE)
+
+    assert "Usage is not logged" in told_while_full
+    assert "full" in told_while_full
+    assert (1, 202) == (len(told), read_log(path, "stage")[1].rows)
+
+
+def test_what_a_killed_process_logged_is_there(tmp_path):
+    """Killed with -9 in the middle: every call that was added is in the log, and it is whole."""
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from unillmrec.usage import Usage\n"
+        "from unillmrec.usage_log import Call, UsageLog\n"
+        "log = UsageLog(Path('log'), command='c', tree=Path('t'), warn=print)\n"
+        "for _ in range(50):\n"
+        "    log.add(Call('rank', 'chat', 'm', 'here', Usage(1, 10, 2)))\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(unillmrec.__file__).parents[1])}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment)
+        for _ in range(2)
+    ]
+
+    assert [-signal.SIGKILL] * 2 == [each.wait() for each in processes]
+    lines, total = read_log(tmp_path / "log", "run")
+    assert (100, 1_000, 2) == (total.rows, total.usage.prompt, len(lines))
+
+
+def test_how_far_the_estimates_were_off(tmp_path):
+    """Only of answers to one question that say what they cost, thinking left out."""
+    path = tmp_path / "log"
+    usages = [
+        Usage(1, 200, 30, 0, 10, 100, 25),
+        Usage(1, 200, 30, 0, None, 100, 25),
+        Usage(1, None, None, None, None, 500, 500),
+        Usage(2, 999, 999, 0, 0, 1, 1),
+    ]
+    with log_at(path) as log:
+        for usage in usages:
+            log.add(Call("rank", "chat", "m", "here", usage))
+
+    (line,), _ = read_log(path, "stage")
+
+    assert (-0.5, 0.0) == (line.prompt_error.share, line.completion_error.share)
+    assert read_log(path, "stage", datetime.now(UTC))[1].prompt_error.share is None
+
+
+def test_what_a_call_was_about_is_written_down(tmp_path):
+    """The branch, the person's label, the room it had, and whether it asks again."""
+    messages = (Message("user", "Which?"), Message("assistant", "?"), Message("user", "Again."))
+    asked = Request(Stage.RECALL, messages, 100, about="36 sea", person="p1")
+    with log_at(tmp_path / "log") as log:
+        LoggedEndpoint(ScriptedEndpoint(["1"]), log).complete(asked)
+
+    query = "SELECT about, person, max_output, again FROM call"
+    assert [("36 sea", "p1", 100, 1)] == sqlite3.connect(tmp_path / "log").execute(query).fetchall()

@@ -21,6 +21,8 @@ AnyFault: TypeAlias = Fault | FaultKind | int | None
 Body: TypeAlias = Mapping[str, Any]
 
 _ON_THE_WIRE = frozenset({FaultKind.SLOW, FaultKind.DRIP, FaultKind.DROP, FaultKind.RESET})
+# Billed, and nothing that can be read says how much.
+_UNTOLD = frozenset({FaultKind.DROP, FaultKind.CUT_JSON, FaultKind.NO_USAGE, FaultKind.WRONG_USAGE})
 _PAGE = b"<!DOCTYPE html><html><body><h1>It works</h1></body></html>"
 _PER_MESSAGE = 3
 THOUGHT_TOKENS = 40
@@ -51,6 +53,8 @@ class FakeServer:
 
     `requests` and `headers` hold what came in, `billed` what the server would have on its
     own bill, `most_at_once` the largest number of requests in work at the same time.
+    `reported` is the part of the bill that it has told, in a whole answer with usable counts;
+    whoever keeps books comes to the same.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class FakeServer:
         self.headers: list[Mapping[str, str]] = []
         self.statuses: list[int] = []
         self.billed = Usage()
+        self.reported = Usage()
         self.most_at_once = 0
         self._answer = answer
         self._faults = faults
@@ -159,7 +164,7 @@ class FakeServer:
     def _billed(self, route: str, body: Body, fault: Fault | None) -> Answer:
         kind = fault.kind if fault else None
         if route.endswith("/embeddings"):
-            payload = self._vectors(body)
+            payload = self._vectors(body, kind)
         elif route.endswith("/chat/completions"):
             payload = self._completion(body, kind)
         else:
@@ -170,10 +175,12 @@ class FakeServer:
         manner = kind if kind in _ON_THE_WIRE else None
         return Answer(200, content, manner=manner, seconds=fault.seconds if fault else 0.0)
 
-    def _vectors(self, body: Body) -> dict[str, object]:
+    def _vectors(self, body: Body, kind: FaultKind | None) -> dict[str, object]:
         texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
         prompt = sum(map(self._count, texts))
-        self._bill(prompt, 0, 0)
+        # Embeddings come with their usage whatever was ordered.
+        told = kind not in (FaultKind.DROP, FaultKind.CUT_JSON)
+        self._bill(Usage(1, prompt, 0, 0, 0), told=told)
         rows = [
             {"object": "embedding", "index": index, "embedding": sensible_vector(text)}
             for index, text in enumerate(texts)
@@ -183,7 +190,9 @@ class FakeServer:
 
     def _completion(self, body: Body, kind: FaultKind | None) -> dict[str, object]:
         choice = self._choice(body, kind)
-        self._bill(choice.prompt, choice.completion, choice.reasoning)
+        usage = Usage(1, choice.prompt, choice.completion, 0, choice.reasoning)
+        told = kind not in _UNTOLD and self.dialect.reports != "nothing"
+        self._bill(usage, told=told)
         message = {"role": "assistant", "content": choice.text, "refusal": choice.refusal}
         chosen: dict[str, object] = {"index": 0, "message": message, "finish_reason": choice.finish}
         if self.dialect.tells_logprobs and body.get("logprobs") and choice.text:
@@ -198,8 +207,8 @@ class FakeServer:
         }
         if kind is FaultKind.EMPTY_CHOICES:
             payload["choices"] = []
-        usage = self._usage(choice, kind)
-        return payload if usage is None else payload | {"usage": usage}
+        said = self._usage(choice, kind)
+        return payload if said is None else payload | {"usage": said}
 
     def _choice(self, body: Body, kind: FaultKind | None) -> _Choice:
         text = self._text(body, kind)
@@ -267,9 +276,11 @@ class FakeServer:
             usage["completion_tokens_details"] = {"reasoning_tokens": choice.reasoning}
         return usage
 
-    def _bill(self, prompt: int, completion: int, reasoning: int) -> None:
+    def _bill(self, usage: Usage, *, told: bool) -> None:
         with self._lock:
-            self.billed += Usage(1, prompt, completion, 0, reasoning)
+            self.billed += usage
+            if told:
+                self.reported += usage
 
 
 def _contents(body: Body, *roles: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -58,10 +58,18 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Experience:
-    """Lessons by stage. *distrusted* says of what server why its counts are not used."""
+    """Lessons by stage, and that of all of them for stages with too few answers.
+
+    *distrusted* says why the counts of a server are not used.
+    """
 
     lessons: Mapping[str, Lesson] = field(default_factory=lambda: MappingProxyType({}))
+    overall: Lesson | None = None
     distrusted: str = ""
+
+    def of(self, stage: str) -> Lesson | None:
+        """Return what is known for a stage."""
+        return self.lessons.get(stage, self.overall)
 
     @classmethod
     def read(cls, path: Path | None, model: str | None, endpoint: str) -> Experience:
@@ -90,13 +98,14 @@ class Experience:
         every = [row for rows in by_stage.values() for row in rows]
         if told := _always_the_same(every):
             return cls(distrusted=told)
-        return cls(
-            {
-                stage: _lesson(rows, more.get(stage, 1.0))
-                for stage, rows in by_stage.items()
-                if len(rows) >= ENOUGH
-            }
-        )
+        lessons = {
+            stage: _lesson(rows, more.get(stage, 1.0))
+            for stage, rows in by_stage.items()
+            if len(rows) >= ENOUGH
+        }
+        # How much is written is a matter of what is asked, and tells nothing of other stages.
+        overall = replace(_lesson(every, 1.0), completion=0.0) if len(every) >= ENOUGH else None
+        return cls(lessons, overall)
 
 
 def _answers(db: sqlite3.Connection, table: str, model: str, endpoint: str) -> list[_Answer]:
