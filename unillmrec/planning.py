@@ -15,6 +15,7 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
+from unillmrec.endpoint.openai_endpoint import TEXTS_PER_REQUEST
 from unillmrec.judge.making import make_estimating_judge, make_price, place_of
 from unillmrec.judge.writing import OUTPUT_ROOM
 from unillmrec.prices import Price
@@ -230,6 +231,28 @@ def _completions(stage: Stage, usage: Usage, lesson: Lesson | None) -> Span:
     # The typical answer is a fixed share of the most that is allowed.
     ratio = lesson.completion * OUTPUT_ROOM * lesson.more
     return whole.times(ratio, *(ratio * end for end in WRITTEN_BEFORE))
+
+
+@dataclass(slots=True)
+class TextCount:
+    """Texts that would be embedded, counted as they stream by."""
+
+    counter: TokenCounter
+    texts: int = 0
+    tokens: int = 0
+
+    def add(self, texts: Sequence[str]) -> int:
+        """Count *texts*; return how many there were before."""
+        before = self.texts
+        self.texts += len(texts)
+        self.tokens += sum(map(self.counter.count, texts))
+        return before
+
+    @property
+    def usage(self) -> Usage:
+        """What embedding them would take."""
+        calls = -(-self.texts // TEXTS_PER_REQUEST)
+        return Usage(calls, None, None, None, None, self.tokens)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ EXAMPLES = """\
 unillmrec build films.jsonl
 unillmrec build shop.csv.gz -o shop.tree --id sku --title name --text blurb --path category
 zcat dump.jsonl.gz | unillmrec build - -o dump.tree --on-error skip
+unillmrec build films.jsonl --embed text-embedding-3-small --plan
 unillmrec build films.jsonl --embed text-embedding-3-small
 unillmrec build everything.jsonl.gz --work everything.work
 """
@@ -28,6 +29,11 @@ FIELDS = (
     ("paths", "what the category paths were like, or null"),
     ("embedded_by", "the model the vectors come from, or null"),
     ("usage", "by stage, and total; null is unknown"),
+    (
+        "with --plan",
+        "plan by stage, and total, as that of recommend; path, items, nodes, embedded_by, model, "
+        "currency, counted, notes",
+    ),
 )
 
 Catalog: TypeAlias = Annotated[
@@ -105,6 +111,14 @@ Work: TypeAlias = Annotated[
         metavar="DIR",
     ),
 ]
+Plan: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--plan",
+        help="Say what --embed, and `unillmrec describe` afterwards, would cost; send and keep "
+        "nothing.",
+    ),
+]
 Overwrite: TypeAlias = Annotated[
     bool, typer.Option("--overwrite", help="Replace a tree that is there already.")
 ]
@@ -133,6 +147,7 @@ def build(
     engine: Engine = None,
     work: Work = None,
     overwrite: Overwrite = False,
+    plan: Plan = False,
     base_url: shared.BaseUrl = None,
     usage_log: shared.UsageLogFile = None,
     json: shared.Json = False,
@@ -141,15 +156,14 @@ def build(
 
     Usual columns are found, others are attributes. Nothing is sent unless --embed is given or set.
     """
-    from unillmrec.cli import building, render_build
+    from unillmrec.cli import building
 
     columns = (id_column, title_column, text_columns, path_columns, path_separator)
     path = output or default_output(catalog)
     reader = building.open_catalog(catalog, columns, format, on_error, on_duplicate, as_text)
     how = (fan_out, leaf_size, popularity, vectors, seed, workers, overwrite, tree)
     wishes = building.Wishes(*how, building.asked_columns(columns, as_text), engine, work)
-    built = building.build_tree(reader, path, wishes, (embed, base_url, usage_log))
-    render_build.show_build(built, as_json=json)
+    building.build_or_plan(reader, path, wishes, (embed, base_url, usage_log), (plan, json))
 
 
 def default_output(catalog: str) -> Path:

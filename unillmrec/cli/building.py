@@ -101,6 +101,25 @@ def asked_columns(columns: ColumnFlags, as_text: Sequence[str] | None) -> dict[s
     return {name: value for name, value in {**said, "as_text": as_text}.items() if value}
 
 
+def build_or_plan(
+    reader: CatalogReader,
+    path: Path,
+    wishes: Wishes,
+    flags: tuple[str | None, str | None, str | None],
+    how: tuple[bool, bool],
+) -> None:
+    """Build a tree and show it, or say what it would cost; *how* is whether, and as JSON."""
+    from unillmrec.cli.foreseeing import plan_build
+    from unillmrec.cli.render_build import show_build
+    from unillmrec.cli.render_plan import show_plan
+
+    plan, as_json = how
+    if plan:
+        show_plan(plan_build(reader, path, wishes, flags), as_json=as_json)
+    else:
+        show_build(build_tree(reader, path, wishes, flags), as_json=as_json)
+
+
 def build_tree(
     reader: CatalogReader,
     path: Path,

@@ -45,6 +45,13 @@ Embed: TypeAlias = Annotated[
         metavar="MODEL",
     ),
 ]
+Plan: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--plan",
+        help="Say what would have to be embedded, and described anew; change and send nothing.",
+    ),
+]
 
 FIELDS = (
     ("tree, items", "the file, and how many items are in it now"),
@@ -55,5 +62,11 @@ FIELDS = (
     ("seconds", "how long it took"),
     ("skipped_count, skipped", "rows left out: a list of line and problem"),
     ("usage", "by stage, and total; null is unknown"),
+    (
+        "with --plan",
+        "plan by stage, and total, as that of recommend; tree, inserted, updated, deleted, nodes "
+        "(to be described anew), before (the plan without the change), model, currency, counted, "
+        "notes",
+    ),
 )
 """The fields of the JSON that all commands print which change a tree."""

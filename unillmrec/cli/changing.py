@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -32,6 +32,7 @@ from unillmrec.usage import Bill, Stage
 from unillmrec.usage_log import LoggedEndpoint
 
 Kind: TypeAlias = Literal["insert", "update", "upsert", "sync"]
+StandIn: TypeAlias = Callable[[Path], AbstractContextManager[ChangedVectors]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,10 @@ class Wishes:
     batch: int | None = None
     ignore_missing: bool = False
     flags: Mapping[str, object] | None = None
+
+    def elsewhere(self, tree: Path) -> Wishes:
+        """Return the same wishes about another tree."""
+        return replace(self, tree=tree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +112,19 @@ def _row(text: str) -> dict[str, object]:
     return row
 
 
-def change_items(kind: Kind, catalog: Catalog, wishes: Wishes) -> Changed:
-    """Insert, update, upsert or sync what *catalog* holds."""
+def change_items(
+    kind: Kind, catalog: Catalog, wishes: Wishes, stand_in: StandIn | None = None
+) -> Changed:
+    """Insert, update, upsert or sync what *catalog* holds.
+
+    *stand_in* gives the vectors in place of the endpoint that would be asked for them.
+    """
     with ItemTree.open(wishes.tree) as tree:
         facts = tree.facts
     reader = catalog.opened(facts.get("asked_columns") or {})
     bill = Bill()
     with (
-        _given(wishes, facts, bill) as given,
+        _given(wishes, facts, bill, stand_in) as given,
         change_progress() as progress,
         TreeChanger(wishes.tree, batch=wishes.batch, given=given, progress=progress) as changer,
     ):
@@ -175,7 +185,9 @@ def change_progress() -> Iterator[Progress]:
 
 
 @contextmanager
-def _given(wishes: Wishes, facts: Mapping[str, Any], bill: Bill) -> Iterator[ChangedVectors | None]:
+def _given(
+    wishes: Wishes, facts: Mapping[str, Any], bill: Bill, stand_in: StandIn | None
+) -> Iterator[ChangedVectors | None]:
     """Give the vectors that new items need, in a tree that was built from given ones."""
     settings = Settings.resolve(wishes.flags or {})
     if wishes.vectors is not None:
@@ -199,6 +211,10 @@ def _given(wishes: Wishes, facts: Mapping[str, Any], bill: Bill) -> Iterator[Cha
             if facts["embedded_by"]
             else "--vectors FILE.npy with a row for each item.",
         )
+    if stand_in is not None:
+        with stand_in(wishes.tree) as vectors:
+            yield vectors
+        return
     endpoint = announced(make_endpoint(settings, settings.embed_model))
     note(f"The items' text goes to {endpoint.model} at {endpoint.name}.")
     with open_log(wishes.tree, settings, "change") as log, endpoint:

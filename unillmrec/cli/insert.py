@@ -6,6 +6,7 @@ from unillmrec.cli import change_parameters as change
 from unillmrec.cli import parameters as shared
 
 EXAMPLES = """\
+unillmrec insert films.tree new.jsonl --plan
 unillmrec insert films.tree new.jsonl
 unillmrec insert films.tree --item '{"id": "tt9", "title": "The Lighthouse"}'
 zcat feed.jsonl.gz | unillmrec insert films.tree - --batch 1000
@@ -31,6 +32,7 @@ def insert(
     embed: change.Embed = None,
     base_url: shared.BaseUrl = None,
     usage_log: shared.UsageLogFile = None,
+    plan: change.Plan = False,
     json: shared.Json = False,
 ) -> None:
     """Put new items into a tree.
@@ -38,11 +40,11 @@ def insert(
     Each goes to the leaf it is most like; what becomes too large is parted. An id that is
     there already is an error, and nothing is changed.
     """
-    from unillmrec.cli.changing import Catalog, Wishes, change_items
-    from unillmrec.cli.render_changes import show_changed
+    from unillmrec.cli.changing import Catalog, Wishes
+    from unillmrec.cli.foreseeing import change_or_plan
 
     columns = (id_column, title_column, text_columns, path_columns, path_separator)
     flags = {"embed_model": embed, "base_url": base_url, "usage_log": usage_log}
     source = Catalog(items, item, columns, as_text, format, on_error, on_duplicate)
     wishes = Wishes(file, vectors, batch, flags=flags)
-    show_changed(change_items("insert", source, wishes), as_json=json)
+    change_or_plan("insert", source, wishes, plan=plan, as_json=json)

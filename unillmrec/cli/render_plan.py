@@ -40,6 +40,9 @@ def show_plan(told: Told, *, as_json: bool) -> None:
         show_json({"plan": plan.as_dict(), "model": told.model, **notes, **told.about})
         return
     page = Page()
+    if not plan.lines:
+        page.show(Text("No model would have to be asked; nothing was sent."))
+        return
     about = told.model or "any model"
     page.show(Text(f"{told.what} by {about} would take about this; nothing was sent.\n"))
     show_plan_lines(page, plan)

@@ -39,6 +39,7 @@ def sync(
     embed: change.Embed = None,
     base_url: shared.BaseUrl = None,
     usage_log: shared.UsageLogFile = None,
+    plan: change.Plan = False,
     json: shared.Json = False,
 ) -> None:
     """Make a tree hold exactly the items of a catalog.
@@ -47,11 +48,11 @@ def sync(
     transaction, and nothing else is touched. The columns are those of the build.
     """
     from unillmrec.cli.changing import Catalog as Source
-    from unillmrec.cli.changing import Wishes, change_items
-    from unillmrec.cli.render_changes import show_changed
+    from unillmrec.cli.changing import Wishes
+    from unillmrec.cli.foreseeing import change_or_plan
 
     columns = (id_column, title_column, text_columns, path_columns, path_separator)
     flags = {"embed_model": embed, "base_url": base_url, "usage_log": usage_log}
     source = Source(catalog, None, columns, as_text, format, on_error, on_duplicate)
     wishes = Wishes(file, vectors, flags=flags)
-    show_changed(change_items("sync", source, wishes), as_json=json)
+    change_or_plan("sync", source, wishes, plan=plan, as_json=json)

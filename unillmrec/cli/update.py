@@ -32,6 +32,7 @@ def update(
     embed: change.Embed = None,
     base_url: shared.BaseUrl = None,
     usage_log: shared.UsageLogFile = None,
+    plan: change.Plan = False,
     json: shared.Json = False,
 ) -> None:
     """Replace items that are in a tree by new versions, each as a whole.
@@ -39,11 +40,11 @@ def update(
     A change of numbers alone, such as a price, touches neither vectors nor descriptions. An
     id that is not there is an error, and nothing is changed.
     """
-    from unillmrec.cli.changing import Catalog, Wishes, change_items
-    from unillmrec.cli.render_changes import show_changed
+    from unillmrec.cli.changing import Catalog, Wishes
+    from unillmrec.cli.foreseeing import change_or_plan
 
     columns = (id_column, title_column, text_columns, path_columns, path_separator)
     flags = {"embed_model": embed, "base_url": base_url, "usage_log": usage_log}
     source = Catalog(items, item, columns, as_text, format, on_error, on_duplicate)
     wishes = Wishes(file, vectors, batch, ignore_missing, flags)
-    show_changed(change_items("update", source, wishes), as_json=json)
+    change_or_plan("update", source, wishes, plan=plan, as_json=json)

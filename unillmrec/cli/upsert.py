@@ -30,14 +30,15 @@ def upsert(
     embed: change.Embed = None,
     base_url: shared.BaseUrl = None,
     usage_log: shared.UsageLogFile = None,
+    plan: change.Plan = False,
     json: shared.Json = False,
 ) -> None:
     """Insert the items that are new to a tree, and update the others."""
-    from unillmrec.cli.changing import Catalog, Wishes, change_items
-    from unillmrec.cli.render_changes import show_changed
+    from unillmrec.cli.changing import Catalog, Wishes
+    from unillmrec.cli.foreseeing import change_or_plan
 
     columns = (id_column, title_column, text_columns, path_columns, path_separator)
     flags = {"embed_model": embed, "base_url": base_url, "usage_log": usage_log}
     source = Catalog(items, item, columns, as_text, format, on_error, on_duplicate)
     wishes = Wishes(file, vectors, batch, flags=flags)
-    show_changed(change_items("upsert", source, wishes), as_json=json)
+    change_or_plan("upsert", source, wishes, plan=plan, as_json=json)

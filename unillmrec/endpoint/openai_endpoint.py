@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _OURS = frozenset({"model", "messages", "stream", "n", "input"})
 # Hosted servers take up to 2,048 texts, small ones far fewer.
-_TEXTS_PER_REQUEST = 128
+TEXTS_PER_REQUEST = 128
 
 
 class OpenAIEndpoint:
@@ -188,9 +188,9 @@ class OpenAIEndpoint:
         """
         vectors: list[list[float]] = []
         usage = Usage()
-        for start in range(0, len(texts), _TEXTS_PER_REQUEST):
+        for start in range(0, len(texts), TEXTS_PER_REQUEST):
             try:
-                outcome = self._embed_some(texts[start : start + _TEXTS_PER_REQUEST])
+                outcome = self._embed_some(texts[start : start + TEXTS_PER_REQUEST])
             except (CallError, AnswerError) as error:
                 # The requests before it were answered, and paid for.
                 error.usage = usage + error.usage
