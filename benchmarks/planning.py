@@ -216,7 +216,7 @@ def _planned_and_run(
     for planner in (bare, wise):
         estimating = make_estimating_judge(tree, settings, planner.spoken)
         made = Recommender(tree, estimating).recommend_to(person, Options())
-        plans.append(planner.plan(made.usage, made.turns))
+        plans.append(planner.plan(made.usage, made.waits))
     done = Recommender(tree, judge).recommend_to(person, Options())
     answers = known.lessons[Stage.PROFILE].answers if Stage.PROFILE in known.lessons else 0
     return _Pair(plans[0], plans[1] if answers >= FIRST else None, done.total_usage())

@@ -65,7 +65,8 @@ class Purse:
         if budget.cost is not None and price is None:
             raise SettingsError(
                 "the budget is in money, and the model's price is not known.",
-                remedy="--max-tokens, or a price for the model.",
+                remedy="[prices] in unillmrec.toml, pip install 'unillmrec[prices]' for the prices "
+                "of hosted models, or --max-tokens.",
             )
         self.budget = budget
         self.overrun = 0

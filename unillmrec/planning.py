@@ -19,7 +19,8 @@ from unillmrec.endpoint.openai_endpoint import TEXTS_PER_REQUEST
 from unillmrec.judge.making import make_estimating_judge, make_price, place_of
 from unillmrec.judge.writing import OUTPUT_ROOM
 from unillmrec.prices import Price
-from unillmrec.recommender import Recommendation, Recommender, Trace
+from unillmrec.recommendation import Recommendation
+from unillmrec.recommender import Recommender, Trace
 from unillmrec.settings import Settings
 from unillmrec.stages import Options, Person
 from unillmrec.store import ItemTree
@@ -275,7 +276,7 @@ def plan_walk(
     first: Sequence[Mapping[str, str]] = next(
         (each["messages"] for each in sent if "messages" in each), []
     )
-    return Planned(planner.plan(made.usage, made.turns), made, first)
+    return Planned(planner.plan(made.usage, made.waits), made, first)
 
 
 def plan_people(

@@ -44,9 +44,10 @@ class Recommendation:
 
     *eligible* is how many items might have been recommended, *where* the predicate that said
     so; *unknown* are ids to exclude that the tree does not have. *walk* is the way recall
-    took, *ended* why it opened no more, *waits* by stage how often answers were waited for. *partial*
-    names what kept the judge from answering everything: a part of the budget, an interruption,
-    or the endpoint; *overrun* counts tokens that a server took beyond what a call may take.
+    took, *ended* why it opened no more, *waits* by stage how often answers were waited for.
+    *partial* names what kept the judge from answering everything: a part of the budget, an
+    interruption, or the endpoint; *overrun* counts tokens that a server took beyond what a call
+    may take.
     *note* says why there are no items, if there are none, and what failed.
     """
 

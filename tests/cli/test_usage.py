@@ -2,6 +2,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import lead_to, names_in
 from unillmrec.cli.usage import FIELDS
 from unillmrec.testing import FakeServer
@@ -134,3 +136,36 @@ def test_a_long_list_of_runs_is_cut(run, shop, server):
     assert "run-02 " not in out
     assert "run-03 test " in out
     assert "The last 40 lines are shown; 3 more are in --json, or use --since.\n" in out
+
+
+def test_money_is_told_where_the_price_is_known(run, shop, server):
+    """With a price of one's own: in the plan, beside the bill, in the sums, and as a limit."""
+    Path("unillmrec.toml").write_text("[prices.fake-model]\nprompt = 1000\ncompletion = 2000\n")
+    asked = ("recommend", shop, "--like", "whale")
+
+    plan = run(*asked, "--plan", "--json").json
+    made = run(*asked, "--json").json
+    spent = run("usage", shop, "--json").json["total"]
+
+    cost = (1000 * server.billed.prompt + 2000 * server.billed.completion) / 1_000_000
+    assert cost == pytest.approx(made["cost"]["USD"]) == pytest.approx(spent["cost"]["USD"])
+    low, high = plan["plan"]["total"]["cost_between"]
+    assert ("USD", True) == (plan["currency"], low < cost < high)
+    assert "Cost: USD" in run("usage", shop).out
+    before = server.billed
+    part = run(*asked, "--max-cost", str(cost / 2), "--json").json
+    assert "cost" == part["partial"]
+    assert part["cost"]["USD"] <= cost / 2
+    assert before.calls < server.billed.calls
+
+
+def test_a_limit_in_money_needs_a_price(run, shop, server):
+    """Without one it cannot be kept; what that takes is said, and nothing is sent."""
+    ended = run("recommend", shop, "--like", "whale", "--max-cost", "1")
+
+    assert (3, []) == (ended.code, server.requests)
+    assert "[prices] in unillmrec.toml" in ended.err
+    assert (
+        0
+        == run("recommend", shop, "--like", "whale", "--max-cost", "1", "--judge", "embedded").code
+    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unillmrec.budget import Budget
+from unillmrec.budget import Budget, Purse
 from unillmrec.cli.asking import asking
 from unillmrec.cli.histories import read_history
 from unillmrec.cli.progress import walk_progress
@@ -18,7 +18,7 @@ from unillmrec.cli.render_plan import Told
 from unillmrec.cli.tracing import open_trace
 from unillmrec.errors import PersonError
 from unillmrec.items import one_line
-from unillmrec.judge import CONTRACTS, LanguageModelJudge
+from unillmrec.judge import CONTRACTS, Judge, LanguageModelJudge, SimilarityJudge
 from unillmrec.judge.making import make_price
 from unillmrec.planning import plan_walk
 from unillmrec.prices import Money, Price
@@ -71,6 +71,13 @@ class Wishes:
             given=(history, out[1]),
         )
 
+    def _purse(self, judge: Judge) -> Purse:
+        """Return the budget as it is spent: in money at the model's price, vectors for nothing."""
+        if self.budget.cost is None:
+            return Purse(self.budget)
+        price = Price(0, 0) if isinstance(judge, SimilarityJudge) else make_price(self.settings)
+        return Purse(self.budget, price.at_most if price else None)
+
     def recommendation(self, recommender: Recommender, **watchers: Any) -> Recommendation:
         """Recommend as wished; say which ids to exclude are unknown."""
         history, exclude = self.given
@@ -80,7 +87,7 @@ class Wishes:
                 self.options,
                 where=self.where,
                 exclude=self.exclude,
-                budget=self.budget,
+                budget=self._purse(recommender.judge),
                 **watchers,
             )
         except PersonError as error:

@@ -76,12 +76,11 @@ class Run:
     """The state of one recommendation; made anew for each person, so that nothing leaks.
 
     *selection* is what a predicate lets through, if there is one. *stand_ins* says who gave
-    how many of the *answers* in the judge's place. *waits* counts by stage how often
-    answers were waited for; *person* is a label for the usage log.
-    With a *purse* an interruption ends the asking and not the run, and with a limit
-    in it, so does a limit that is reached or a call that fails: *partial* says so, and from
-    then on the embedded judge answers, which costs nothing; *cut* is the same of the walk
-    alone. *ended* says why recall opened no more.
+    how many of the *answers* in the judge's place. *waits* counts by stage how often answers
+    were waited for; *person* is a label for the usage log. With a *purse* an interruption ends
+    the asking and not the run, and with a limit in it, so does a limit that is reached or a
+    call that fails: *partial* says so, and from then on the embedded judge answers, which costs
+    nothing; *cut* is the same of the walk alone. *ended* says why recall opened no more.
     """
 
     tree: ItemTree
