@@ -417,3 +417,20 @@ def test_an_estimate_asks_by_letters_where_a_run_would(writer, asking):
     sent = writer.ask_letter(asking("choose", LINES))
     assert writer.estimate(sent) == (by_letter.estimated_prompt, by_letter.estimated_completion)
     assert 1 == by_letter.estimated_completion < by_form.estimated_completion
+
+
+def test_an_estimate_counts_a_profile_as_long_as_a_models(writer, asking):
+    """The embedded judge says little of a person; what a model would say is in every prompt."""
+    usual = EstimatingJudge(ScriptedJudge(in_order), writer)
+    wordy = EstimatingJudge(ScriptedJudge(in_order), writer, spoken=200)
+    (told,) = usual.interests(HISTORY).interests
+    wordy.interests(HISTORY)
+
+    usual_prompt, wordy_prompt, own_prompt = (
+        judge.choose(asking(likes=likes)).usage.estimated_prompt
+        for judge, likes in ((usual, told.text), (wordy, told.text), (usual, "loud things"))
+    )
+
+    assert "quiet things" == told.text
+    assert own_prompt + 40 <= usual_prompt <= own_prompt + 50
+    assert own_prompt + 130 <= wordy_prompt <= own_prompt + 140
