@@ -28,8 +28,8 @@ from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Stage, Usage
 from unillmrec.usage_log import Experience, Lesson, log_path
 
-# How much more or less a model may walk than the embedded judge: nine of ten walks of a noisy
-# model lay within it; benchmarks/results/planning.json.
+# How much more or less a model may walk than the embedded judge. Simulated ones stayed within it
+# (benchmarks/results/planning.json); a real one may have a mind of its own.
 WALKED = (0.75, 1.35)
 # A vocabulary that is not o200k needs seldom fewer tokens, and up to a third more.
 FEWEST = 0.9
