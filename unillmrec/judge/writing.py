@@ -141,7 +141,14 @@ class PromptWriter:
         )
         self._check("label", filled, f"{len(question.choices)} choices are listed.")
         messages = (Message("system", filled[0]), Message("user", filled[1]))
-        return Request(question.stage, messages, max_output=1, labels=letters_of(question))
+        return Request(
+            question.stage,
+            messages,
+            max_output=1,
+            labels=letters_of(question),
+            about=question.about,
+            person=question.person,
+        )
 
     def ask_family(self, question: FamilyQuestion) -> Request:
         """Write a request for a line about each of several siblings.
