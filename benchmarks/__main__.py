@@ -22,6 +22,7 @@ BENCHMARKS = (
     "descriptions",
     "planning",
     "ledger",
+    "replay",
 )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from unillmrec.cli import main
+from unillmrec.cli.application import app
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"(<!-- run: (.*?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -69,7 +70,10 @@ def test_every_command_and_flag_exists(command):
     named = words[:2] if words[0] == "prompts" else words[:1]
     flags = {word.split("=")[0] for word in words if word.startswith("-") and word != "-"}
     if words[0].startswith("-"):
-        return_help = _output("--help")
+        # Options of all commands stand before the command, if there is one.
+        names = {each.name for each in app.registered_commands}
+        named = [word for word in words if word in names][:1]
+        return_help = _output("--help") + (_output(f"{named[0]} --help") if named else "")
     else:
         return_help = _output(shlex.join([*named, "--help"]))
 

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from unillmrec.endpoint import Message, OpenAIEndpoint, Patience, Request, Schema
@@ -64,7 +66,8 @@ def endpoint_to(pauses):
     endpoints = []
 
     def connect(server, **options):
-        options = {"api_key": "sk-secret-key-123456", "sleep": pauses.append} | options
+        patient = {"sleep": pauses.append, "clock": lambda: time.monotonic() + sum(pauses)}
+        options = {"api_key": "sk-secret-key-123456", **patient} | options
         url = server if isinstance(server, str) else server.base_url
         endpoint = OpenAIEndpoint("fake-model", base_url=url, environ={}, **options)
         endpoints.append(endpoint)

@@ -1,7 +1,15 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+from unillmrec.cli.asking import announced
 from unillmrec.endpoint.access import Access
 from unillmrec.errors import EndpointError, SettingsError
+from unillmrec.judge.making import make_endpoint
+from unillmrec.settings import Settings
 
 KEY = "sk-secret-key-123456"
 
@@ -121,3 +129,47 @@ def test_keys_are_hidden():
     assert "secret" not in repr(access)
     assert "no: [key], [key]" == access.redact("no: my-own-very-secret, sk-proj-****1234")
     assert "The key came from api_key (set, 18 characters)." == access.describe_key()
+
+
+def test_the_key_from_the_environment_is_announced_before_it_goes_to_a_foreign_host(capsys):
+    """By the command line, on the standard error stream, and without the key."""
+    endpoint = make_endpoint(
+        Settings(base_url="https://models.example/v1", api_key="sk-secret-key-123456"), "m"
+    )
+
+    announced(endpoint)
+
+    told = capsys.readouterr().err
+    assert "The key from OPENAI_API_KEY is sent to models.example.\n" == told
+
+
+@pytest.mark.parametrize(
+    "url", ["http://models.example/v1", "http://10.0.0.7:8000/v1", "http://[2001:db8::1]/v1"]
+)
+def test_the_key_never_travels_in_the_clear(url):
+    """Not even into the next room."""
+    with pytest.raises(EndpointError, match="would travel unencrypted") as caught:
+        make_endpoint(Settings(base_url=url, api_key="sk-secret-key-123456"), "m")
+
+    assert "sk-secret" not in str(caught.value)
+
+
+def test_the_client_library_logs_no_key(server_with):
+    """At its most talkative, which a variable of its own turns on."""
+    server = server_with()
+    code = (
+        "from unillmrec.endpoint import *\nfrom unillmrec.usage import Stage\n"
+        f"endpoint = OpenAIEndpoint('m', base_url={server.base_url!r})\n"
+        "endpoint.complete(Request(Stage.RANK, (Message('user', 'x'),), 5))\n"
+    )
+    variables = {"OPENAI_LOG": "debug", "OPENAI_API_KEY": "sk-secret-key-123456"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        check=True,
+        env={**os.environ, **variables, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+
+    assert "Bearer sk-secret-key-123456" == server.headers[0]["authorization"]
+    assert b"openai._base_client" in done.stderr
+    assert b"sk-secret-key" not in done.stderr + done.stdout

@@ -1,9 +1,11 @@
 import http.client
+import itertools
 import json
 import socket
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
@@ -247,3 +249,51 @@ def test_nothing_listens_after_the_end():
     connection.close()
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+def test_too_many_at_once_are_refused():
+    """As by a server with so many slots and no queue."""
+    with FakeServer(allows=2, seconds=0.2) as server, ThreadPoolExecutor(6) as pool:
+        statuses = [status for status, _, _ in pool.map(lambda _: post(server), range(6))]
+
+    assert {200, 429} == set(statuses)
+    assert statuses.count(200) == server.billed.calls
+
+
+def test_latency_follows_from_the_seed():
+    """The same requests take the same time in every run."""
+    taken = []
+    for _ in range(2):
+        with FakeServer(answer=lambda body: "x", seconds=(0.0, 0.2), seed=3) as server:
+            moments = [time.monotonic() for _ in range(6) if post(server)]
+        taken.append([later - one for one, later in itertools.pairwise(moments)])
+
+    assert max(taken[0]) - min(taken[0]) > 0.05
+    assert all(abs(a - b) < 0.1 for a, b in zip(*taken, strict=True))
+
+
+def test_a_prefix_cache_is_reported_and_billed():
+    """Cached tokens are a part of the prompt's."""
+    with FakeServer(prefix_cache=5) as server:
+        usages = [json.loads(post(server)[1])["usage"] for _ in range(2)]
+
+    cached = [usage["prompt_tokens_details"]["cached_tokens"] for usage in usages]
+    assert 0 == cached[0] < cached[1] <= usages[1]["prompt_tokens"]
+    assert sum(cached) == server.billed.cached
+
+
+def test_a_prompt_is_cut_in_silence():
+    """The usage alone tells."""
+    with FakeServer(faults=[Fault.prompt_cut(7)]) as server:
+        status, content, _ = post(server)
+
+    assert (200, 7) == (status, json.loads(content)["usage"]["prompt_tokens"])
+
+
+def test_connections_are_counted_and_requests_need_not_be_kept():
+    """For a server that runs for days."""
+    with FakeServer(keep=False) as server:
+        for _ in range(3):
+            post(server)
+
+    assert (3, 3, []) == (server.received, server.connections, server.requests)

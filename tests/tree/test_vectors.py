@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unillmrec.tree.vectors import Vector, combine, similarities
+from unillmrec.tree.vectors import Vector, combine, packed_similarities, similarities
 
 SIZE = 12
 WEIGHTS = st.floats(-4, 4, width=16).map(lambda weight: 0.0 if abs(weight) < 1e-3 else weight)
@@ -99,3 +99,21 @@ def test_terms_that_the_other_does_not_have_are_worth_nothing():
     other = Vector(np.array([1, 2, 2], np.float32), np.array([0, 5, 9], np.int32))
 
     assert [pytest.approx(2 / (2**0.5 * 3))] == similarities(query, [other]).tolist()
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_packed_vectors_are_as_like_as_unpacked_ones(sparse):
+    """To the last bit, the empty ones included."""
+    dice = np.random.default_rng(3)
+    vectors = []
+    for count in (3, 0, 7, 1, 12):
+        count = count if sparse else 9
+        ids = np.sort(dice.choice(40, count, replace=False)).astype(np.int32)
+        weights = dice.random(count).astype(np.float16).astype(np.float32)
+        vectors.append(Vector(weights, ids if sparse else None))
+    packed = [each.to_bytes() for each in vectors]
+
+    for query in (vectors[2], vectors[1]):
+        expected = similarities(query, vectors)
+        assert expected.tolist() == packed_similarities(query, packed, sparse=sparse).tolist()
+    assert 0 == len(packed_similarities(vectors[2], [], sparse=sparse))

@@ -14,6 +14,7 @@ from unillmrec.cli import (
     describe,
     doctor,
     insert,
+    mock,
     prompts,
     recommend,
     settings,
@@ -24,6 +25,7 @@ from unillmrec.cli import (
     usage,
 )
 from unillmrec.cli.help import Group, documented
+from unillmrec.cli.logs import LogFormat, LogLevel, set_up_logs
 
 EXAMPLES = """\
 unillmrec demo
@@ -54,6 +56,7 @@ for name, module, function in (
     ("tree check", checking, checking.check),
     ("usage", usage, usage.usage),
     ("doctor", doctor, doctor.doctor),
+    ("mock", mock, mock.mock),
     ("settings", settings, settings.settings),
 ):
     app.command(name, cls=documented(module.EXAMPLES, module.FIELDS))(function)
@@ -74,9 +77,24 @@ def unillmrec(
         bool,
         typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
     ] = False,
+    log_level: Annotated[
+        LogLevel,
+        typer.Option(
+            "--log-level",
+            help="What is told on standard error while it goes on; info tells of every call.",
+            metavar="debug|info|warning|error",
+        ),
+    ] = "warning",
+    log_format: Annotated[
+        LogFormat,
+        typer.Option(
+            "--log-format", help="A line of text an event, or an object.", metavar="text|json"
+        ),
+    ] = "text",
 ) -> None:
     """Recommendations from a language model and a catalog file, without training.
 
     Build a tree of a catalog once; then a model walks it, branch by branch, for one person
     at a time, and every token is billed to the stage that spent it.
     """
+    set_up_logs(log_level, log_format)

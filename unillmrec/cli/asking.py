@@ -7,10 +7,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from unillmrec.cli.answers import Answers, OpenAnswers
 from unillmrec.cli.render import note
-from unillmrec.endpoint import OpenAIEndpoint
+from unillmrec.endpoint import Endpoint, OpenAIEndpoint, watched
 from unillmrec.judge import Judge
-from unillmrec.judge.making import make_judge, make_price
+from unillmrec.judge.making import known_label_bias, make_judge, make_price, make_writer
+from unillmrec.prices import Price
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
 from unillmrec.usage_log import LoggedEndpoint, UsageLog, log_path
@@ -18,24 +20,43 @@ from unillmrec.usage_log import LoggedEndpoint, UsageLog, log_path
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A judge that is ready, and the name its run has in the usage log."""
+    """A judge that is ready, the name of its run, and where its answers are kept."""
 
     judge: Judge
     run: str
+    answers: OpenAnswers
 
 
 @contextmanager
-def asking(tree: ItemTree, settings: Settings, command: str) -> Iterator[Asking]:
+def asking(
+    tree: ItemTree, settings: Settings, command: str, answers: Answers | None = None
+) -> Iterator[Asking]:
     """Give the judge the settings ask for; its calls are logged, and cut off at the end."""
     with ExitStack() as stack:
         log = stack.enter_context(open_log(tree.path, settings, command))
+        opened = stack.enter_context((answers or Answers()).opened(settings, log.run))
 
-        def logged(endpoint: OpenAIEndpoint) -> LoggedEndpoint:
+        def reached(endpoint: OpenAIEndpoint) -> Endpoint:
+            if opened.recording is not None:
+                # What was known of the model decides how it is asked, in a replay as well.
+                bias = known_label_bias(endpoint, make_writer(settings))
+                opened.recording.add_about("label_bias", bias)
             price = make_price(settings)
-            return LoggedEndpoint(announced(stack.enter_context(endpoint)), log, price)
+            return reach(stack.enter_context(endpoint), log, opened, price)
 
         _explain_default(settings)
-        yield Asking(make_judge(tree, settings, wrap=logged), log.run)
+        replayed = opened.replayed
+        bias = replayed.about.get("label_bias") if replayed else None
+        judge = make_judge(tree, settings, wrap=reached, endpoint=replayed, label_bias=bias)
+        yield Asking(judge, opened.run, opened)
+
+
+def reach(
+    endpoint: OpenAIEndpoint, log: UsageLog, answers: OpenAnswers, price: Price | None = None
+) -> Endpoint:
+    """Put over an endpoint what every call goes through: what is paid for is watched and logged."""
+    over = LoggedEndpoint(watched(announced(endpoint)), log, price)
+    return answers.over(over, endpoint.identity)
 
 
 def open_log(tree: Path, settings: Settings, command: str) -> UsageLog:

@@ -13,6 +13,7 @@ from unillmrec.catalog import CatalogReader, Columns, OnDuplicate, OnError, read
 from unillmrec.cli.asking import announced, open_log
 from unillmrec.cli.progress import build_progress
 from unillmrec.cli.render import note
+from unillmrec.endpoint import watched
 from unillmrec.indexing import BuildOptions, BuildReport, build
 from unillmrec.indexing.building import TreeKind
 from unillmrec.indexing.engines import EngineName
@@ -162,7 +163,7 @@ def _given(
     origin = settings.origin("embed_model")
     note(f"The items' text goes to {endpoint.model} at {endpoint.name} ({origin}).")
     with open_log(path, settings, "build") as log, endpoint:
-        logged = LoggedEndpoint(endpoint, log, make_price(settings, endpoint.model))
+        logged = LoggedEndpoint(watched(endpoint), log, make_price(settings, endpoint.model))
 
         def embed(texts: Sequence[str]) -> list[list[float]]:
             vectors, usage = logged.embed(texts)

@@ -20,6 +20,7 @@ from unillmrec.cli.asking import announced, open_log
 from unillmrec.cli.building import ColumnFlags
 from unillmrec.cli.histories import ids_in
 from unillmrec.cli.render import counted, note
+from unillmrec.endpoint import watched
 from unillmrec.errors import CatalogError, TreeError
 from unillmrec.indexing import Progress
 from unillmrec.indexing.applying import ChangeReport
@@ -218,7 +219,7 @@ def _given(
     endpoint = announced(make_endpoint(settings, settings.embed_model))
     note(f"The items' text goes to {endpoint.model} at {endpoint.name}.")
     with open_log(wishes.tree, settings, "change") as log, endpoint:
-        logged = LoggedEndpoint(endpoint, log, make_price(settings, endpoint.model))
+        logged = LoggedEndpoint(watched(endpoint), log, make_price(settings, endpoint.model))
 
         def embed(texts: Sequence[str]) -> list[list[float]]:
             vectors, usage = logged.embed(texts)

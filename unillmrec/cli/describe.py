@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from unillmrec.cli import answers as kept
 from unillmrec.cli import parameters as shared
 
 EXAMPLES = """\
@@ -25,6 +26,7 @@ FIELDS = (
     ("dropped", "answers mended: invented, repeated, left_out, asked_again, fallbacks"),
     ("finished, stopped", "whether all was asked; the error that ended it, or null"),
     ("prompts", "the digest of the prompt"),
+    ("with --cache", "cache: hits, asked, saved (calls, prompt, completion, cached, reasoning)"),
     (
         "with --plan",
         "plan by stage, and total, as that of recommend; nodes, families, tree, model, currency, "
@@ -85,6 +87,9 @@ def describe(
     usage_log: shared.UsageLogFile = None,
     timeout_seconds: shared.TimeoutSeconds = None,
     concurrency: shared.Concurrency = None,
+    record: kept.Record = None,
+    replay: kept.Replay = None,
+    cache: kept.Cache = None,
     trace: Trace = None,
     json: shared.Json = False,
 ) -> None:
@@ -100,7 +105,9 @@ def describe(
 
     asked = {"model": model, "base_url": base_url, "prompts": prompts, "usage_log": usage_log}
     how = {"ask": ask, "timeout_seconds": timeout_seconds, "concurrency": concurrency}
-    wishes = Wishes.of(tree, (stale, all), (share, depth, max_nodes), {**asked, **how})
+    answers = kept.Answers(record, replay, cache)
+    bounds = (share, depth, max_nodes)
+    wishes = Wishes.of(tree, (stale, all), bounds, {**asked, **how}, answers)
     if plan:
         show_plan(told_plan(wishes), as_json=json)
     else:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from unillmrec.cli.asking import announced, open_log
+from unillmrec.cli.answers import Answers
+from unillmrec.cli.asking import open_log, reach
 from unillmrec.cli.consent import go_on
 from unillmrec.cli.render import counted
 from unillmrec.cli.render_plan import Told, told_total
 from unillmrec.cli.tracing import WriteTrace, open_trace
+from unillmrec.endpoint import Endpoint
 from unillmrec.errors import ReplyError
 from unillmrec.indexing.summaries import (
     DescribeOptions,
@@ -33,7 +36,6 @@ from unillmrec.planning import Plan, Planner
 from unillmrec.settings import Settings
 from unillmrec.store import EditableTree, ItemTree
 from unillmrec.usage import Stage
-from unillmrec.usage_log import LoggedEndpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Wishes:
     tree: Path
     options: DescribeOptions
     settings: Settings
+    answers: Answers = field(default_factory=Answers)
 
     @classmethod
     def of(
@@ -51,13 +54,16 @@ class Wishes:
         which: tuple[bool, bool],
         bounds: tuple[float, int | None, int | None],
         flags: Mapping[str, object],
+        answers: Answers | None = None,
     ) -> Wishes:
         """Put everything in its place."""
         stale, everything = which
         if stale and everything:
             raise typer.TyperException("--stale and --all are different wishes; give one.")
         kind: Which = "stale" if stale else "all" if everything else "missing"
-        return cls(tree, DescribeOptions(kind, *bounds), Settings.resolve(flags))
+        answers = answers or Answers()
+        settings = answers.settle(Settings.resolve(flags))
+        return cls(tree, DescribeOptions(kind, *bounds), settings, answers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ class Described:
     options: DescribeOptions
     run: str
     prompts: Mapping[str, str]
+    cache: Mapping[str, Any] = field(default_factory=dict)
 
     def raise_failure(self) -> None:
         """Do nothing where something was described, or nothing was to be.
@@ -141,19 +148,24 @@ def describe_tree(wishes: Wishes, trace: Path | None, *, yes: bool) -> Described
         # A file that cannot be changed should fail before anything is paid for.
         tree = EditableTree.open(wishes.tree)
         stack.enter_context(tree)
-        endpoint = make_endpoint(wishes.settings, wishes.settings.model or "")
-        if planned.work.nodes:
-            go_on(_told_cost(planned, f"{endpoint.model} at {endpoint.name}"), yes=yes)
-        price = make_price(wishes.settings)
-        logged = LoggedEndpoint(announced(stack.enter_context(endpoint)), log, price)
+        answers = stack.enter_context(wishes.answers.opened(wishes.settings, log.run))
+        endpoint: Endpoint | None = answers.replayed
+        if endpoint is None:
+            made = make_endpoint(wishes.settings, wishes.settings.model or "")
+            if planned.work.nodes:
+                go_on(_told_cost(planned, f"{made.model} at {made.name}"), yes=yes)
+            price = make_price(wishes.settings)
+            endpoint = reach(stack.enter_context(made), log, answers, price)
         writer = make_writer(wishes.settings)
         at_once = wishes.settings.concurrency
-        describer = LanguageModelDescriber(logged, writer, at_once=at_once)
-        about = {"run": log.run, "describer": describer.name}
+        describer = LanguageModelDescriber(endpoint, writer, at_once=at_once)
+        about = {"run": answers.run, "describer": describer.name}
         write = stack.enter_context(open_trace(trace, about, planned.prompts))
         with _progress(planned.work.nodes) as told:
             report = describe(tree, describer, wishes.options, on_answer=_traced(write), told=told)
-    return Described(report, wishes.tree, wishes.options, log.run, planned.prompts)
+        report.seconds = answers.figure("seconds", report.seconds)
+        made_of = (wishes.tree, wishes.options, answers.run, planned.prompts)
+        return Described(report, *made_of, cache=answers.as_dict())
 
 
 def _told_cost(planned: Planned, who: str) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from unillmrec.cli import answers as kept
 from unillmrec.cli import parameters as shared
 from unillmrec.cli import walk_parameters as walks
 
@@ -45,6 +46,7 @@ FIELDS = (
     ("tree, seconds, run", "the file, the time, the name in the usage log"),
     ("cost", "money by currency; null is unknown"),
     ("prompts", "digests of the prompts a model was asked with"),
+    ("with --cache", "cache: hits, asked, saved (calls, prompt, completion, cached, reasoning)"),
     (
         "with --plan",
         "plan by stage, and total: calls, prompt, completion, tokens, seconds, cost, each of the "
@@ -119,6 +121,9 @@ def recommend(
     usage_log: shared.UsageLogFile = None,
     timeout_seconds: shared.TimeoutSeconds = None,
     concurrency: shared.Concurrency = None,
+    record: kept.Record = None,
+    replay: kept.Replay = None,
+    cache: kept.Cache = None,
     trace: Trace = None,
     plan: Plan = False,
     json: shared.Json = False,
@@ -130,13 +135,12 @@ def recommend(
     from unillmrec.cli import INTERRUPTED, recommending, render_plan, render_recommendation
 
     given = locals()
+    walk_options, limits, settings = (
+        {name: given[name] for name in names} for names in (walks.OPTIONS, walks.LIMITS, SETTINGS)
+    )
+    person, answers = (history, like, profile), kept.Answers(record, replay, cache)
     wishes = recommending.Wishes.of(
-        tree,
-        (history, like, profile),
-        {name: given[name] for name in walks.OPTIONS},
-        {name: given[name] for name in walks.LIMITS},
-        {name: given[name] for name in SETTINGS},
-        (where, exclude),
+        tree, person, walk_options, limits, settings, (where, exclude), answers
     )
     if plan:
         render_plan.show_plan(recommending.plan_for(wishes), as_json=json)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from unillmrec.budget import Budget, Purse
+from unillmrec.cli.answers import Answers
 from unillmrec.cli.asking import asking
 from unillmrec.cli.histories import read_history
 from unillmrec.cli.progress import walk_progress
@@ -47,6 +48,7 @@ class Wishes:
     where: str | None = None
     exclude: tuple[str, ...] = ()
     given: tuple[str | None, str | None] = (None, None)
+    answers: Answers = field(default_factory=Answers)
 
     @classmethod
     def of(
@@ -57,18 +59,21 @@ class Wishes:
         limits: Mapping[str, Any],
         flags: Mapping[str, object],
         out: tuple[str | None, str | None] = (None, None),
+        answers: Answers | None = None,
     ) -> Wishes:
         """Read the history and the ids to exclude, and put everything in its place."""
+        answers = answers or Answers()
         history, like, profile = person
         return cls(
             tree,
             Person(read_history(history), like or "", profile or ""),
             Options(**{RENAMED.get(name, name): value for name, value in walk.items()}),
-            Settings.resolve(flags),
+            answers.settle(Settings.resolve(flags)),
             Budget(**{LIMITS[name]: limit for name, limit in limits.items()}),
             where=out[0],
             exclude=read_history(out[1]),
             given=(history, out[1]),
+            answers=answers,
         )
 
     def _purse(self, judge: Judge) -> Purse:
@@ -116,7 +121,7 @@ class Recommended:
     """A recommendation and where it came from; *run* is its name in the usage log.
 
     *prompts* holds the digests of the prompts a model was asked with, by name; *price* is
-    what its tokens cost, if that is known.
+    what its tokens cost, if that is known; *cache* what a cache was good for, if there was one.
     """
 
     recommendation: Recommendation
@@ -126,6 +131,7 @@ class Recommended:
     run: str
     prompts: Mapping[str, str]
     price: Price | None = None
+    cache: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def cost(self) -> Money | None:
@@ -143,7 +149,10 @@ class Recommended:
 
 def recommend_to(wishes: Wishes, trace: Path | None) -> Recommended:
     """Recommend with the judge of the settings."""
-    with ItemTree.open(wishes.tree) as tree, asking(tree, wishes.settings, "recommend") as asked:
+    with (
+        ItemTree.open(wishes.tree) as tree,
+        asking(tree, wishes.settings, "recommend", wishes.answers) as asked,
+    ):
         by_model = isinstance(asked.judge, LanguageModelJudge)
         digests = _digests(wishes.settings) if by_model else {}
         about = {"run": asked.run, "judge": asked.judge.name}
@@ -151,9 +160,11 @@ def recommend_to(wishes: Wishes, trace: Path | None) -> Recommended:
             recommender = Recommender(tree, asked.judge)
             recommendation = wishes.recommendation(recommender, watch=watch, trace=write)
         history = len(set(wishes.person.history))
+        seconds = asked.answers.figure("seconds", recommendation.seconds)
+        recommendation = replace(recommendation, seconds=seconds)
         price = make_price(wishes.settings) if by_model else None
         made = (recommendation, wishes.tree, len(tree), history, asked.run, digests, price)
-        return Recommended(*made)
+        return Recommended(*made, cache=asked.answers.as_dict())
 
 
 def plan_for(wishes: Wishes) -> Told:

@@ -89,4 +89,5 @@ def _as_dict(described: Described) -> dict[str, object]:
         "prompts": dict(described.prompts),
         "seconds": round(report.seconds, 3),
         "run": described.run,
+        **described.cache,
     }

@@ -42,7 +42,7 @@ def show_recommendation(made: Recommended, *, as_json: bool) -> None:
     if as_json:
         about = {"tree": str(made.tree), "run": made.run, "prompts": dict(made.prompts)}
         cost = told_amount(made.cost)
-        show_json({**recommendation.as_dict(), "cost": cost, **about})
+        show_json({**recommendation.as_dict(), "cost": cost, **about, **made.cache})
         return
     page = Page()
     page.show(

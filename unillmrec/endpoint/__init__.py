@@ -21,6 +21,7 @@ from unillmrec.endpoint.contract import (
 )
 from unillmrec.endpoint.openai_endpoint import OpenAIEndpoint
 from unillmrec.endpoint.patience import Patience
+from unillmrec.endpoint.watching import WatchableEndpoint, watched
 
 __all__ = [
     "AnswerError",
@@ -35,6 +36,8 @@ __all__ = [
     "Reply",
     "Request",
     "Schema",
+    "WatchableEndpoint",
     "WayOfAsking",
     "spent",
+    "watched",
 ]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Ten times what the longest reply of any stage could be; beyond it somebody plays with us.
 _LONGEST_BODY = 32 * 1024 * 1024
 _CONNECT_SECONDS = 10.0
+_REDIRECTS = range(300, 400)
 
 
 class Connection:
@@ -74,10 +75,11 @@ class Connection:
     def _open(self) -> AsyncOpenAI:
         import openai
 
-        http_client = self._http_client
-        if http_client is None and self._access.is_loopback:
-            # A proxy from the environment leads away from this machine, not to it.
-            http_client = openai.DefaultAsyncHttpxClient(trust_env=False)
+        # A proxy from the environment leads away from this machine, not to it. Nobody has agreed
+        # to send key and prompts to where a server may lead.
+        http_client = self._http_client or openai.DefaultAsyncHttpxClient(
+            trust_env=not self._access.is_loopback, follow_redirects=False
+        )
         # The client would take these two from the environment and send them to any host.
         foreign = None if self._access.is_openai else ""
         return openai.AsyncOpenAI(
@@ -102,6 +104,9 @@ class Connection:
                 content = await self._read(response)
         except openai.APIStatusError as error:
             headers = dict(error.response.headers)
+            if error.status_code in _REDIRECTS:
+                place = headers.get("location", "")
+                raise self._translator.moved(error.status_code, place) from error
             failure = self._translator.from_status(error.status_code, error.body, headers)
             raise failure from self._unless_it_tells(error)
         except (openai.APIConnectionError, httpx2.HTTPError, OSError) as error:

@@ -64,6 +64,7 @@ class Reply:
     after a failure that could pass; *refused* counts requests repeated in another way because
     the server does not take a parameter. *shares* are the probabilities of the labels that
     were asked for, where the server told any; what they leave of one is off the labels.
+    *saved* is what an answer from a cache would have cost; its *usage* is none at all.
     """
 
     text: str
@@ -75,6 +76,7 @@ class Reply:
     retries: int = 0
     refused: int = 0
     shares: tuple[tuple[str, float], ...] = ()
+    saved: Usage = field(default_factory=Usage)
 
 
 class Endpoint(Protocol):

@@ -9,6 +9,7 @@ from unillmrec.endpoint.access import KEY_VARIABLE, Access
 from unillmrec.endpoint.complaint import Complaint, read_complaint
 from unillmrec.endpoint.contract import AnswerError, CallError, Kind
 from unillmrec.endpoint.patience import asked_pause
+from unillmrec.items import one_line
 from unillmrec.usage import Usage
 
 _ANSWERED = Usage(calls=1, prompt=None, completion=None, cached=None, reasoning=None)
@@ -19,6 +20,7 @@ _UNANSWERED = Usage(calls=0, prompt=None, completion=None, cached=None, reasonin
 # What a server says about itself may pass; what it says about the request does not.
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(520, 531)})
 _OF_THE_ANSWER = frozenset({Kind.EMPTY, Kind.CUT, Kind.FILTERED})
+_OF_THE_WAY = frozenset({Kind.UNREACHABLE, Kind.TIMEOUT, Kind.CLOSED})
 
 
 class Failure(Exception):
@@ -50,6 +52,23 @@ class Failure(Exception):
         self.pause = pause
         self.complaint = complaint or Complaint()
         self.usage = usage or Usage()
+
+    @property
+    def has_reached(self) -> bool:
+        """Whether anything came back, be it an error."""
+        return self.kind not in _OF_THE_WAY
+
+    def again(self) -> Failure:
+        """Return the same failure for a call that was not even sent because of it."""
+        return Failure(
+            self.kind,
+            self.problem,
+            detail=f"{self.detail} Nothing was sent this time.".lstrip(),
+            remedy=self.remedy,
+            status=self.status,
+            pause=self.pause,
+            complaint=self.complaint,
+        )
 
     def as_error(self, *, usage: Usage, retries: int, refused: int) -> CallError | AnswerError:
         """Return the error for people, with the cost and the effort of the whole call."""
@@ -127,14 +146,34 @@ class Translator:
         failure.__cause__ = error
         return failure
 
-    def timed_out(self, seconds: float) -> Failure:
-        """Say that the time of the call is over. It is not repeated: its time is spent."""
+    def timed_out(self, seconds: float, *, by_deadline: bool = False) -> Failure:
+        """Say that the time of the call is over. It is not repeated: its time is spent.
+
+        *seconds* is what it was allowed, which a deadline may have cut short.
+        """
+        more = "a longer --deadline" if by_deadline else "a longer --timeout-seconds"
         return Failure(
             Kind.TIMEOUT,
-            f"{self.access.base_url} had not answered after {seconds:g} seconds.",
-            detail="The server may go on with the request, and bill it.",
-            remedy="a longer --timeout-seconds, a smaller model, or fewer requests at once.",
+            f"{self.access.base_url} had not answered after {seconds:.3g} seconds.",
+            detail=" ".join(
+                [
+                    *(["A deadline left no more for it."] if by_deadline else []),
+                    "The server may go on with the request, and bill it.",
+                ]
+            ),
+            remedy=f"{more}, a smaller model, or fewer requests at once.",
             usage=_UNANSWERED,
+        )
+
+    def moved(self, status: int, place: str) -> Failure:
+        """Say that the server sends its clients elsewhere, where neither key nor prompt goes."""
+        where = self.access.redact(one_line(place, 200))
+        return Failure(
+            Kind.FOREIGN,
+            f"{self.access.base_url} answered HTTP {status}, which leads elsewhere.",
+            detail=f"It leads to {where!r}; nothing was sent there." if where else "",
+            remedy="that address as --base-url, without the route, if you trust it.",
+            status=status,
         )
 
     def closed(self) -> Failure:

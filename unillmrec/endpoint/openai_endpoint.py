@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from unillmrec.endpoint.contract import (
     Request,
     ResponseFormat,
 )
+from unillmrec.endpoint.cutting import checked_prompt
 from unillmrec.endpoint.failures import Failure, Translator
 from unillmrec.endpoint.patience import Patience
 from unillmrec.endpoint.remembering import Known, Notebook
@@ -63,6 +65,7 @@ class OpenAIEndpoint:
         patience: Patience | None = None,
         http_client: httpx2.AsyncClient | None = None,
         sleep: Callable[[float], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         # What the wire needs is loaded for those who use it: most imports of this package
@@ -75,6 +78,11 @@ class OpenAIEndpoint:
         self._extra = _checked_extra(extra_body)
         self.notebook = Notebook(notebook, self._access.base_url, model)
         self._memory = _memory(self.notebook, response_format, limit_parameter, labels)
+        self._settled = {
+            "response_format": response_format,
+            "limit_parameter": limit_parameter,
+            "labels": labels,
+        }
         self._closed = threading.Event()
         translator = Translator(self._access, model)
         self._connection = Connection(self._access, translator, http_client)
@@ -86,6 +94,7 @@ class OpenAIEndpoint:
             timeout_seconds=timeout_seconds,
             # Waiting on the event instead of sleeping lets `close` end a pause at once.
             sleep=sleep or self._closed.wait,
+            clock=clock,
         )
 
     @property
@@ -107,6 +116,12 @@ class OpenAIEndpoint:
     def notice(self) -> str:
         """What a person should be told before the first call; mostly nothing."""
         return self._access.notice
+
+    @property
+    def identity(self) -> Mapping[str, object]:
+        """What makes an answer beside the request: the address, the model, what was settled."""
+        about = {"base_url": self.base_url, "model": self._model, "extra_body": dict(self._extra)}
+        return about | self._settled
 
     @property
     def way_of_asking(self) -> WayOfAsking:
@@ -132,7 +147,9 @@ class OpenAIEndpoint:
                     # It thought until the limit, as models do that are given no chance.
                     self._memory.temperature_refused()
                 raise
-            return answer, answer.usage
+            contents = [each.content for each in request.messages]
+            where = (self._model, self.name)
+            return answer, checked_prompt(answer.usage, payload.get("usage"), contents, where)
 
         outcome = self._caller.call(CHAT, asking.body, read, asking.give_way, request.ticket)
         answer = outcome.value
@@ -202,6 +219,7 @@ class OpenAIEndpoint:
     def close(self) -> None:
         """Stop every call in flight; each of them raises a `CallError`."""
         self._closed.set()
+        self._caller.close()
         self._connection.close()
 
     def __enter__(self) -> OpenAIEndpoint:

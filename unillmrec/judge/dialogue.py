@@ -57,9 +57,12 @@ class Dialogue:
         except UnillmrecError as error:
             self._ended(request, error)
             raise
-        prompt, _ = self.writer.estimate(request)
-        written = self.writer.counter.count(reply.text)
-        usage = replace(reply.usage, estimated_prompt=prompt, estimated_completion=written)
+        usage = reply.usage
+        # An answer from a cache has taken nothing, by anybody's count.
+        if usage.calls:
+            prompt, _ = self.writer.estimate(request)
+            written = self.writer.counter.count(reply.text)
+            usage = replace(usage, estimated_prompt=prompt, estimated_completion=written)
         self.exchanges.append(
             Exchange(
                 messages=_plain(request),

@@ -45,11 +45,14 @@ def make_judge(
     *,
     choice: JudgeChoice | None = None,
     wrap: Wrap | None = None,
+    endpoint: Endpoint | None = None,
+    label_bias: Bias | None = None,
 ) -> Judge:
     """Return the judge for *tree*; with "auto" the language model where one can be asked.
 
     *choice* stands in for `settings.judge`. *wrap* gets the endpoint and returns what is asked
-    in its place.
+    in its place; an *endpoint* that is given is asked as it is, such as a recording, by letters
+    if there is a *label_bias*.
 
     Raises:
         SettingsError: a language model is demanded, and something to reach it is not set.
@@ -58,15 +61,18 @@ def make_judge(
     choice = choice or settings.judge
     if choice == "embedded" or (choice == "auto" and not settings.has_endpoint):
         return SimilarityJudge(tree)
-    settings.require_endpoint()
     writer = make_writer(settings)
-    endpoint = make_endpoint(settings, settings.model or "")
+    if endpoint is None:
+        settings.require_endpoint()
+        made = make_endpoint(settings, settings.model or "")
+        label_bias = known_label_bias(made, writer)
+        endpoint = wrap(made) if wrap else made
     return LanguageModelJudge(
-        wrap(endpoint) if wrap else endpoint,
+        endpoint,
         writer,
         SimilarityJudge(tree),
         at_once=min(AT_ONCE, settings.concurrency),
-        label_bias=_label_bias(endpoint, writer),
+        label_bias=label_bias,
     )
 
 
@@ -111,7 +117,7 @@ def _asks_by_letters(settings: Settings) -> bool:
     return known is not None and bool(known.way.labels)
 
 
-def _label_bias(endpoint: OpenAIEndpoint, writer: PromptWriter) -> Bias | None:
+def known_label_bias(endpoint: OpenAIEndpoint, writer: PromptWriter) -> Bias | None:
     """Return what is known of the model's taste for letters; None if it is not asked for any."""
     if not endpoint.way_of_asking.labels:
         return None

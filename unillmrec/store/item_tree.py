@@ -160,6 +160,14 @@ class ItemTree:
         order = {leaf: place for place, leaf in enumerate(leaf_ids)}
         return sorted(map(_item, rows), key=lambda each: (order[each.leaf], each.number))
 
+    def numbers_in(self, leaf_ids: Sequence[int]) -> list[int]:
+        """Return the numbers of the items of leaves, leaf by leaf in the order asked for."""
+        query = f"SELECT leaf, number FROM item WHERE leaf {AMONG} ORDER BY number"
+        held: dict[int, list[int]] = {leaf: [] for leaf in leaf_ids}
+        for leaf, number in self.rows(query, (as_json(leaf_ids),)):
+            held[leaf].append(number)
+        return [number for numbers in held.values() for number in numbers]
+
     def items_numbered(self, numbers: Sequence[int]) -> dict[int, PlacedItem]:
         """Return items by their numbers."""
         rows = self.rows(f"{_ITEM} WHERE number {AMONG}", (as_json(numbers),))
@@ -200,6 +208,13 @@ class ItemTree:
     def item_vectors(self, numbers: Sequence[int]) -> list[Vector]:
         """Return the vectors of items, in the order asked for."""
         return self._vectors("item_vector", "item", numbers)
+
+    def item_likeness(self, query: Vector, numbers: Sequence[int]) -> Floats:
+        """Return the cosine of *query* with the vectors of items, in the order asked for."""
+        from unillmrec.tree.vectors import packed_similarities
+
+        packed = self._packed("item_vector", "item", numbers)
+        return packed_similarities(query, packed, sparse=self.sparse)
 
     def item_rows(self, numbers: Sequence[int]) -> csr_matrix | Floats:
         """Return the vectors of items as the rows of a matrix, in the order asked for."""

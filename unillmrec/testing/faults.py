@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class FaultKind(StrEnum):
@@ -23,6 +28,7 @@ class FaultKind(StrEnum):
     NULL_CONTENT = "null content"  # (yes)
     NO_USAGE = "no usage"  # (yes)
     WRONG_USAGE = "wrong usage"  # counts that are no counts (yes)
+    PROMPT_CUT = "prompt cut"  # only the end of the prompt is read, in silence (yes)
     THOUGHT_AWAY = "thought away"  # all tokens went into thinking, finish "length" (yes)
     CUT = "cut"  # half the text, finish "length" (yes)
     FILTER = "filter"  # no text, finish "content_filter" (yes)
@@ -49,6 +55,8 @@ class Fault:
     """The HTTP status of STATUS and REFUSE."""
     seconds: float = 0.0
     parameter: str = ""
+    tokens: int = 512
+    """What PROMPT_CUT leaves of the prompt."""
     error: Mapping[str, object] = field(default_factory=dict)
     """The error object of the body."""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -99,9 +107,77 @@ class Fault:
         """Answer byte by byte, with *seconds* between them."""
         return cls(FaultKind.DRIP, seconds=seconds)
 
+    @classmethod
+    def prompt_cut(cls, tokens: int = 512) -> Fault:
+        """Read only the last *tokens* of the prompt and say nothing, as Ollama does."""
+        return cls(FaultKind.PROMPT_CUT, tokens=tokens)
+
 
 def as_fault(fault: Fault | FaultKind | int | None) -> Fault | None:
     """Return the fault that is meant: a number is a status."""
     if fault is None or isinstance(fault, Fault):
         return fault
     return Fault(fault) if isinstance(fault, FaultKind) else Fault.status(fault)
+
+
+def until(seconds: float) -> str:
+    """Return the moment in so many seconds, as the other form of `Retry-After` has it."""
+    return formatdate(time.time() + seconds, usegmt=True)
+
+
+NAMED: Mapping[str, Callable[[], Fault]] = MappingProxyType(
+    {
+        "429": lambda: Fault.status(429),
+        "429-wait": lambda: Fault.status(429, retry_after=1),
+        "429-date": lambda: Fault.status(429, retry_after=until(2)),
+        "quota": Fault.quota,
+        "too-long": Fault.too_long,
+        "refuse-format": lambda: Fault.refuse("response_format"),
+        "refuse-limit": lambda: Fault.refuse("max_completion_tokens"),
+        "slow": lambda: Fault.slow(2),
+        "drip": lambda: Fault.drip(0.01),
+        "prompt-cut": Fault.prompt_cut,
+        **{
+            kind.replace(" ", "-"): (lambda kind=kind: Fault(kind))  # type: ignore[misc]
+            for kind in FaultKind
+            if kind not in {FaultKind.STATUS, FaultKind.REFUSE, FaultKind.SLOW, FaultKind.DRIP}
+            and kind is not FaultKind.PROMPT_CUT
+        },
+    }
+)
+"""The faults that have a name of one word; any number from 400 to 599 is a status besides."""
+
+
+def fault_named(name: str) -> Fault:
+    """Return the fault of this name.
+
+    Raises:
+        ValueError: there is none; the message lists the names there are.
+    """
+    if name in NAMED:
+        return NAMED[name]()
+    if re.fullmatch(r"[45]\d\d", name):
+        return Fault.status(int(name))
+    raise ValueError(f"a fault is a status such as 503, or one of {', '.join(NAMED)}")
+
+
+def by_rate(rates: Sequence[tuple[str, float]], seed: int = 0) -> Callable[[int], Fault | None]:
+    """Return what spoils requests at random: each named fault with a probability of its own.
+
+    Which request meets which fault depends on its number and on *seed* alone.
+    """
+    total = sum(rate for _, rate in rates)
+    if total > 1 or any(rate < 0 for _, rate in rates):
+        raise ValueError(f"the rates of faults add up to {total:g}; at most 1 is possible")
+    for name, _ in rates:
+        fault_named(name)
+
+    def fault(place: int) -> Fault | None:
+        drawn = random.Random(f"{seed}:{place}").random()
+        for name, rate in rates:
+            if drawn < rate:
+                return fault_named(name)
+            drawn -= rate
+        return None
+
+    return fault

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any, TypeAlias
 from unillmrec.testing.dialects import DIALECTS, Dialect
 from unillmrec.testing.faults import Fault, FaultKind, as_fault
 from unillmrec.testing.labels import label_logprobs, labelled, most_probable
+from unillmrec.testing.prefixes import PrefixCache
 from unillmrec.testing.sensible import asked_form, sensible_answer, sensible_prose, sensible_vector
 from unillmrec.testing.wire import Answer, Listener
 from unillmrec.tokens import TokenCounter
@@ -38,6 +40,7 @@ class _Choice:
     prompt: int
     completion: int
     reasoning: int = 0
+    cached: int = 0
     refusal: str | None = None
 
 
@@ -48,13 +51,18 @@ class FakeServer:
     those of `sensible_answer`, in the form the request asks for. *dialect* is a `Dialect` or
     the name of one in `DIALECTS`. *faults* holds what goes wrong with the first, second, …
     request (None: nothing), or is a function of the number of requests so far. A status may
-    stand for its fault. *seconds* is how long every answer takes. *key*, if given, is the only
-    one that is accepted.
+    stand for its fault; `faults.by_rate` makes random ones. *seconds* is how long every answer
+    takes; of two numbers, something between them that depends on *seed* and on the number of
+    the request. *key*, if given, is the only one that is accepted. More than *allows* requests
+    at the same time are refused with status 429. With *prefix_cache*, prompts that begin as
+    an earlier one with at least so many tokens are reported as cached to there. *port* 0 is a
+    free one.
 
-    `requests` and `headers` hold what came in, `billed` what the server would have on its
-    own bill, `most_at_once` the largest number of requests in work at the same time.
-    `reported` is the part of the bill that it has told, in a whole answer with usable counts;
-    whoever keeps books comes to the same.
+    `received` counts requests; `requests` and `headers` hold what came in, unless *keep* is
+    false, as for a server that runs for days; `billed` what the server would have on its
+    own bill, `most_at_once` the largest number of requests in work at the same time,
+    `connections` how many were opened. `reported` is the part of the bill that it has told, in
+    a whole answer with usable counts; whoever keeps books comes to the same.
     """
 
     def __init__(
@@ -63,13 +71,19 @@ class FakeServer:
         *,
         dialect: Dialect | str = "strict-schema",
         faults: Sequence[AnyFault] | Callable[[int], AnyFault] = (),
-        seconds: float = 0.0,
+        seconds: float | tuple[float, float] = 0.0,
+        seed: int = 0,
         key: str | None = None,
+        allows: int | None = None,
+        prefix_cache: int | None = None,
         model: str = "fake-model",
         count: Callable[[str], int] | None = None,
+        port: int = 0,
+        keep: bool = True,
     ) -> None:
         self.dialect = DIALECTS[dialect] if isinstance(dialect, str) else dialect
         self.model = model
+        self.received = 0
         self.requests: list[dict[str, Any]] = []
         self.headers: list[Mapping[str, str]] = []
         self.statuses: list[int] = []
@@ -78,17 +92,26 @@ class FakeServer:
         self.most_at_once = 0
         self._answer = answer
         self._faults = faults
-        self._seconds = seconds
+        self._seconds = seconds if isinstance(seconds, tuple) else (seconds, seconds)
+        self._seed = seed
+        self._keep = keep
         self._key = key
+        self._allows = allows
         self._count = count or TokenCounter.for_model(None).count
+        self._prefixes = None if prefix_cache is None else PrefixCache(prefix_cache, self._count)
         self._at_once = 0
         self._lock = threading.Lock()
-        self._listener = Listener(self)
+        self._listener = Listener(self, port)
 
     @property
     def base_url(self) -> str:
         """The address to give to a client."""
         return f"http://127.0.0.1:{self._listener.server_port}/v1"
+
+    @property
+    def connections(self) -> int:
+        """How many connections clients have opened."""
+        return self._listener.opened
 
     def __enter__(self) -> FakeServer:
         self._listener.start()
@@ -100,15 +123,19 @@ class FakeServer:
     def respond(self, route: str, body: Body | None, headers: Mapping[str, str]) -> Answer:
         """Answer one request; called by the listener from many threads."""
         with self._lock:
-            fault = self._fault(len(self.requests)) if body is not None else None
-            if body is not None:
+            place = self.received
+            fault = self._fault(place) if body is not None else None
+            self.received += body is not None
+            if body is not None and self._keep:
                 self.requests.append(dict(body))
                 self.headers.append(headers)
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
+            crowded = self._allows is not None and self._at_once > self._allows
+            fault = Fault.status(429) if crowded else fault
         try:
-            if self._seconds:
-                time.sleep(self._seconds)
+            if self._seconds[1] and not crowded:
+                time.sleep(random.Random(f"{self._seed}:{place}").uniform(*self._seconds))
             answer = self._respond(route, body, headers, fault)
         finally:
             with self._lock:
@@ -166,7 +193,7 @@ class FakeServer:
         if route.endswith("/embeddings"):
             payload = self._vectors(body, kind)
         elif route.endswith("/chat/completions"):
-            payload = self._completion(body, kind)
+            payload = self._completion(body, fault)
         else:
             return _error(Fault.status(404))
         content = json.dumps(payload, ensure_ascii=False).encode()
@@ -188,9 +215,14 @@ class FakeServer:
         usage = {"prompt_tokens": prompt, "total_tokens": prompt}
         return {"object": "list", "data": rows, "model": body["model"], "usage": usage}
 
-    def _completion(self, body: Body, kind: FaultKind | None) -> dict[str, object]:
+    def _completion(self, body: Body, fault: Fault | None) -> dict[str, object]:
+        kind = fault.kind if fault else None
         choice = self._choice(body, kind)
-        usage = Usage(1, choice.prompt, choice.completion, 0, choice.reasoning)
+        if fault and kind is FaultKind.PROMPT_CUT:
+            choice.prompt = min(choice.prompt, fault.tokens)
+        elif self._prefixes is not None:
+            choice.cached = self._prefixes.add(_contents(body, "system", "user", "assistant"))
+        usage = Usage(1, choice.prompt, choice.completion, choice.cached, choice.reasoning)
         told = kind not in _UNTOLD and self.dialect.reports != "nothing"
         self._bill(usage, told=told)
         message = {"role": "assistant", "content": choice.text, "refusal": choice.refusal}
@@ -199,7 +231,7 @@ class FakeServer:
             prompt = _contents(body, "user")
             chosen["logprobs"] = label_logprobs(prompt, choice.text, self.dialect.label_bias)
         payload: dict[str, object] = {
-            "id": f"fake-{len(self.requests)}",
+            "id": f"fake-{self.received}",
             "object": "chat.completion",
             "created": 0,
             "model": body.get("model"),
@@ -272,7 +304,7 @@ class FakeServer:
             "total_tokens": choice.prompt + choice.completion,
         }
         if self.dialect.reports == "everything":
-            usage["prompt_tokens_details"] = {"cached_tokens": 0}
+            usage["prompt_tokens_details"] = {"cached_tokens": choice.cached}
             usage["completion_tokens_details"] = {"reasoning_tokens": choice.reasoning}
         return usage
 

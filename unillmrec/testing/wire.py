@@ -36,14 +36,18 @@ class Respondent(Protocol):
 
 
 class Listener(ThreadingHTTPServer):
-    """Listens on a free port of this machine and passes requests to a respondent."""
+    """Listens on a port of this machine, 0 for a free one, and passes requests to a respondent.
+
+    *opened* counts connections.
+    """
 
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, respondent: Respondent) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, respondent: Respondent, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.respondent = respondent
+        self.opened = 0
         self.stopping = threading.Event()
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -66,6 +70,7 @@ class Listener(ThreadingHTTPServer):
         """Remember the connection, then serve it on a thread of its own."""
         with self._lock:
             self._connections.add(request)
+            self.opened += 1
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:

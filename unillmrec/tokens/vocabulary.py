@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from unillmrec.tokens import ranks
@@ -38,6 +38,12 @@ _BLOCK = 100_000
 _SEAM = re.compile(r"(?<=\S)(?= )")
 
 
+# The lines of branches come again with every person, and a prompt is counted before it is sent,
+# for the budget, and for the log. Memory stays below some ten megabytes.
+_REMEMBERED = 4_096
+_WORTH_IT = 8_000
+
+
 class Vocabulary(Protocol):
     """What counting and cutting need to know about a vocabulary."""
 
@@ -58,9 +64,13 @@ class O200kVocabulary:
 
     def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
+        self._remembered = lru_cache(_REMEMBERED)(self._count)
 
     def count(self, text: str) -> int:
         """Return how many tokens *text* is, special tokens in it read as ordinary text."""
+        return self._remembered(text) if len(text) <= _WORTH_IT else self._count(text)
+
+    def _count(self, text: str) -> int:
         return sum(len(self._encoding.encode_ordinary(block)) for block in _blocks(text))
 
     def reach(self, text: str, tokens: int) -> int:

@@ -109,9 +109,30 @@ def similarities(query: Vector, vectors: Sequence[Vector]) -> Floats:
     lengths = np.array([len(vector.weights) for vector in vectors])
     weights = np.concatenate([vector.weights for vector in vectors])
     ids = np.concatenate([vector.ids for vector in vectors if vector.ids is not None])
-    owner = np.repeat(np.arange(len(vectors)), lengths)
-    products = np.bincount(owner, weights * _looked_up(query, ids), len(vectors)).astype(np.float64)
-    squares = np.bincount(owner, weights.astype(np.float64) ** 2, len(vectors))
+    return _sparse_cosines(query, ids, weights, lengths)
+
+
+def packed_similarities(query: Vector, packed: Sequence[bytes], *, sparse: bool) -> Floats:
+    """Return what `similarities` does, of vectors that are still packed: none is made of them."""
+    if not packed:
+        return np.zeros(0, np.float32)
+    kind = packing(sparse=sparse)
+    read = np.frombuffer(b"".join(packed), kind)
+    if not sparse:
+        stacked = read.reshape(len(packed), -1).astype(np.float32)
+        return _cosines(stacked @ query.weights, query, np.linalg.norm(stacked, axis=1))
+    lengths = np.fromiter(map(len, packed), np.int64, len(packed)) // kind.itemsize
+    return _sparse_cosines(query, read["id"], read["weight"].astype(np.float32), lengths)
+
+
+def _sparse_cosines(
+    query: Vector, ids: Ints, weights: Floats, lengths: NDArray[np.signedinteger]
+) -> Floats:
+    """Return the cosine of *query* with each of the vectors of *lengths*, one after the other."""
+    count = len(lengths)
+    owner = np.repeat(np.arange(count), lengths)
+    products = np.bincount(owner, weights * _looked_up(query, ids), count).astype(np.float64)
+    squares = np.bincount(owner, weights.astype(np.float64) ** 2, count)
     return _cosines(products, query, np.sqrt(squares))
 
 

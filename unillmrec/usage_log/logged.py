@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unillmrec.endpoint import AnswerError, CallError, OpenAIEndpoint, Reply, Request, spent
+from unillmrec.endpoint import AnswerError, CallError, Reply, Request, WatchableEndpoint, spent
 from unillmrec.errors import BudgetError, UnillmrecError
 from unillmrec.prices import Price
 from unillmrec.tokens import TokenCounter
@@ -22,7 +22,9 @@ class LoggedEndpoint:
     paid for as well. *price* is what its tokens cost, if that is known.
     """
 
-    def __init__(self, endpoint: OpenAIEndpoint, log: UsageLog, price: Price | None = None) -> None:
+    def __init__(
+        self, endpoint: WatchableEndpoint, log: UsageLog, price: Price | None = None
+    ) -> None:
         self.model = endpoint.model
         self.name = endpoint.name
         self._endpoint = endpoint

@@ -34,9 +34,10 @@ def hybrid(run: Run, profile: Profile) -> list[Candidate]:
     """Let the judge choose among the leaves nearest to the person, then pick their items."""
     assert profile.taste is not None
     chosen = _chosen(run, profile, _nearest_leaves(run, profile.taste))
-    shown = nearest_first(run, profile, gather(run, chosen))
+    places = max(run.options.shown, 2 * run.options.wanted)
+    shown = nearest_first(run, profile, gather(run, chosen), places)
     run.ended = "target" if len(shown) >= run.options.wanted else "exhausted"
-    return pick(run, profile, shown[: max(run.options.shown, 2 * run.options.wanted)])
+    return pick(run, profile, shown)
 
 
 def _nearest_leaves(run: Run, taste: Vector) -> list[Node]:

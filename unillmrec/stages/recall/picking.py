@@ -9,8 +9,7 @@ from unillmrec.stages.recall.frontier import Frontier
 from unillmrec.stages.recall.scoring import Judged
 from unillmrec.stages.recall.walking import ITEM_LINE
 from unillmrec.stages.run import Candidate, Event, Run
-from unillmrec.store import Node, PlacedItem
-from unillmrec.tree.vectors import similarities
+from unillmrec.store import Node
 from unillmrec.usage import Stage
 
 # However small a part of the person an interest is, so many of its items are looked at.
@@ -48,43 +47,56 @@ def filled_up(run: Run, profile: Profile, chosen: Sequence[Candidate]) -> list[C
     taken = {each.placed.number for each in chosen}
     leaves = [event.opened.id for event in run.opened if event.opened.is_leaf]
     others = [
-        each
-        for each in run.tree.items_in(leaves)
-        if each.number not in taken and run.eligibility.allows(each.number)
+        number
+        for number in run.tree.numbers_in(leaves)
+        if number not in taken and run.eligibility.allows(number)
     ]
-    return [*chosen, *nearest_first(run, profile, others)[:missing]]
+    return [*chosen, *nearest_first(run, profile, others, missing)]
 
 
 def nearest_in_leaves(run: Run, frontiers: Sequence[Frontier]) -> list[Candidate]:
     """Return the items to show: of each frontier's best leaves those nearest to its interest."""
     places = max(run.options.shown, 2 * run.options.wanted)
-    first: dict[int, Candidate] = {}
-    others: dict[int, Candidate] = {}
+    first: dict[int, float] = {}
+    others: dict[int, float] = {}
     for frontier in frontiers:
-        near = nearest_first(run, frontier.profile, gather(run, _best_leaves(run, frontier)))
-        new = [each for each in near if each.placed.number not in first]
+        near = _scored(run, frontier.profile, gather(run, _best_leaves(run, frontier)))
+        new = [pair for pair in near if pair[0] not in first]
         share = max(LEAST_SHOWN, round(places * frontier.share))
-        first |= {each.placed.number: each for each in new[:share]}
+        first |= dict(new[:share])
         # Where an interest has less than its share, the others fill up.
-        others |= {each.placed.number: each for each in new[share:]}
-    return list((first | {n: e for n, e in others.items() if n not in first}).values())[:places]
+        others |= dict(new[share:])
+    filled = first | {number: score for number, score in others.items() if number not in first}
+    return _candidates(run, list(filled.items())[:places])
 
 
-def nearest_first(run: Run, profile: Profile, items: Sequence[PlacedItem]) -> list[Candidate]:
-    """Return *items* by their likeness to the person; as they came if nothing is known."""
-    if profile.taste is None or not items:
-        return [Candidate(each, 0.0, "nearest") for each in items]
-    near = similarities(profile.taste, run.tree.item_vectors([each.number for each in items]))
-    order = sorted(range(len(items)), key=lambda place: -near[place])
-    return [Candidate(items[place], 100 * float(near[place]), "nearest") for place in order]
+def nearest_first(
+    run: Run, profile: Profile, numbers: Sequence[int], most: int | None = None
+) -> list[Candidate]:
+    """Return at most *most* items by their likeness to the person; as they came if unknown."""
+    return _candidates(run, _scored(run, profile, numbers)[:most])
 
 
-def gather(run: Run, leaves: Sequence[Node]) -> list[PlacedItem]:
-    """Return the eligible items of leaves, and report that they were read."""
+def gather(run: Run, leaves: Sequence[Node]) -> list[int]:
+    """Return the numbers of the eligible items of leaves, and report that they were read."""
     for leaf in leaves:
         run.report(Event(leaf))
-    items = run.tree.items_in([leaf.id for leaf in leaves])
-    return [each for each in items if run.eligibility.allows(each.number)]
+    numbers = run.tree.numbers_in([leaf.id for leaf in leaves])
+    return [number for number in numbers if run.eligibility.allows(number)]
+
+
+def _scored(run: Run, profile: Profile, numbers: Sequence[int]) -> list[tuple[int, float]]:
+    if profile.taste is None or not numbers:
+        return [(number, 0.0) for number in numbers]
+    near = run.tree.item_likeness(profile.taste, numbers)
+    order = sorted(range(len(numbers)), key=lambda place: -near[place])
+    return [(numbers[place], 100 * float(near[place])) for place in order]
+
+
+def _candidates(run: Run, scored: Sequence[tuple[int, float]]) -> list[Candidate]:
+    """Return items that are worth showing; most of those in a leaf are never read."""
+    placed = run.tree.items_numbered([number for number, _ in scored])
+    return [Candidate(placed[number], score, "nearest") for number, score in scored]
 
 
 def _best_leaves(run: Run, frontier: Frontier) -> list[Node]:

@@ -1,0 +1,120 @@
+"""Does a recorded run come out the same to the byte with no network, and how fast?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.datasets import load_with_people
+from benchmarks.results import save
+from unillmrec import BuildOptions, ItemTree, LanguageModelJudge, OpenAIEndpoint, Recommender, build
+from unillmrec.endpoint import Endpoint
+from unillmrec.endpoint.caching import AnswerCache, CachedEndpoint
+from unillmrec.endpoint.recording import Recording, RecordingEndpoint, ReplayedEndpoint
+from unillmrec.judge import SimilarityJudge
+from unillmrec.judge.making import make_writer
+from unillmrec.settings import Settings
+from unillmrec.testing import FakeServer
+from unillmrec.testing.faults import by_rate
+
+QUESTION = __doc__
+SET = "ml-1m"
+PEOPLE = 123
+AT_ONCE = 16
+FAULTS = (("503", 0.02), ("drop", 0.01), ("null-content", 0.02), ("ignore-schema", 0.02))
+KEY = "sk-a-key-that-must-not-be-found"
+
+
+def run(data: Path) -> None:
+    """Record a run with faults in it, then replay it, and answer it again from a cache."""
+    found = load_with_people(data, SET, PEOPLE)
+    histories = [tuple(found.items[place].id for place in each.history) for each in found.people]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        build(found.items, folder / "tree", BuildOptions(workers=1))
+        with ItemTree.open(folder / "tree") as tree:
+            rows = _measured(tree, histories, folder)
+    save("replay", QUESTION, rows, judge="fake server with faults (no language model)")
+
+
+def _measured(
+    tree: ItemTree, histories: Sequence[tuple[str, ...]], folder: Path
+) -> list[dict[str, Any]]:
+    rows = []
+    cache = AnswerCache(folder / "answers.cache", print)
+    with (
+        FakeServer(seconds=(0.01, 0.05), faults=by_rate(FAULTS, 7), prefix_cache=64) as server,
+        OpenAIEndpoint("fake-model", base_url=server.base_url, api_key=KEY) as endpoint,
+    ):
+        recording = Recording(folder / "run.jsonl", {"model": endpoint.model, "run": "recorded"})
+        cached = CachedEndpoint(endpoint, cache, endpoint.identity)
+        first, row = _recommended(tree, RecordingEndpoint(cached, recording), histories)
+        recording.close()
+        rows.append({"run": "recorded", "requests": server.received, **row, "same": ""})
+    content = (folder / "run.jsonl").read_bytes()
+    answers = content.count(b"\n") - 1
+    for run in ("replayed", "replayed, people shuffled"):
+        order = list(range(len(histories)))
+        if "shuffled" in run:
+            random.Random(7).shuffle(order)
+        replayed = ReplayedEndpoint(folder / "run.jsonl")
+        # What was recorded was asked at another address, which is a part of no answer.
+        replayed.name = endpoint.name
+        with _no_sockets():
+            again, row = _recommended(tree, replayed, histories, order)
+        rows.append({"run": run, "requests": 0, **row, "same": first == again})
+    cache.close()
+    for row in rows:
+        row |= {"answers": answers, "key in recording": KEY.encode() in content}
+    return rows
+
+
+def _recommended(
+    tree: ItemTree,
+    endpoint: Endpoint,
+    histories: Sequence[tuple[str, ...]],
+    order: Sequence[int] = (),
+) -> tuple[str, dict[str, Any]]:
+    """Recommend to everybody, many at once; return a digest of all output, and what it took."""
+    judge = LanguageModelJudge(endpoint, make_writer(Settings()), SimilarityJudge(tree), at_once=4)
+    recommender = Recommender(tree, judge)
+
+    def line(place: int) -> tuple[int, str]:
+        told = recommender.recommend(histories[place], limit=10).as_dict()
+        # The one thing that no two runs measure alike.
+        del told["seconds"]
+        return place, json.dumps(told, ensure_ascii=False)
+
+    began, spent = time.perf_counter(), time.process_time()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        lines = sorted(pool.map(line, order or range(len(histories))))
+    text = "\n".join(each for _, each in lines)
+    return hashlib.sha256(text.encode()).hexdigest(), {
+        "people": len(lines),
+        "seconds": round(time.perf_counter() - began, 2),
+        "CPU seconds": round(time.process_time() - spent, 2),
+    }
+
+
+@contextmanager
+def _no_sockets() -> Iterator[None]:
+    """Let nothing open a connection."""
+    connect = socket.socket.connect
+
+    def refused(*arguments: object) -> None:
+        raise AssertionError("a replay has opened a connection")
+
+    socket.socket.connect = refused  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        socket.socket.connect = connect  # type: ignore[method-assign]
