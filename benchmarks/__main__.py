@@ -16,6 +16,8 @@ BENCHMARKS = (
     "scale",
     "sharded",
     "change",
+    "churn",
+    "change_scale",
     "crash",
     "transcripts",
     "variety",

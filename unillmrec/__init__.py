@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from unillmrec.endpoint import OpenAIEndpoint
     from unillmrec.errors import UnillmrecError
     from unillmrec.indexing import BuildOptions, build
+    from unillmrec.indexing.changing import TreeChanger
+    from unillmrec.indexing.summaries import describe
     from unillmrec.items import Item
     from unillmrec.judge import Judge, LanguageModelJudge, SimilarityJudge
     from unillmrec.recommendation import Recommendation
@@ -41,9 +43,11 @@ __all__ = [
     "Recommender",
     "SimilarityJudge",
     "Stage",
+    "TreeChanger",
     "UnillmrecError",
     "Usage",
     "build",
+    "describe",
     "read_catalog",
 ]
 
@@ -62,9 +66,11 @@ _HOMES = {
     "Recommender": "recommender",
     "SimilarityJudge": "judge",
     "Stage": "usage",
+    "TreeChanger": "indexing.changing",
     "UnillmrecError": "errors",
     "Usage": "usage",
     "build": "indexing",
+    "describe": "indexing.summaries",
     "read_catalog": "catalog",
 }
 

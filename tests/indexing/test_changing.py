@@ -1,3 +1,4 @@
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -133,6 +134,57 @@ def test_a_full_disk_leaves_the_old_state(path):
         assert 300 == len(changer.tree)
 
     assert before == content(path)
+
+
+FILLING = """
+import resource, signal, sys
+from unillmrec import TreeChanger
+from unillmrec.errors import StoreError
+from unillmrec.items import Item
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+most = 300_000
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+many = [Item(f"m{n}", f"Much {n} " * 30, "text " * 200) for n in range(2_000)]
+with TreeChanger(sys.argv[1]) as changer:
+    for change in (changer.insert, changer.upsert, changer.sync):
+        try:
+            change(many)
+        except StoreError as error:
+            print(error.problem, error.detail)
+    print(len(changer.tree))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on files")
+def test_where_files_may_not_grow_the_old_state_stays(path):
+    """The system itself refuses the bytes of a change, be it a log or the tree that outgrows."""
+    before = content(path)
+    command = [sys.executable, "-c", FILLING, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=PACKAGE, check=True)
+
+    *told, left = done.stdout.splitlines()
+    assert 3 == len(told)
+    assert all("cannot be changed" in line and "Nothing was changed" in line for line in told)
+    assert "300" == left
+    assert before == content(path)
+    with TreeChanger(path) as changer:
+        assert 80 == changer.insert(NEW).inserted
+        assert [] == list(breaches(changer.tree))
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
+def test_a_file_without_leave_to_write_is_refused(path):
+    """Neither the file nor its folder can be written: an error that says so, and no traces."""
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
+    try:
+        with pytest.raises(StoreError, match="cannot be changed"), TreeChanger(path) as changer:
+            changer.insert(NEW)
+    finally:
+        path.parent.chmod(0o755)
+
+    assert [path] == list(path.parent.iterdir())
 
 
 def test_a_file_that_may_not_be_written_is_not(path):

@@ -5,7 +5,6 @@ from tests import trees
 from unillmrec.indexing import placing
 from unillmrec.indexing.placing import Touched, nearest_leaves
 from unillmrec.store import EditableTree
-from unillmrec.tree.vectors import Vector
 
 
 @pytest.fixture(scope="module", params=[trees.tree, trees.given_tree], ids=["words", "given"])
@@ -20,7 +19,7 @@ def test_most_items_find_their_own_leaf(tree):
     """An item that is in the tree is led to where it is, nearly always."""
     numbers = list(range(0, 300, 3))
     placed = tree.items_numbered(numbers)
-    found = nearest_leaves(tree, tree.item_vectors(numbers))
+    found = nearest_leaves(tree, tree.item_rows(numbers))
 
     # Items drawn towards a neighbouring leaf were kept out of it by its capacity.
     assert np.mean([placed[n].leaf == leaf for n, leaf in zip(numbers, found, strict=True)]) > 0.6
@@ -28,12 +27,15 @@ def test_most_items_find_their_own_leaf(tree):
 
 def test_one_by_one_or_together_is_the_same(tree, monkeypatch):
     """A few items are placed in another way than many, with the same result."""
-    vectors = tree.item_vectors(list(range(0, 300, 7)))
-    together = nearest_leaves(tree, vectors)
+    rows = tree.item_rows(list(range(0, 300, 7)))
+    together = nearest_leaves(tree, rows)
 
-    assert together == [nearest_leaves(tree, [each])[0] for each in vectors]
+    assert together == [nearest_leaves(tree, rows[at : at + 1])[0] for at in range(rows.shape[0])]
     monkeypatch.setattr(placing, "FEW", 1_000)
-    assert together == nearest_leaves(tree, vectors)
+    assert together == nearest_leaves(tree, rows)
+    monkeypatch.setattr(placing, "FEW", 0)
+    monkeypatch.setattr(placing, "AT_ONCE", 3)
+    assert together == nearest_leaves(tree, rows)
 
 
 def test_starts_may_be_anywhere(tree):
@@ -41,7 +43,7 @@ def test_starts_may_be_anywhere(tree):
     branch = max(node for node, is_leaf in tree.below(1) if not is_leaf)
     leaves = {node for node, is_leaf in tree.below(branch) if is_leaf}
     somewhere = next(node for node, is_leaf in tree.below(1) if is_leaf and node not in leaves)
-    vectors = tree.item_vectors([1, 2])
+    vectors = tree.item_rows([1, 2])
     first, second = nearest_leaves(tree, vectors, [branch, somewhere])
 
     assert first in leaves
@@ -50,15 +52,11 @@ def test_starts_may_be_anywhere(tree):
 
 def test_what_says_nothing_has_a_place_too(tree):
     """A vector without weight, and no vectors at all."""
-    nothing = (
-        Vector(np.zeros(0, np.float32), np.zeros(0, np.int32))
-        if tree.sparse
-        else Vector(np.zeros(16, np.float32))
-    )
+    nothing = 0 * tree.item_rows([1, 2, 3])
     leaves = {node for node, is_leaf in tree.below(1) if is_leaf}
 
-    assert set(nearest_leaves(tree, [nothing] * 3)) <= leaves
-    assert [] == nearest_leaves(tree, [])
+    assert set(nearest_leaves(tree, nothing)) <= leaves
+    assert [] == nearest_leaves(tree, nothing[:0])
 
 
 def test_what_is_gone_is_not_touched():

@@ -78,8 +78,9 @@ def test_ranges_follow_the_numbers(changer):
         old = each.item
         attributes = {**old.attributes, "year": 1900}
         changer.update([Item(old.id, old.title, old.text, old.path, attributes)])
-    # Numbers alone touch no description; the next item that comes or goes does.
-    first = changer.tree.items_in([leaf])[0].item
+    # Numbers alone touch no description; another title of an item that is shown does.
+    shown = changer.tree.node(leaf).description.typical[0]
+    first = changer.tree.items_numbered([shown])[shown].item
     changer.update([Item(first.id, f"{first.title}!", first.text, first.path, first.attributes)])
 
     assert ["year 1900"] == [

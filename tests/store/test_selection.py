@@ -1,14 +1,17 @@
 import random
 import sqlite3
 from collections import Counter
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import given, settings
 
+from tests import trees
 from tests.predicates import CONDITIONS, holds, items
 from unillmrec.catalog.predicates import Predicate
 from unillmrec.errors import PredicateError, StoreError
 from unillmrec.items import Item
+from unillmrec.store import EditableTree, ItemTree
 from unillmrec.store.blocks import BLOCK
 from unillmrec.store.columns import ColumnWriter
 from unillmrec.store.migrations import migrate
@@ -41,6 +44,9 @@ class Columns:
             " VALUES (?, ?, 0, 0, 0, 0, '', '')",
             parents.items(),
         )
+
+    def snapshot(self):
+        return nullcontext()
 
     def rows(self, query, values=()):
         return self.db.execute(query, values).fetchall()
@@ -185,6 +191,30 @@ def test_refuses_what_does_not_fit(four, where, problem):
     """The tree knows its attributes and what they hold."""
     with pytest.raises(PredicateError, match=problem):
         Selection.of(four, where)
+
+
+def test_another_writer_does_not_change_what_is_half_read(tmp_path):
+    """Columns, leaves and nodes are of one state, though a writer commits between two reads."""
+    with trees.tree(tmp_path) as made:
+        path = made.path
+    with ItemTree.open(path) as reader, EditableTree.open(path) as writer:
+        gone = list(writer.items_with_ids([f"item-{n:03}" for n in range(100)]).values())
+        read = reader.rows
+
+        def interrupted(query, values=()):
+            rows = read(query, values)
+            if gone and "FROM attribute" in query:
+                with writer.transaction():
+                    writer.remove_items(gone)
+                gone.clear()
+            return rows
+
+        reader.rows = interrupted
+        found = Selection.of(reader, "has(year)")
+        again = Selection.of(reader, "has(year)")
+
+    assert (300, 200) == (found.total, again.total)
+    assert found.count(1) == found.total == int(found.mask.sum())
 
 
 def test_a_full_dictionary_has_no_order(tree):

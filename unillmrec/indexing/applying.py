@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 from unillmrec.errors import TreeError
 from unillmrec.indexing.batches import Batch, Pair
@@ -15,11 +16,15 @@ from unillmrec.indexing.changed_vectors import ChangedVectors
 from unillmrec.indexing.following import home_leaves
 from unillmrec.indexing.placing import Touched
 from unillmrec.indexing.refreshing import Refresh
-from unillmrec.indexing.upkeep import Upkeep, above
+from unillmrec.indexing.rows import packed_rows, weighed_rows
+from unillmrec.indexing.upkeep import Upkeep
 from unillmrec.items import Item
 from unillmrec.store import ROOT, EditableTree, PlacedItem
-from unillmrec.tree.terms import terms_of, vector_of, weighted_words
-from unillmrec.tree.vectors import Vector
+from unillmrec.tree.terms import terms_of, weighted_words
+from unillmrec.tree.vectors import Floats
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +71,11 @@ class Applier:
         moved: Counter[int] = Counter()
         # What a term is worth depends on how many items there are.
         self.tree.facts["items"] += len(batch.inserts) - len(batch.deletes)
-        self._note_terms(batch)
+        used = self._note_terms(batch)
         self._remove(batch.deletes, touched, moved)
         self._rewrite_rows(batch.kept, touched)
-        self._place(batch, touched, moved)
-        refreshed = self._restore(touched, moved, len(batch))
+        self._place(batch, used, touched, moved)
+        refreshed = self._restore(touched, moved)
         return ChangeReport(
             inserted=len(batch.inserts),
             updated=len(batch.kept) + len(batch.rewritten),
@@ -84,13 +89,14 @@ class Applier:
             seconds=time.perf_counter() - started,
         )
 
-    def _note_terms(self, batch: Batch) -> None:
-        used: Counter[str] = Counter()
-        for item in batch.placed:
-            used.update(self._terms(item).keys())
-        for placed in [*batch.deletes, *(old for old, _ in batch.rewritten)]:
-            used.subtract(self._terms(placed.item).keys())
-        self.tree.note_terms({term: more for term, more in used.items() if more})
+    def _note_terms(self, batch: Batch) -> list[dict[str, float]]:
+        """Count the terms that come and go; return how much the items to be placed use each."""
+        used = [self._terms(item) for item in batch.placed]
+        more = Counter(term for each in used for term in each)
+        olds = [*batch.deletes, *(old for old, _ in batch.rewritten)]
+        more.subtract(Counter(term for placed in olds for term in self._terms(placed.item)))
+        self.tree.note_terms({term: change for term, change in more.items() if change})
+        return used
 
     def _terms(self, item: Item) -> dict[str, float]:
         return terms_of(weighted_words(item), with_pieces=bool(self.tree.facts["pieces"]))
@@ -98,21 +104,38 @@ class Applier:
     def _remove(self, deletes: Sequence[PlacedItem], touched: Touched, moved: Counter[int]) -> None:
         if not deletes:
             return
+        self._note_leaving(deletes, touched)
         self.tree.remove_items(deletes)
-        for placed in deletes:
-            touched.nodes.add(placed.leaf)
-            moved[placed.leaf] += 1
+        moved.update(placed.leaf for placed in deletes)
+
+    def _note_leaving(self, items: Sequence[PlacedItem], touched: Touched) -> None:
+        leaves = [each.leaf for each in items]
+        rows = self.tree.item_rows([each.number for each in items])
+        touched.moves.note(self.tree, leaves, rows, [each.prior for each in items], -1)
+        touched.moves.elsewhere |= {each.number for each in items}
+        touched.leaves.update(leaves)
 
     def _rewrite_rows(self, pairs: Sequence[Pair], touched: Touched) -> None:
         """Rewrite items that stay where they are."""
         news = [PlacedItem(old.number, new, old.leaf, self._prior(new)) for old, new in pairs]
         self.tree.put_items(news, {old.number: old for old, _ in pairs})
-        for (old, _), new in zip(pairs, news, strict=True):
-            # Nodes show titles, and how popular their items are; of the rest they know nothing.
-            if old.item.title != new.item.title or old.prior != new.prior:
-                touched.nodes.add(new.leaf)
+        # Nodes show titles, and how popular their items are; of the rest they know nothing.
+        renamed = [new for (old, _), new in zip(pairs, news, strict=True) if _differ(old, new)]
+        if not renamed:
+            return
+        before = {old.number: old.prior for old, _ in pairs}
+        more = [new.prior - before[new.number] for new in renamed]
+        touched.moves.note_rewritten(self.tree, [new.leaf for new in renamed], more)
+        touched.moves.elsewhere |= {new.number for new in renamed}
+        touched.leaves |= {new.leaf for new in renamed}
 
-    def _place(self, batch: Batch, touched: Touched, moved: Counter[int]) -> None:
+    def _place(
+        self,
+        batch: Batch,
+        used: Sequence[dict[str, float]],
+        touched: Touched,
+        moved: Counter[int],
+    ) -> None:
         """Put new items, and those whose words changed, into the leaves nearest to them."""
         items = batch.placed
         if not items:
@@ -121,28 +144,26 @@ class Applier:
             *self.tree.next_numbers("item", len(batch.inserts)),
             *(old.number for old, _ in batch.rewritten),
         ]
-        vectors = self._vectors(items)
-        leaves = home_leaves(self.tree, items, vectors, touched)
-        self.tree.put_items(
-            [
-                PlacedItem(number, item, leaf, self._prior(item))
-                for number, item, leaf in zip(numbers, items, leaves, strict=True)
-            ],
-            {old.number: old for old, _ in batch.rewritten},
-        )
-        self.tree.put_vectors(
-            (number, vector.to_bytes()) for number, vector in zip(numbers, vectors, strict=True)
-        )
-        left = [old.leaf for old, _ in batch.rewritten]
-        touched.nodes.update(leaves, left)
+        rows = self._rows(items, used)
+        olds = [old for old, _ in batch.rewritten]
+        if olds:
+            self._note_leaving(olds, touched)
+        leaves = home_leaves(self.tree, items, rows, touched)
+        placed = [
+            PlacedItem(number, item, leaf, self._prior(item))
+            for number, item, leaf in zip(numbers, items, leaves, strict=True)
+        ]
+        self.tree.put_items(placed, {old.number: old for old in olds})
+        self.tree.put_vectors(zip(numbers, packed_rows(rows), strict=True))
+        touched.moves.note(self.tree, leaves, rows, [each.prior for each in placed], 1)
+        touched.leaves.update(leaves)
         moved.update(leaves)
-        moved.update(left)
+        moved.update(old.leaf for old in olds)
 
-    def _vectors(self, items: Sequence[Item]) -> list[Vector]:
+    def _rows(self, items: Sequence[Item], used: Sequence[dict[str, float]]) -> csr_matrix | Floats:
         if self.tree.sparse:
-            used = [self._terms(item) for item in items]
             known = self.tree.known_terms({term for each in used for term in each})
-            return [vector_of(each, known) for each in used]
+            return weighed_rows(used, known, int(self.tree.facts["next_term"]))
         if self.given is None:
             raise needs_vectors(self.tree)
         rows = self.given.for_items(items)
@@ -155,7 +176,7 @@ class Applier:
                 detail="Nothing was changed.",
                 remedy="vectors from the same model as the tree's.",
             )
-        return [Vector(row) for row in rows]
+        return rows
 
     def _prior(self, item: Item) -> float:
         name = self.tree.facts.get("popularity")
@@ -166,22 +187,28 @@ class Applier:
             return 0.0
         return min(1.0, math.log1p(max(count, 0.0)) / float(self.tree.facts["popularity_top"]))
 
-    def _restore(self, touched: Touched, moved: Counter[int], changes: int) -> int:
-        if not touched.nodes:
+    def _restore(self, touched: Touched, moved: Counter[int]) -> int:
+        if not touched.nodes and not touched.leaves:
             return 0
-        states = self.tree.with_ancestors(sorted(moved))
+        parents = self.tree.parents_above(moved)
         below: Counter[int] = Counter()
-        for node, count in moved.items():
-            for each in (node, *above(states, node)):
-                below[each] += count
+        for leaf, count in moved.items():
+            at: int | None = leaf
+            while at is not None:
+                below[at] += count
+                at = parents[at]
         self.tree.note_moved(below)
         with Upkeep(self.tree, touched) as upkeep:
-            upkeep.restore(changes)
-            refresh = Refresh(self.tree, touched)
-            if upkeep.merge_small_branches(refresh.run()):
-                refresh = Refresh(self.tree, touched)
-                refresh.run()
-        return len(refresh.fresh)
+            upkeep.restore()
+            refresh = Refresh(self.tree, touched, below)
+            refreshed = refresh.run()
+            if upkeep.merge_small_branches(refresh.sizes):
+                refreshed |= Refresh(self.tree, touched, below).run()
+        return len(refreshed)
+
+
+def _differ(old: PlacedItem, new: PlacedItem) -> bool:
+    return old.item.title != new.item.title or old.prior != new.prior
 
 
 def needs_vectors(tree: EditableTree) -> TreeError:

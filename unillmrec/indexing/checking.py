@@ -26,7 +26,8 @@ class Checked:
 
     *longest* is the most tokens that a prompt about the children of one node can have,
     *longest_node* that node. *described* counts the nodes with a summary by a model, *stale*
-    those whose summary is out of date: a walk works with them, and `describe` renews them.
+    those whose summary is out of date. That is a breach, though a walk works with them: words
+    follow every change by themselves, and what a model wrote has to be renewed by `describe`.
     """
 
     items: int
@@ -64,7 +65,7 @@ def check(tree: ItemTree, writer: PromptWriter, share: float = STALE_SHARE) -> C
 
 
 def _wrong_ages(tree: ItemTree, share: float, checked: Checked) -> Iterator[str]:
-    """Count summaries and those out of date; words are always fresh, so they have no age."""
+    """Count summaries, and say which ages are wrong; words are fresh, and have none."""
     rows = tree.rows(
         "SELECT id, size, stale, json_extract(description, '$.summary') != '' FROM node"
     )
@@ -73,6 +74,12 @@ def _wrong_ages(tree: ItemTree, share: float, checked: Checked) -> Iterator[str]
         checked.stale += has_summary and stale > share * size
         if stale < 0 or (stale and not has_summary):
             yield f"node {node} has a summary that {stale:,} items are newer than, and has none"
+    if checked.stale:
+        verb = "summary is" if checked.stale == 1 else "summaries are"
+        yield (
+            f"{checked.stale:,} {verb} out of date, more than {share:.0%} of the items below "
+            "having changed since; `unillmrec describe --stale` writes them anew"
+        )
 
 
 class _Prompts:

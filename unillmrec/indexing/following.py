@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,14 +18,17 @@ from unillmrec.indexing.naming import (
     renamed,
 )
 from unillmrec.indexing.placing import Touched, nearest_leaves
-from unillmrec.indexing.rows import summed
+from unillmrec.indexing.rows import row_vector, summed
 from unillmrec.items import Item
 from unillmrec.store import ROOT, EditableTree, NodeRow, NodeState
 from unillmrec.tree.categories import Category, PathReader
 from unillmrec.tree.descriptions import Description
 from unillmrec.tree.growing import Rows
 from unillmrec.tree.paths import SMALL_LEAF
-from unillmrec.tree.vectors import NODE_TERMS, Vector
+from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 OWN = ("General", "No subcategory")
 WITHOUT = ("No category", "Without category")
@@ -44,15 +48,18 @@ def categories_of(items: Sequence[Item]) -> Category:
 
 
 def home_leaves(
-    tree: EditableTree, items: Sequence[Item], vectors: Sequence[Vector], touched: Touched
+    tree: EditableTree, items: Sequence[Item], rows: csr_matrix | Floats, touched: Touched
 ) -> list[int]:
-    """Return the leaf for each item: the nearest one, in a tree of paths below its category."""
+    """Return the leaf for each item: the nearest one, in a tree of paths below its category.
+
+    The rows are the items' vectors.
+    """
     starts = None
     if along_paths(tree):
         follower = Follower(tree)
-        starts = follower.starts(items, vectors)
+        starts = follower.starts(items, rows)
         touched.nodes |= follower.made
-    return nearest_leaves(tree, vectors, starts)
+    return nearest_leaves(tree, rows, starts)
 
 
 def along_paths(tree: EditableTree) -> bool:
@@ -72,9 +79,9 @@ class Follower:
         self._shares = tree.facts["tree"] == "paths+clusters"
         self._families: dict[int, list[NodeState]] = {}
         self._starts: list[int] = []
-        self._vectors: Sequence[Vector] = ()
+        self._vectors: csr_matrix | Floats = np.zeros((0, 0), np.float32)
 
-    def starts(self, items: Sequence[Item], vectors: Sequence[Vector]) -> list[int]:
+    def starts(self, items: Sequence[Item], vectors: csr_matrix | Floats) -> list[int]:
         """Return for each item where to look for the leaf nearest to it."""
         self._starts = [ROOT] * len(items)
         self._vectors = vectors
@@ -166,7 +173,7 @@ class Follower:
             distinct, number = f"{name} ({number})", number + 1
         (leaf,) = self.tree.next_numbers("node", 1)
         place = max((child.place for child in family), default=-1) + 1
-        total = summed([self._vectors[row] for row in rows])
+        total = summed([row_vector(self._vectors, int(row)) for row in rows])
         self._put(leaf, node.id, place, node.depth + 1, distinct, total, is_leaf=True)
         return leaf
 

@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unillmrec.indexing.rows import Stack, as_rows
+from unillmrec.indexing.moves import Moves
+from unillmrec.indexing.rows import Stack, row_vector
 from unillmrec.store import ROOT, EditableTree
-from unillmrec.tree.vectors import Floats, Vector
+from unillmrec.tree.vectors import Floats
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 # How many nodes of a level are followed; with one, a wrong turn at the top is final.
 WIDTH = 3
-# For so few rows, looking terms up is faster than a product of matrices.
-FEW = 2
+# For so few rows, one item or two on all ways they take, looking terms up is faster than a
+# product of matrices.
+FEW = 2 * WIDTH
+# How many nodes' sums are held at once: some forty megabytes.
+AT_ONCE = 4_000
 
 
 @dataclass(slots=True)
 class Touched:
-    """What a change has touched, for the refresh that follows, and what upkeep did."""
+    """What a change has touched, for the refresh that follows, and what upkeep did.
+
+    *leaves* are those to which items came or which they left; *nodes* are all else that must be
+    summed up and told anew.
+    """
 
     nodes: set[int] = field(default_factory=set)
+    leaves: set[int] = field(default_factory=set)
+    moves: Moves = field(default_factory=Moves)
     splits: int = 0
     merges: int = 0
     regrown: int = 0
 
     def forget(self, gone: Iterable[int]) -> None:
         """Drop nodes that are no more."""
+        gone = list(gone)
         self.nodes.difference_update(gone)
+        self.leaves.difference_update(gone)
+
+    def settle(self) -> None:
+        """Drop everything, for it is in the tree now."""
+        self.nodes.clear()
+        self.leaves.clear()
+        self.moves = Moves()
 
 
 @dataclass(slots=True)
@@ -58,15 +76,15 @@ class _Reached:
 
 
 def nearest_leaves(
-    tree: EditableTree, vectors: Sequence[Vector], starts: Sequence[int] | None = None
+    tree: EditableTree, rows: csr_matrix | Floats, starts: Sequence[int] | None = None
 ) -> list[int]:
-    """Return for each vector the id of the leaf it is nearest to, below where it *starts*."""
-    count = len(vectors)
+    """Return for each row the id of the leaf it is nearest to, below where it *starts*."""
+    count = rows.shape[0]
     starts = [ROOT] * count if starts is None else starts
     states = tree.states(sorted(set(starts)))
     if all(state.is_leaf for state in states.values()):
         return list(starts)
-    points = _Points(tree, vectors)
+    points = _Points(tree, rows)
     at = _Reached(
         np.arange(count),
         np.array(starts, np.int64),
@@ -86,54 +104,76 @@ def _settled(at: _Reached) -> _Reached:
 class _Points:
     """The vectors that are to be placed, and how near they are to nodes of a tree."""
 
-    def __init__(self, tree: EditableTree, vectors: Sequence[Vector]) -> None:
+    def __init__(self, tree: EditableTree, rows: csr_matrix | Floats) -> None:
         self._tree = tree
-        self._vectors = vectors
-        self._rows: csr_matrix | Floats | None = None
+        self._rows = rows
 
-    def closeness(self, items: NDArray[np.int64], nodes: Sequence[int]) -> Floats:
-        """Return the cosines of *items* with what the sums of *nodes* point to."""
-        if len(items) <= FEW:
-            sums = Stack.unpacked(
-                self._tree.packed_sums(nodes), sparse=self._tree.sparse, precise=True
-            )
-            products = np.stack([sums.products(self._vectors[item]) for item in items])
-            lengths = sums.norms()
+    def closeness(
+        self, items: Sequence[NDArray[np.int64]], families: Sequence[Sequence[int]]
+    ) -> Iterator[Floats]:
+        """Yield the cosines of the items at each branch with what its children point to."""
+        if sum(map(len, items)) <= FEW:
+            together = self._few(items, families)
         else:
-            products, lengths = self._many(items, nodes)
-        closeness: Floats = (products / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-        return closeness
+            together = self._many(items, families)
+        for products, lengths in together:
+            yield (products / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+
+    def _few(
+        self, items: Sequence[NDArray[np.int64]], families: Sequence[Sequence[int]]
+    ) -> Iterator[tuple[NDArray[np.floating], NDArray[np.floating]]]:
+        for some, nodes in zip(items, families, strict=True):
+            packed = self._tree.packed_sums(nodes)
+            sums = Stack.unpacked(packed, sparse=self._tree.sparse, precise=True)
+            queries = [row_vector(self._rows, int(item)) for item in some]
+            yield np.stack([sums.products(query) for query in queries]), sums.norms()
 
     def _many(
-        self, items: NDArray[np.int64], nodes: Sequence[int]
-    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        if self._rows is None:
-            self._rows = as_rows(self._vectors, int(self._tree.facts["next_term"]))
-        sums = self._tree.node_rows(nodes)
-        if isinstance(sums, np.ndarray):
-            return self._rows[items] @ sums.T, np.linalg.norm(sums, axis=1)
-        owners = np.repeat(np.arange(sums.shape[0]), np.diff(sums.indptr))
-        products = (self._rows[items] @ sums.T).toarray()
-        return products, np.sqrt(np.bincount(owners, sums.data**2, sums.shape[0]))
+        self, items: Sequence[NDArray[np.int64]], families: Sequence[Sequence[int]]
+    ) -> Iterator[tuple[NDArray[np.floating], NDArray[np.floating]]]:
+        ends = np.cumsum([0, *map(len, families)])
+        first = 0
+        while first < len(families):
+            # As many families as fit into some memory are read at once.
+            last = max(first + 1, int(np.searchsorted(ends, ends[first] + AT_ONCE, "right")) - 1)
+            nodes = [node for family in families[first:last] for node in family]
+            sums = self._tree.node_rows(nodes)
+            lengths = _lengths(sums)
+            for place in range(first, last):
+                own = slice(ends[place] - ends[first], ends[place + 1] - ends[first])
+                products = self._rows[items[place]] @ sums[own].T
+                dense = products if isinstance(products, np.ndarray) else products.toarray()
+                yield dense, lengths[own]
+            first = last
+
+
+def _lengths(sums: csr_matrix | Floats) -> NDArray[np.floating]:
+    if isinstance(sums, np.ndarray):
+        lengths: NDArray[np.floating] = np.linalg.norm(sums, axis=1)
+        return lengths
+    owners = np.repeat(np.arange(sums.shape[0]), np.diff(sums.indptr))
+    return np.sqrt(np.bincount(owners, sums.data**2, sums.shape[0]))
 
 
 def _steps(tree: EditableTree, points: _Points, at: _Reached) -> list[_Reached]:
     """Take every item that stands at a branch to all of the branch's children."""
-    branches = np.unique(at.nodes[~at.leaves]).tolist()
-    families = tree.child_states(branches)
+    order = np.argsort(at.nodes[~at.leaves], kind="stable")
+    moving = np.flatnonzero(~at.leaves)[order]
+    branches, starts = np.unique(at.nodes[moving], return_index=True)
+    families = list(tree.families(branches.tolist()).values())
+    items = np.split(at.items[moving], starts[1:])
+    children = [[child for child, _ in family] for family in families]
     steps = []
-    for branch in branches:
-        family = families[branch]
-        items = at.items[at.nodes == branch]
-        scores = points.closeness(items, [child.id for child in family])
+    closeness = points.closeness(items, children)
+    for family, some, scores in zip(families, items, closeness, strict=True):
         # None but the best few of each family can be among the best few of all.
         best = np.argsort(-scores, axis=1, kind="stable")[:, :WIDTH]
         steps.append(
             _Reached(
-                np.repeat(items, best.shape[1]),
-                np.array([child.id for child in family], np.int64)[best].ravel(),
+                np.repeat(some, best.shape[1]),
+                np.array([child for child, _ in family], np.int64)[best].ravel(),
                 np.take_along_axis(scores, best, axis=1).ravel(),
-                np.array([child.is_leaf for child in family], bool)[best].ravel(),
+                np.array([is_leaf for _, is_leaf in family], bool)[best].ravel(),
             )
         )
     return steps

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unillmrec.indexing.following import along_paths
+from unillmrec.indexing.naming import name_of
 from unillmrec.indexing.placing import Touched
 from unillmrec.indexing.rows import Stack, looked_up, sum_and_closeness, summed
 from unillmrec.store import EditableTree, NodeRow, NodeState
@@ -29,6 +31,9 @@ from unillmrec.tree.descriptions import Description, beyond_names
 from unillmrec.tree.terms import term_worth, terms_of, vector_of, weighted_words
 from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector, unpacked_rows
 
+# When so much of a node came or went it is summed up and told anew. Until then items are added to
+# its sum and taken from it, and its few words and titles, which they hardly change, stay.
+ANEW_AT = 0.1
 # How many of the terms of a node are looked up, which usually tells which of them say most.
 LOOKED_AT = 96
 # In a packed description; no text can look like it, for its quotes would be escaped.
@@ -55,32 +60,75 @@ class _Fresh:
 
 
 class Refresh:
-    """Refreshes the touched nodes of one tree and everything above them, in a transaction."""
+    """Brings nodes in step with what a change has touched, in a transaction.
 
-    def __init__(self, tree: EditableTree, touched: Touched) -> None:
+    Where only items came or went, what is kept of a node follows them; when a tenth of a node
+    has changed so, and where nodes themselves changed, all is summed up and told anew. *moved*
+    says how many items the change itself moved below each node.
+    """
+
+    def __init__(self, tree: EditableTree, touched: Touched, moved: Mapping[int, int]) -> None:
         self.tree = tree
-        self.states = tree.with_ancestors(sorted(touched.nodes))
+        self.touched = touched
+        self.moved = moved
+        self.states: dict[int, NodeState] = {}
         self.fresh: dict[int, _Fresh] = {}
+        self.around: dict[int, _Fresh] = {}
+        # The new sizes of the branches that hold more or fewer items than before.
+        self.sizes: dict[int, int] = {}
 
-    def run(self) -> dict[int, int]:
-        """Refresh; return the new sizes of the branches below the root."""
-        leaves = [state for state in self.states.values() if state.is_leaf]
+    def run(self) -> set[int]:
+        """Refresh; return the nodes that were told anew."""
+        moves = self.touched.moves
+        reached = self.tree.states(sorted(self.touched.nodes | moves.nodes()))
+        self.states = {
+            node: state
+            for node, state in reached.items()
+            if node in self.touched.nodes or self._is_due(state)
+        }
+        moves.bring_in_step(self.tree, reached.keys() - self.states.keys())
+        self._sum_leaves([state for state in self.states.values() if state.is_leaf])
         branches = [state for state in self.states.values() if not state.is_leaf]
-        self._sum_leaves(leaves)
         for state in sorted(branches, key=lambda each: -each.depth):
             self._sum_branch(state)
+        self._look_around()
+        self._describe()
+        self.sizes = {
+            node: self.fresh[node].size if node in self.fresh else state.size + moves.counts[node]
+            for node, state in reached.items()
+            if not state.is_leaf
+        }
+        self.touched.settle()
+        return set(self.fresh)
+
+    def _is_due(self, state: NodeState) -> bool:
+        """Return whether a node has to be told anew, or shows what it has no more."""
+        step = max(1, int(ANEW_AT * state.size))
+        before = state.moved - self.moved.get(state.id, 0)
+        if state.moved // step > before // step or not state.size:
+            return True
+        elsewhere = self.touched.moves.elsewhere
+        return bool(elsewhere) and not elsewhere.isdisjoint(_typical(state))
+
+    def _look_around(self) -> None:
+        """Get what nodes are told apart from: their parents, be they told anew or not."""
+        parents = {state.parent for state in self.states.values() if state.parent is not None}
+        states = self.tree.states(sorted(parents - self.fresh.keys()))
+        vectors = self.tree.node_vectors(list(states))
+        for state, vector in zip(states.values(), vectors, strict=True):
+            spans = _unpacked(state.packed_spans)
+            self.around[state.id] = _Fresh(state, state.size, vector, state.prior, spans, [])
+        together = self.fresh | self.around
         if self.tree.sparse:
-            for each in self.fresh.values():
+            for each in together.values():
                 each.words, each.worded = each.total, each.size
         else:
-            self._sum_words()
-        self._describe()
-        return {state.id: self.fresh[state.id].size for state in branches}
+            self._sum_words(together)
 
-    def _sum_words(self) -> None:
+    def _sum_words(self, together: Mapping[int, _Fresh]) -> None:
         """Sum up words where vectors are none: of all items of a leaf, of a branch's typical."""
-        leaves = {number for number, each in self.fresh.items() if each.state.is_leaf}
-        shown = {number: self._shown(each) for number, each in self.fresh.items()}
+        leaves = {number for number, each in together.items() if each.state.is_leaf}
+        shown = {number: self._shown(each) for number, each in together.items()}
         held = self.tree.items_in(sorted(leaves))
         others = {item for number in shown.keys() - leaves for item in shown[number]}
         placed = self.tree.items_numbered(sorted(others - {each.number for each in held}))
@@ -93,7 +141,7 @@ class Refresh:
         vectors = {number: vector_of(each, known) for number, each in used.items()}
         for each in held:
             shown[each.leaf].append(each.number)
-        for number, fresh in self.fresh.items():
+        for number, fresh in together.items():
             fresh.words = summed([vectors[item] for item in shown[number]])
             fresh.worded = len(shown[number])
 
@@ -167,15 +215,12 @@ class Refresh:
     def _spans(self, child: NodeState) -> Spans:
         if child.id in self.fresh:
             return self.fresh[child.id].spans
-        return {name: (low, high) for name, (low, high) in json.loads(child.packed_spans).items()}
+        return _unpacked(child.packed_spans)
 
     def _typical(self, child: NodeState) -> Sequence[int]:
         if child.id in self.fresh:
             return self.fresh[child.id].typical
-        # Of all there is in a description this alone is needed, of a hundred children a change.
-        start = child.description.rindex(TYPICAL) + len(TYPICAL)
-        numbers = child.description[start : child.description.index("]", start)]
-        return [int(number) for number in numbers.split(",") if number]
+        return _typical(child)
 
     def _mean_prior(self, children: Sequence[NodeState], sizes: Sequence[int]) -> float:
         if not self.tree.has_prior or not sum(sizes):
@@ -187,22 +232,22 @@ class Refresh:
         return float(np.average(priors, weights=sizes))
 
     def _describe(self) -> None:
+        together = self.fresh | self.around
         told = _Told(self.tree).words(
             [
-                (each, self.fresh[each.state.parent])
+                (each, together[each.state.parent])
                 for each in self.fresh.values()
                 if each.state.parent is not None
             ]
         )
-        names: dict[int | None, str] = {None: ""}
+        names = self._names()
         titles = self.tree.titles(
             sorted({number for each in self.fresh.values() for number in each.typical})
         )
         rows = []
-        for number, each in sorted(self.fresh.items(), key=lambda pair: pair[1].state.depth):
-            parent = self.fresh.get(each.state.parent or -1)
+        for number, each in self.fresh.items():
+            parent = together.get(each.state.parent or -1)
             known = Description.from_json(each.state.description)
-            names[number] = f"{names[each.state.parent]} {known.name}"
             description = replace(
                 known,
                 words=beyond_names(told.get(number, ()), names[number]),
@@ -212,6 +257,28 @@ class Refresh:
             )
             rows.append(_row(number, each, description))
         self.tree.put_nodes(rows)
+
+    def _names(self) -> dict[int, str]:
+        """Return the names of nodes with those of all above them."""
+        if not along_paths(self.tree):
+            return dict.fromkeys(self.fresh, "")
+        states = self.tree.with_ancestors(sorted(self.fresh))
+        names: dict[int | None, str] = {None: ""}
+        for state in sorted(states.values(), key=lambda each: each.depth):
+            names[state.id] = f"{names[state.parent]} {name_of(state.description)}"
+        return {number: names[number] for number in self.fresh}
+
+
+def _typical(state: NodeState) -> list[int]:
+    """Return the items that a node shows."""
+    # Of all there is in a description this alone is needed, of a hundred children a change.
+    start = state.description.rindex(TYPICAL) + len(TYPICAL)
+    numbers = state.description[start : state.description.index("]", start)]
+    return [int(number) for number in numbers.split(",") if number]
+
+
+def _unpacked(spans: str) -> Spans:
+    return {name: (low, high) for name, (low, high) in json.loads(spans).items()}
 
 
 class _Told:
@@ -295,11 +362,11 @@ def _row(number: int, fresh: _Fresh, description: Description) -> NodeRow:
 
 def _spans_of(attributes: Sequence[str]) -> Spans:
     numbers: dict[str, list[float]] = {}
-    for packed in attributes:
-        if _NUMBER.search(packed) is None:
-            continue
-        for name, value in json.loads(packed).items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
+    told = ",".join(packed for packed in attributes if _NUMBER.search(packed))
+    for each in json.loads(f"[{told}]"):
+        for name, value in each.items():
+            # A truth value is a number to Python, and none to people.
+            if type(value) in (int, float):
                 numbers.setdefault(name, []).append(value)
     found = {}
     for name, values in numbers.items():

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unillmrec.indexing.following import along_paths, categories_of
 from unillmrec.indexing.naming import name_of, name_parts, renamed
+from unillmrec.indexing.rows import packed_rows, weighed_rows
 from unillmrec.store import ROOT, EditableTree, NodeState
 from unillmrec.tree.descriptions import Description
 from unillmrec.tree.growing import Bounds, Growth, Rows, grow, straighten
 from unillmrec.tree.paths import grow_paths
+from unillmrec.tree.terms import terms_of, weighted_words
 from unillmrec.tree.vectors import NODE_TERMS, Vector
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 # A new node that has so much in common with an old one is the old one: id and summary stay.
 SAME_NODE = 0.6
@@ -29,13 +35,36 @@ class Grown:
     def __init__(self, tree: EditableTree, state: NodeState, old: dict[int, list[int]]) -> None:
         self._tree = tree
         self._state = state
+        # By how much the sum of all items changed, where their terms were weighed anew.
+        self.gained: csr_matrix | None = None
         self.numbers = np.array(sorted(each for held in old.values() for each in held), np.int64)
-        self.rows = tree.item_rows(self.numbers.tolist())
+        self.rows = self._weighed() if tree.sparse else tree.item_rows(self.numbers.tolist())
         self._home = {number: leaf for leaf, numbers in old.items() for number in numbers}
         self._sizes = {leaf: len(numbers) for leaf, numbers in old.items()}
         states = tree.states(list(old)).values()
         self._descriptions = {each.id: each.description for each in states}
         self.stale = {each.id: each.stale for each in states}
+
+    def _weighed(self) -> csr_matrix:
+        """Weigh the items' terms anew, and write their vectors.
+
+        What a term is worth changes with the catalog. A tree grown from vectors that were
+        weighed at different times finds much less than one that is built now.
+        """
+        from scipy.sparse import csr_matrix
+
+        tree, numbers = self._tree, self.numbers.tolist()
+        placed = tree.items_numbered(numbers)
+        with_pieces = bool(tree.facts["pieces"])
+        used = [
+            terms_of(weighted_words(placed[each].item), with_pieces=with_pieces) for each in numbers
+        ]
+        known = tree.known_terms({term for each in used for term in each})
+        rows = weighed_rows(used, known, int(tree.facts["next_term"]))
+        before = tree.item_rows(numbers)
+        tree.put_vectors(zip(numbers, packed_rows(rows), strict=True))
+        self.gained = csr_matrix(rows.sum(axis=0) - before.sum(axis=0), dtype=np.float32)
+        return rows
 
     def grow(self, bounds: Bounds) -> Growth:
         """Grow the subtree; in a tree of paths its nodes have names."""

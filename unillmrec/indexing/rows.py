@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,6 +78,39 @@ def as_rows(vectors: Sequence[Vector], width: int) -> csr_matrix | Floats:
     return csr_matrix(
         (np.concatenate(weights), np.concatenate(ids), ends), shape=(len(vectors), width)
     )
+
+
+def weighed_rows(
+    used: Sequence[Mapping[str, float]], known: Mapping[str, tuple[int, float]], width: int
+) -> csr_matrix:
+    """Return unit rows of used terms, given the id and the worth of those *known*."""
+    from scipy.sparse import csr_matrix
+
+    ids, uses, worths, ends = array("i"), array("d"), array("d"), array("q", [0])
+    for each in used:
+        found = [(*known[term], use) for term, use in each.items() if term in known]
+        found.sort()
+        ids.extend([place for place, _, _ in found])
+        worths.extend([worth for _, worth, _ in found])
+        uses.extend([use for _, _, use in found])
+        ends.append(len(ids))
+    counts = np.array(uses, np.float64)
+    # Sublinear: the second use of a word says less than the first.
+    weights = np.where(counts > 1, 1 + np.log(np.maximum(counts, 1)), counts) * np.array(worths)
+    owners = np.repeat(np.arange(len(used)), np.diff(ends))
+    lengths = np.sqrt(np.bincount(owners, weights**2, len(used)))
+    weights = (weights / np.where(lengths > 0, lengths, 1)[owners]).astype(np.float32)
+    return csr_matrix((weights, np.array(ids, np.int32), np.array(ends)), (len(used), width))
+
+
+def packed_rows(rows: csr_matrix | Floats, *, precise: bool = False) -> list[bytes]:
+    """Return rows packed for the store."""
+    if isinstance(rows, np.ndarray):
+        return [Vector(row).to_bytes(precise=precise) for row in rows]
+    whole = Vector(rows.data, rows.indices).to_bytes(precise=precise)
+    size = len(whole) // max(len(rows.data), 1)
+    ends = (rows.indptr * size).tolist()
+    return [whole[start:end] for start, end in pairwise(ends)]
 
 
 def row_vector(rows: csr_matrix | Floats, number: int) -> Vector:

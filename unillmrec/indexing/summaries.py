@@ -17,6 +17,7 @@ from unillmrec.endpoint import CallError, Kind, Request, spent
 from unillmrec.errors import SettingsError, StoreError, UnillmrecError
 from unillmrec.judge import Dropped, PromptWriter
 from unillmrec.judge.families import Describer, FamilyQuestion, Summaries
+from unillmrec.judge.questions import kept_exchanges
 from unillmrec.stages.describe import family_question
 from unillmrec.store import ROOT, STALE_SHARE, EditableTree, ItemTree, Node, NodeState
 from unillmrec.tree.descriptions import Description
@@ -145,9 +146,9 @@ def describe(
 ) -> DescribeReport:
     """Let *describer* write the summaries of *tree*, from the top down, siblings together.
 
-    *on_answer* is told of every answer, *told* of how many more nodes are done with. A failed
-    call leaves its nodes as they are; what would fail again ends the run. Both stand in the
-    report.
+    *on_answer* is told of every answer, and of the calls that failed, *told* of how many more
+    nodes are done with. A failed call leaves its nodes as they are; what would fail again ends
+    the run. Both stand in the report.
 
     Raises:
         StoreError: the tree cannot be changed.
@@ -312,6 +313,8 @@ class _Run:
 
     def _give_up(self, part: _Family, error: UnillmrecError) -> None:
         self.report.usage += spent(error)
+        if exchanges := kept_exchanges(error):
+            self._on_answer(Summaries((), usage=spent(error), exchanges=exchanges))
         self._failures += 1
         hopeless = isinstance(error, CallError) and error.kind in HOPELESS
         if hopeless or self._failures >= PATIENCE:

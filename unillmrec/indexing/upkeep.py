@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
-import numpy as np
-
 from unillmrec.indexing.following import along_paths, home_leaves
+from unillmrec.indexing.joining import Joiner, like_groups
 from unillmrec.indexing.naming import (
     are_parts,
     group_name,
@@ -20,9 +19,9 @@ from unillmrec.indexing.naming import (
 )
 from unillmrec.indexing.placing import Touched
 from unillmrec.indexing.regrowing import UNDESCRIBED, Grown
-from unillmrec.indexing.rows import as_rows, summed
+from unillmrec.indexing.rows import summed
 from unillmrec.store import ROOT, EditableTree, NodeRow, NodeState
-from unillmrec.tree.clustering import groups_of_points, groups_of_rows, one_thread
+from unillmrec.tree.clustering import one_thread
 from unillmrec.tree.descriptions import Description
 from unillmrec.tree.growing import Bounds, Growth
 from unillmrec.tree.vectors import NODE_TERMS
@@ -33,12 +32,8 @@ LEAST_IN_LEAF = 5
 # A subtree whose items changed by this share is grown anew: without it, recall falls to 0.81-0.87
 # of a fresh tree's when topics shift; at a quarter to a half it stays level.
 REGROW_AT = 0.35
-# No single change pays for growing anew what many changes made due: a subtree waits until the
-# changes at hand are at least this share of it.
-WORTH_GROWING = 0.05
 # A larger one would not fit into the memory that a change may take.
 MOST_GROWN = 200_000
-ALWAYS_GROWN = 400
 # So few children do not make a branch of their own.
 SMALL_FAMILY = 3
 
@@ -66,12 +61,12 @@ class Upkeep:
             self._threads.enter_context(one_thread())
             self._limited = True
 
-    def restore(self, changes: int) -> None:
+    def restore(self) -> None:
         """Bring every touched leaf, and what hangs above it, back within the bounds."""
         self._dissolve_small_leaves()
         if self._named:
             self._straighten_new_branches()
-        self._grow_due_subtrees(changes)
+        self._grow_due_subtrees()
         sizes = self.tree.leaf_sizes(self._touched_leaves())
         for leaf, size in sorted(sizes.items()):
             if size > self.bounds.leaf_capacity:
@@ -115,7 +110,7 @@ class Upkeep:
                 self._tidy(node)
 
     def _touched_leaves(self) -> list[int]:
-        states = self.tree.states(sorted(self.touched.nodes))
+        states = self.tree.states(sorted(self.touched.nodes | self.touched.leaves))
         return [state.id for state in states.values() if state.is_leaf]
 
     # Under-full
@@ -129,16 +124,33 @@ class Upkeep:
             if sizes[leaf] < LEAST_IN_LEAF and leaf != ROOT and self.tree.states([leaf]):
                 if sizes[leaf] and not self._is_part(leaf):
                     continue
-                homeless += self.tree.numbers_by_leaf([leaf])[leaf]
+                homeless += self._emptied(leaf)
                 self._take_out(leaf)
                 self.touched.merges += 1
         if homeless:
-            placed = self.tree.items_numbered(homeless)
-            items = [placed[number].item for number in homeless]
-            vectors = self.tree.item_vectors(homeless)
-            leaves = home_leaves(self.tree, items, vectors, self.touched)
-            self.tree.set_leaves(zip(leaves, homeless, strict=True))
-            self.touched.nodes |= set(leaves)
+            self._house(homeless)
+
+    def _house(self, homeless: Sequence[int]) -> None:
+        """Give items without a leaf to the leaves nearest to them."""
+        placed = self.tree.items_numbered(homeless)
+        items = [placed[number].item for number in homeless]
+        rows = self.tree.item_rows(homeless)
+        leaves = home_leaves(self.tree, items, rows, self.touched)
+        self.tree.set_leaves(zip(leaves, homeless, strict=True))
+        priors = [placed[number].prior for number in homeless]
+        self.touched.moves.note(self.tree, leaves, rows, priors, 1)
+        self.touched.leaves |= set(leaves)
+
+    def _emptied(self, leaf: int) -> list[int]:
+        """Return the items of a leaf, and note that they leave it."""
+        placed = self.tree.items_in([leaf])
+        numbers = [each.number for each in placed]
+        if numbers:
+            priors = [each.prior for each in placed]
+            rows = self.tree.item_rows(numbers)
+            self.touched.moves.note(self.tree, [leaf] * len(numbers), rows, priors, -1)
+            self.touched.moves.elsewhere |= set(numbers)
+        return numbers
 
     def _is_part(self, leaf: int) -> bool:
         """Return whether a leaf may go: a category stays as long as it has an item."""
@@ -222,18 +234,23 @@ class Upkeep:
 
     # Over-full
 
-    def _grow_due_subtrees(self, changes: int) -> None:
-        """Grow anew the largest subtrees that changed enough, and that the changes pay for."""
-        states = self.tree.with_ancestors(sorted(self.touched.nodes))
-        largest = min(max(ALWAYS_GROWN, int(changes / WORTH_GROWING)), MOST_GROWN)
-        due = {
-            state.id
-            for state in states.values()
-            if not state.is_leaf and state.size <= largest and is_due(state)
-        }
+    def _grow_due_subtrees(self) -> None:
+        """Grow anew the largest subtrees that changed enough.
+
+        The change that makes a large one due takes the longer; spread over all that led to it,
+        growing costs each of them little.
+        """
+        states = self.tree.with_ancestors(sorted(self.touched.nodes | self.touched.leaves))
+        counts = self.touched.moves.counts
+        due = set()
+        for state in states.values():
+            size = state.size + counts[state.id]
+            if not state.is_leaf and size <= MOST_GROWN and state.moved >= REGROW_AT * size:
+                due.add(state.id)
         due = {node for node in due if self._is_parted(node)}
         for node in sorted(due, key=lambda each: states[each].depth):
-            if not due & set(above(states, node)):
+            # To make room for one that was grown, another may have been joined to its like.
+            if not due & set(above(states, node)) and self.tree.states([node]):
                 self._grow_anew(node)
                 self.touched.regrown += 1
 
@@ -245,6 +262,8 @@ class Upkeep:
         grown = Grown(
             tree, state, tree.numbers_by_leaf([each for each, is_leaf in below if is_leaf])
         )
+        if grown.gained is not None and state.parent is not None:
+            self.touched.moves.note_weighed(tree, state.parent, grown.gained)
         tree.facts["generation"] += 1
         self._limit_threads()
         root = grown.grow(self.bounds)
@@ -318,11 +337,20 @@ class Upkeep:
         return self.bounds.root_children if node == ROOT else self.bounds.most_children
 
     def _part(self, node: int) -> None:
-        """Part the children of an over-full branch into groups of like ones, each a branch."""
+        """Part the children of an over-full branch into groups of like ones, each a branch.
+
+        The root, from which every walk starts, would be left with few children, and the tree
+        deeper by a level: where names allow it, some of its children are joined instead.
+        """
+        if node == ROOT and not self._named:
+            room = Joiner(self.tree, self.touched, self.bounds).make_room
+            if room(node, self._most_children(node)):
+                return
         children = self.tree.child_states([node])[node]
         state = self.tree.states([node])[node]
         groups = 2 if node != ROOT else max(2, round(math.sqrt(len(children))))
-        parts = self._like_groups(children, groups, node)
+        self._limit_threads()
+        parts = like_groups(self.tree, children, groups, node)
         numbers = self.tree.next_numbers("node", len(parts))
         rows = []
         for place, (number, part) in enumerate(zip(numbers, parts, strict=True)):
@@ -346,31 +374,6 @@ class Upkeep:
             and is_part(name_of(state.description), self._name_of(state.parent))
         ):
             self._lift(node)
-
-    def _like_groups(
-        self, children: Sequence[NodeState], groups: int, node: int
-    ) -> list[list[NodeState]]:
-        vectors = [each.unit() for each in self.tree.node_vectors([c.id for c in children])]
-        rows = as_rows(vectors, int(self.tree.facts["next_term"]))
-        cap = math.ceil(1.5 * len(children) / groups)
-        place = (int(self.tree.facts["seed"]), node, int(self.tree.facts["generation"]))
-        parted = groups_of_points if isinstance(rows, np.ndarray) else groups_of_rows
-        self._limit_threads()
-        labels = parted(rows, groups, cap, place)
-        parts: list[list[NodeState]] = [[] for _ in range(int(labels.max()) + 1)]
-        for child, label in zip(children, labels, strict=True):
-            parts[label].append(child)
-        # A group of one would be a branch with a single child: it joins the smallest other one.
-        together = [part for part in parts if len(part) > 1]
-        for part in parts:
-            if len(part) == 1:
-                min(together, key=len).extend(part)
-        return together
-
-
-def is_due(state: NodeState) -> bool:
-    """Return whether so much came and went below a branch that it should be grown anew."""
-    return not state.is_leaf and state.moved >= REGROW_AT * max(state.size, 1)
 
 
 def above(states: Mapping[int, NodeState], node: int) -> list[int]:

@@ -1,6 +1,6 @@
 """The SQLite file of a tree: its layout, writing it whole, reading it piece by piece."""
 
-from unillmrec.store.editing import EditableTree, NodeState
+from unillmrec.store.editing import EditableTree, NodeGain, NodeState
 from unillmrec.store.files import Staging
 from unillmrec.store.item_tree import ROOT, STALE_SHARE, ItemTree, Node, PlacedItem
 from unillmrec.store.writing import NodeRow, TreeWriter, item_row
@@ -11,6 +11,7 @@ __all__ = [
     "EditableTree",
     "ItemTree",
     "Node",
+    "NodeGain",
     "NodeRow",
     "NodeState",
     "PlacedItem",

@@ -41,6 +41,15 @@ class NodeState:
     packed_spans: str
 
 
+class NodeGain(NamedTuple):
+    """What a node has come to hold, its sum packed, where nothing else about it changed."""
+
+    id: int
+    size: int
+    prior: float
+    packed: bytes
+
+
 class LeafItem(NamedTuple):
     """An item of a leaf, its attributes and vector still packed."""
 
@@ -228,6 +237,31 @@ class EditableTree(ItemTree):
             wanted = parents - found.keys()
         return found
 
+    def parents_above(self, node_ids: Iterable[int]) -> dict[int, int | None]:
+        """Return the parents of nodes and of everything above them."""
+        found: dict[int, int | None] = {}
+        wanted = set(node_ids)
+        while wanted:
+            query = f"SELECT id, parent FROM node WHERE id {AMONG}"
+            rows = dict(self.rows(query, (as_json(sorted(wanted)),)))
+            found |= rows
+            wanted = {parent for parent in rows.values() if parent is not None} - found.keys()
+        return found
+
+    def families(self, node_ids: Sequence[int]) -> dict[int, list[tuple[int, bool]]]:
+        """Return the children of nodes, in their order, each with whether it is a leaf."""
+        query = f"SELECT parent, id, leaf FROM node WHERE parent {AMONG} ORDER BY parent, place"
+        found: dict[int, list[tuple[int, bool]]] = {node: [] for node in node_ids}
+        for parent, node, leaf in self.rows(query, (as_json(node_ids),)):
+            found[parent].append((node, bool(leaf)))
+        return found
+
+    def sizes_and_priors(self, node_ids: Sequence[int]) -> dict[int, tuple[int, float]]:
+        """Return how many items nodes hold, and how popular these are."""
+        query = f"SELECT id, size, prior FROM node WHERE id {AMONG}"
+        rows = self.rows(query, (as_json(node_ids),))
+        return {node: (size, prior) for node, size, prior in rows}
+
     def below(self, node_id: int) -> list[tuple[int, bool]]:
         """Return a node and all nodes below it, each with whether it is a leaf."""
         found = self.rows("SELECT id, leaf FROM node WHERE id = ?", (node_id,))
@@ -265,6 +299,17 @@ class EditableTree(ItemTree):
             "INSERT OR REPLACE INTO node_sum VALUES (?, ?)", [(r.id, r.packed) for r in kept]
         )
 
+    def add_gains(self, gains: Sequence[NodeGain]) -> None:
+        """Write what nodes have come to hold."""
+        self._many(
+            "UPDATE node SET size = ?, prior = ? WHERE id = ?",
+            [(gain.size, gain.prior, gain.id) for gain in gains],
+        )
+        self._many(
+            "UPDATE node_sum SET packed = ? WHERE node = ?",
+            [(gain.packed, gain.id) for gain in gains],
+        )
+
     def set_descriptions(self, rows: Iterable[tuple[str, int, int]]) -> None:
         """Write what nodes say of themselves: (description, how stale it is, node)."""
         self._many("UPDATE node SET description = ?, stale = ? WHERE id = ?", rows)
@@ -293,9 +338,13 @@ class EditableTree(ItemTree):
         )
 
     def note_moved(self, node_counts: Mapping[int, int]) -> None:
-        """Add to how many items came or went below nodes since they were grown."""
+        """Add to how many items came or went below nodes since they were grown.
+
+        Words are always fresh; only a summary by a model gets older.
+        """
         self._many(
-            "UPDATE node SET moved = moved + ?, stale = stale + ? WHERE id = ?",
+            "UPDATE node SET moved = moved + ?,"
+            ' stale = stale + ? * (instr(description, \'"summary":""\') = 0) WHERE id = ?',
             [(count, count, node) for node, count in node_counts.items()],
         )
 

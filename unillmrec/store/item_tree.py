@@ -6,7 +6,8 @@ import json
 import math
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -69,6 +70,8 @@ class ItemTree:
         self._db = db
         # A connection answers one query at a time; judges of several branches share it.
         self._lock = threading.Lock()
+        self._watchers = 0
+        self._watching = False
         self.facts = self._read_facts()
 
     @classmethod
@@ -120,6 +123,24 @@ class ItemTree:
                 f"{self.path} cannot be read: {error}.",
                 remedy="build the tree anew, or restore the file from a copy.",
             ) from error
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """See one state of the tree in all that is read inside, whatever others write."""
+        with self._lock:
+            # Inside a transaction one does so anyway, and several threads may share a snapshot.
+            if not self._watchers and not self._db.in_transaction:
+                self._db.execute("BEGIN")
+                self._watching = True
+            self._watchers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._watchers -= 1
+                if self._watching and not self._watchers:
+                    self._watching = False
+                    self._db.execute("COMMIT")
 
     # Nodes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Protocol
@@ -37,6 +38,9 @@ class Readable(Protocol):
     def rows(self, query: str, values: Sequence[object] = (), /) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
 
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Return a context in which all rows are of one state."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selection:
@@ -59,6 +63,11 @@ class Selection:
         """
         if isinstance(predicate, str):
             predicate = Predicate.parse(predicate)
+        with tree.snapshot():
+            return cls._of(tree, predicate)
+
+    @classmethod
+    def _of(cls, tree: Readable, predicate: Predicate) -> Selection:
         reader = ColumnReader(tree.rows)
         predicate.check(reader.known(), hidden=reader.hidden())
         evaluation = _Evaluation(reader, predicate)

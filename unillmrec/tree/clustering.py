@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +19,11 @@ Labels = NDArray[np.int64]
 # Twice or four times the dimensions found no more on five catalogs, and took as much longer.
 LSA_DIMENSIONS = 32
 LSA_SAMPLE = 4_000
+OVERSAMPLED = 8
+POWER_ROUNDS = 2
+ROUNDING = 1e-6
+# Loading scikit-learn takes half a second: more than most changes of a tree take altogether.
+WORTH_AN_IMPORT = 1_000
 CENTRE_SAMPLE = 256
 ROUNDS = 12
 SETTLED = 1e-4
@@ -35,9 +39,6 @@ def one_thread() -> threadpool_limits:
     Clustering is many small problems: a second thread makes each of them slower, and
     rounds differently, so that the same seed would not give the same tree.
     """
-    # A library that is first loaded inside the context would escape it.
-    for library in ("scipy.linalg", "sklearn.utils.extmath"):
-        import_module(library)
     return threadpool_limits(1)
 
 
@@ -115,12 +116,37 @@ def _sparse(
 
 def _main_directions(sample: csr_matrix, count: int, generator: np.random.Generator) -> Floats:
     """Return the *count* strongest right singular vectors, as columns, by random projection."""
+    if sample.shape[0] > WORTH_AN_IMPORT:
+        return _directions_of_many(sample, count, generator)
+    width = min(count + OVERSAMPLED, *sample.shape)
+    drawn = generator.standard_normal((sample.shape[1], width), np.float32)
+    basis = np.linalg.qr(sample @ drawn)[0]
+    for _ in range(POWER_ROUNDS):
+        basis = np.linalg.qr(sample @ (sample.T @ basis))[0]
+    narrow = sample.T @ basis
+    # The singular vectors of something narrow come from a square as small as it is narrow.
+    squares, turned = np.linalg.eigh(narrow.T @ narrow)
+    strongest = slice(None, -count - 1, -1)
+    # Where the rows have fewer directions than were asked for, the rest is rounding.
+    there = squares[strongest] > ROUNDING * squares.max(initial=0)
+    scale = np.where(there, 1 / np.sqrt(np.where(there, squares[strongest], 1)), 0)
+    return np.ascontiguousarray(narrow @ (turned[:, strongest] * scale), dtype=np.float32)
+
+
+def _directions_of_many(sample: csr_matrix, count: int, generator: np.random.Generator) -> Floats:
     from sklearn.utils.extmath import randomized_svd
 
     seed = int(generator.integers(2**31))
-    _, _, directions = randomized_svd(
-        sample, count, n_oversamples=8, n_iter=2, random_state=seed, flip_sign=False
-    )
+    # What is loaded here for the first time has escaped the context that we are in.
+    with one_thread():
+        _, _, directions = randomized_svd(
+            sample,
+            count,
+            n_oversamples=OVERSAMPLED,
+            n_iter=POWER_ROUNDS,
+            random_state=seed,
+            flip_sign=False,
+        )
     return np.ascontiguousarray(directions.T, dtype=np.float32)
 
 

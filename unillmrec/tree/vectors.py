@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,6 +62,7 @@ class Vector:
         return cls(read["weight"].astype(np.float32), np.ascontiguousarray(read["id"]))
 
 
+@cache
 def packing(*, sparse: bool, precise: bool = False) -> np.dtype[Any]:
     """Return how a weight is packed; in a sparse vector its id stands beside it.
 

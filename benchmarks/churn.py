@@ -1,0 +1,74 @@
+"""Which ways of keeping a tree in shape hold its quality while its topics shift?"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.results import save
+
+QUESTION = __doc__
+# Other catalogs than those of the benchmark that reports what came of it.
+SIZE = 8_000
+SEEDS = (10, 20)
+PEOPLE = 120
+SMALL, LARGE = 4_000, 200_000
+# What differs between the ways: whether what is grown anew is weighed anew, how large a part of
+# the tree may be that is grown anew, and whether the children of an over-full root are joined.
+WAYS: dict[str, dict[str, Any]] = {
+    "small parts only": {"weighed": False, "largest": SMALL, "joined": False},
+    "the root too": {"weighed": False, "largest": LARGE, "joined": False},
+    "small parts, weighed anew": {"weighed": True, "largest": SMALL, "joined": True},
+    "the root too, weighed anew": {"weighed": True, "largest": LARGE, "joined": False},
+    "the same, root joined": {"weighed": True, "largest": LARGE, "joined": True},
+}
+
+
+def run(data: Path) -> None:
+    """Replace whole catalogs in each of the ways, each in a process of its own."""
+    rows = []
+    for way, how in WAYS.items():
+        for seed in SEEDS:
+            with tempfile.TemporaryDirectory(prefix="churn-", dir=data) as name:
+                command = [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.churn",
+                    name,
+                    json.dumps(how),
+                    str(seed),
+                ]
+                done = subprocess.run(command, check=True, capture_output=True, text=True)
+            rows.append({"way": way, "seed": seed, **json.loads(done.stdout.splitlines()[-1])})
+            print(rows[-1], flush=True)
+    save(
+        "churn",
+        QUESTION,
+        rows,
+        items=SIZE,
+        people=PEOPLE,
+        judge="embedded similarity judge, no model",
+    )
+
+
+def _main() -> None:
+    from benchmarks.change import Churn
+    from unillmrec.indexing import regrowing, upkeep
+    from unillmrec.indexing.joining import Joiner
+
+    folder, how, seed = Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
+    upkeep.MOST_GROWN = how["largest"]
+    if not how["weighed"]:
+        regrowing.Grown._weighed = lambda self: self._tree.item_rows(self.numbers.tolist())  # type: ignore[method-assign]
+    if not how["joined"]:
+        Joiner.make_room = lambda *_: False  # type: ignore[method-assign]
+    churn = Churn(folder, SIZE, seed, PEOPLE)
+    print(json.dumps(churn.replaced(1.0)))
+
+
+if __name__ == "__main__":
+    _main()

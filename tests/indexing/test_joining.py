@@ -1,0 +1,62 @@
+"""Room below an over-full root is made by joining what is alike."""
+
+import pytest
+
+from tests import trees
+from unillmrec.indexing import BuildOptions, build
+from unillmrec.indexing.given import VectorFile
+from unillmrec.indexing.joining import ROOM_MADE, Joiner
+from unillmrec.indexing.placing import Touched
+from unillmrec.indexing.refreshing import Refresh
+from unillmrec.store import ROOT, EditableTree
+from unillmrec.store.checking import breaches
+from unillmrec.tree.growing import Bounds
+
+BOUNDS = Bounds(fan_out=6, most_children=8, root_children=24, leaf_target=8, leaf_capacity=12)
+
+
+@pytest.fixture(params=[False, True], ids=["words", "given"])
+def tree(request, tmp_path):
+    """A flat tree over words, and one over given vectors."""
+    given = None
+    if request.param:
+        trees.given_tree(tmp_path).close()
+        given = VectorFile(tmp_path / "given.npy")
+    options = BuildOptions(bounds=BOUNDS, workers=1, given=given)
+    build(trees.items(), tmp_path / "flat.tree", options)
+    with EditableTree.open(tmp_path / "flat.tree") as tree:
+        yield tree
+
+
+def joined(tree, most):
+    """Make room below the root; return whether there was a way."""
+    touched = Touched()
+    with tree.transaction():
+        done = Joiner(tree, touched, Bounds(**tree.facts["bounds"])).make_room(ROOT, most)
+        Refresh(tree, touched, {}).run()
+    return done
+
+
+def test_children_are_joined_until_there_is_room(tree):
+    """The root has a few children less than it may have, and nothing else is wrong."""
+    most = len(tree.children(ROOT)) - 1
+    assert most > 8
+    leaves = {node for node, is_leaf in tree.below(ROOT) if is_leaf}
+    depth = max(node.depth for node in map(tree.node, leaves))
+
+    assert joined(tree, most)
+    assert len(tree.children(ROOT)) == most - ROOM_MADE
+    assert leaves == {node for node, is_leaf in tree.below(ROOT) if is_leaf}
+    assert max(tree.node(leaf).depth for leaf in leaves) <= depth + 1
+    assert [] == list(breaches(tree))
+
+
+def test_what_fits_nowhere_stays(tree):
+    """Where every pair would be wider than a branch may be, nothing is joined."""
+    before = tree.below(ROOT)
+    touched = Touched()
+    with tree.transaction():
+        bounds = Bounds(**{**tree.facts["bounds"], "fan_out": 1})
+        assert not Joiner(tree, touched, bounds).make_room(ROOT, len(tree.children(ROOT)) - 1)
+
+    assert before == tree.below(ROOT)
