@@ -25,6 +25,9 @@ BENCHMARKS = (
     "planning",
     "ledger",
     "replay",
+    "prefixes",
+    "fuzz",
+    "position",
 )
 
 

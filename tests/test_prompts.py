@@ -361,3 +361,52 @@ def test_an_installed_package_brings_its_prompts(tmp_path: Path, zipped: bool) -
     )
 
     assert "bundled ('You rank.', 'a b')\n" == actual.stdout
+
+
+BLOCKS = "Say.\n---\nFirst $limit.\n<!-- a -->\nA $a\n\n<!-- b -->\nB $b\n<!-- end -->\nThe end."
+
+
+def loaded(bundled: Path, text: str) -> Prompt:
+    (bundled / "rank.md").write_text(text)
+    return PromptSet.load({"rank": frozenset({"a", "b", "limit"})})["rank"]
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        ("", "First 7.\n\nA $b\n\nB 2\n\nThe end."),
+        ("a", "First 7.\n\nA $b\n\nB 2\n\nThe end."),
+        ("b", "First 7.\n\nB 2\n\nA $b\n\nThe end."),
+        ("c", "First 7.\n\nA $b\n\nB 2\n\nThe end."),
+    ],
+)
+def test_blocks_change_places(bundled: Path, first: str, expected: str) -> None:
+    """The named one comes first; what is outside of blocks stays where it is."""
+    assert ("Say.", expected) == loaded(bundled, BLOCKS).fill(first, a="$b", b="2", limit="7")
+
+
+def test_a_prompt_without_marks_stays_as_it_is(bundled: Path) -> None:
+    """Other comments in it are the author's text."""
+    prompt = loaded(bundled, "Say.\n---\n<!-- note -->\nA $a\n\n\nB $b $limit")
+
+    assert "<!-- note -->\nA 1\n\n\nB 2 7" == prompt.fill("b", a="1", b="2", limit="7")[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("<!-- a -->\n$a\n<!-- b -->\nb\n<!-- end -->\n$b $limit", "the block 'b' needs $b"),
+        ("<!-- a -->\n$a\n<!-- a -->\n$a $b $limit", "the block 'a' needs $a, and is there once"),
+        ("<!-- a -->\n$a\n<!-- b -->\n$b $a $limit", "$a stands outside of its block"),
+        ("$a\n<!-- a -->\n$a\n<!-- b -->\n$b $limit", "$a stands outside of its block"),
+    ],
+)
+def test_blocks_that_cannot_change_places_are_refused(
+    bundled: Path, text: str, problem: str
+) -> None:
+    """The error names the file, what is wrong, and what a mark is."""
+    with pytest.raises(PromptError) as caught:
+        loaded(bundled, f"Say.\n---\n{text}")
+
+    assert caught.value.problem.startswith(f"{bundled / 'rank.md'}: {problem}")
+    assert "<!-- end -->" in caught.value.detail

@@ -73,12 +73,16 @@ def encoded_apart(
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 # As invisible, and in other categories: fillers, and the selectors that can carry hidden bytes.
 _HIDDEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\uffa0\ufe00-\ufe0f"
+    "\U000e0100-\U000e01ef]"
 )
-# Zero-width joiner and non-joiner shape real letters in Indic scripts and Persian, and emoji;
-# anywhere else they only hide what stands beside them.
+# Zero-width joiner and non-joiner shape real letters in Indic scripts and Persian, and emoji.
+# Anywhere else, and more than one at a time, they only hide something.
 _JOINERS = "\u200c\u200d"
-_LOOSE_JOINERS = re.compile(f"(?<![^\0-\x7f])[{_JOINERS}]+|[{_JOINERS}]+(?![^\0-\x7f])")
+_JOINED = frozenset({"Lo", "Mn", "Mc", "So", "Sk"})
+_MARKS = frozenset({"Mn", "Me"})
+# No writing stacks more marks on a letter; a flood of them covers the lines above and below.
+_MOST_MARKS = 6
 _WHITE = re.compile(r"\s+")
 # Only the beginning of a line can pose as a choice: "12. ", "[3]", "(4) ", "5) ". Its number stays,
 # for it may be the title's own; what made it look like a label goes. Years have four digits, and
@@ -86,48 +90,93 @@ _WHITE = re.compile(r"\s+")
 _CLOSING = r"[\])>}\uff09\uff3d\uff5d\u3011]+"
 _POSING = re.compile(
     rf"^(?:[\[(<{{\uff08\uff3b\uff5b\u3010]\s*(\d{{1,3}})\s*{_CLOSING}"
-    rf"|(\d{{1,3}})\s*(?:\.?{_CLOSING}|[.\uff0e\u3001\u3002]+(?!\d)|[:\uff1a](?!\d)))\s*"
+    rf"|(\d{{1,3}})\s*(?:\.?{_CLOSING}|[.\uff0e\u3001\u3002]++(?!\d)|[:\uff1a](?!\d)))\s*"
 )
-_MARKUP = re.compile(r"^[-*#>=~`|\s]+")
-_FENCE = re.compile(r"`{3,}|~{3,}|<\|[^|>]{0,40}\|>|<{2,}|>{2,}|-{3,}|={3,}|#{3,}")
+# "# heading", "- item", "> quote"; "#Alive" and "-30-" are titles.
+_MARKUP = re.compile(r"^(?:[-*#>=~`|]+(?:\s+|\Z))+")
+_FENCE = re.compile(
+    r"`{3,}|~{3,}|<{2,}|>{2,}|-{3,}|={3,}|#{3,}"
+    r"|[<\uff1c] ?[|\uff5c](?:[^|\uff5c<>]{0,40}[|\uff5c] ?[>\uff1e])?|[|\uff5c] ?[>\uff1e]"
+)
 # What closes a list in a prompt, opens a turn in a chat, or begins an answer of ours; each loses
 # what makes it that, and keeps its words. White space is squeezed before.
+_TAGS = (
+    "choices|person|history|items|others|system|user|assistant|developer|human|s|bos|eos|sop"
+    "|start_of_turn|end_of_turn|im_start|im_end|endoftext|think|thinking|instructions?"
+    "|tool_calls?|tool_response|function_calls?"
+)
+_TURNS = "inst|sys|system_prompt|available_tools|tool_calls?|tool_results|tool_content|gmask|think"
 _OURS = re.compile(
-    r"[<\uff1c] ?[/\uff0f]? ?((?:choices|person|history|items|others|system|user|assistant|s"
-    r"|start_of_turn|end_of_turn)\b[^<>\uff1c\uff1e]{0,40}?) ?/?[>\uff1e]"
-    r"|\[ ?/? ?(inst|sys) ?\]"
+    rf"(?:[<\uff1c\ufe64\u2039\u2329\u27e8\u3008]|&lt;) ?[/\uff0f]? ?((?:{_TAGS})\b"
+    r"[^<>\uff1c\uff1e]{0,40}?) ?/?(?:[>\uff1e\ufe65\u203a\u232a\u27e9\u3009]|&gt;)"
+    rf"|\[ ?/? ?({_TURNS}) ?\]"
     r"|\{ ?[\"'\u201c]?(picks|order|interests|descriptions)[\"'\u201d]? ?: ?\[?",
     re.IGNORECASE,
 )
+# Most titles have nothing of all that in them, which is quickly seen.
+_SUSPECT = re.compile(r"[<>\[{&\uff1c\ufe64\u2039\u2329\u27e8\u3008]|([`~=#-])\1\1")
+# [text](address) and ![text](address): an address says nothing about an item.
+_LINK = re.compile(
+    r"!?\[([^\[\]]{0,200})\]\(\s*(?:[a-z][a-z0-9+.-]{0,20}:|//)[^()]{0,2000}\)", re.IGNORECASE
+)
 _ROLE = re.compile(r"^(system|assistant|user) ?[:\uff1a] ?", re.IGNORECASE)
+# A text of several lines may hold a conversation.
+_TURN = re.compile(
+    "([\n\r\v\f\x1c-\x1e\x85\u2028\u2029][ \t>#*_-]*"
+    "(?:system|assistant|user|human|developer|ai|tool))[ \t*_]*[:\uff1a]",
+    re.IGNORECASE,
+)
 
 
 def one_line(text: str, limit: int = 300) -> str:
     """Flatten untrusted *text* to one line of at most *limit* characters.
 
-    Invisible characters go, white space is squeezed, fences and chat markers are taken
-    out, and a beginning that would look like one of our numbered choices loses its dot or
-    brackets. So do the tags of our prompts and the forms of our answers. What is left of a
-    text made of nothing else is an empty string.
+    Invisible characters go, white space is squeezed, fences, chat markers and the addresses
+    of links are taken out, and a beginning that would look like one of our numbered choices
+    loses its dot or brackets. So do the tags of our prompts and the forms of our answers.
+    What is left of a text made of nothing else is an empty string.
     """
     # A hostile text may be megabytes long; what is beyond a few times the limit cannot show.
     text = text[: limit * 8]
     if not text.isascii() or not text.isprintable():
-        text = _HIDDEN.sub("", unicodedata.normalize("NFC", text))
-        text = _LOOSE_JOINERS.sub("", "".join(map(_visible, text)))
-    text = _WHITE.sub(" ", _FENCE.sub(" ", text)).strip()
-    if "<" in text or "[" in text or "{" in text or "\uff1c" in text:
-        text = _WHITE.sub(" ", _OURS.sub(r" \1\2\3 ", text)).strip()
-    text = _POSING.sub(r"\1\2 ", _MARKUP.sub("", text)).strip()
-    text = _ROLE.sub(r"\1 ", text).strip()
-    if len(text) > limit:
-        text = text[: limit - 1].rstrip() + "…"
-    return text
+        text = _visible(_TURN.sub(r"\1 ", unicodedata.normalize("NFC", text)))
+    text = _WHITE.sub(" ", _LINK.sub(r" \1 ", text) if "](" in text else text).strip()
+    # What is taken out of the middle may leave its surroundings as another of the same.
+    before = None
+    while text != before and _SUSPECT.search(text):
+        before = text
+        text = _WHITE.sub(" ", _OURS.sub(r" \1\2\3 ", _FENCE.sub(" ", text)))
+    text = _POSING.sub(r"\1\2 ", _MARKUP.sub("", text.strip())).strip()
+    return shortened(_ROLE.sub(r"\1 ", text).strip(), limit)
 
 
-def _visible(character: str) -> str:
-    if character in _JOINERS:
-        return character
-    if character.isspace():
-        return " "
-    return "" if unicodedata.category(character) in _INVISIBLE else character
+def shortened(line: str, limit: int) -> str:
+    """Return *line*, or the beginning of it that ends in … within *limit* characters."""
+    if len(line) <= limit:
+        return line
+    # A joiner that lost what it joins would be left hiding.
+    return line[: limit - 1].rstrip(" " + _JOINERS) + "…"
+
+
+def _visible(text: str) -> str:
+    """Return *text* without what cannot be seen in it, and with all white space as blanks."""
+    kept: list[str] = []
+    before = joiner = ""
+    marks = 0
+    for character in _HIDDEN.sub("", text):
+        category = unicodedata.category(character)
+        if character in _JOINERS:
+            joiner = character if before in _JOINED else ""
+            continue
+        if character.isspace():
+            character = " "
+        elif category in _INVISIBLE:
+            continue
+        marks = marks + 1 if category in _MARKS else 0
+        if marks > _MOST_MARKS:
+            continue
+        if joiner and category in _JOINED:
+            kept.append(joiner)
+        kept.append(character)
+        before, joiner = category, ""
+    return "".join(kept)

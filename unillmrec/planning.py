@@ -17,6 +17,7 @@ from typing import Any
 
 from unillmrec.endpoint.openai_endpoint import TEXTS_PER_REQUEST
 from unillmrec.judge.making import make_estimating_judge, make_price, place_of
+from unillmrec.judge.voting import Votes
 from unillmrec.judge.writing import OUTPUT_ROOM
 from unillmrec.prices import Price
 from unillmrec.recommendation import Recommendation
@@ -266,11 +267,14 @@ class Planned:
 
 
 def plan_walk(
-    tree: ItemTree, settings: Settings, recommend: Callable[[Recommender, Trace], Recommendation]
+    tree: ItemTree,
+    settings: Settings,
+    recommend: Callable[[Recommender, Trace], Recommendation],
+    votes: Votes = 1,
 ) -> Planned:
     """Let *recommend* walk with the embedded judge, and plan the prompts a model would get."""
     planner = Planner.of(settings, tree.path)
-    judge = make_estimating_judge(tree, settings, planner.spoken)
+    judge = make_estimating_judge(tree, settings, planner.spoken, votes=votes)
     sent: list[dict[str, Any]] = []
     made = recommend(Recommender(tree, judge), sent.append)
     first: Sequence[Mapping[str, str]] = next(

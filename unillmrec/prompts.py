@@ -2,6 +2,8 @@
 
 A prompt file is Markdown. An HTML comment on top is for people and is not sent. A line of three
 dashes parts the system message from the user message. `$name` is filled, `$$` is a dollar.
+A line `<!-- name -->` in the user message begins the block of that placeholder, `<!-- end -->` ends
+the blocks; which block comes first is decided when the prompt is filled.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ SUFFIX = ".md"
 _COMMENT = re.compile(r"\s*<!--.*?-->", re.DOTALL)
 _OPEN_COMMENT = re.compile(r"\s*<!--")
 _SEPARATOR = re.compile(r"^---[ \t]*$", re.MULTILINE)
+_MARK = re.compile(r"^<!-- *(\w+) *-->[ \t]*$", re.MULTILINE)
+_END = "end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +44,19 @@ class Prompt:
     source: str
     """"bundled", or the path of the user's file."""
     system: Template = field(repr=False, compare=False)
-    user: Template = field(repr=False, compare=False)
+    blocks: tuple[tuple[str, Template], ...] = field(repr=False, compare=False)
+    """The user message in pieces, each with the name of its block, if it is one."""
 
     @property
     def placeholders(self) -> frozenset[str]:
         """The names that `fill` wants, in the system and the user message together."""
-        return _placeholders(self.system, self.user)
+        return _placeholders(self.system, *(template for _, template in self.blocks))
 
-    def fill(self, **values: str) -> tuple[str, str]:
+    def fill(self, first: str = "", /, **values: str) -> tuple[str, str]:
         """Return the system and the user message with *values* put in.
 
-        A value is put in as it is: a `$` in it means nothing.
+        A value is put in as it is: a `$` in it means nothing. The block named *first* comes
+        before the others, if there are blocks; without a name they stay as they are.
 
         Raises:
             TypeError: The values are not exactly the placeholders of the prompt.
@@ -58,7 +64,12 @@ class Prompt:
         if values.keys() != self.placeholders:
             wanted, given = sorted(self.placeholders), sorted(values)
             raise TypeError(f"the prompt {self.name!r} takes {wanted}; given {given}")
-        return self.system.substitute(values), self.user.substitute(values)
+        named = [template for name, template in self.blocks if name == first]
+        named += [template for name, template in self.blocks if name not in ("", first)]
+        rest = iter(named if first else ())
+        ordered = [next(rest, each) if name else each for name, each in self.blocks]
+        user = "\n\n".join(template.substitute(values) for template in ordered)
+        return self.system.substitute(values), user
 
 
 class PromptSet:
@@ -198,12 +209,48 @@ def _read(file: Traversable, source: str, name: str, placeholders: frozenset[str
         ) from error
     system, user = _split(text, where)
     _check_dollars(text, where)
-    _check_placeholders(_placeholders(system, user), placeholders, name, where)
+    _check_placeholders(_placeholders(Template(system), Template(user)), placeholders, name, where)
     digest = hashlib.sha256(content).hexdigest()[:12]
-    return Prompt(name, text, digest, source, system, user)
+    blocks = _blocks(user, placeholders, where)
+    return Prompt(name, text, digest, source, Template(system), blocks)
 
 
-def _split(text: str, where: str) -> tuple[Template, Template]:
+def _blocks(
+    user: str, placeholders: frozenset[str], where: str
+) -> tuple[tuple[str, Template], ...]:
+    """Part a user message at its marks; other comments are the author's text."""
+    pieces = [("", "")]
+    start = 0
+    for mark in _MARK.finditer(user):
+        if mark[1] in placeholders or mark[1] == _END:
+            pieces[-1] = (pieces[-1][0], user[start : mark.start()].strip())
+            pieces.append(("" if mark[1] == _END else mark[1], ""))
+            start = mark.end()
+    pieces[-1] = (pieces[-1][0], user[start:].strip())
+    blocks = tuple((name, Template(text)) for name, text in pieces if name or text)
+    _check_blocks(blocks, where)
+    return blocks
+
+
+def _check_blocks(blocks: tuple[tuple[str, Template], ...], where: str) -> None:
+    """Refuse blocks that cannot change places."""
+    names = [name for name, _ in blocks if name]
+    for name, template in blocks:
+        others = _placeholders(template) & set(names) - {name}
+        if name and (names.count(name) > 1 or name not in _placeholders(template)):
+            problem = f"the block {name!r} needs ${name}, and is there once."
+        elif others:
+            problem = f"${min(others)} stands outside of its block."
+        else:
+            continue
+        raise PromptError(
+            f"{where}: {problem}",
+            detail="A line <!-- name --> begins a block, and <!-- end --> ends the last one.",
+            remedy="move the lines, or leave the marks out.",
+        )
+
+
+def _split(text: str, where: str) -> tuple[str, str]:
     text = _lines(text)
     comment = _COMMENT.match(text)
     if not comment and _OPEN_COMMENT.match(text):
@@ -220,7 +267,7 @@ def _split(text: str, where: str) -> tuple[Template, Template]:
             else f"The {'user' if parts[0] else 'system'} message is empty.",
             remedy="compare with `unillmrec prompts show` of the same name.",
         )
-    return Template(parts[0]), Template(parts[1])
+    return parts[0], parts[1]
 
 
 def _lines(text: str) -> str:

@@ -270,6 +270,7 @@ def test_a_plan_sends_nothing(run, shop, server):
     ]
     names = next(text for name, text in FIELDS if name == "with --plan").split("; ")[1]
     assert {"plan", *names.split(", ")} == told.keys()
+    assert 0 < told["prefix"]["shared"] < told["prefix"]["prompt"]
     assert ["system", "user"] == [each["role"] for each in told["first_prompt"]]
     assert "A tale of the sea" in told["first_prompt"][1]["content"]
     assert not Path("shop.tree.usage").exists()
@@ -369,3 +370,52 @@ def test_a_budget_is_kept_and_told(run, shop, server):
 
 def _interrupt(*_):
     raise KeyboardInterrupt
+
+
+def asked_about_branches(server):
+    """What the server was asked about branches: for each person the lines, in their order."""
+    told = [body["messages"] for body in server.requests]
+    lists = [each[1]["content"] for each in told if "guide one person" in each[0]["content"]]
+    return [each.split("<choices>\n")[1].split("\n</choices>")[0].splitlines() for each in lists]
+
+
+def test_a_seed_turns_the_lists(run, shop, server):
+    """The same seed makes the same requests; another one shows the same lines in another order."""
+    first, again, other = [], [], []
+    for kept, seed in ((first, 3), (again, 3), (other, 4)):
+        server.requests.clear()
+        assert 0 == run("recommend", shop, "--like", "whale", "--seed", seed).code
+        kept += sorted(asked_about_branches(server))
+
+    assert first == again != other
+
+
+def test_votes_ask_again_in_another_order(run, shop, server):
+    """Twice as many calls about branches, each pair about the same lines, and the judge says so."""
+    told = run("recommend", shop, "--like", "whale", "--votes", "2", "--concurrency", 1, "--json")
+
+    asked = asked_about_branches(server)
+    assert told.json["judge"].endswith(", asked 2 times")
+    for one, other in zip(asked[::2], asked[1::2], strict=True):
+        lines = [line.split(". ", 1)[1] for line in one]
+        assert lines[::-1] == [line.split(". ", 1)[1] for line in other]
+
+
+@pytest.mark.parametrize("votes", ["0", "ten", "-1", "2.5", "10"])
+def test_votes_that_cannot_be_counted_are_refused(run, shop, votes):
+    """The error says what is possible."""
+    ended = run("recommend", shop, "--like", "whale", f"--votes={votes}")
+
+    assert 3 == ended.code
+    assert f"--votes {votes}: expected auto, or a number from 1 to 9." in ended.err
+
+
+def test_a_plan_says_what_a_prefix_cache_can_serve(run, shop):
+    """As a number of tokens and a share of the prompts; more votes make for more."""
+    plan = ("recommend", shop, "--history", HISTORY, "--plan")
+    once, twice = (run(*plan, "--json", "--votes", n).json["prefix"] for n in (1, 2))
+
+    share = round(100 * once["shared"] / once["prompt"])
+    told = " ".join(run(*plan).out.split())
+    assert f"A prefix cache can serve about {once['shared']:,} prompt tokens ({share}%)." in told
+    assert twice["shared"] > once["shared"]

@@ -341,10 +341,10 @@ def test_five_megabytes_of_anything_are_read_in_a_moment(piece):
     """No text is looked at twice from the same place: hostile ones take no longer."""
     text = (piece * (5_000_000 // len(piece) + 1))[:5_000_000]
 
-    started = time.perf_counter()
+    started = time.process_time()
     _check(text, COUNT)
 
-    assert 3 > time.perf_counter() - started
+    assert 3 > time.process_time() - started
 
 
 def test_an_answer_before_megabytes_of_white_space_is_found():

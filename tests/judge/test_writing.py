@@ -242,3 +242,31 @@ def test_every_bundled_prompt_has_a_contract():
     folder = Path(str(bundled_folder()))
 
     assert {f"{name}.md" for name in CONTRACTS} == {file.name for file in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("layout", "order"),
+    [("person-first", ("person", "choices")), ("choices-first", ("choices", "person"))],
+)
+def test_a_layout_says_what_comes_first(prompts, counter, asking, layout, order):
+    """The blocks change places; what is sent is the same to the byte, and as long."""
+    writer = PromptWriter(prompts, counter, layout=layout)
+    blocks = {
+        "person": "The person likes:\n<person>\nquiet things\n</person>",
+        "choices": "Items:\n<choices>\n1. a book\n2. a film\n3. a song\n</choices>",
+    }
+
+    user = writer.ask(asking("pick")).messages[1].content
+
+    end = "Pick items for this person: JSON only."
+    assert "\n\n".join([*(blocks[name] for name in order), end]) == user
+
+
+def test_a_list_of_one_persons_items_follows_the_person(prompts, counter, asking):
+    """Nobody shares a ranking: its prompt has no blocks and stays as it is written."""
+    written = [
+        PromptWriter(prompts, counter, layout=layout).ask(asking("rank"))
+        for layout in ("person-first", "choices-first")
+    ]
+
+    assert written[0] == written[1]

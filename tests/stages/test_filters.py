@@ -62,7 +62,11 @@ def shown_titles(line):
 def test_no_stage_sees_what_does_not_fit(
     tree, placed, where, history, exclude, seed, limit, candidates, window, reorder
 ):
-    """Whatever the predicate and the judge, only eligible items are shown, counted, returned."""
+    """Whatever the predicate and the judge, only eligible items are shown and returned.
+
+    A branch is offered for what may be recommended below it, and counts what fits, so that
+    its line is the same for everybody.
+    """
     condition = Predicate.parse(where).condition
     fitting = {each.number for each in placed if holds(condition, each.item)}
     out = {*history, *exclude}
@@ -84,7 +88,7 @@ def test_no_stage_sees_what_does_not_fit(
         for choice in question.choices:
             if question.about_nodes:
                 below = {each.number for each in tree.items_in(leaves_below(tree, choice.key))}
-                assert f"({len(below & eligible):,})" in choice.line
+                assert f"({len(below & fitting):,})" in choice.line
                 assert below & eligible
                 assert shown_titles(choice.line) <= titles
             else:

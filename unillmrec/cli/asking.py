@@ -10,8 +10,9 @@ from pathlib import Path
 from unillmrec.cli.answers import Answers, OpenAnswers
 from unillmrec.cli.render import note
 from unillmrec.endpoint import Endpoint, OpenAIEndpoint, watched
-from unillmrec.judge import Judge
+from unillmrec.judge import Judge, SimilarityJudge
 from unillmrec.judge.making import known_label_bias, make_judge, make_price, make_writer
+from unillmrec.judge.voting import Votes
 from unillmrec.prices import Price
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
@@ -20,16 +21,24 @@ from unillmrec.usage_log import LoggedEndpoint, UsageLog, log_path
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A judge that is ready, the name of its run, and where its answers are kept."""
+    """A judge that is ready, the name of its run, and where its answers are kept.
+
+    *by_model* is whether it asks a language model.
+    """
 
     judge: Judge
     run: str
     answers: OpenAnswers
+    by_model: bool
 
 
 @contextmanager
 def asking(
-    tree: ItemTree, settings: Settings, command: str, answers: Answers | None = None
+    tree: ItemTree,
+    settings: Settings,
+    command: str,
+    answers: Answers | None = None,
+    votes: Votes = 1,
 ) -> Iterator[Asking]:
     """Give the judge the settings ask for; its calls are logged, and cut off at the end."""
     with ExitStack() as stack:
@@ -47,8 +56,11 @@ def asking(
         _explain_default(settings)
         replayed = opened.replayed
         bias = replayed.about.get("label_bias") if replayed else None
-        judge = make_judge(tree, settings, wrap=reached, endpoint=replayed, label_bias=bias)
-        yield Asking(judge, opened.run, opened)
+        judge = make_judge(
+            tree, settings, wrap=reached, endpoint=replayed, label_bias=bias, votes=votes
+        )
+        by_model = not isinstance(judge, SimilarityJudge)
+        yield Asking(judge, opened.run, opened, by_model)
 
 
 def reach(

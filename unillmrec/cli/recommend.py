@@ -47,11 +47,12 @@ FIELDS = (
     ("cost", "money by currency; null is unknown"),
     ("prompts", "digests of the prompts a model was asked with"),
     ("with --cache", "cache: hits, asked, saved (calls, prompt, completion, cached, reasoning)"),
+    ("prefix", "of prompt tokens, how many were shared: what a prefix cache can serve"),
     (
         "with --plan",
         "plan by stage, and total: calls, prompt, completion, tokens, seconds, cost, each of the "
         "last three also _between, counted; tree, model, currency, counted, notes, prompts, "
-        "first_prompt",
+        "first_prompt, prefix",
     ),
 )
 
@@ -113,6 +114,8 @@ def recommend(
     variety: walks.Variety = 0.2,
     most_per_branch: walks.MostPerBranch = None,
     rerank: walks.Rerank = "tree",
+    seed: walks.Seed = 0,
+    votes: walks.Votes = "1",
     judge: shared.Judge = None,
     model: shared.Model = None,
     base_url: shared.BaseUrl = None,

@@ -17,10 +17,12 @@ from unillmrec.cli.progress import walk_progress
 from unillmrec.cli.render import note
 from unillmrec.cli.render_plan import Told
 from unillmrec.cli.tracing import open_trace
-from unillmrec.errors import PersonError
+from unillmrec.errors import PersonError, SettingsError
 from unillmrec.items import one_line
-from unillmrec.judge import CONTRACTS, Judge, LanguageModelJudge, SimilarityJudge
+from unillmrec.judge import CONTRACTS, Exchange, Judge, SimilarityJudge
 from unillmrec.judge.making import make_price
+from unillmrec.judge.prefixes import Messages, Shared, shared_prefix
+from unillmrec.judge.voting import MOST_VOTES, Votes
 from unillmrec.planning import plan_walk
 from unillmrec.prices import Money, Price
 from unillmrec.prompts import PromptSet
@@ -29,6 +31,8 @@ from unillmrec.recommender import Recommender
 from unillmrec.settings import Settings
 from unillmrec.stages import Options, Person
 from unillmrec.store import ItemTree
+from unillmrec.tokens import TokenCounter
+from unillmrec.usage import Stage
 
 # What a flag is called where it is not called as the value it gives.
 RENAMED = {"rerank": "reorder"}
@@ -49,6 +53,7 @@ class Wishes:
     exclude: tuple[str, ...] = ()
     given: tuple[str | None, str | None] = (None, None)
     answers: Answers = field(default_factory=Answers)
+    votes: Votes = 1
 
     @classmethod
     def of(
@@ -64,16 +69,19 @@ class Wishes:
         """Read the history and the ids to exclude, and put everything in its place."""
         answers = answers or Answers()
         history, like, profile = person
+        options = {RENAMED.get(name, name): value for name, value in walk.items()}
+        votes = _read_votes(options.pop("votes"))
         return cls(
             tree,
             Person(read_history(history), like or "", profile or ""),
-            Options(**{RENAMED.get(name, name): value for name, value in walk.items()}),
+            Options(**options),
             answers.settle(Settings.resolve(flags)),
             Budget(**{LIMITS[name]: limit for name, limit in limits.items()}),
             where=out[0],
             exclude=read_history(out[1]),
             given=(history, out[1]),
             answers=answers,
+            votes=votes,
         )
 
     def _purse(self, judge: Judge) -> Purse:
@@ -108,6 +116,21 @@ class Wishes:
         return made
 
 
+def _read_votes(text: str) -> Votes:
+    """Read how often a question is asked.
+
+    Raises:
+        SettingsError: it is neither auto nor a number that makes sense.
+    """
+    if text == "auto":
+        return "auto"
+    if text.isdecimal() and 1 <= int(text) <= MOST_VOTES:
+        return int(text)
+    raise SettingsError(
+        f"--votes {one_line(text, 40)}: expected auto, or a number from 1 to {MOST_VOTES}."
+    )
+
+
 def _as_one_id(tree: ItemTree, flag: str, given: str | None) -> tuple[str, str] | None:
     """Say that all of *given* is one id with commas in it, and how to give it, if that is so."""
     if given is None or "," not in given or not tree.items_with_ids([given]):
@@ -120,8 +143,9 @@ def _as_one_id(tree: ItemTree, flag: str, given: str | None) -> tuple[str, str] 
 class Recommended:
     """A recommendation and where it came from; *run* is its name in the usage log.
 
-    *prompts* holds the digests of the prompts a model was asked with, by name; *price* is
-    what its tokens cost, if that is known; *cache* what a cache was good for, if there was one.
+    *prompts* holds the digests of the prompts a model was asked with, by name, and *shared*
+    what these had in common; *price* is what its tokens cost, if that is known; *cache* what a
+    cache was good for, if there was one.
     """
 
     recommendation: Recommendation
@@ -130,6 +154,7 @@ class Recommended:
     history: int
     run: str
     prompts: Mapping[str, str]
+    shared: Shared
     price: Price | None = None
     cache: Mapping[str, Any] = field(default_factory=dict)
 
@@ -151,29 +176,36 @@ def recommend_to(wishes: Wishes, trace: Path | None) -> Recommended:
     """Recommend with the judge of the settings."""
     with (
         ItemTree.open(wishes.tree) as tree,
-        asking(tree, wishes.settings, "recommend", wishes.answers) as asked,
+        asking(tree, wishes.settings, "recommend", wishes.answers, wishes.votes) as asked,
     ):
-        by_model = isinstance(asked.judge, LanguageModelJudge)
-        digests = _digests(wishes.settings) if by_model else {}
+        digests = _digests(wishes.settings) if asked.by_model else {}
         about = {"run": asked.run, "judge": asked.judge.name}
+        sent = _Sent()
         with open_trace(trace, about, digests) as write, walk_progress() as watch:
             recommender = Recommender(tree, asked.judge)
-            recommendation = wishes.recommendation(recommender, watch=watch, trace=write)
+            recommendation = wishes.recommendation(
+                recommender, watch=watch, trace=write, on_call=sent.add
+            )
         history = len(set(wishes.person.history))
         seconds = asked.answers.figure("seconds", recommendation.seconds)
         recommendation = replace(recommendation, seconds=seconds)
-        price = make_price(wishes.settings) if by_model else None
-        made = (recommendation, wishes.tree, len(tree), history, asked.run, digests, price)
+        price = make_price(wishes.settings) if asked.by_model else None
+        shared = sent.shared(wishes.settings)
+        made = (recommendation, wishes.tree, len(tree), history, asked.run, digests, shared, price)
         return Recommended(*made, cache=asked.answers.as_dict())
 
 
 def plan_for(wishes: Wishes) -> Told:
     """Walk with the embedded judge, and count the prompts a model would have got."""
+    sent = _Sent()
     with ItemTree.open(wishes.tree) as tree:
         planned = plan_walk(
             tree,
             wishes.settings,
-            lambda recommender, trace: wishes.recommendation(recommender, trace=trace),
+            lambda recommender, trace: wishes.recommendation(
+                recommender, trace=trace, on_call=sent.add
+            ),
+            wishes.votes,
         )
         if planned.recommendation.note:
             note(planned.recommendation.note)
@@ -182,12 +214,27 @@ def plan_for(wishes: Wishes) -> Told:
             what="A recommendation",
             model=wishes.settings.model,
             walked=True,
+            shared=sent.shared(wishes.settings),
             about={
                 "tree": str(wishes.tree),
                 "prompts": _digests(wishes.settings),
                 "first_prompt": list(planned.first_prompt),
             },
         )
+
+
+@dataclass(slots=True)
+class _Sent:
+    """The prompts of a run, in the order they were sent."""
+
+    prompts: list[Messages] = field(default_factory=list)
+
+    def add(self, stage: Stage, exchange: Exchange) -> None:
+        self.prompts.append(exchange.messages)
+
+    def shared(self, settings: Settings) -> Shared:
+        """Return what a server that keeps prefixes can serve of them."""
+        return shared_prefix(self.prompts, TokenCounter.for_model(settings.model))
 
 
 def _digests(settings: Settings) -> dict[str, str]:

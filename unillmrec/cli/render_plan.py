@@ -9,6 +9,7 @@ from math import floor, log10
 from rich.text import Text
 
 from unillmrec.cli.render import Page, counted, in_seconds, numbers_table, show_json
+from unillmrec.judge.prefixes import Shared
 from unillmrec.planning import Plan, PlanLine, Span
 
 COUNTED = {
@@ -21,12 +22,16 @@ COUNTED = {
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A plan, and what is said round it: *what* it is of, and what else the JSON holds."""
+    """A plan, and what is said round it.
+
+    *what* it is of, what its prompts have *shared*, and what else the JSON holds.
+    """
 
     plan: Plan
     what: str
     model: str | None
     walked: bool = False
+    shared: Shared | None = None
     about: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -37,7 +42,8 @@ def show_plan(told: Told, *, as_json: bool) -> None:
     if as_json:
         currency = plan.currency or None
         notes = {"currency": currency, "counted": methods, "notes": list(plan.notes)}
-        show_json({"plan": plan.as_dict(), "model": told.model, **notes, **told.about})
+        prefix = {"prefix": told.shared.as_dict()} if told.shared else {}
+        show_json({"plan": plan.as_dict(), "model": told.model, **notes, **told.about, **prefix})
         return
     page = Page()
     if not plan.lines:
@@ -48,7 +54,14 @@ def show_plan(told: Told, *, as_json: bool) -> None:
     show_plan_lines(page, plan)
     page.blank()
     page.show(Text(f"In all {told_total(plan)}"))
+    if told.shared:
+        page.show(Text(f"{told_shared(told.shared)}."))
     page.show(Text(" ".join(_small_print(plan, methods, walked=told.walked)), style="dim"))
+
+
+def told_shared(shared: Shared) -> str:
+    """Say what a prefix cache is good for."""
+    return f"A prefix cache can serve about {shared.shared:,} prompt tokens ({shared.share:.0%})"
 
 
 def show_plan_lines(page: Page, plan: Plan) -> None:

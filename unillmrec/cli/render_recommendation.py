@@ -17,7 +17,7 @@ from unillmrec.cli.render import (
     show_json,
     shown,
 )
-from unillmrec.cli.render_plan import told_money
+from unillmrec.cli.render_plan import told_money, told_shared
 from unillmrec.judge import Dropped, Profile
 from unillmrec.prices import Money
 from unillmrec.recommendation import Recommendation, RecommendedItem
@@ -40,7 +40,12 @@ def show_recommendation(made: Recommended, *, as_json: bool) -> None:
     """Show the items with their reasons, then what was done and what it cost."""
     recommendation = made.recommendation
     if as_json:
-        about = {"tree": str(made.tree), "run": made.run, "prompts": dict(made.prompts)}
+        about = {
+            "tree": str(made.tree),
+            "run": made.run,
+            "prompts": dict(made.prompts),
+            "prefix": made.shared.as_dict(),
+        }
         cost = told_amount(made.cost)
         show_json({**recommendation.as_dict(), "cost": cost, **about, **made.cache})
         return
@@ -68,6 +73,10 @@ def show_recommendation(made: Recommended, *, as_json: bool) -> None:
     if made.cost and made.cost.currency and made.price:
         money = told_money(made.cost.amount, made.cost.currency)
         page.show(Text(f"Cost: {money}, at {made.price.told()}."))
+    cached = recommendation.total_usage().cached
+    if made.shared.shared and cached is not None:
+        told = f"{told_shared(made.shared)}; the server says that it served {cached:,}."
+        page.show(Text(told, style="dim"))
 
 
 def told_amount(cost: Money | None) -> dict[str, float] | None:

@@ -11,7 +11,8 @@ BUDGET = "The budget"
 # The names of the parameters, as functions have them.
 OPTIONS = (
     *("limit", "walk", "branches", "leaves", "shown", "candidates", "whole_leaves"),
-    *("path_score", "interests", "variety", "most_per_branch", "rerank"),
+    *("path_score", "interests", "variety", "most_per_branch", "rerank", "seed"),
+    "votes",
 )
 LIMITS = ("max_tokens", "max_calls", "deadline", "max_cost")
 
@@ -162,6 +163,25 @@ Rerank: TypeAlias = Annotated[
         "--rerank",
         help="Who sees to variety: distances in the tree, the judge, or nobody.",
         metavar="tree|model|none",
+        rich_help_panel=WALK,
+    ),
+]
+Seed: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        "--seed",
+        help="Turns the lists the judge reads: the same seed, the same requests.",
+        metavar="N",
+        rich_help_panel=WALK,
+    ),
+]
+Votes: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--votes",
+        help="How often a model is asked about branches, each time in another order; auto: again "
+        "where it was close.",
+        metavar="N|auto",
         rich_help_panel=WALK,
     ),
 ]

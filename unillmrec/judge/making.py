@@ -15,7 +15,8 @@ from unillmrec.judge.labels import Bias
 from unillmrec.judge.language_model import EstimatingJudge, LanguageModelJudge
 from unillmrec.judge.questions import Judge
 from unillmrec.judge.similarity import SimilarityJudge
-from unillmrec.judge.writing import CONTRACTS, PromptWriter
+from unillmrec.judge.voting import Votes, VotingJudge
+from unillmrec.judge.writing import CONTRACTS, Layout, PromptWriter
 from unillmrec.prices import Price, price_of
 from unillmrec.prompts import PromptSet
 from unillmrec.settings import JudgeChoice, Settings
@@ -47,12 +48,15 @@ def make_judge(
     wrap: Wrap | None = None,
     endpoint: Endpoint | None = None,
     label_bias: Bias | None = None,
+    layout: Layout = "person-first",
+    votes: Votes = 1,
 ) -> Judge:
     """Return the judge for *tree*; with "auto" the language model where one can be asked.
 
     *choice* stands in for `settings.judge`. *wrap* gets the endpoint and returns what is asked
     in its place; an *endpoint* that is given is asked as it is, such as a recording, by letters
-    if there is a *label_bias*.
+    if there is a *label_bias*. *layout* says what many prompts will share. *votes* is how often
+    a language model is asked about branches, each time in another order.
 
     Raises:
         SettingsError: a language model is demanded, and something to reach it is not set.
@@ -61,39 +65,45 @@ def make_judge(
     choice = choice or settings.judge
     if choice == "embedded" or (choice == "auto" and not settings.has_endpoint):
         return SimilarityJudge(tree)
-    writer = make_writer(settings)
+    writer = make_writer(settings, layout)
     if endpoint is None:
         settings.require_endpoint()
         made = make_endpoint(settings, settings.model or "")
         label_bias = known_label_bias(made, writer)
         endpoint = wrap(made) if wrap else made
-    return LanguageModelJudge(
+    judge = LanguageModelJudge(
         endpoint,
         writer,
         SimilarityJudge(tree),
         at_once=min(AT_ONCE, settings.concurrency),
         label_bias=label_bias,
     )
+    return judge if votes == 1 else VotingJudge(judge, votes)
 
 
 def make_estimating_judge(
-    tree: ItemTree, settings: Settings, spoken: float | None = None
-) -> EstimatingJudge:
+    tree: ItemTree,
+    settings: Settings,
+    spoken: float | None = None,
+    *,
+    layout: Layout = "person-first",
+    votes: Votes = 1,
+) -> Judge:
     """Return a judge that sends nothing and bills what asking the model would cost.
 
     *spoken* is how many tokens its profiles have been, if it has made any.
     """
-    writer = make_writer(settings)
+    writer = make_writer(settings, layout)
     by_letters = _asks_by_letters(settings)
     judge = EstimatingJudge(SimilarityJudge(tree), writer, spoken, by_letters=by_letters)
     judge.at_once = min(AT_ONCE, settings.concurrency)
-    return judge
+    return judge if votes == 1 else VotingJudge(judge, votes)
 
 
-def make_writer(settings: Settings) -> PromptWriter:
+def make_writer(settings: Settings, layout: Layout = "person-first") -> PromptWriter:
     """Return what writes the prompts, the user's own on top, and counts for the model."""
     prompts = PromptSet.load(CONTRACTS, settings.prompts)
-    return PromptWriter(prompts, TokenCounter.for_model(settings.model))
+    return PromptWriter(prompts, TokenCounter.for_model(settings.model), layout=layout)
 
 
 def make_price(settings: Settings, model: str | None = None) -> Price | None:

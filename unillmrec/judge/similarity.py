@@ -34,11 +34,12 @@ class SimilarityJudge:
         return Interests((Interest(told, 1.0),))
 
     def choose(self, question: Question) -> Verdict:
-        """Score the choices; those with equal scores keep their order."""
+        """Score the choices; those of which nothing is known are left out."""
         closeness = self._closeness(question)
         scores = [
             (choice.number, max(0.0, min(100.0, 100 * (near + _gain(choice.prior)))))
             for choice, near in zip(question.choices, closeness, strict=True)
+            if question.profile.taste is not None or choice.prior is not None
         ]
         return Verdict(tuple(sorted(scores, key=lambda pair: -pair[1])))
 

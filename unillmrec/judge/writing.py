@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Literal, TypeAlias
 
 from unillmrec.endpoint import Message, Request, Schema
 from unillmrec.errors import PromptError
+from unillmrec.items import one_line
 from unillmrec.judge.families import FamilyQuestion
 from unillmrec.judge.labels import LETTERS, letters_of
 from unillmrec.judge.questions import Choice, HistoryQuestion, Question
@@ -23,6 +25,9 @@ CONTRACTS: Mapping[str, frozenset[str]] = {
     "describe": frozenset({"parent", "others", "choices", "limit"}),
 }
 """The placeholders each prompt must have, and may have."""
+
+Layout: TypeAlias = Literal["person-first", "choices-first"]
+"""What a prompt begins with: one person is asked about many nodes, or one node by many people."""
 
 # No prompt is longer than this; what does not fit is parted into windows.
 PROMPT_CEILING = 4_000
@@ -74,14 +79,24 @@ DESCRIPTIONS = _list_of("descriptions", _record(number="integer", summary="strin
 
 
 class PromptWriter:
-    """Writes requests, and says how long they are before they are sent."""
+    """Writes requests, and says how long they are before they are sent.
+
+    *layout* says what many of them share, and therefore begin with. A prompt without marked
+    blocks stays as it was written.
+    """
 
     def __init__(
-        self, prompts: PromptSet, counter: TokenCounter, ceiling: int = PROMPT_CEILING
+        self,
+        prompts: PromptSet,
+        counter: TokenCounter,
+        ceiling: int = PROMPT_CEILING,
+        *,
+        layout: Layout = "person-first",
     ) -> None:
         self.prompts = prompts
         self.counter = counter
         self.ceiling = ceiling
+        self.layout = layout
 
     @property
     def room(self) -> int:
@@ -96,7 +111,7 @@ class PromptWriter:
             PromptError: it is over the ceiling; no request written here is.
         """
         # A runaway answer must not make the second prompt longer than there is room for.
-        quoted = self.counter.cut(answer, QUOTE_CEILING) or "(nothing)"
+        quoted = self.counter.cut(one_line(answer), QUOTE_CEILING) or "(nothing)"
         added = (Message("assistant", quoted), Message("user", COMPLAINT))
         messages = (*request.messages, *added)
         length = self.counter.count_messages([each.content for each in messages])
@@ -137,7 +152,9 @@ class PromptWriter:
             PromptError: it is over the ceiling; `windows` keeps that from happening.
         """
         filled = self.prompts["label"].fill(
-            person=question.profile.text(), choices="\n".join(map(self.lettered, question.choices))
+            self.layout.removesuffix("-first"),
+            person=question.profile.text(),
+            choices="\n".join(map(self.lettered, question.choices)),
         )
         self._check("label", filled, f"{len(question.choices)} choices are listed.")
         messages = (Message("system", filled[0]), Message("user", filled[1]))
@@ -190,8 +207,8 @@ class PromptWriter:
             "choices": "\n".join(map(self.line, question.choices)),
             "limit": str(question.limit),
         }
-        wanted = CONTRACTS[question.kind]
-        return self.prompts[question.kind].fill(**{k: v for k, v in values.items() if k in wanted})
+        wanted = {k: v for k, v in values.items() if k in CONTRACTS[question.kind]}
+        return self.prompts[question.kind].fill(self.layout.removesuffix("-first"), **wanted)
 
     def line(self, choice: Choice) -> str:
         """Return a numbered line under the line ceiling."""

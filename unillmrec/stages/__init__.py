@@ -1,6 +1,7 @@
 """The four stages of a recommendation, each a function that can be replaced."""
 
 from unillmrec.stages.options import Options, Way
+from unillmrec.stages.ordering import order_by_path
 from unillmrec.stages.profile import Person, profile
 from unillmrec.stages.rank import rank
 from unillmrec.stages.recall import recall
@@ -14,6 +15,7 @@ __all__ = [
     "Person",
     "Run",
     "Way",
+    "order_by_path",
     "profile",
     "rank",
     "recall",

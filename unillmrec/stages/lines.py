@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unillmrec.items import Item, Value, one_line
+from unillmrec.items import Item, Value, one_line, shortened
 
 # An attribute longer than this is a text, not a tag; it would push the title's neighbours out.
 ATTRIBUTE_LENGTH = 60
@@ -18,7 +18,7 @@ def item_line(item: Item, length: int) -> str:
     text = one_line(item.text, max(length - len(line) - 2, 1)) if item.text else ""
     if text and len(line) + 12 < length:
         line = f"{line}: {text}"
-    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+    return shortened(line, length)
 
 
 def _told(value: Value) -> str:

@@ -43,6 +43,7 @@ class Options:
     *variety* trades fit for difference in the final list, between 0 and 1;
     *most_per_branch* caps how many items one child of the root may have in it.
     *reorder* says who makes the final list: the tree's distances, the model, or nobody.
+    *seed* turns the lists that a judge is shown.
     """
 
     limit: int = 10
@@ -59,6 +60,7 @@ class Options:
     interests: Literal["together", "apart"] = "together"
     whole_leaves: bool = False
     per_leaf: int = 5
+    seed: int = 0
 
     def __post_init__(self) -> None:
         counts = ("limit", "leaves", "branches", "shown", "candidates", "history", "per_leaf")

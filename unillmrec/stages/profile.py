@@ -51,14 +51,11 @@ class Person:
 
 def profile(run: Run, person: Person, history: Sequence[PlacedItem]) -> Profile:
     """Return what the judge is told about *person*, whose *history* was looked up."""
-    said = one_line(person.profile, SENTENCE_LENGTH) or one_line(person.like, SENTENCE_LENGTH)
-    if said:
-        spoken = run.tree.vector_of_text(said)
-        taste = spoken if spoken is not None and len(spoken.weights) else _taste(run, history)
+    taste = taste_of(run.tree, person, [each.number for each in history])
+    if said := _said(person):
         if taste is None and not run.judge.goes_by_words:
             raise _nothing_to_go_by(run.tree, said)
         return Profile((Interest(said, 1.0),), taste)
-    taste = _taste(run, history)
     question = HistoryQuestion(_sampled_lines(history, run.options.history), _words(run, taste))
     interests = run.ask_history(question).interests
     if run.options.interests == "apart":
@@ -83,11 +80,22 @@ def _nothing_to_go_by(tree: ItemTree, said: str) -> PersonError:
     )
 
 
-def _taste(run: Run, history: Sequence[PlacedItem]) -> Vector | None:
-    """Return the person's place: the mean of the last items, the newest weighted most."""
+def _said(person: Person) -> str:
+    return one_line(person.profile, SENTENCE_LENGTH) or one_line(person.like, SENTENCE_LENGTH)
+
+
+def taste_of(tree: ItemTree, person: Person, history: Sequence[int]) -> Vector | None:
+    """Return the person's place: that of their own words, or the mean of their last items.
+
+    *history* are the numbers of the items, oldest first; the newest weighs most.
+    """
+    said = _said(person)
+    spoken = tree.vector_of_text(said) if said else None
+    if spoken is not None and len(spoken.weights):
+        return spoken
     recent = history[-RECENT:]
     weights = [DECAY**age for age in reversed(range(len(recent)))]
-    return combine(run.tree.item_vectors([each.number for each in recent]), weights)
+    return combine(tree.item_vectors(recent), weights)
 
 
 def _words(run: Run, taste: Vector | None) -> tuple[str, ...]:

@@ -47,7 +47,8 @@ def _ordered_windows(
         scores = {keys[number]: score for number, score in verdict.scores}
         named = [replace(by_key[key], score=score) for key, score in scores.items()]
         # What the model left out is not lost: it keeps recall's order, behind the rest.
-        left_out = [replace(by_key[key], score=0.0) for key in keys.values() if key not in scores]
+        unnamed = set(keys.values()) - scores.keys()
+        left_out = [replace(by_key[key], score=0.0) for key in by_key if key in unnamed]
         ordered.append(named + left_out)
     return ordered
 

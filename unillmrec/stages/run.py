@@ -27,6 +27,7 @@ from unillmrec.judge import (
 from unillmrec.judge.questions import kept_exchanges
 from unillmrec.stages.lines import item_line
 from unillmrec.stages.options import Options, Way
+from unillmrec.stages.rotation import turned_by
 from unillmrec.store import ROOT, ItemTree, Node, PlacedItem
 from unillmrec.store.eligibility import Eligibility
 from unillmrec.tree.descriptions import Description
@@ -121,6 +122,10 @@ class Run:
     def eligible(self, node: Node) -> int:
         """Return how many items below *node* may be recommended."""
         return self.eligibility.count(node)
+
+    def selected(self, node: Node) -> int:
+        """Return how many items below *node* the predicate lets through, seen or not."""
+        return self.eligibility.selected(node)
 
     @property
     def rounds(self) -> int:
@@ -309,9 +314,14 @@ class Run:
             self.on_call(stage, exchange)
 
     def branch_choices(self, nodes: Sequence[Node]) -> tuple[Choice, ...]:
-        """Return numbered choices for *nodes*, with the number of their eligible items."""
+        """Return numbered choices for *nodes*, each with how many items it has.
+
+        Nothing in them is about the person: what the predicate lets through is counted, seen
+        or not, so that a line is the same for everybody and servers can keep a prompt that
+        begins with it.
+        """
         return tuple(
-            Choice(number, self.described(n).line(self.eligible(n)), n.id, self.prior_of(n))
+            Choice(number, self.described(n).line(self.selected(n)), n.id, self.prior_of(n))
             for number, n in enumerate(nodes, start=1)
         )
 
@@ -329,12 +339,14 @@ class Run:
     def windows(self, question: Question) -> list[tuple[Question, dict[int, int]]]:
         """Part a question into ones that fit, each with the way from number to key.
 
-        No part asks for more than it has.
+        No part asks for more than it has. Each is turned by the seed, so that no place in a
+        list is always the best one's.
         """
+        turned = [turned_by(part, self.options.seed) for part in self.judge.windows(question)]
         return [
             (
                 replace(part, limit=min(part.limit, len(part.choices))),
                 {choice.number: choice.key for choice in part.choices},
             )
-            for part in self.judge.windows(question)
+            for part in turned
         ]

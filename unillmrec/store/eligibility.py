@@ -57,5 +57,8 @@ class Eligibility:
 
     def count(self, node: Node) -> int:
         """Return how many items below *node* may be recommended."""
-        all_below = node.size if self.selection is None else self.selection.count(node.id)
-        return all_below - self._excluded_below[node.id]
+        return self.selected(node) - self._excluded_below[node.id]
+
+    def selected(self, node: Node) -> int:
+        """Return how many items below *node* the predicate lets through, excluded or not."""
+        return node.size if self.selection is None else self.selection.count(node.id)

@@ -32,7 +32,7 @@ _PER_REQUEST = 3
 
 _ELLIPSIS = "…"
 # A cut text should not end in white space, or in a joiner that lost what it joins.
-_LOOSE_END = re.compile(r"[\s\u200d]+\Z")
+_LOOSE_END = re.compile(r"[\s\u200c\u200d]+\Z")
 
 
 @dataclass(frozen=True, slots=True)

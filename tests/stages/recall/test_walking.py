@@ -277,16 +277,18 @@ def test_offers_no_branch_without_an_eligible_item(tree, somebody, run_with):
     assert len(tree) - len(excluded) == len(found)
 
 
-def test_tells_how_many_items_are_eligible(tree, somebody, run_with):
-    """The count in a branch's line leaves the excluded items out."""
+def test_a_branch_reads_the_same_for_everybody(tree, somebody, run_with):
+    """What one person has seen changes nothing in the line of a branch, nor its place."""
     branch = tree.children(ROOT)[0]
     judge = ScriptedJudge(by_key())
-    run = run_with(judge, items_below(tree, branch.id)[:7], leaves=1)
 
-    recall(run, somebody)
+    recall(run_with(judge, items_below(tree, branch.id)[:7], leaves=1), somebody)
+    seen = judge.asked[0].choices
+    judge.asked.clear()
+    recall(run_with(judge, [], leaves=1), somebody)
 
-    line = next(each.line for each in judge.asked[0].choices if each.key == branch.id)
-    assert f"({branch.size - 7})" in line
+    assert seen == judge.asked[0].choices
+    assert f"({branch.size})" in next(each.line for each in seen if each.key == branch.id)
 
 
 def test_an_only_child_costs_no_question(tree, somebody, run_with):
@@ -355,13 +357,16 @@ def test_fills_up_with_the_nearest(tree, somebody):
     found = recall(run, somebody)
 
     (question,) = run.judge.of_kind("pick")
-    numbers = [choice.key for choice in question.choices]
-    assert numbers[:-4:-1] + numbers[:17] == [each.placed.number for each in found]
+    picked = [choice.key for choice in question.choices[:-4:-1]]
+    rest = [choice.key for choice in question.choices[:-3]]
+    near = dict(zip(rest, similarities(somebody.taste, tree.item_vectors(rest)), strict=True))
+    assert picked == [each.placed.number for each in found[:3]]
+    assert sorted(near.values(), reverse=True)[:17] == [near[e.placed.number] for e in found[3:]]
     assert ["judge"] * 3 + ["nearest"] * 17 == [each.found for each in found]
 
 
 def test_shows_the_items_nearest_to_the_person(tree, somebody):
-    """Of the gathered leaves' items, the judge sees those closest to the taste, closest first."""
+    """Of the gathered leaves' items, the judge sees those closest to the taste, turned."""
     run = Run(tree, ScriptedJudge(by_key(1)), Options(leaves=30, shown=20, candidates=10, limit=1))
 
     recall(run, somebody)
@@ -372,8 +377,9 @@ def test_shows_the_items_nearest_to_the_person(tree, somebody):
     hidden = [each.number for each in tree.items_in(leaves) if each.number not in shown]
     near = similarities(somebody.taste, tree.item_vectors(shown)).tolist()
     assert 20 == len(shown)
-    assert sorted(near, reverse=True) == near
-    assert near[-1] >= max(similarities(somebody.taste, tree.item_vectors(hidden)))
+    best = near.index(max(near))
+    assert sorted(near, reverse=True) == near[best:] + near[:best]
+    assert min(near) >= max(similarities(somebody.taste, tree.item_vectors(hidden)))
 
 
 def test_does_not_ask_when_there_is_nothing_to_choose_between(tree, somebody, run_with, placed):
@@ -401,7 +407,7 @@ def test_picks_from_every_window(tree, somebody):
 
 
 def test_keeps_the_order_without_a_taste(tree):
-    """Of a person without a place, items are shown as the leaves hold them."""
+    """Of a person without a place, items are shown as the leaves hold them, turned."""
     run = Run(tree, ScriptedJudge(by_key(2)), Options(candidates=10, limit=1))
 
     recall(run, Profile((Interest("something", 1.0),)))
@@ -409,7 +415,9 @@ def test_keeps_the_order_without_a_taste(tree):
     (question,) = run.judge.of_kind("pick")
     leaves = [event.opened.id for event in run.opened if event.opened.is_leaf]
     shown = [choice.key for choice in question.choices]
-    assert [each.number for each in tree.items_in(leaves)][: len(shown)] == shown
+    held = [each.number for each in tree.items_in(leaves)][: len(shown)]
+    start = held.index(shown[0])
+    assert held[start:] + held[:start] == shown
 
 
 @SHARED

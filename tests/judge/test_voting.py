@@ -1,0 +1,175 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.judges import ScriptedJudge, by_key
+from unillmrec.errors import BudgetError, EndpointError, SettingsError
+from unillmrec.judge import Dropped, Exchange, HistoryQuestion, Verdict
+from unillmrec.judge.questions import keep_exchanges, kept_exchanges
+from unillmrec.judge.voting import VotingJudge, is_close
+from unillmrec.testing import BiasedJudge
+from unillmrec.usage import Usage
+
+
+def level(question):
+    return [(choice.number, 50.0) for choice in question.choices]
+
+
+def clear(question):
+    """The choice with the key 101 is far ahead."""
+    return [(each.number, 90.0 if each.key == 101 else 20.0) for each in question.choices]
+
+
+def keys(question):
+    return [choice.key for choice in question.choices]
+
+
+def test_a_clear_answer_is_asked_for_once(asking):
+    """Where one branch is far ahead, another order would not change that."""
+    inner = ScriptedJudge(clear)
+
+    verdict = VotingJudge(inner, "auto").choose(asking("choose"))
+
+    assert (1, 90.0) == verdict.scores[0]
+    assert 1 == len(inner.asked) == verdict.usage.calls
+
+
+def test_a_close_answer_is_asked_for_again_backwards(asking):
+    """The second order is the first one from its end."""
+    inner = ScriptedJudge(level)
+
+    verdict = VotingJudge(inner, "auto").choose(asking("choose"))
+
+    assert [[101, 102, 103], [103, 102, 101]] == [keys(each) for each in inner.asked]
+    assert [[1, 2, 3], [1, 2, 3]] == [[c.number for c in each.choices] for each in inner.asked]
+    assert 2 == verdict.usage.calls
+
+
+@pytest.mark.parametrize("votes", ["auto", 2, 4])
+def test_places_cancel_out(asking, votes):
+    """A judge that likes the top of a list as much as it can is as good as one that does not."""
+    question = asking("choose", ["line"] * 7)
+    fair = VotingJudge(ScriptedJudge(level), votes).choose(question)
+
+    verdict = VotingJudge(BiasedJudge(ScriptedJudge(level), 6), votes).choose(question)
+
+    assert dict(fair.scores) == {number: score - 3 for number, score in verdict.scores}
+
+
+@given(st.integers(1, 9), st.integers(1, 12), st.integers(0, 99))
+def test_scores_come_back_under_their_own_numbers(asking, votes, count, seed):
+    """However often a judge is asked that goes by the choice alone, it says the same."""
+    question = asking("choose", ["line"] * count)
+    inner = ScriptedJudge(by_key(seed))
+
+    verdict = VotingJudge(inner, votes).choose(question)
+
+    assert pytest.approx(dict(by_key(seed)(question))) == dict(verdict.scores)
+    assert votes == len(inner.asked) == verdict.usage.calls
+    scores = [score for _, score in verdict.scores]
+    assert sorted(scores, reverse=True) == scores
+
+
+def test_what_a_vote_leaves_out_has_no_points_in_it(asking):
+    """Half of the judges do not want it: half the points."""
+    answers = iter([[(1, 60.0), (2, 60.0)], [(3, 80.0)]])
+    judge = VotingJudge(ScriptedJudge(lambda question: next(answers)), 2)
+
+    # The third of the second order is the first of the question.
+    assert ((1, 70.0), (2, 30.0)) == judge.choose(asking("choose")).scores
+
+
+def test_items_are_asked_about_once(asking):
+    """Their lists are long and every person's own."""
+    inner = ScriptedJudge(level)
+
+    VotingJudge(inner, 3).choose(asking("pick"))
+    told = VotingJudge(inner, 3).interests(HistoryQuestion(("- a book",)))
+
+    assert "quiet things" == told.interests[0].text
+    assert 2 == len(inner.asked)
+
+
+class Prepared(ScriptedJudge):
+    """Gives prepared verdicts, or raises prepared errors."""
+
+    def __init__(self, *verdicts):
+        super().__init__(level)
+        self.verdicts = iter(verdicts)
+
+    def choose(self, question):
+        verdict = next(self.verdicts)
+        if isinstance(verdict, Exception):
+            raise verdict
+        return verdict
+
+
+def exchange(reply):
+    return Exchange((("user", "?"),), reply, Usage(calls=1))
+
+
+ONE = Verdict(((1, 50.0), (2, 50.0)), Dropped(invented=1), Usage(calls=1), (exchange("a"),))
+OTHER = Verdict(((3, 90.0),), Dropped(repeated=2), Usage(calls=2), (exchange("b"),))
+
+
+def test_everything_is_on_the_bill(asking):
+    """Calls, exchanges and what was dropped add up."""
+    verdict = VotingJudge(Prepared(ONE, OTHER), 2).choose(asking("choose"))
+
+    assert 3 == verdict.usage.calls
+    assert ["a", "b"] == [each.reply for each in verdict.exchanges]
+    assert Dropped(invented=1, repeated=2) == verdict.dropped
+
+
+def test_who_stands_in_is_not_averaged_with_the_judge(asking):
+    """Its scores are of another kind; alone, it is better than nothing, and named."""
+    stand_in = replace(OTHER, stand_in="somebody else")
+
+    mixed = VotingJudge(Prepared(ONE, stand_in), 2).choose(asking("choose"))
+    alone = VotingJudge(Prepared(stand_in, stand_in), 2).choose(asking("choose"))
+
+    assert (((1, 50.0), (2, 50.0)), "") == (mixed.scores, mixed.stand_in)
+    assert (((3, 90.0),), "somebody else") == (alone.scores, alone.stand_in)
+
+
+def test_where_a_budget_ends_the_given_votes_count(asking):
+    """One answer is better than none."""
+    verdict = VotingJudge(Prepared(ONE, BudgetError("tokens", "the tokens are spent.")), 3)
+
+    assert ONE == verdict.choose(asking("choose"))
+
+
+def test_a_failure_keeps_the_calls_before_it(asking):
+    """They were paid for, and belong on the bill and into the trace."""
+    error = EndpointError("it is gone.")
+    keep_exchanges(error, [exchange("c")])
+
+    with pytest.raises(EndpointError) as caught:
+        VotingJudge(Prepared(ONE, error), 2).choose(asking("choose"))
+
+    assert ["a", "c"] == [each.reply for each in kept_exchanges(caught.value)]
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [([], False), ([50], False), ([80, 70], True), ([80, 60], False), ([0, 0], True)],
+)
+def test_close_is_a_share_of_the_best(scores, expected):
+    """Judges use their scales differently; the share says the same on each."""
+    assert expected == is_close(Verdict(tuple(enumerate(map(float, scores), start=1))))
+
+
+def test_says_how_it_asked():
+    """The name stands in every output."""
+    assert "scripted judge, asked 3 times" == VotingJudge(ScriptedJudge(level), 3).name
+    assert VotingJudge(ScriptedJudge(level), "auto").name.endswith("again where it was close")
+    assert 4 == VotingJudge(ScriptedJudge(level, at_once=4), 2).at_once
+
+
+@pytest.mark.parametrize("votes", [0, 10])
+def test_a_number_beyond_reason_is_refused(votes):
+    """The error says what is possible."""
+    with pytest.raises(SettingsError, match="auto, or from 1 to 9"):
+        VotingJudge(ScriptedJudge(level), votes)

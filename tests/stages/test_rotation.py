@@ -1,0 +1,81 @@
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unillmrec.judge import Choice, Interest, Profile, Question
+from unillmrec.stages.rotation import rotated, turned_by
+from unillmrec.usage import Stage
+
+CHOICES = [Choice(n, f"line {n}", key) for n, key in enumerate((7, 1, 12, 5, 30, 2), start=1)]
+
+
+def keys(choices):
+    return [choice.key for choice in choices]
+
+
+def question(kind, likes="quiet things"):
+    profile = Profile((Interest(likes, 1.0),))
+    return Question(kind, Stage.RECALL, profile, tuple(CHOICES), 3)
+
+
+@given(st.integers(0, 9999), st.text(max_size=5))
+def test_a_list_is_turned_not_shuffled(seed, about):
+    """What stood side by side stands side by side, and nothing is lost."""
+    turned = keys(rotated(CHOICES, seed, about))
+
+    start = keys(CHOICES).index(turned[0])
+    assert keys(CHOICES)[start:] + keys(CHOICES)[:start] == turned
+
+
+def test_every_place_is_as_likely_to_come_first():
+    """Over many seeds, each choice leads about as often as any other."""
+    first = Counter(rotated(CHOICES, seed)[0].key for seed in range(3000))
+
+    assert set(keys(CHOICES)) == set(first)
+    assert all(400 < count < 600 for count in first.values())
+
+
+@given(st.integers(0, 999), st.integers(0, 5))
+def test_a_missing_choice_turns_nothing(seed, missing):
+    """Who may not be recommended one of them reads the others in the same order."""
+    whole = rotated(CHOICES, seed)
+    part = [choice for choice in CHOICES if choice is not whole[missing]]
+
+    if missing:
+        assert [each for each in whole if each is not whole[missing]] == rotated(part, seed)
+    assert sorted(keys(part)) == sorted(keys(rotated(part, seed)))
+
+
+def test_nothing_stays_nothing():
+    """An empty list can be turned, too."""
+    assert [] == rotated([], 3)
+
+
+def test_branches_are_turned_alike_for_everybody_and_items_are_not():
+    """Prompts about the same branches share their list; people differ in their items anyway."""
+    people = [f"likes {n}" for n in range(20)]
+
+    branches = {turned_by(question("choose", each), 0).choices for each in people}
+    items = {turned_by(question("pick", each), 0).choices for each in people}
+
+    assert 1 == len(branches)
+    assert len(items) > 3
+
+
+def test_the_numbers_are_those_of_the_places():
+    """A turned list counts from one like any other."""
+    turned = turned_by(question("rank"), 4)
+
+    assert [1, 2, 3, 4, 5, 6] == [choice.number for choice in turned.choices]
+    assert sorted(keys(CHOICES)) == sorted(keys(turned.choices))
+
+
+def test_another_seed_turns_another_way():
+    """The seed is what it depends on."""
+    assert len({turned_by(question("choose"), seed).choices for seed in range(40)}) > 3
+
+
+def test_a_list_that_is_read_from_the_top_stays():
+    """Rerank says that the best fit comes first."""
+    assert question("rerank") == turned_by(question("rerank"), 4)
