@@ -53,8 +53,8 @@ def test_what_is_wrong_is_said_and_ends_with_three(run, shop, arguments):
     assert "looked for" not in ended.out
 
 
-def test_descriptions_out_of_date_are_told_and_no_fault(run, shop, server):
-    """What is due is counted, with the command that renews it; the tree is sound all the same."""
+def test_descriptions_out_of_date_are_a_fault(run, shop, server):
+    """What is due is counted, with the command that renews it, and the check fails."""
     run("describe", shop, "--yes")
     with EditableTree.open(shop) as tree, tree.transaction():
         first = tree.children(ROOT)[0]
@@ -62,7 +62,7 @@ def test_descriptions_out_of_date_are_told_and_no_fault(run, shop, server):
 
     ended = run("tree", "check", shop)
 
-    assert 0 == ended.code
+    assert 3 == ended.code
     assert "1 out of date (`unillmrec describe shop.tree --stale`)" in ended.out
 
 

@@ -135,7 +135,7 @@ def recommend(
 
     Nothing of the history comes back. Where no endpoint is set, the embedded judge answers.
     """
-    from unillmrec.cli import INTERRUPTED, recommending, render_plan, render_recommendation
+    from unillmrec.cli import recommending, render_plan, render_recommendation
 
     given = locals()
     walk_options, limits, settings = (
@@ -150,5 +150,4 @@ def recommend(
     else:
         made = recommending.recommend_to(wishes, trace)
         render_recommendation.show_recommendation(made, as_json=json)
-        if made.recommendation.partial == "interrupted":
-            raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(made.exit_code)

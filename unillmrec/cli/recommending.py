@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unillmrec.budget import Budget, Purse
+from unillmrec.cli import INTERRUPTED
 from unillmrec.cli.answers import Answers
 from unillmrec.cli.asking import asking
 from unillmrec.cli.histories import read_history
@@ -165,6 +166,11 @@ class Recommended:
         if not usage.calls and usage.prompt == 0:
             return Money(0.0, "")
         return self.price.cost_of(usage) if self.price else None
+
+    @property
+    def exit_code(self) -> int:
+        """What the command ends with."""
+        return INTERRUPTED if self.recommendation.partial == "interrupted" else 0
 
     @property
     def by_model(self) -> bool:
