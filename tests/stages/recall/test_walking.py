@@ -264,7 +264,7 @@ def test_each_interest_walks_by_itself(tree):
 def test_offers_no_branch_without_an_eligible_item(tree, somebody, run_with):
     """A branch of which everything is excluded is in no question, at any level."""
     branch = tree.children(ROOT)[1]
-    inner = next(each for each in tree.children(tree.children(ROOT)[0].id) if each.is_leaf)
+    inner = tree.node(leaves_below(tree, tree.children(ROOT)[0].id)[0])
     excluded = items_below(tree, branch.id) + items_below(tree, inner.id)
     judge = ScriptedJudge(by_key())
     run = run_with(judge, excluded, leaves=100, candidates=300, limit=1)
