@@ -9,6 +9,7 @@ UnillmrecError              exit code 3, unless said otherwise
 ├── PredicateError          an expression over attributes, such as price < 20
 ├── SettingsError           a flag, a variable or the settings file
 ├── MissingExtraError       an optional package that is not installed
+├── BatchError              a batch that cannot begin, or cannot go on
 ├── BudgetError             what may be spent is spent
 ├── EndpointError           exit code 4: a model on a server
 └── ReplyError              exit code 5: what the model answered
@@ -87,6 +88,10 @@ class BudgetError(UnillmrecError):
     def __init__(self, limit: Literal["tokens", "calls", "deadline", "cost"], problem: str) -> None:
         super().__init__(problem, remedy="a larger budget.")
         self.limit = limit
+
+
+class BatchError(UnillmrecError):
+    """A batch does not fit what was begun, or its files are in the way."""
 
 
 class EndpointError(UnillmrecError):

@@ -284,6 +284,16 @@ def catalog_from_items(
     )
 
 
+def open_table(source: str | Path, format: str | None = None) -> Table:
+    """Return the rows of a file in any of the formats, whatever they are about.
+
+    Raises:
+        CatalogError: it cannot be opened, is empty, or is in no known format.
+    """
+    opened = open_source(source)
+    return _table(opened, detect(opened, format))
+
+
 def _table(source: Source, format_name: str) -> Table:
     if format_name == "jsonl":
         return JsonLines(source)

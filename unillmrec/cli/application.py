@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from unillmrec.cli import (
+    batch,
     build,
     checking,
     delete,
@@ -46,6 +47,7 @@ for name, module, function in (
     ("demo", demo, demo.demo),
     ("build", build, build.build),
     ("recommend", recommend, recommend.recommend),
+    ("batch", batch, batch.batch),
     ("insert", insert, insert.insert),
     ("update", update, update.update),
     ("upsert", upsert, upsert.upsert),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from unillmrec.cli.answers import Answers, OpenAnswers
 from unillmrec.cli.render import note
@@ -17,6 +18,8 @@ from unillmrec.prices import Price
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
 from unillmrec.usage_log import LoggedEndpoint, UsageLog, log_path
+
+Over: TypeAlias = Callable[[Endpoint], Endpoint]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,15 @@ class Asking:
     by_model: bool
 
 
+@dataclass(frozen=True, slots=True)
+class AskingOver:
+    """What makes a judge whose endpoint is put through something; the rest is as in `Asking`."""
+
+    judge_over: Callable[[Over], Judge]
+    run: str
+    answers: OpenAnswers
+
+
 @contextmanager
 def asking(
     tree: ItemTree,
@@ -41,26 +53,43 @@ def asking(
     votes: Votes = 1,
 ) -> Iterator[Asking]:
     """Give the judge the settings ask for; its calls are logged, and cut off at the end."""
+    with asking_over(tree, settings, command, answers, votes) as asked:
+        judge = asked.judge_over(lambda endpoint: endpoint)
+        by_model = not isinstance(judge, SimilarityJudge)
+        yield Asking(judge, asked.run, asked.answers, by_model)
+
+
+@contextmanager
+def asking_over(
+    tree: ItemTree,
+    settings: Settings,
+    command: str,
+    answers: Answers | None = None,
+    votes: Votes = 1,
+) -> Iterator[AskingOver]:
+    """Give what makes the judge the settings ask for, over an endpoint put through something."""
     with ExitStack() as stack:
         log = stack.enter_context(open_log(tree.path, settings, command))
         opened = stack.enter_context((answers or Answers()).opened(settings, log.run))
 
-        def reached(endpoint: OpenAIEndpoint) -> Endpoint:
-            if opened.recording is not None:
-                # What was known of the model decides how it is asked, in a replay as well.
-                bias = known_label_bias(endpoint, make_writer(settings))
-                opened.recording.add_about("label_bias", bias)
-            price = make_price(settings)
-            return reach(stack.enter_context(endpoint), log, opened, price)
+        def judge_over(over: Over) -> Judge:
+            def reached(endpoint: OpenAIEndpoint) -> Endpoint:
+                if opened.recording is not None:
+                    # What was known of the model decides how it is asked, in a replay as well.
+                    bias = known_label_bias(endpoint, make_writer(settings))
+                    opened.recording.add_about("label_bias", bias)
+                price = make_price(settings)
+                return over(reach(stack.enter_context(endpoint), log, opened, price))
+
+            replayed = opened.replayed
+            bias = replayed.about.get("label_bias") if replayed else None
+            given = over(replayed) if replayed else None
+            return make_judge(
+                tree, settings, wrap=reached, endpoint=given, label_bias=bias, votes=votes
+            )
 
         _explain_default(settings)
-        replayed = opened.replayed
-        bias = replayed.about.get("label_bias") if replayed else None
-        judge = make_judge(
-            tree, settings, wrap=reached, endpoint=replayed, label_bias=bias, votes=votes
-        )
-        by_model = not isinstance(judge, SimilarityJudge)
-        yield Asking(judge, opened.run, opened, by_model)
+        yield AskingOver(judge_over, opened.run, opened)
 
 
 def reach(

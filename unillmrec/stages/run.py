@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -166,7 +167,11 @@ class Run:
         return self._asked_at_once(questions, self.executor)
 
     def _asked_at_once(self, questions: Sequence[Question], executor: Executor) -> list[Verdict]:
-        futures = [executor.submit(self.judge.choose, question) for question in questions]
+        # Whoever asks may have said on this thread for whom; on others it is to be known too.
+        futures = [
+            executor.submit(copy_context().run, self.judge.choose, question)
+            for question in questions
+        ]
         waiting = deque(zip(questions, futures, strict=True))
         verdicts: list[Verdict] = []
         try:

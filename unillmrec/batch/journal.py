@@ -1,0 +1,214 @@
+"""What a batch has done so far, in a small SQLite file beside its output.
+
+Everything that was paid for is in it before anything else happens: the answers of people that
+are not finished yet, and the lines of those that are. A run that is killed at any time goes on
+from it; it is taken away when the output is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from unillmrec.endpoint import Reply
+from unillmrec.errors import BatchError
+from unillmrec.usage import Bill, Stage, Usage
+
+# "ULMB": what makes the file ours.
+APPLICATION_ID = 0x554C4D42
+SUFFIX = ".batch"
+
+Kind: TypeAlias = Literal["done", "skipped"]
+
+_CREATE = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE person (id TEXT PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE outcome (came INTEGER PRIMARY KEY, line INTEGER NOT NULL UNIQUE, kind TEXT NOT NULL,
+    id TEXT NOT NULL, text TEXT NOT NULL, usage TEXT NOT NULL);
+CREATE TABLE answer (number INTEGER PRIMARY KEY, line INTEGER NOT NULL, stage TEXT NOT NULL,
+    digest BLOB NOT NULL, reply TEXT NOT NULL);
+CREATE INDEX answer_by_line ON answer (line);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a row: the *text* is its line of the output, or why it was skipped."""
+
+    line: int
+    id: str
+    kind: Kind
+    text: str
+    usage: Mapping[Stage, Usage]
+
+
+class Journal:
+    """The journal of one batch; one process has it, several of its threads may write."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        try:
+            self._db = _opened(path)
+        except sqlite3.OperationalError as error:
+            raise BatchError(
+                f"{path} is in use: {error}.",
+                detail="Another run of the same batch may be on its way.",
+                remedy="wait for it, or another -o.",
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise BatchError(
+                f"{path} is not the journal of a batch: {error}.",
+                remedy="remove it, or another -o.",
+            ) from error
+        self.about: dict[str, object] = {
+            name: json.loads(value) for name, value in self._rows("SELECT * FROM about")
+        }
+
+    def close(self) -> None:
+        """Let go of the file; what comes later is not kept."""
+        with self._lock:
+            self._db.close()
+
+    def begin(self, about: Mapping[str, object]) -> None:
+        """Write down what the batch is about, before anything is done."""
+        self.about = dict(about)
+        pairs = [(name, json.dumps(value)) for name, value in about.items()]
+        with self._transaction():
+            self._db.executemany("INSERT INTO about VALUES (?, ?)", pairs)
+
+    # People
+
+    def first_lines(self, people: Sequence[tuple[str, int]]) -> dict[str, int]:
+        """Return for ids the lines they came on first; those not seen before came now."""
+        with self._transaction():
+            self._db.executemany("INSERT OR IGNORE INTO person VALUES (?, ?)", people)
+        asked = json.dumps([name for name, _ in people])
+        query = "SELECT id, line FROM person WHERE id IN (SELECT value FROM json_each(?))"
+        return dict(self._rows(query, (asked,)))
+
+    def settled(self, lines: Sequence[int]) -> set[int]:
+        """Return those of *lines* that need nothing more."""
+        query = "SELECT line FROM outcome WHERE line IN (SELECT value FROM json_each(?))"
+        return {line for (line,) in self._rows(query, (json.dumps(list(lines)),))}
+
+    def settle(self, outcome: Outcome) -> None:
+        """Keep what became of a row; the answers that led there are not needed any more."""
+        usage = {str(stage): each.as_dict() for stage, each in outcome.usage.items()}
+        row = (outcome.line, outcome.kind, outcome.id, outcome.text, json.dumps(usage))
+        with self._transaction():
+            self._db.execute("INSERT INTO outcome VALUES (NULL, ?, ?, ?, ?, ?)", row)
+            self._db.execute("DELETE FROM answer WHERE line = ?", (outcome.line,))
+
+    def has_anything(self) -> bool:
+        """Return whether anything was settled or answered."""
+        query = "SELECT EXISTS (SELECT 1 FROM outcome) OR EXISTS (SELECT 1 FROM answer)"
+        with self._lock, suppress(sqlite3.ProgrammingError):
+            return bool(self._db.execute(query).fetchone()[0])
+        # It is closed, which it only is when all is done.
+        return False
+
+    def count(self, kind: Kind) -> int:
+        """Return how many rows were settled in this way."""
+        ((count,),) = self._rows("SELECT count(*) FROM outcome WHERE kind = ?", (kind,))
+        return int(count)
+
+    def lines(self, *, as_they_came: bool) -> Iterator[str]:
+        """Yield the lines of the output, in the order of the input unless told otherwise."""
+        order = "came" if as_they_came else "line"
+        query = f"SELECT text FROM outcome WHERE kind = 'done' ORDER BY {order}"
+        with self._lock:
+            for (text,) in self._db.execute(query):
+                yield text
+
+    def problems(self) -> Iterator[Outcome]:
+        """Yield the rows that were skipped, in the order of the input."""
+        query = "SELECT line, id, text FROM outcome WHERE kind = 'skipped' ORDER BY line"
+        for line, name, text in self._rows(query):
+            yield Outcome(line, name, "skipped", text, {})
+
+    # Answers
+
+    def keep(self, line: int, stage: Stage, digest: bytes, reply: Reply) -> None:
+        """Keep an answer; after the end nobody asks for it."""
+        row = (line, str(stage), digest, json.dumps(asdict(reply), ensure_ascii=False))
+        with self._lock, _unless_closed():
+            self._db.execute("INSERT INTO answer VALUES (NULL, ?, ?, ?, ?)", row)
+
+    def kept(self, line: int) -> list[tuple[bytes, Reply]]:
+        """Return the answers kept for a row, in the order they came."""
+        query = "SELECT digest, reply FROM answer WHERE line = ? ORDER BY number"
+        return [(digest, _reply(reply)) for digest, reply in self._rows(query, (line,))]
+
+    def bill(self) -> Bill:
+        """Return what all of it cost, over all runs."""
+        bill = Bill()
+        with self._lock:
+            for (text,) in self._db.execute("SELECT usage FROM outcome WHERE usage != '{}'"):
+                for stage, counts in json.loads(text).items():
+                    bill.add(Stage(stage), Usage(**counts))
+            for stage, text in self._db.execute("SELECT stage, reply FROM answer"):
+                bill.add(Stage(stage), _reply(text).usage)
+        return bill
+
+    def _rows(self, query: str, values: Iterable[object] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._db.execute(query, tuple(values)).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            self._db.execute("BEGIN")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+
+@contextmanager
+def _unless_closed() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.ProgrammingError as error:
+        # A call that was under way when the run was broken off.
+        if "closed" not in str(error):
+            raise
+
+
+_REPLY_FIELDS = {each.name for each in fields(Reply)}
+
+
+def _reply(text: str) -> Reply:
+    kept = {name: value for name, value in json.loads(text).items() if name in _REPLY_FIELDS}
+    return Reply(**{**kept, "usage": Usage(**kept["usage"])})
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
+    try:
+        # Nobody else may have it at the same time, not even to read.
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("PRAGMA journal_mode = WAL")
+        # A killed process loses nothing; a machine without power the last moments.
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("BEGIN IMMEDIATE")
+        application = db.execute("PRAGMA application_id").fetchone()[0]
+        if application == 0 and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            for statement in _CREATE.split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        elif application != APPLICATION_ID:
+            raise sqlite3.DatabaseError("another program wrote it")
+        db.execute("COMMIT")
+    except BaseException:
+        db.close()
+        raise
+    return db

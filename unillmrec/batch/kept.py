@@ -1,0 +1,106 @@
+"""The endpoint of a batch: it asks for each answer once, also over several runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+from unillmrec.endpoint import Endpoint, Reply, Request
+from unillmrec.errors import BatchError
+from unillmrec.usage import Stage
+
+Answers = dict[bytes, list[Reply]]
+
+# Which person a call is about: the stages know nothing of it, and need not.
+_asked_for: ContextVar[tuple[int, Answers] | None] = ContextVar("asked_for", default=None)
+
+
+class Keeper(Protocol):
+    """Where answers are kept."""
+
+    def keep(self, line: int, stage: Stage, digest: bytes, reply: Reply) -> None:
+        """Keep an answer."""
+
+    def kept(self, line: int) -> list[tuple[bytes, Reply]]:
+        """Return the answers kept for a row."""
+
+
+class KeptAnswers:
+    """Where the answers of a batch come from a second time, and whether it still asks at all."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._halted = threading.Event()
+        self._lock = threading.Lock()
+
+    def halt(self) -> None:
+        """Let no new call begin; those under way come in and are kept."""
+        self._halted.set()
+
+    @contextmanager
+    def about(self, line: int) -> Iterator[None]:
+        """Say that the calls made here, and on threads that are given work here, are for a row."""
+        answers: Answers = {}
+        for digest, reply in self._keeper.kept(line):
+            answers.setdefault(digest, []).append(reply)
+        token = _asked_for.set((line, answers))
+        try:
+            yield
+        finally:
+            _asked_for.reset(token)
+
+    def over(self, endpoint: Endpoint) -> KeepingEndpoint:
+        """Return what is asked in place of *endpoint*."""
+        return KeepingEndpoint(endpoint, self)
+
+    def complete(self, endpoint: Endpoint, request: Request) -> Reply:
+        """Return the kept answer to a request, or ask and keep what comes.
+
+        Raises:
+            BatchError: the batch is being ended.
+        """
+        asked_for = _asked_for.get()
+        if asked_for is None:
+            return endpoint.complete(request)
+        line, answers = asked_for
+        digest = digest_of(request)
+        with self._lock:
+            # The same request twice, for one person, is meant to be answered twice.
+            if answers.get(digest):
+                return answers[digest].pop(0)
+        if self._halted.is_set():
+            raise BatchError("the batch is being ended.")
+        reply = endpoint.complete(request)
+        self._keeper.keep(line, request.stage, digest, reply)
+        return reply
+
+
+class KeepingEndpoint:
+    """Passes requests on, unless there is an answer already."""
+
+    def __init__(self, endpoint: Endpoint, answers: KeptAnswers) -> None:
+        self.model = endpoint.model
+        self.name = endpoint.name
+        self._endpoint = endpoint
+        self._answers = answers
+
+    def complete(self, request: Request) -> Reply:
+        """Ask once."""
+        return self._answers.complete(self._endpoint, request)
+
+
+def digest_of(request: Request) -> bytes:
+    """Return what is the same for the same request to the same model."""
+    content = [
+        str(request.stage),
+        [[each.role, each.content] for each in request.messages],
+        request.max_output,
+        [request.schema.name, request.schema.body] if request.schema else None,
+    ]
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -1,0 +1,136 @@
+"""`unillmrec batch`: items for many people, one line each, begun once and finished."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from unillmrec.cli import parameters as shared
+from unillmrec.cli import recommend as one
+
+EXAMPLES = """\
+unillmrec batch films.tree people.jsonl -o lists.jsonl
+unillmrec batch films.tree people.jsonl -o lists.jsonl --plan
+unillmrec batch films.tree people.csv -o lists.jsonl -k 5 --max-tokens 2000000 --concurrency 32
+unillmrec batch shop.tree people.parquet -o lists.jsonl --where in_stock --unordered
+"""
+
+FIELDS = (
+    ("tree, people, out, problems", "the files; problems is null if there are none"),
+    ("judge, run, seconds", "who answered, the name in the usage log, the time of this run"),
+    (
+        "total, done, resumed, skipped, failed, left",
+        "rows; those done, of them by earlier runs; not usable; asked for in vain; not done yet",
+    ),
+    ("usage", "over all runs, by stage, and total; null is unknown"),
+    ("cost", "over all runs; null is unknown"),
+    ("finished, stopped", "whether everybody is done; what ended the run, or null"),
+    (
+        "a line of -o",
+        "id, then items, profile, judge, usage, dropped, walk, note as for recommend; "
+        "unknown_history counts items that the tree does not have",
+    ),
+    ("with --plan", "plan: low, likely, high of calls, prompt, completion; total, sample, counted"),
+)
+LIMITS = "Limits"
+
+People: TypeAlias = Annotated[
+    Path,
+    typer.Argument(
+        metavar="PEOPLE",
+        help="JSONL, CSV, TSV or Parquet; a row has an id, and a history, a like or a profile.",
+    ),
+]
+Out: TypeAlias = Annotated[
+    Path, typer.Option("-o", "--out", help="Where the lists go, as JSONL.", metavar="FILE")
+]
+Unordered: TypeAlias = Annotated[
+    bool,
+    typer.Option("--unordered", help="Write lines as they come, not in the order of the people."),
+]
+Restart: TypeAlias = Annotated[
+    bool, typer.Option("--restart", help="Begin anew, whatever is there.")
+]
+MaxTokens: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--max-tokens",
+        help="The most tokens for the whole batch, over all its runs.",
+        metavar="N",
+        min=0,
+        rich_help_panel=LIMITS,
+    ),
+]
+MaxCalls: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--max-calls",
+        help="The most calls for the whole batch, over all its runs.",
+        metavar="N",
+        min=0,
+        rich_help_panel=LIMITS,
+    ),
+]
+Deadline: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--deadline",
+        help="The most seconds for this run.",
+        metavar="SECONDS",
+        min=0,
+        rich_help_panel=LIMITS,
+    ),
+]
+
+
+def batch(
+    tree: shared.TreeFile,
+    people: People,
+    out: Out,
+    where: one.Where = None,
+    exclude: one.Exclude = None,
+    limit: one.Limit = 10,
+    leaves: one.Leaves = 12,
+    shown: one.Shown = 72,
+    candidates: one.Candidates = 30,
+    variety: one.Variety = 0.2,
+    most_per_branch: one.MostPerBranch = None,
+    rerank: one.Rerank = "tree",
+    unordered: Unordered = False,
+    restart: Restart = False,
+    max_tokens: MaxTokens = None,
+    max_calls: MaxCalls = None,
+    deadline: Deadline = None,
+    judge: shared.Judge = None,
+    model: shared.Model = None,
+    base_url: shared.BaseUrl = None,
+    prompts: shared.Prompts = None,
+    usage_log: shared.UsageLogFile = None,
+    timeout_seconds: shared.TimeoutSeconds = None,
+    concurrency: shared.Concurrency = None,
+    plan: one.Plan = False,
+    json: shared.Json = False,
+) -> None:
+    """Recommend items of a tree to many people, one line of JSON each.
+
+    Killed at any time, the same command goes on: no answer is paid for twice, no line is
+    missing and none is there twice. A row that cannot be used is told, and left out.
+    """
+    from unillmrec.cli.batching import Wishes, plan_for, run_batch
+    from unillmrec.cli.render_batch import show_batch, show_batch_plan
+
+    walk = (limit, leaves, shown, candidates, variety, most_per_branch, rerank)
+    asked = {"judge": judge, "model": model, "base_url": base_url, "usage_log": usage_log}
+    how = {"prompts": prompts, "timeout_seconds": timeout_seconds, "concurrency": concurrency}
+    most = (max_tokens, max_calls, deadline)
+    wishes = Wishes.of(
+        (tree, people, out), walk, {**asked, **how}, (where, exclude), (unordered, restart), most
+    )
+    if plan:
+        show_batch_plan(plan_for(wishes), as_json=json)
+    else:
+        batched = run_batch(wishes)
+        show_batch(batched, as_json=json)
+        batched.raise_failure()

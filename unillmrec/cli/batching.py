@@ -1,0 +1,203 @@
+"""A batch as the command line asks for it: the files, the judge, the progress bar."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from unillmrec.batch import Batch, BatchOptions, BatchReport, PeopleFile
+from unillmrec.batch.planning import BatchPlan, plan_batch
+from unillmrec.budget import Budget
+from unillmrec.cli.asking import asking_over
+from unillmrec.cli.histories import read_history
+from unillmrec.cli.recommending import Walk
+from unillmrec.cli.render import counted, note
+from unillmrec.errors import BudgetError, EndpointError, ReplyError
+from unillmrec.judge import CONTRACTS
+from unillmrec.judge.making import make_estimating_judge
+from unillmrec.prompts import PromptSet
+from unillmrec.settings import Settings
+from unillmrec.stages import Options
+from unillmrec.store import ItemTree
+from unillmrec.tokens import TokenCounter
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the flags say."""
+
+    tree: Path
+    people: Path
+    out: Path
+    options: BatchOptions
+    settings: Settings
+
+    @classmethod
+    def of(
+        cls,
+        files: tuple[Path, Path, Path],
+        walk: Walk,
+        flags: Mapping[str, object],
+        out: tuple[str | None, str | None],
+        manner: tuple[bool, bool],
+        most: tuple[int | None, int | None, float | None],
+    ) -> Wishes:
+        """Put everything in its place."""
+        settings = Settings.resolve(flags)
+        limit, leaves, shown, candidates, variety, most_per_branch, rerank = walk
+        tokens, calls, seconds = most
+        options = BatchOptions(
+            recommend=Options(
+                limit=limit,
+                leaves=leaves,
+                shown=shown,
+                candidates=candidates,
+                variety=variety,
+                most_per_branch=most_per_branch,
+                reorder=rerank,
+            ),
+            where=out[0],
+            exclude=read_history(out[1]),
+            # While some people are between two calls, others fill their places.
+            at_once=settings.concurrency + max(2, settings.concurrency // 2),
+            as_they_come=manner[0],
+            restart=manner[1],
+            budget=Budget(tokens=tokens, calls=calls, seconds=seconds),
+        )
+        return cls(*files, options, settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Batched:
+    """What a run of a batch did; *run* is its name in the usage log."""
+
+    report: BatchReport
+    wishes: Wishes
+    run: str
+
+    @property
+    def problems(self) -> Path | None:
+        """Where it says which rows are not in the output, if there are any."""
+        out = self.wishes.out
+        path = out.with_name(f"{out.name}.problems.jsonl")
+        return path if path.exists() else None
+
+    def raise_failure(self) -> None:
+        """Do nothing where everybody is done who can be.
+
+        Raises:
+            BudgetError: what may be spent is spent.
+            EndpointError: the endpoint ended the run, or failed for somebody.
+            ReplyError: nothing could be made of what the model answered.
+        """
+        report = self.report
+        on = "The same command goes on where it stopped"
+        if isinstance(report.stopped, BudgetError):
+            limit = report.stopped.limit
+            told = BudgetError(limit, report.stopped.problem)
+            told.detail = f"{on}; for what is asked, it needs a larger budget of {limit}."
+            raise told
+        if report.stopped:
+            raise report.stopped
+        if report.worst:
+            kind = ReplyError if isinstance(report.worst, ReplyError) else EndpointError
+            raise kind(
+                f"{counted(len(report.failed), 'person', 'people')} could not be recommended to.",
+                detail=f"The first: {report.worst.problem}",
+                remedy="the same command again, which asks for them only.",
+            )
+
+
+def run_batch(wishes: Wishes) -> Batched:
+    """Recommend to everybody who is left, with the judge of the settings."""
+    settings = wishes.settings
+    about = {
+        "prompts": {each.name: each.digest for each in PromptSet.load(CONTRACTS, settings.prompts)},
+        "extra_body": dict(settings.extra_body),
+    }
+    with (
+        ItemTree.open(wishes.tree) as tree,
+        asking_over(tree, settings, "batch") as (judge_over, run),
+        Batch(
+            tree,
+            PeopleFile(wishes.people),
+            wishes.out,
+            wishes.options,
+            judge_over=judge_over,
+            about=about,
+        ) as batch,
+    ):
+        if batch.report.done:
+            note(f"{counted(batch.report.done, 'person', 'people')} done by earlier runs.")
+        try:
+            with _progress(batch.report) as told:
+                report = batch.run(told=told)
+        except BaseException:
+            _tell_how_to_go_on(batch.report)
+            raise
+        return Batched(report, wishes, run)
+
+
+def _tell_how_to_go_on(report: BatchReport) -> None:
+    done = f"{report.done:,} of about {report.people:,} people are done"
+    note(f"{done}; the same command goes on where this one stopped.")
+
+
+def plan_for(wishes: Wishes) -> tuple[BatchPlan, Wishes, str]:
+    """Walk for a sample of the people with the embedded judge, and count the prompts."""
+    with ItemTree.open(wishes.tree) as tree:
+        judge = make_estimating_judge(tree, wishes.settings)
+        plan = plan_batch(tree, judge, PeopleFile(wishes.people), wishes.options)
+    return plan, wishes, TokenCounter.for_model(wishes.settings.model).method
+
+
+@contextmanager
+def _progress(report: BatchReport) -> Iterator[Callable[[BatchReport], None]]:
+    """Give what shows how far a batch is, on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda report: None
+        return
+    with Progress(
+        TextColumn("people"),
+        BarColumn(bar_width=30, style="dim"),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[told]}", style="dim", markup=False),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bars:
+        task = bars.add_task("", total=report.people, told="")
+
+        def told(report: BatchReport) -> None:
+            bars.update(task, completed=_through(report), told=_told(report))
+
+        yield told
+
+
+def _through(report: BatchReport) -> int:
+    return report.done + report.skipped + len(report.failed)
+
+
+def _told(report: BatchReport) -> str:
+    usage = report.total_usage()
+    prompt = usage.estimated_prompt if usage.prompt is None else usage.prompt
+    completion = usage.estimated_completion if usage.completion is None else usage.completion
+    rate = (report.done - report.resumed) / report.seconds if report.seconds else 0.0
+    parts = [f"{rate:.1f}/s", f"{prompt + completion:,} tokens"]
+    if report.cost is not None:
+        parts.append(f"{report.cost:.2f}")
+    if report.failed:
+        parts.append(f"{len(report.failed):,} failed")
+    return ", ".join(parts)

@@ -1,0 +1,133 @@
+"""A batch, or the plan of one, for people and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from rich.text import Text
+
+from unillmrec.batch.planning import BatchPlan, Range
+from unillmrec.cli.batching import Batched, Wishes
+from unillmrec.cli.render import (
+    Page,
+    counted,
+    in_seconds,
+    numbers_table,
+    show_bill,
+    show_json,
+    shown,
+)
+from unillmrec.cli.render_recommendation import COUNTED
+
+SHOWN = 10
+
+
+def show_batch(batched: Batched, *, as_json: bool) -> None:
+    """Say who is done, who is not and why, and what it cost."""
+    report, wishes = batched.report, batched.wishes
+    if as_json:
+        show_json(_as_dict(batched))
+        return
+    page = Page()
+    page.show(Text(_summary(batched)))
+    if report.failed:
+        page.show(
+            Text(f"{counted(len(report.failed), 'person', 'people')} failed:", style="yellow")
+        )
+        for each in report.failed[:SHOWN]:
+            page.show(Text(f"  line {each.line:,}: {shown(each.text, 160)}"))
+    if batched.problems:
+        page.show(
+            Text(f"{batched.problems} says which rows are not in {wishes.out.name}, and why.")
+        )
+    page.show(Text(f"judge: {report.judge}", style="dim"))
+    total = report.total_usage()
+    if total.calls:
+        page.blank()
+        lines = {str(stage): usage for stage, usage in report.usage.items() if usage.calls}
+        show_bill(page, lines, total)
+        if report.cost is not None:
+            page.show(Text(f"cost {report.cost:,.4f}"))
+
+
+def _summary(batched: Batched) -> str:
+    report = batched.report
+    fresh = report.done - report.resumed
+    told = [f"Recommended to {counted(fresh, 'person', 'people')} in {in_seconds(report.seconds)}"]
+    if report.resumed:
+        told.append(f"{report.resumed:,} were done before")
+    if report.skipped:
+        told.append(f"{counted(report.skipped, 'row')} could not be used")
+    if not report.finished:
+        told.append(f"about {_left(batched):,} are left")
+    return f"{'; '.join(told)}. The lists are in {batched.wishes.out}."
+
+
+def _left(batched: Batched) -> int:
+    report = batched.report
+    return 0 if report.finished else max(0, report.people - report.done - report.skipped)
+
+
+def _as_dict(batched: Batched) -> dict[str, object]:
+    report, wishes = batched.report, batched.wishes
+    return {
+        "tree": str(wishes.tree),
+        "people": str(wishes.people),
+        "out": str(wishes.out),
+        "problems": str(batched.problems) if batched.problems else None,
+        "judge": report.judge,
+        "run": batched.run,
+        "total": report.done + report.skipped if report.finished else report.people,
+        "done": report.done,
+        "resumed": report.resumed,
+        "skipped": report.skipped,
+        "failed": len(report.failed),
+        "left": _left(batched),
+        "usage": {
+            **{str(stage): usage.as_dict() for stage, usage in report.usage.items()},
+            "total": report.total_usage().as_dict(),
+        },
+        "cost": report.cost,
+        "finished": report.finished,
+        "stopped": report.stopped.problem if report.stopped else None,
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def show_batch_plan(planned: tuple[BatchPlan, Wishes, str], *, as_json: bool) -> None:
+    """Show what a batch would take, of which nothing was sent."""
+    plan, wishes, method = planned
+    rows = {"calls": plan.calls, "prompt": plan.prompt, "completion": plan.completion}
+    if as_json:
+        show_json(
+            {
+                "plan": {name: asdict(each) for name, each in rows.items()},
+                "total": plan.people,
+                "sample": plan.sample,
+                "usable": plan.usable,
+                "tree": str(wishes.tree),
+                "people": str(wishes.people),
+                "model": wishes.settings.model,
+                "counted": method,
+            }
+        )
+        return
+    page = Page()
+    about = wishes.settings.model or "any model"
+    people = counted(plan.people, "person", "people")
+    page.show(Text(f"Lists for {people} by {about} would take about this; nothing was sent.\n"))
+    table = numbers_table("", ["low", "likely", "high"])
+    for name, each in rows.items():
+        table.add_row(name, *_numbers(each))
+    page.show(table)
+    page.blank()
+    told = (
+        f"Judged by {plan.sample:,} of them, {plan.usable:,} usable, with 95 % certainty. Tokens "
+        f"are {COUNTED[method]}. The walk is that of the embedded judge; a model may open other "
+        "branches."
+    )
+    page.show(Text(told, style="dim"))
+
+
+def _numbers(each: Range) -> tuple[str, str, str]:
+    return f"{each.low:,}", f"{each.likely:,}", f"{each.high:,}"
