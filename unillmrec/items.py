@@ -8,8 +8,12 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 from typing import TypeAlias
+
+# A text longer than this is flattened anew each time; remembering it would cost too much memory.
+REMEMBERED = 1_000
 
 Value: TypeAlias = str | int | float | bool | tuple[str, ...]
 """What an attribute may hold. A missing value is a missing key, never None."""
@@ -136,6 +140,10 @@ def one_line(text: str, limit: int = 300) -> str:
     loses its dot or brackets. So do the tags of our prompts and the forms of our answers.
     What is left of a text made of nothing else is an empty string.
     """
+    return _remembered_line(text, limit) if len(text) <= REMEMBERED else _one_line(text, limit)
+
+
+def _one_line(text: str, limit: int) -> str:
     # A hostile text may be megabytes long; what is beyond a few times the limit cannot show.
     text = text[: limit * 8]
     if not text.isascii() or not text.isprintable():
@@ -148,6 +156,10 @@ def one_line(text: str, limit: int = 300) -> str:
         text = _WHITE.sub(" ", _OURS.sub(r" \1\2\3 ", _FENCE.sub(" ", text)))
     text = _POSING.sub(r"\1\2 ", _MARKUP.sub("", text.strip())).strip()
     return shortened(_ROLE.sub(r"\1 ", text).strip(), limit)
+
+
+# The lines of a tree come again with every person.
+_remembered_line = lru_cache(20_000)(_one_line)
 
 
 def shortened(line: str, limit: int) -> str:

@@ -107,8 +107,9 @@ class Journal:
             self._db.execute("DELETE FROM answer WHERE line = ?", (outcome.line,))
 
     def has_anything(self) -> bool:
-        """Return whether anything was settled or answered."""
-        query = "SELECT EXISTS (SELECT 1 FROM outcome) OR EXISTS (SELECT 1 FROM answer)"
+        """Return whether anybody is done, or anything was answered."""
+        done = "SELECT 1 FROM outcome WHERE kind = 'done'"
+        query = f"SELECT EXISTS ({done}) OR EXISTS (SELECT 1 FROM answer)"
         with self._lock, suppress(sqlite3.ProgrammingError):
             return bool(self._db.execute(query).fetchone()[0])
         # It is closed, which it only is when all is done.

@@ -8,10 +8,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Protocol
 
 from unillmrec.endpoint import Endpoint, Reply, Request
 from unillmrec.errors import BatchError
+from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Stage
 
 Answers = dict[bytes, list[Reply]]
@@ -76,8 +78,19 @@ class KeptAnswers:
         if self._halted.is_set():
             raise BatchError("the batch is being ended.")
         reply = endpoint.complete(request)
-        self._keeper.keep(line, request.stage, digest, reply)
+        self._keeper.keep(line, request.stage, digest, _estimated(reply, request, endpoint.model))
         return reply
+
+
+def _estimated(reply: Reply, request: Request, model: str) -> Reply:
+    """Return a reply whose usage holds our own counts too, for a bill without the request."""
+    counter = TokenCounter.for_model(model)
+    usage = replace(
+        reply.usage,
+        estimated_prompt=counter.count_messages([each.content for each in request.messages]),
+        estimated_completion=counter.count(reply.text),
+    )
+    return replace(reply, usage=usage)
 
 
 class KeepingEndpoint:

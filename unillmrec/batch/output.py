@@ -46,7 +46,9 @@ class Output:
         """Write what there is, and beside it what could not be done and why."""
         if self._file is not None:
             self._file.close()
-        elif finished or self._journal.count("done"):
+        if not finished and not self._journal.has_anything():
+            return
+        if not self._as_they_come:
             _write(self.path, self._journal.lines(as_they_came=False))
         problems = [
             json.dumps({"line": each.line, "id": each.id, "problem": each.text}, ensure_ascii=False)

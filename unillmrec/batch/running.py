@@ -162,12 +162,10 @@ class Batch:
         before = self.journal.about
         differ = [name for name in about if about[name] != before.get(name)]
         if differ:
-            told = [
-                f"{name} was {_told(before.get(name))}, is {_told(about[name])}" for name in differ
-            ]
+            told = [_told_apart(name, before.get(name), about[name]) for name in differ]
             raise BatchError(
                 f"{self._out} belongs to an unfinished batch with another {' and '.join(differ)}.",
-                detail="; ".join(told) + ". Nothing was asked.",
+                detail="; ".join([*told, "nothing was asked"]) + ".",
                 remedy="the same command as before, another -o, or --restart to begin anew.",
             )
 
@@ -314,9 +312,14 @@ def _tree_digest(tree: ItemTree) -> str:
     return digest.hexdigest()[:16]
 
 
-def _told(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 200 else text[:199] + "…"
+def _told_apart(name: str, before: object, now: object) -> str:
+    """Say in which way something differs; of several values, which of them."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = [each for each in {**before, **now} if before.get(each) != now.get(each)]
+        return "; ".join(_told_apart(each, before.get(each), now.get(each)) for each in names)
+    texts = [json.dumps(each, ensure_ascii=False) for each in (before, now)]
+    before, now = (text if len(text) <= 100 else text[:99] + "…" for text in texts)
+    return f"{name} was {before}, is {now}"
 
 
 def _less(limit: int | None, spent: int) -> int | None:

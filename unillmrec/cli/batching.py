@@ -139,8 +139,6 @@ def run_batch(wishes: Wishes) -> Batched:
             about=about,
         ) as batch,
     ):
-        if batch.report.done:
-            note(f"{counted(batch.report.done, 'person', 'people')} done by earlier runs.")
         try:
             with _progress(batch.report) as told:
                 report = batch.run(told=told)

@@ -55,7 +55,7 @@ def _summary(batched: Batched) -> str:
     fresh = report.done - report.resumed
     told = [f"Recommended to {counted(fresh, 'person', 'people')} in {in_seconds(report.seconds)}"]
     if report.resumed:
-        told.append(f"{report.resumed:,} were done before")
+        told.append(f"{report.resumed:,} {'was' if report.resumed == 1 else 'were'} done before")
     if report.skipped:
         told.append(f"{counted(report.skipped, 'row')} could not be used")
     if not report.finished:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -319,6 +320,8 @@ def _node(row: tuple[Any, ...]) -> Node:
     return Node(node_id, parent, depth, size, bool(leaf), kept, prior, moved, stale)
 
 
+# Many people are shown the same items; the same row is the same value.
+@lru_cache(4_096)
 def _item(row: tuple[Any, ...]) -> PlacedItem:
     number, item_id, title, text, path, attributes, leaf, prior = row
     kept = {

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from unillmrec.items import one_line
 
@@ -82,18 +83,24 @@ class Description:
         kept["ranges"] = [[each.attribute, each.low, each.high] for each in self.ranges]
         return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
 
-    @classmethod
-    def from_json(cls, text: str) -> Description:
+    @staticmethod
+    def from_json(text: str) -> Description:
         """Read what `to_json` wrote."""
-        kept = json.loads(text)
-        return cls(
-            tuple(kept["words"]),
-            tuple(kept["titles"]),
-            tuple(Range(*each) for each in kept["ranges"]),
-            kept["summary"],
-            tuple(kept["typical"]),
-            kept.get("name", ""),
-        )
+        return _read(text)
+
+
+# Every walk reads the top of the tree.
+@lru_cache(4_096)
+def _read(text: str) -> Description:
+    kept = json.loads(text)
+    return Description(
+        tuple(kept["words"]),
+        tuple(kept["titles"]),
+        tuple(Range(*each) for each in kept["ranges"]),
+        kept["summary"],
+        tuple(kept["typical"]),
+        kept.get("name", ""),
+    )
 
 
 def beyond_names(words: Sequence[str], names: str) -> tuple[str, ...]:

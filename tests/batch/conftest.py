@@ -1,0 +1,104 @@
+import json
+
+import pytest
+
+from tests import trees
+from unillmrec.batch import Batch, BatchOptions, PeopleFile
+from unillmrec.judge.language_model import LanguageModelJudge
+from unillmrec.judge.making import make_writer
+from unillmrec.judge.similarity import SimilarityJudge
+from unillmrec.settings import Settings
+from unillmrec.stages import Options
+from unillmrec.store import ItemTree
+from unillmrec.testing import ScriptedEndpoint, sensible_answer
+
+SHORT = Options(limit=3, leaves=2, shown=12, candidates=6)
+
+
+@pytest.fixture(scope="session")
+def words(tmp_path_factory):
+    """The path of a tree of three hundred items."""
+    folder = tmp_path_factory.getbasetemp() / "trees"
+    folder.mkdir(exist_ok=True)
+    trees.tree(folder).close()
+    return folder / "words.tree"
+
+
+@pytest.fixture
+def people(tmp_path):
+    """Write rows to a file of people and return it."""
+
+    def people(rows, name="people.jsonl"):
+        path = tmp_path / name
+        lines = [each if isinstance(each, str) else json.dumps(each) for each in rows]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+
+    return people
+
+
+def histories(count, start=0):
+    """Return *count* people with different histories."""
+    return [
+        {"id": f"person-{n}", "history": [f"item-{n:03}", f"item-{n + 50:03}"]}
+        for n in range(start, start + count)
+    ]
+
+
+def sensible(request):
+    """Answer a request as a willing model would."""
+    return sensible_answer(request.messages[-1].content, request.schema.name)
+
+
+class Scripted:
+    """An endpoint that answers sensibly, and whatever is asked instead once in a while."""
+
+    def __init__(self, before=lambda number: None):
+        self.endpoint = ScriptedEndpoint(self._answer)
+        self._before = before
+
+    def _answer(self, request):
+        self._before(len(self.endpoint.requests))
+        return sensible(request)
+
+    @property
+    def asked(self):
+        return len(self.endpoint.requests)
+
+    def judge_over(self, tree):
+        def made(over):
+            settings = Settings(model="scripted", base_url="http://localhost/v1")
+            fallback = SimilarityJudge(tree)
+            return LanguageModelJudge(over(self.endpoint), make_writer(settings), fallback)
+
+        return made
+
+
+@pytest.fixture
+def run(words, tmp_path):
+    """Run a batch over the tree of words; return its report."""
+
+    def run(people, scripted=None, *, tree=words, out="out.jsonl", engine=None, **options):
+        with ItemTree.open(tree) as opened:
+            batch = Batch(
+                opened,
+                PeopleFile(people),
+                tmp_path / out,
+                BatchOptions(**{"recommend": SHORT, "at_once": 3, **options}),
+                judge_over=scripted.judge_over(opened) if scripted else None,
+            )
+            with batch:
+                return batch.run(engine)
+
+    return run
+
+
+@pytest.fixture
+def lines(tmp_path):
+    """Read the lines of an output."""
+
+    def lines(out="out.jsonl"):
+        text = (tmp_path / out).read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+    return lines

@@ -1,0 +1,249 @@
+"""A batch from start to end, broken off, and gone on with."""
+
+import pytest
+
+from tests.batch.conftest import SHORT, Scripted, histories
+from unillmrec.batch.running import PATIENCE
+from unillmrec.budget import Budget
+from unillmrec.endpoint import CallError, Kind
+from unillmrec.errors import BatchError, BudgetError
+from unillmrec.recommender import Recommender
+from unillmrec.stages import Person
+
+
+class Killed(BaseException):
+    """What ends a run in the middle, as a signal does."""
+
+
+def call_error(kind):
+    error = CallError(f"a failure of kind {kind}.")
+    error.kind = kind
+    return error
+
+
+def fails(number, error):
+    """Raise *error* with one call, and with none before or after."""
+
+    def before(asked):
+        if asked == number:
+            raise error
+
+    return before
+
+
+def test_everybody_gets_the_list_that_one_person_would_get(people, run, lines, words):
+    """A line for each, in the order of the file, however they were asked about."""
+    report = run(people(histories(7)))
+
+    assert report.finished
+    assert [f"person-{n}" for n in range(7)] == [each["id"] for each in lines()]
+    alone = Recommender(words).recommend_to(Person(("item-003", "item-053")), SHORT)
+    assert [each.item.id for each in alone.items] == [each["id"] for each in lines()[3]["items"]]
+
+
+def test_the_bill_is_the_sum_of_the_lines(people, run, lines):
+    """And of what the endpoint was asked."""
+    scripted = Scripted()
+
+    report = run(people(histories(5)), scripted)
+
+    assert scripted.asked == report.total_usage().calls
+    assert scripted.asked == sum(each["usage"]["total"]["calls"] for each in lines())
+
+
+def test_bad_rows_are_told_and_left_out(people, run, lines):
+    """Broken, without anything known, with nothing that the tree knows, or a second time."""
+    good = histories(2)
+    rows = [good[0], "{", {"id": "unknown", "history": ["nothing"]}, good[0], good[1]]
+
+    report = run(people(rows))
+
+    assert report.finished
+    assert (2, 3) == (report.done, report.skipped)
+    assert ["person-0", "person-1"] == [each["id"] for each in lines()]
+    problems = lines("out.jsonl.problems.jsonl")
+    assert [2, 3, 4] == [each["line"] for each in problems]
+    assert "bad JSON" in problems[0]["problem"]
+    assert "the only history item is not in words.tree" == problems[1]["problem"]
+    assert "the id 'person-0' is already on line 1" == problems[2]["problem"]
+
+
+def test_unknown_items_of_a_history_are_counted(people, run, lines):
+    """What left the catalog says nothing about the rest."""
+    run(people([{"id": "a", "history": ["item-001", "gone", "gone too"]}]))
+
+    assert [2] == [each["unknown_history"] for each in lines()]
+
+
+@pytest.mark.parametrize("as_they_come", [False, True])
+@pytest.mark.parametrize("number", [2, 5, 9, 14])
+def test_a_run_that_was_broken_off_goes_on(people, run, lines, tmp_path, number, as_they_come):
+    """No line is missing, none is there twice, and nothing that was answered is asked again."""
+    path = people(histories(6))
+    whole = Scripted()
+    run(path, whole, out="whole.jsonl")
+    # Only the call that fails gets no answer, so that every other one is to be kept.
+    first = Scripted(before=fails(number, Killed()))
+    with pytest.raises(Killed):
+        run(path, first, at_once=1, as_they_come=as_they_come)
+    with (tmp_path / "out.jsonl").open("a") as out:
+        out.write('{"id": "torn')
+    second = Scripted()
+
+    report = run(path, second, as_they_come=as_they_come)
+
+    assert report.finished
+    assert whole.asked == (first.asked - 1) + second.asked
+    assert sorted(map(str, lines("whole.jsonl"))) == sorted(map(str, lines()))
+    assert as_they_come or lines("whole.jsonl") == lines()
+    assert not list(tmp_path.glob("*.batch*"))
+
+
+def test_another_batch_is_not_gone_on_with(people, run, words):
+    """It says what differs; --restart begins anew."""
+    path = people(histories(4))
+    with pytest.raises(Killed):
+        run(path, Scripted(before=fails(9, Killed())), at_once=1)
+
+    with pytest.raises(BatchError, match="another where") as where:
+        run(path, Scripted(), where="year > 1800")
+    with pytest.raises(BatchError, match="another judge"):
+        run(path)
+    with pytest.raises(BatchError, match="another options") as options:
+        run(path, Scripted(), recommend=SHORT.with_limit(2))
+    people(histories(5))
+    with pytest.raises(BatchError, match="another people"):
+        run(path, Scripted())
+
+    assert 'where was null, is "year > 1800"; nothing was asked.' == where.value.detail
+    assert "limit was 3, is 2; nothing was asked." == options.value.detail
+    assert run(path, Scripted(), restart=True).finished
+
+
+def test_a_tree_that_changed_is_another_one(people, run, words, tmp_path):
+    """Half of the lists would be of a catalog that is no more."""
+    from shutil import copyfile
+
+    from unillmrec.indexing.changing import TreeChanger
+
+    tree = tmp_path / "mine.tree"
+    copyfile(words, tree)
+    path = people(histories(4))
+    with pytest.raises(Killed):
+        run(path, Scripted(before=fails(9, Killed())), tree=tree, at_once=1)
+    with TreeChanger(tree) as changer:
+        changer.delete(["item-299"])
+
+    with pytest.raises(BatchError, match="another tree"):
+        run(path, Scripted(), tree=tree)
+
+
+def test_what_is_finished_is_not_begun_again(people, run):
+    """Nobody pays twice by pressing the arrow key."""
+    path = people(histories(2))
+    run(path)
+
+    with pytest.raises(BatchError, match=r"out\.jsonl exists already"):
+        run(path)
+
+    assert run(path, restart=True).finished
+
+
+def test_a_wrong_key_is_found_out_with_one_call(people, run, tmp_path):
+    """And leaves nothing behind that would be in the way."""
+    scripted = Scripted(before=fails(1, call_error(Kind.KEY)))
+
+    report = run(people(histories(20)), scripted, at_once=8)
+
+    assert Kind.KEY == report.stopped.kind
+    assert 1 == scripted.asked
+    assert [] == [each.name for each in tmp_path.iterdir() if each.name.startswith("out")]
+
+
+def test_no_money_ends_the_run_and_keeps_what_is_done(people, run, lines):
+    """What is under way comes to its end; then everybody else is done."""
+    path = people(histories(9))
+    scripted = Scripted(before=lambda n: _raise(call_error(Kind.MONEY)) if n > 12 else None)
+
+    stopped = run(path, scripted)
+
+    assert Kind.MONEY == stopped.stopped.kind
+    assert not stopped.finished
+    assert stopped.done == len(lines()) > 0
+    assert run(path, Scripted()).finished
+    assert 9 == len(lines())
+
+
+def _raise(error):
+    raise error
+
+
+def test_a_person_that_fails_is_asked_about_again(people, run, lines):
+    """The others are done; the next run asks for this one only."""
+    path = people(histories(6))
+    scripted = Scripted(before=fails(7, call_error(Kind.TIMEOUT)))
+
+    report = run(path, scripted, at_once=1)
+
+    assert not report.finished
+    assert report.stopped is None
+    (failed,) = report.failed
+    assert [failed.line] == [each["line"] for each in lines("out.jsonl.problems.jsonl")]
+    assert 5 == len(lines())
+    again = Scripted()
+    assert run(path, again, at_once=1).finished
+    assert again.asked < 5
+    assert [f"person-{n}" for n in range(6)] == [each["id"] for each in lines()]
+
+
+def test_an_endpoint_that_is_down_ends_the_run(people, run):
+    """Not everybody has to fail for that."""
+    scripted = Scripted(before=lambda number: _raise(call_error(Kind.TIMEOUT)))
+
+    report = run(people(histories(60)), scripted, at_once=4)
+
+    assert Kind.TIMEOUT == report.stopped.kind
+    assert PATIENCE + 4 <= len(report.failed) < 20
+
+
+def test_a_budget_holds_for_all_runs_together(people, run, lines):
+    """It is never passed; with a larger one the batch goes on."""
+    path = people(histories(8))
+    first, second, third = Scripted(), Scripted(), Scripted()
+
+    stopped = run(path, first, budget=Budget(calls=11))
+    nothing = run(path, second, budget=Budget(calls=11))
+    finished = run(path, third, budget=Budget(calls=10_000))
+
+    assert isinstance(stopped.stopped, BudgetError)
+    assert "calls" == stopped.stopped.limit
+    assert 11 >= first.asked > 5
+    assert isinstance(nothing.stopped, BudgetError)
+    assert 11 >= first.asked + second.asked
+    assert finished.finished
+    assert 8 == len(lines())
+    assert first.asked + second.asked + third.asked == finished.total_usage().calls
+
+
+def test_people_come_in_blocks(people, run, lines, monkeypatch):
+    """However many there are, so many are in memory, each block in its own best order."""
+    monkeypatch.setattr("unillmrec.batch.running.BLOCK", 4)
+
+    report = run(people(histories(10)), as_they_come=True)
+
+    assert report.finished
+    assert sorted(f"person-{n}" for n in range(10)) == sorted(each["id"] for each in lines())
+
+
+def test_two_runs_of_one_batch_do_not_mix(people, words, tmp_path):
+    """The second one is told to wait."""
+    from unillmrec.batch import Batch, PeopleFile
+    from unillmrec.store import ItemTree
+
+    path = people(histories(2))
+    with (
+        ItemTree.open(words) as tree,
+        Batch(tree, PeopleFile(path), tmp_path / "out.jsonl"),
+        pytest.raises(BatchError, match="is in use"),
+    ):
+        Batch(tree, PeopleFile(path), tmp_path / "out.jsonl")

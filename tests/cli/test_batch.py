@@ -1,0 +1,165 @@
+"""`unillmrec batch` as it is typed, killed, and typed again."""
+
+import json
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import in_process, lead_to
+from unillmrec.testing import FakeServer, Fault
+
+SHORT = ("-k", "3", "--leaves", "2", "--show", "12", "--candidates", "6")
+
+
+@pytest.fixture
+def people():
+    """A file of eight people, two of whom cannot be used."""
+    rows = [{"id": f"p{n}", "history": [f"item-{n:03}", f"item-{n + 60:03}"]} for n in range(6)]
+    lines = [json.dumps(each) for each in rows]
+    lines[2:2] = ["not json", '{"id": "lost", "history": ["nothing"]}']
+    Path("people.jsonl").write_text("\n".join(lines) + "\n")
+    return "people.jsonl"
+
+
+def ids(out="out.jsonl"):
+    return [json.loads(line)["id"] for line in Path(out).read_text().splitlines()]
+
+
+def test_lists_for_many_people(run, shop, people):
+    """Who is done, who is not, and who answered."""
+    done = run("batch", shop, people, "-o", "out.jsonl", *SHORT, "--judge", "embedded")
+
+    assert 0 == done.code
+    told = done.out.splitlines()
+    assert told[0].startswith("Recommended to 6 people in ")
+    assert told[0].endswith("; 2 rows could not be used. The lists are in out.jsonl.")
+    assert [
+        "out.jsonl.problems.jsonl says which rows are not in out.jsonl, and why.",
+        "judge: embedded similarity judge (no language model)",
+    ] == told[1:]
+    assert ["p0", "p1", "p2", "p3", "p4", "p5"] == ids()
+
+
+def test_the_json_summary(run, shop, people, server):
+    """Every documented field, and the bill of the server."""
+    done = run("batch", shop, people, "-o", "out.jsonl", *SHORT, "--json")
+
+    assert 0 == done.code
+    told = done.json
+    assert (8, 6, 0, 2, 0, 0) == tuple(
+        told[name] for name in ("total", "done", "resumed", "skipped", "failed", "left")
+    )
+    assert server.billed.prompt == told["usage"]["total"]["prompt"]
+    assert len(server.requests) == told["usage"]["total"]["calls"]
+    assert told["finished"]
+    assert told["stopped"] is None
+
+
+def test_a_plan_sends_nothing(run, shop, people, server):
+    """A range for the tokens, from a sample of the people."""
+    done = run("batch", shop, people, "-o", "out.jsonl", *SHORT, "--plan", "--json")
+
+    assert 0 == done.code
+    assert [] == server.requests
+    prompt = done.json["plan"]["prompt"]
+    assert 0 < prompt["low"] <= prompt["likely"] <= prompt["high"]
+    spent = run("batch", shop, people, "-o", "out.jsonl", *SHORT, "--json").json["usage"]["total"]
+    assert abs(spent["prompt"] / prompt["likely"] - 1) < 0.5
+
+
+def test_killed_and_typed_again(shop, people, monkeypatch):
+    """Nothing that was answered is asked again, and the output is complete."""
+    with FakeServer(seconds=0.05) as server:
+        lead_to(server, monkeypatch)
+        command = ("batch", shop, people, "-o", "out.jsonl", *SHORT, "--concurrency", "2")
+        killed = in_process(*command)
+        while len(server.statuses) < 12:
+            time.sleep(0.01)
+        killed.kill()
+        killed.communicate()
+        answered = len(server.statuses)
+        again = in_process(*command)
+        told, _ = again.communicate()
+
+        asked = Counter(json.dumps(each["messages"]) for each in server.requests)
+
+    assert 0 == again.returncode, told
+    assert ["p0", "p1", "p2", "p3", "p4", "p5"] == ids()
+    # At most what was under way when it was killed, at two calls at a time, and what was sent
+    # in that moment and not read any more.
+    assert sum(asked.values()) - len(asked) <= 4
+    assert answered < len(asked)
+
+
+def test_interrupted(shop, people, monkeypatch):
+    """It says how to go on, and what is there is whole."""
+    with FakeServer(seconds=0.1) as server:
+        lead_to(server, monkeypatch)
+        command = ("batch", shop, people, "-o", "out.jsonl", *SHORT, "--concurrency", "1")
+        process = in_process(*command, "--unordered")
+        while len(server.requests) < 12:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate()
+        done = ids()
+
+    assert 130 == process.returncode
+    assert "people are done; the same command goes on where this one stopped." in told.decode()
+    assert 1 <= len(done) < 6
+
+
+def test_a_spent_budget(run, shop, people, server):
+    """What is done is there; it says what to do, and goes on from there."""
+    command = ("batch", shop, people, "-o", "out.jsonl", *SHORT)
+
+    stopped = run(*command, "--max-calls", "12")
+    finished = run(*command)
+
+    assert 3 == stopped.code
+    assert "Error: the budget of calls is spent." in stopped.err
+    assert "The same command goes on where it stopped" in stopped.err
+    assert 0 == finished.code
+    assert 6 == len(ids())
+
+
+def test_a_wrong_key(run, shop, people, monkeypatch):
+    """One call, one sentence, and nothing left behind."""
+    with FakeServer(key="right") as server:
+        lead_to(server, monkeypatch)
+        monkeypatch.setenv("OPENAI_API_KEY", "wrong")
+        done = run("batch", shop, people, "-o", "out.jsonl", *SHORT)
+
+        assert 1 == len(server.requests)
+    assert 4 == done.code
+    assert "answered HTTP 401" in done.err
+    assert not list(Path().glob("out.jsonl*"))
+
+
+def test_people_that_fail(run, shop, people, monkeypatch):
+    """The others are done; the same command asks for those who are left."""
+    with FakeServer(faults=[*[None] * 12, Fault.too_long()]) as server:
+        lead_to(server, monkeypatch)
+        command = ("batch", shop, people, "-o", "out.jsonl", *SHORT)
+        failed = run(*command)
+        done = ids()
+        finished = run(*command)
+
+    assert 4 == failed.code
+    assert "Error: 1 person could not be recommended to.\n  The first: " in failed.err
+    assert 5 == len(done)
+    assert 0 == finished.code
+    assert 6 == len(ids())
+
+
+def test_a_file_that_is_there_already(run, shop, people):
+    """It is not written over unless that is said."""
+    Path("out.jsonl").write_text("mine\n")
+
+    refused = run("batch", shop, people, "-o", "out.jsonl", "--judge", "embedded")
+
+    assert 3 == refused.code
+    assert "out.jsonl exists already" in refused.err
+    assert "mine\n" == Path("out.jsonl").read_text()
