@@ -1,0 +1,287 @@
+"""How near is a batch to a bare client loop, how much memory does it take, what survives a kill?"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import gzip
+import hashlib
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.datasets import find
+from benchmarks.results import save
+
+QUESTION = __doc__
+SET = "ml-1m"
+SEED = 0
+LATENCY_SECONDS = 0.05
+PEOPLE = 1_000
+CONCURRENCIES = ((4, 200), (8, PEOPLE), (16, 200))
+MEMORY = (100, PEOPLE)
+KILLS = 10
+HISTORY = 40
+# An answer that left the server longer before the kill than this had been read for certain.
+READ_SECONDS = 0.25
+
+
+def run(data: Path) -> None:
+    """Measure against a fake server in a process of its own, with a latency and no model."""
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="batch-", dir=data) as name:
+        folder = Path(name)
+        _prepare(data, folder)
+        for concurrency, people in CONCURRENCIES:
+            rows.append(throughput(folder, concurrency, people))
+            print(rows[-1], flush=True)
+        for people in MEMORY:
+            rows.append(memory(folder, people))
+            print(rows[-1], flush=True)
+        rows.append(killed(folder))
+        print(rows[-1], flush=True)
+    judge = "fake server, sensible answers without a model"
+    save("batch", QUESTION, rows, judge=judge, latency=LATENCY_SECONDS, set=SET, seed=SEED)
+
+
+def _prepare(data: Path, folder: Path) -> None:
+    from unillmrec import build, read_catalog
+
+    build(read_catalog(find(data, SET, "items.jsonl")), folder / "films.tree")
+    histories: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    with gzip.open(find(data, SET, "interactions.csv"), "rt", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if float(row["rating"]) >= 4:
+                histories[row["user_id"]].append((float(row["timestamp"]), row["item_id"]))
+    chosen = [user for user, items in histories.items() if len(items) >= 10]
+    random.Random(SEED).shuffle(chosen)
+    with (folder / "people.jsonl").open("w", encoding="utf-8") as out:
+        for user in chosen[:PEOPLE]:
+            items = [item for _, item in sorted(histories[user])][-HISTORY:]
+            out.write(json.dumps({"id": user, "history": items}) + "\n")
+
+
+def throughput(folder: Path, concurrency: int, people: int) -> dict[str, Any]:
+    """Run a batch, then send the very same requests with nothing but the client."""
+    with served(folder / "requests.jsonl") as server:
+        ours = _batch(folder, server, people, concurrency)
+    with served() as server:
+        bare = _told(["bare", server.url, str(folder / "requests.jsonl"), str(concurrency)])
+    assert ours["requests"] == bare["requests"]
+    ratio = bare["seconds"] / ours["seconds"]
+    return {
+        "what": "throughput",
+        "people": people,
+        "concurrency": concurrency,
+        "requests": ours["requests"],
+        "batch requests/s": round(ours["requests"] / ours["seconds"], 1),
+        "bare requests/s": round(bare["requests"] / bare["seconds"], 1),
+        "ratio": round(ratio, 3),
+        "batch CPU ms/request": round(1000 * ours["cpu"] / ours["requests"], 2),
+        "bare CPU ms/request": round(1000 * bare["cpu"] / bare["requests"], 2),
+    }
+
+
+def memory(folder: Path, people: int) -> dict[str, Any]:
+    """Return the peak of a whole process."""
+    with served() as server:
+        ours = _batch(folder, server, people, 8)
+    return {"what": "memory", "people": people, "peak MB": round(ours["megabytes"], 1)}
+
+
+def killed(folder: Path) -> dict[str, Any]:
+    """Kill a batch at random moments; count what the server was asked, and when."""
+    chance = random.Random(SEED)
+    with served(folder / "requests.jsonl") as server:
+        kills = []
+        out = folder / "killed.jsonl"
+        for _ in range(KILLS):
+            process = _start(_command(folder, server, PEOPLE, 8, out))
+            _wait_for_requests(server, process)
+            time.sleep(chance.uniform(0.0, 6.0))
+            process.kill()
+            kills.append(time.time())
+            process.wait()
+        _start(_command(folder, server, PEOPLE, 8, out)).wait()
+    with (folder / "requests.jsonl").open(encoding="utf-8") as file:
+        asked = [json.loads(line) for line in file]
+    by_digest: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for each in asked:
+        by_digest[each["digest"]].append(each)
+    again = [each[:-1] for each in by_digest.values() if len(each) > 1]
+    before = [one["answered"] for each in again for one in each]
+    read = sum(_was_read(at, kills) for at in before)
+    lines = out.read_text(encoding="utf-8").splitlines()
+    ids = Counter(json.loads(line)["id"] for line in lines)
+    return {
+        "what": "kills",
+        "people": PEOPLE,
+        "concurrency": 8,
+        "kills": len(kills),
+        "lines": len(lines),
+        "missing": PEOPLE - len(ids),
+        "twice": sum(count - 1 for count in ids.values()),
+        "requests": len(asked),
+        "asked again": len(before),
+        "of these answered before the kill": read,
+    }
+
+
+def _was_read(answered: float, kills: list[float]) -> bool:
+    """Return whether an answer left the server long enough before the kill that followed it."""
+    following = [kill for kill in kills if kill > answered]
+    return bool(following) and following[0] - answered > READ_SECONDS
+
+
+def _batch(folder: Path, server: Server, people: int, concurrency: int) -> dict[str, Any]:
+    out = folder / "out.jsonl"
+    out.unlink(missing_ok=True)
+    return _told(["batch", *_arguments(folder, server, people, concurrency, out)])
+
+
+def _arguments(
+    folder: Path, server: Server, people: int, concurrency: int, out: Path
+) -> list[str]:
+    some = folder / f"people-{people}.jsonl"
+    lines = (folder / "people.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    some.write_text("".join(lines[:people]), encoding="utf-8")
+    about = ["--model", "fake-model", "--base-url", server.url, "--concurrency", str(concurrency)]
+    return [str(folder / "films.tree"), str(some), "-o", str(out), "--json", *about]
+
+
+def _command(folder: Path, server: Server, people: int, concurrency: int, out: Path) -> list[str]:
+    return ["-m", "unillmrec", "batch", *_arguments(folder, server, people, concurrency, out)]
+
+
+def _start(arguments: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
+
+
+def _wait_for_requests(server: Server, process: subprocess.Popen[bytes]) -> None:
+    before = server.count()
+    while server.count() == before and process.poll() is None:
+        time.sleep(0.05)
+
+
+class Server:
+    """A fake server in another process."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        assert process.stdout is not None
+        self.url = process.stdout.readline().strip()
+
+    def count(self) -> int:
+        """Return how many requests came in so far."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+
+@contextmanager
+def served(record: Path | None = None) -> Iterator[Server]:
+    """Give a server that writes down what it is asked, and when it answered."""
+    command = [sys.executable, "-m", "benchmarks.batch", "serve", str(record or os.devnull)]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield Server(process)
+    finally:
+        process.communicate()
+
+
+def _told(arguments: list[str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.batch", *arguments]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def _serve(record: str) -> None:
+    from unillmrec.testing import FakeServer
+    from unillmrec.testing.wire import Answer
+
+    with open(record, "w", encoding="utf-8") as file:
+
+        class Recording(FakeServer):
+            def respond(self, route: str, body: Any, headers: Any) -> Answer:
+                answer = super().respond(route, body, headers)
+                self.requests.clear()
+                self.headers.clear()
+                text = json.dumps(body, sort_keys=True)
+                digest = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+                line = {"digest": digest, "answered": time.time(), "body": body}
+                file.write(json.dumps(line) + "\n")
+                return answer
+
+        with Recording(seconds=LATENCY_SECONDS) as server:
+            print(server.base_url, flush=True)
+            for _ in sys.stdin:
+                print(len(server.statuses), flush=True)
+
+
+def _measured_batch(arguments: list[str]) -> None:
+    import contextlib
+    import io
+
+    from unillmrec.cli import main
+
+    printed = io.StringIO()
+    before = time.process_time()
+    with contextlib.redirect_stdout(printed):
+        main(["batch", *arguments])
+    told = json.loads(printed.getvalue())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    calls = told["usage"]["total"]["calls"]
+    cpu = time.process_time() - before
+    told = {"seconds": told["seconds"], "requests": calls, "cpu": cpu, "megabytes": peak}
+    print(json.dumps(told))
+
+
+def _bare(url: str, record: str, concurrency: str) -> None:
+    """Send recorded requests with the client alone, each as soon as there is room for it."""
+    from openai import AsyncOpenAI
+
+    with open(record, encoding="utf-8") as file:
+        bodies = [json.loads(line)["body"] for line in file]
+
+    async def send_all() -> dict[str, float]:
+        client = AsyncOpenAI(api_key="none", base_url=url, max_retries=0)
+        left = iter(bodies)
+
+        async def send() -> None:
+            for body in left:
+                await client.chat.completions.create(**body)
+
+        started, before = time.perf_counter(), time.process_time()
+        await asyncio.gather(*(send() for _ in range(int(concurrency))))
+        return {
+            "seconds": time.perf_counter() - started,
+            "cpu": time.process_time() - before,
+            "requests": len(bodies),
+        }
+
+    print(json.dumps(asyncio.run(send_all())))
+
+
+if __name__ == "__main__":
+    kind, *rest = sys.argv[1:]
+    if kind == "serve":
+        _serve(*rest)
+    elif kind == "bare":
+        _bare(*rest)
+    else:
+        _measured_batch(rest)
