@@ -149,9 +149,7 @@ def _batch(folder: Path, server: Server, people: int, concurrency: int) -> dict[
     return _told(["batch", *_arguments(folder, server, people, concurrency, out)])
 
 
-def _arguments(
-    folder: Path, server: Server, people: int, concurrency: int, out: Path
-) -> list[str]:
+def _arguments(folder: Path, server: Server, people: int, concurrency: int, out: Path) -> list[str]:
     some = folder / f"people-{people}.jsonl"
     lines = (folder / "people.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
     some.write_text("".join(lines[:people]), encoding="utf-8")
@@ -194,9 +192,7 @@ class Server:
 def served(record: Path | None = None) -> Iterator[Server]:
     """Give a server that writes down what it is asked, and when it answered."""
     command = [sys.executable, "-m", "benchmarks.batch", "serve", str(record or os.devnull)]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield Server(process)
     finally:

@@ -21,6 +21,7 @@ ORDER = [
         "__main__",
         "cli",
         "demo",
+        "batch",
         "planning",
         "recommender",
         "recommendation",

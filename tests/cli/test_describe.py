@@ -15,7 +15,7 @@ from unillmrec.indexing.checking import check
 from unillmrec.judge.making import make_writer
 from unillmrec.settings import Settings
 from unillmrec.store import EditableTree, ItemTree
-from unillmrec.testing import DIALECTS, FakeServer, sensible_answer
+from unillmrec.testing import DIALECTS, BatchServer, FakeServer, sensible_answer
 from unillmrec.usage_log import read_log
 
 
@@ -376,3 +376,49 @@ def test_a_file_that_cannot_be_written_costs_nothing(run, shop, server):
     ended = run("describe", shop, "--yes")
 
     assert (3, []) == (ended.code, server.requests)
+
+
+def test_by_files_moved_by_hand(run, shop, server):
+    """A level goes out, its results come in, until there is nothing left to write."""
+    rounds = 0
+    while files := run("describe", shop, "--export-requests", "out.jsonl", "--json").json["files"]:
+        rounds += 1
+        results = []
+        for line in Path(files[0]).read_text().splitlines():
+            request = json.loads(line)
+            text = sensible_answer(request["body"]["messages"][-1]["content"], "descriptions")
+            body = {"choices": [{"message": {"content": text}}]}
+            response = {"status_code": 200, "body": body}
+            results.append({"custom_id": request["custom_id"], "response": response})
+        Path("results.jsonl").write_text("\n".join(map(json.dumps, results)))
+        waiting = run("describe", shop, "--export-requests", "again.jsonl")
+        taken = run("describe", shop, "--import-results", "results.jsonl")
+
+        assert "are waited for (`--import-results FILE`)." in waiting.out
+        assert taken.out.startswith("Described ")
+
+    assert 2 <= rounds
+    assert [] == server.requests
+    told = run("describe", shop, "--export-requests", "out.jsonl")
+    assert "Nothing to write: what is wanted of shop.tree is described.\n" == told.out
+
+
+def test_through_a_batch_api(run, shop, monkeypatch):
+    """The usage log holds what was paid for."""
+    monkeypatch.setattr("unillmrec.indexing.batch_api.FIRST_PAUSE_SECONDS", 0.01)
+    with BatchServer(looks=0) as server:
+        lead_to(server, monkeypatch)
+        done = run("describe", shop, "--batch-api", "--yes", "--json")
+        logged = run("usage", shop, "--json").json
+
+    assert 0 == done.code
+    assert server.billed.prompt == done.json["usage"]["total"]["prompt"]
+    assert server.billed.prompt == logged["total"]["usage"]["prompt"]
+
+
+def test_one_way_at_a_time(run, shop):
+    """Files go out or come in."""
+    both = run("describe", shop, "--export-requests", "a", "--import-results", "b")
+
+    assert 2 == both.code
+    assert "are different wishes; give one." in both.err

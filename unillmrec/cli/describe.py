@@ -14,6 +14,9 @@ EXAMPLES = """\
 unillmrec describe films.tree --plan
 unillmrec describe films.tree --depth 2
 unillmrec describe films.tree --stale --yes
+unillmrec describe films.tree --batch-api
+unillmrec describe films.tree --export-requests requests.jsonl
+unillmrec describe films.tree --import-results results.jsonl
 unillmrec describe films.tree --model qwen3:8b --base-url http://localhost:11434/v1
 """
 
@@ -28,11 +31,17 @@ FIELDS = (
     ("prompts", "the digest of the prompt"),
     ("with --cache", "cache: hits, asked, saved (calls, prompt, completion, cached, reasoning)"),
     (
+        "by files",
+        "requests, files, waiting; described, shortened, gone, vain, foreign, problems; usage",
+    ),
+    (
         "with --plan",
         "plan by stage, and total, as that of recommend; nodes, families, tree, model, currency, "
         "counted, notes, prompts, first_prompt",
     ),
 )
+
+FILES = "By files"
 
 Stale: TypeAlias = Annotated[
     bool,
@@ -63,6 +72,32 @@ Plan: TypeAlias = Annotated[
     bool, typer.Option("--plan", help="Say what it would cost; send nothing.")
 ]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it is paid.")]
+BatchApi: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--batch-api",
+        help="Through OpenAI's Batch API: cheaper, a level at a time, each within a day.",
+        rich_help_panel=FILES,
+    ),
+]
+Export: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--export-requests",
+        help="Write the requests of the next level to a file for a Batch API; send nothing.",
+        metavar="FILE",
+        rich_help_panel=FILES,
+    ),
+]
+Import: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--import-results",
+        help="Take in a file of results; may be repeated.",
+        metavar="FILE",
+        rich_help_panel=FILES,
+    ),
+]
 Trace: TypeAlias = Annotated[
     Path | None,
     typer.Option(
@@ -78,6 +113,9 @@ def describe(
     share: Share = 0.2,
     depth: Depth = None,
     max_nodes: MaxNodes = None,
+    batch_api: BatchApi = False,
+    export_requests: Export = None,
+    import_results: Import = None,
     plan: Plan = False,
     yes: Yes = False,
     model: shared.Model = None,
@@ -99,18 +137,21 @@ def describe(
     will cost is said before anything is sent. Each answer is kept as soon as it is there: a
     run that was broken off goes on where it stopped.
     """
-    from unillmrec.cli.describing import Wishes, describe_tree, told_plan
-    from unillmrec.cli.render_describing import show_described
-    from unillmrec.cli.render_plan import show_plan
+    from unillmrec.cli import describing, describing_files, render_describing, render_plan
 
     asked = {"model": model, "base_url": base_url, "prompts": prompts, "usage_log": usage_log}
     how = {"ask": ask, "timeout_seconds": timeout_seconds, "concurrency": concurrency}
     answers = kept.Answers(record, replay, cache)
     bounds = (share, depth, max_nodes)
-    wishes = Wishes.of(tree, (stale, all), bounds, {**asked, **how}, answers)
+    flags = {**asked, **how}
+    wishes = describing.Wishes.of(tree, (stale, all), bounds, flags, answers)
+    files = describing_files.Files.of(batch_api, export_requests, import_results)
     if plan:
-        show_plan(told_plan(wishes), as_json=json)
+        render_plan.show_plan(describing.told_plan(wishes), as_json=json)
+    elif files:
+        done = describing_files.describe_by_files(wishes, files, yes=yes)
+        render_describing.show_by_files(done, as_json=json)
     else:
-        described = describe_tree(wishes, trace, yes=yes)
-        show_described(described, as_json=json)
+        described = describing.describe_tree(wishes, trace, yes=yes)
+        render_describing.show_described(described, as_json=json)
         described.raise_failure()

@@ -153,7 +153,7 @@ def describe_tree(wishes: Wishes, trace: Path | None, *, yes: bool) -> Described
         if endpoint is None:
             made = make_endpoint(wishes.settings, wishes.settings.model or "")
             if planned.work.nodes:
-                go_on(_told_cost(planned, f"{made.model} at {made.name}"), yes=yes)
+                go_on(told_cost(planned, f"{made.model} at {made.name}"), yes=yes)
             price = make_price(wishes.settings)
             endpoint = reach(stack.enter_context(made), log, answers, price)
         writer = make_writer(wishes.settings)
@@ -168,7 +168,8 @@ def describe_tree(wishes: Wishes, trace: Path | None, *, yes: bool) -> Described
         return Described(report, *made_of, cache=answers.as_dict())
 
 
-def _told_cost(planned: Planned, who: str) -> str:
+def told_cost(planned: Planned, who: str) -> str:
+    """Say what describing will cost, before it does."""
     return f"{_told_work(planned.work)}: {told_total(planned.plan, to=who)}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from unillmrec.cli.describing import Described
+from unillmrec.cli.describing_files import ByFiles
 from unillmrec.cli.render import Page, counted, grid, in_seconds, show_bill, show_json, shown
 
 SHOWN = 20
@@ -66,6 +67,62 @@ def _show_undescribed(page: Page, described: Described) -> None:
     if len(left) > SHOWN:
         page.show(Text(f"and {len(left) - SHOWN:,} more; --json has all.", style="dim"))
     page.show(Text(f"The next `unillmrec describe {described.tree}` asks about them again."))
+
+
+def show_by_files(done: ByFiles, *, as_json: bool) -> None:
+    """Say which files were written, or what came of those that were read."""
+    report = done.report
+    if as_json:
+        show_json(_by_files_as_dict(done))
+        return
+    page = Page()
+    if done.exported is not None:
+        page.show(Text(_told_exported(done)))
+        return
+    told = [f"Described {counted(report.described, 'node')} of {done.tree.name}"]
+    if report.vain:
+        told.append(f"{counted(report.vain, 'request')} came to nothing")
+    if report.foreign:
+        told.append(f"{counted(report.foreign, 'result')} belong to nothing that is waited for")
+    if report.waiting:
+        told.append(f"{counted(report.waiting, 'result')} are still waited for")
+    page.show(Text("; ".join(told) + "."))
+    for problem in report.problems[:SHOWN]:
+        page.show(Text(f"  {shown(problem, 200)}", style="yellow"))
+    if report.usage.calls:
+        page.blank()
+        show_bill(page, {"describe": report.usage}, report.usage)
+
+
+def _told_exported(done: ByFiles) -> str:
+    assert done.exported is not None
+    if not done.exported and done.report.waiting:
+        waiting = counted(done.report.waiting, "result")
+        return f"Nothing to write: {waiting} are waited for (`--import-results FILE`)."
+    if not done.exported:
+        return f"Nothing to write: what is wanted of {done.tree.name} is described."
+    files = ", ".join(str(each) for each in done.exported)
+    requests = counted(done.requests, "request")
+    return f"Wrote {requests} to {files}; `--import-results FILE` takes in what comes back."
+
+
+def _by_files_as_dict(done: ByFiles) -> dict[str, object]:
+    report = done.report
+    usage = report.usage.as_dict()
+    return {
+        "tree": str(done.tree),
+        "requests": done.requests,
+        "files": [str(each) for each in done.exported or ()],
+        "waiting": report.waiting,
+        "described": report.described,
+        "shortened": report.shortened,
+        "gone": report.gone,
+        "vain": report.vain,
+        "foreign": report.foreign,
+        "problems": report.problems,
+        "usage": {"describe": usage, "total": usage},
+        "run": done.run,
+    }
 
 
 def _as_dict(described: Described) -> dict[str, object]:

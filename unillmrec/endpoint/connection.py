@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import weakref
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from unillmrec.endpoint.access import Access
 from unillmrec.endpoint.background import Background, Stopped
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import httpx2
     from openai import AsyncOpenAI
     from openai._response import AsyncAPIResponse
+
+Result = TypeVar("Result")
 
 # Ten times what the longest reply of any stage could be; beyond it somebody plays with us.
 _LONGEST_BODY = 32 * 1024 * 1024
@@ -59,6 +61,21 @@ class Connection:
         except Stopped as error:
             raise self._translator.closed() from error
 
+    def do(
+        self, work: Callable[[AsyncOpenAI], Coroutine[Any, Any, Result]], seconds: float
+    ) -> Result:
+        """Return what *work* does with the client, for routes whose answers it reads itself.
+
+        Raises:
+            TimeoutError: nothing came back in time.
+            Failure: anything else happened.
+        """
+        client = self._opened()
+        try:
+            return self._background.run(lambda: self._translated(work(client)), seconds)
+        except Stopped as error:
+            raise self._translator.closed() from error
+
     def close(self) -> None:
         """Cut off every request in flight and close the connections."""
         client = self._client
@@ -96,12 +113,20 @@ class Connection:
         )
 
     async def _exchange(self, start: Callable[[], Any]) -> Mapping[str, object]:
+        response, content = await self._translated(self._whole(start))
+        return self._parsed(response, content)
+
+    async def _whole(self, start: Callable[[], Any]) -> tuple[AsyncAPIResponse[Any], bytes]:
+        async with start() as response:
+            return response, await self._read(response)
+
+    async def _translated(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Return what *work* does; what it raises becomes a `Failure`."""
         import httpx2
         import openai
 
         try:
-            async with start() as response:
-                content = await self._read(response)
+            return await work
         except openai.APIStatusError as error:
             headers = dict(error.response.headers)
             if error.status_code in _REDIRECTS:
@@ -111,7 +136,6 @@ class Connection:
             raise failure from self._unless_it_tells(error)
         except (openai.APIConnectionError, httpx2.HTTPError, OSError) as error:
             raise self._translator.unreachable(error) from error
-        return self._parsed(response, content)
 
     async def _read(self, response: AsyncAPIResponse[Any]) -> bytes:
         """Return the body, whose beginning has been seen already."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from unillmrec.endpoint.access import Access
 from unillmrec.endpoint.answers import Completion, read_completion, read_usage, read_vectors
 from unillmrec.endpoint.asking import Asking, LimitParameter, Memory, WayOfAsking
+from unillmrec.endpoint.batch_routes import BatchRoutes
 from unillmrec.endpoint.calling import CHAT, EMBEDDINGS, Caller, Outcome
 from unillmrec.endpoint.contract import (
     AnswerError,
@@ -195,6 +196,28 @@ class OpenAIEndpoint:
             if failure.kind in (Kind.UNREACHABLE, Kind.KEY):
                 raise failure.as_error(usage=Usage(), retries=0, refused=0) from None
             return None
+
+    @property
+    def batches(self) -> BatchRoutes:
+        """The routes for files of requests, where the endpoint has them."""
+        return BatchRoutes(self._connection)
+
+    def body_of(self, request: Request) -> dict[str, object]:
+        """Return a request as it would be sent, for a file of requests."""
+        return Asking(request, self._model, self._memory, self._extra).body()
+
+    def read(self, payload: Mapping[str, object], max_output: int) -> Reply:
+        """Return the reply in an answer that came in a file.
+
+        Raises:
+            CallError, AnswerError: there is no text in it.
+        """
+        try:
+            answer = read_completion(payload, self._access, self._model, max_output)
+        except Failure as failure:
+            raise failure.as_error(usage=failure.usage, retries=0, refused=0) from failure.__cause__
+        way = self._memory.way.response_format
+        return Reply(answer.text, answer.usage, way, answer.finish, answer.model, 0.0)
 
     def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], Usage]:
         """Return one vector per text, in order, and what they cost.

@@ -7,7 +7,7 @@ run that is killed goes on where it stopped.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -124,7 +124,7 @@ def plan_describing(tree: ItemTree, writer: PromptWriter, options: DescribeOptio
     first = None
     # Before such a run begins, nothing is marked yet.
     marked = options.which != "all" or tree.facts.get(REWRITING) == options.lowest
-    for family in _families(tree, options, options.wants if marked else lambda node: True):
+    for family in wanted_families(tree, options, options.wants if marked else lambda node: True):
         nodes += len(family.nodes)
         families += 1
         for question in writer.family_windows(family.question):
@@ -154,14 +154,25 @@ def describe(
         StoreError: the tree cannot be changed.
     """
     options = options or DescribeOptions()
-    if options.which == "all" and tree.facts.get(REWRITING) != options.lowest:
-        _mark_all(tree, options)
+    begin_describing(tree, options)
     run = _Run(tree, describer, options, on_answer, told)
     run.work()
-    if options.which == "all" and run.report.finished:
+    if run.report.finished:
+        end_describing(tree, options)
+    return run.report
+
+
+def begin_describing(tree: EditableTree, options: DescribeOptions) -> None:
+    """Mark what is to be rewritten, if all is and nobody has begun with it."""
+    if options.which == "all" and tree.facts.get(REWRITING) != options.lowest:
+        _mark_all(tree, options)
+
+
+def end_describing(tree: EditableTree, options: DescribeOptions) -> None:
+    """Note that all has been rewritten, if that was what was wanted."""
+    if options.which == "all":
         with tree.transaction():
             tree.facts[REWRITING] = None
-    return run.report
 
 
 def _mark_all(tree: EditableTree, options: DescribeOptions) -> None:
@@ -177,16 +188,16 @@ def _mark_all(tree: EditableTree, options: DescribeOptions) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Family:
+class Family:
     """A question about siblings, or a part of it, with the nodes as they were then."""
 
     question: FamilyQuestion
     nodes: dict[int, Node]
 
 
-def _families(
+def wanted_families(
     tree: ItemTree, options: DescribeOptions, wants: Callable[[Node], bool]
-) -> Iterator[_Family]:
+) -> Iterator[Family]:
     """Yield what there is to ask, from the top of the tree down."""
     parents = tree.rows(
         "SELECT parent FROM node WHERE parent IS NOT NULL AND depth <= ?"
@@ -203,7 +214,7 @@ def _families(
             left -= len(nodes)
         if nodes:
             way = [] if parent == ROOT else tree.ancestors(parent)
-            yield _Family(family_question(way, children, nodes), nodes)
+            yield Family(family_question(way, children, nodes), nodes)
 
 
 class _Run:
@@ -224,7 +235,7 @@ class _Run:
         self._told = told
         self._options = options
         self._failures = 0
-        self._waiting: dict[Future[Summaries], _Family] = {}
+        self._waiting: dict[Future[Summaries], Family] = {}
 
     def work(self) -> None:
         """Ask about family after family, several at a time, and write down what comes."""
@@ -256,11 +267,11 @@ class _Run:
         done = self.report.described + self.report.gone + len(self.report.undescribed)
         return self._options.most is None or done < self._options.most
 
-    def _parts(self) -> Iterator[_Family]:
-        for family in _families(self._tree, self._options, self._options.wants):
+    def _parts(self) -> Iterator[Family]:
+        for family in wanted_families(self._tree, self._options, self._options.wants):
             for question in self._describer.windows(family.question):
                 nodes = {each.key: family.nodes[each.key] for each in question.choices}
-                yield _Family(question, nodes)
+                yield Family(question, nodes)
 
     def _take(self, future: Future[Summaries], attempts: int) -> None:
         """Write an answer down, or note why there is none."""
@@ -275,9 +286,10 @@ class _Run:
                 raise error
         del self._waiting[future]
 
-    def _keep(self, part: _Family, summaries: Summaries, attempts: int) -> None:
+    def _keep(self, part: Family, summaries: Summaries, attempts: int) -> None:
         texts = dict(summaries.texts)
-        written = self._write(part, texts, attempts)
+        moved = {each.id: each.moved for each in part.nodes.values()}
+        written = write_summaries(self._tree, self._describer.name, texts, moved, attempts)
         self._failures = 0
         report = self.report
         report.questions += 1
@@ -290,28 +302,7 @@ class _Run:
         self._on_answer(summaries)
         self._told(len(part.nodes))
 
-    def _write(self, part: _Family, texts: dict[int, str], attempts: int) -> int:
-        """Write summaries in one transaction; return how many of the nodes are still there."""
-        for attempt in range(1, attempts + 1):
-            try:
-                with self._tree.transaction():
-                    states = self._tree.states(list(texts))
-                    self._tree.set_descriptions(
-                        (
-                            _with_summary(state.description, texts[state.id]),
-                            _moved_since(part.nodes[state.id], state),
-                            state.id,
-                        )
-                        for state in states.values()
-                    )
-                    self._tree.facts["described_by"] = self._describer.name
-                return len(states)
-            except StoreError:
-                if attempt == attempts:
-                    raise
-        return 0
-
-    def _give_up(self, part: _Family, error: UnillmrecError) -> None:
+    def _give_up(self, part: Family, error: UnillmrecError) -> None:
         self.report.usage += spent(error)
         if exchanges := kept_exchanges(error):
             self._on_answer(Summaries((), usage=spent(error), exchanges=exchanges))
@@ -330,10 +321,44 @@ class _Run:
         ]
 
 
-def _moved_since(node: Node, state: NodeState) -> int:
+def write_summaries(
+    tree: EditableTree,
+    describer: str,
+    texts: Mapping[int, str],
+    moved: Mapping[int, int],
+    attempts: int = ATTEMPTS,
+) -> int:
+    """Write summaries in one transaction; return how many of the nodes are still there.
+
+    *moved* is what each node's count of changes was when the question was written.
+
+    Raises:
+        StoreError: the file cannot be changed, however often it is tried.
+    """
+    for attempt in range(1, attempts + 1):
+        try:
+            with tree.transaction():
+                states = tree.states(list(texts))
+                tree.set_descriptions(
+                    (
+                        _with_summary(state.description, texts[state.id]),
+                        _moved_since(moved[state.id], state),
+                        state.id,
+                    )
+                    for state in states.values()
+                )
+                tree.facts["described_by"] = describer
+            return len(states)
+        except StoreError:
+            if attempt == attempts:
+                raise
+    return 0
+
+
+def _moved_since(moved: int, state: NodeState) -> int:
     """Return how many items came and went since the question was written: its line is older."""
     # One that was grown anew in the meantime counts from there, and may hold anything.
-    return state.size if state.moved < node.moved else state.moved - node.moved
+    return state.size if state.moved < moved else state.moved - moved
 
 
 def _with_summary(description: str, summary: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from unillmrec.endpoint import Endpoint
 from unillmrec.judge.dialogue import Dialogue
@@ -10,6 +11,7 @@ from unillmrec.judge.families import FamilyQuestion, Summaries
 from unillmrec.judge.questions import Dropped
 from unillmrec.judge.summary_replies import SummaryReading, read_summaries
 from unillmrec.judge.writing import SUMMARY_CEILING, PromptWriter
+from unillmrec.tokens import TokenCounter
 
 
 class LanguageModelDescriber:
@@ -37,25 +39,32 @@ class LanguageModelDescriber:
             lambda text: read_summaries(text, count),
             lambda reading: reading.usable,
         )
-        keys = {choice.number: choice.key for choice in question.choices}
-        written = readings[-1].summaries
-        texts = tuple((keys[number], self._shortened(line)) for number, line in written)
-        dropped = Dropped(
-            invented=sum(each.invented for each in readings),
-            repeated=sum(each.repeated for each in readings),
-            left_out=count - len(texts),
-            asked_again=len(readings) - 1,
-        )
-        shortened = sum(text != line for (_, text), (_, line) in zip(texts, written, strict=True))
-        exchanges = tuple(dialogue.exchanges)
-        return Summaries(texts, shortened, dropped, dialogue.usage, exchanges)
+        keys = [choice.key for choice in question.choices]
+        kept = kept_summaries(readings, keys, self._writer.counter)
+        return replace(kept, usage=dialogue.usage, exchanges=tuple(dialogue.exchanges))
 
-    def _shortened(self, line: str) -> str:
-        """Return a line within the ceiling: whole words, and a mark that some are missing."""
-        count = self._writer.counter.count
-        if count(line) <= SUMMARY_CEILING:
-            return line
-        words = self._writer.counter.cut(line, SUMMARY_CEILING - 1).rstrip("…").split(" ")
-        whole = " ".join(words[:-1]).rstrip(" ,;:.-")
-        # A language without spaces, or a word without an end, is cut where the room ends.
-        return f"{whole}…" if len(words) > 1 else self._writer.counter.cut(line, SUMMARY_CEILING)
+
+def kept_summaries(
+    readings: Sequence[SummaryReading], keys: Sequence[int], counter: TokenCounter
+) -> Summaries:
+    """Return what the last of some readings says of siblings, by their *keys* in order."""
+    written = readings[-1].summaries
+    texts = tuple((keys[number - 1], _shortened(line, counter)) for number, line in written)
+    dropped = Dropped(
+        invented=sum(each.invented for each in readings),
+        repeated=sum(each.repeated for each in readings),
+        left_out=len(keys) - len(texts),
+        asked_again=len(readings) - 1,
+    )
+    shortened = sum(text != line for (_, text), (_, line) in zip(texts, written, strict=True))
+    return Summaries(texts, shortened, dropped)
+
+
+def _shortened(line: str, counter: TokenCounter) -> str:
+    """Return a line within the ceiling: whole words, and a mark that some are missing."""
+    if counter.count(line) <= SUMMARY_CEILING:
+        return line
+    words = counter.cut(line, SUMMARY_CEILING - 1).rstrip("…").split(" ")
+    whole = " ".join(words[:-1]).rstrip(" ,;:.-")
+    # A language without spaces, or a word without an end, is cut where the room ends.
+    return f"{whole}…" if len(words) > 1 else counter.cut(line, SUMMARY_CEILING)

@@ -6,6 +6,7 @@ another judge the faults of a model, in a measure that is known. `HOSTILE_TEXTS`
 of a prompt, and `broken_seals` says which of them did.
 """
 
+from unillmrec.testing.batch_server import BatchServer
 from unillmrec.testing.dialects import DIALECTS, Dialect
 from unillmrec.testing.faults import Fault, FaultKind
 from unillmrec.testing.hostile import HOSTILE_TEXTS, broken_seals, obedient_answer
@@ -17,6 +18,7 @@ from unillmrec.testing.simulated import BiasedJudge, NoisyJudge
 __all__ = [
     "DIALECTS",
     "HOSTILE_TEXTS",
+    "BatchServer",
     "BiasedJudge",
     "Dialect",
     "FakeServer",

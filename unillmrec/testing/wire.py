@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 
@@ -96,10 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers.get("content-length") or 0))
-        try:
-            body = json.loads(content)
-        except ValueError:
-            body = None
+        media = self.headers.get("content-type") or ""
+        body: Any = _form(content, media) if media.startswith("multipart/") else _json(content)
         body = body if isinstance(body, dict) else None
         self._send(self.server.respondent.respond(self.path, body, self._lower_headers()))
 
@@ -142,3 +141,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
+
+
+def _json(content: bytes) -> object:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
+
+
+def _form(content: bytes, media: str) -> dict[str, object]:
+    """Return the fields of a form by name, files among them, as text."""
+    message = BytesParser().parsebytes(f"content-type: {media}\r\n\r\n".encode() + content)
+    fields: dict[str, object] = {}
+    for part in list(message.walk())[1:]:
+        value = part.get_payload(decode=True)
+        name = part.get_param("name", header="content-disposition")
+        fields[str(name)] = value.decode() if isinstance(value, bytes) else ""
+    return fields
