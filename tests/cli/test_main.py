@@ -19,6 +19,7 @@ COMMANDS = (
     ["demo"],
     ["build"],
     ["recommend"],
+    ["batch"],
     ["insert"],
     ["update"],
     ["upsert"],
@@ -235,7 +236,7 @@ def test_every_command_is_tested_here():
 @pytest.mark.parametrize(
     "module",
     [
-        *("build", "recommend", "describe", "tree", "checking"),
+        *("build", "recommend", "batch", "describe", "tree", "checking"),
         *("usage", "doctor", "settings", "demo", "prompts"),
     ],
 )

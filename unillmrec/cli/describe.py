@@ -31,8 +31,8 @@ FIELDS = (
     ("prompts", "the digest of the prompt"),
     ("with --cache", "cache: hits, asked, saved (calls, prompt, completion, cached, reasoning)"),
     (
-        "by files",
-        "requests, files, waiting; described, shortened, gone, vain, foreign, problems; usage",
+        "with --batch-api, --export-requests, --import-results",
+        "tree, run, requests, files, waiting; described, shortened, gone, vain, foreign, problems; usage",
     ),
     (
         "with --plan",
@@ -133,9 +133,8 @@ def describe(
 ) -> None:
     """Describe the branches of a tree with a language model.
 
-    Siblings are described together, in one line each, the top of the tree first. What it
-    will cost is said before anything is sent. Each answer is kept as soon as it is there: a
-    run that was broken off goes on where it stopped.
+    Siblings are described together, in one line each, the top of the tree first. What it will
+    cost is said before anything is sent. A run that was broken off goes on where it stopped.
     """
     from unillmrec.cli import describing, describing_files, render_describing, render_plan
 
