@@ -28,6 +28,7 @@ BENCHMARKS = (
     "prefixes",
     "fuzz",
     "position",
+    "batch",
 )
 
 

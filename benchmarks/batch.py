@@ -154,6 +154,8 @@ def _arguments(folder: Path, server: Server, people: int, concurrency: int, out:
     lines = (folder / "people.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
     some.write_text("".join(lines[:people]), encoding="utf-8")
     about = ["--model", "fake-model", "--base-url", server.url, "--concurrency", str(concurrency)]
+    # What is logged is measured elsewhere; here it would be a matter of the disk.
+    about += ["--usage-log", "off"]
     return [str(folder / "films.tree"), str(some), "-o", str(out), "--json", *about]
 
 

@@ -9,11 +9,11 @@ from typing import TypeAlias
 
 from unillmrec.batch.kept import Keeper, KeptAnswers
 from unillmrec.batch.people import Entry
-from unillmrec.budget import Purse
 from unillmrec.endpoint import Endpoint
 from unillmrec.errors import PersonError
 from unillmrec.judge import Judge, SimilarityJudge
-from unillmrec.recommender import Recommendation, Recommender
+from unillmrec.recommendation import Recommendation
+from unillmrec.recommender import Recommender
 from unillmrec.stages import Options, Person
 from unillmrec.store import ItemTree
 from unillmrec.usage import Stage, Usage
@@ -43,7 +43,6 @@ class Desk:
         judge_over: JudgeOver | None = None,
         where: str | None = None,
         exclude: tuple[str, ...] = (),
-        purse: Purse | None = None,
     ) -> None:
         self.answers = KeptAnswers(keeper)
         self.judge = judge_over(self.answers.over) if judge_over else SimilarityJudge(tree)
@@ -51,7 +50,6 @@ class Desk:
         self._options = options
         self._selection = self._recommender.select(where) if where else None
         self._exclude = exclude
-        self.purse = purse
 
     def serve(self, entry: Entry) -> Made:
         """Recommend to the person of a row.
@@ -69,7 +67,6 @@ class Desk:
                 self._options,
                 where=self._selection,
                 exclude=self._exclude,
-                purse=self.purse,
             )
         return Made(_line(entry, made, unknown), made.usage)
 

@@ -11,8 +11,10 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import Protocol
 
+from unillmrec.budget import Purse
 from unillmrec.endpoint import Endpoint, Reply, Request
 from unillmrec.errors import BatchError
+from unillmrec.judge.dialogue import complete_within
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Stage
 
@@ -35,7 +37,8 @@ class Keeper(Protocol):
 class KeptAnswers:
     """Where the answers of a batch come from a second time, and whether it still asks at all."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Keeper, purse: Purse | None = None) -> None:
+        self.purse = purse
         self._keeper = keeper
         self._halted = threading.Event()
         self._lock = threading.Lock()
@@ -65,6 +68,7 @@ class KeptAnswers:
 
         Raises:
             BatchError: the batch is being ended.
+            BudgetError: what may be spent is spent.
         """
         asked_for = _asked_for.get()
         if asked_for is None:
@@ -77,14 +81,15 @@ class KeptAnswers:
                 return answers[digest].pop(0)
         if self._halted.is_set():
             raise BatchError("the batch is being ended.")
-        reply = endpoint.complete(request)
-        self._keeper.keep(line, request.stage, digest, _estimated(reply, request, endpoint.model))
+        counter = TokenCounter.for_model(endpoint.model)
+        # Not the recommender's purse: a batch stops where a person would get a lesser list.
+        reply = complete_within(self.purse, endpoint, request, counter)
+        self._keeper.keep(line, request.stage, digest, _estimated(reply, request, counter))
         return reply
 
 
-def _estimated(reply: Reply, request: Request, model: str) -> Reply:
+def _estimated(reply: Reply, request: Request, counter: TokenCounter) -> Reply:
     """Return a reply whose usage holds our own counts too, for a bill without the request."""
-    counter = TokenCounter.for_model(model)
     usage = replace(
         reply.usage,
         estimated_prompt=counter.count_messages([each.content for each in request.messages]),

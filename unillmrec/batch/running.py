@@ -129,7 +129,7 @@ class Batch:
             self._begin({**_identity(tree, digest, desk, self._options), **(about or {})})
             self.report = BatchReport(desk.judge.name, count)
             self._count()
-            desk.purse = self._purse()
+            desk.answers.purse = self._purse()
         except BaseException:
             self.close()
             raise
@@ -276,6 +276,12 @@ class Batch:
 
     def _fail(self, entry: Entry, error: CallError | ReplyError) -> None:
         report = self.report
+        purse = self.desk.answers.purse
+        if purse is not None and purse.is_late:
+            # The call had no longer to live than the batch.
+            late = BudgetError("deadline", "the budget of deadline is spent.")
+            report.stopped = report.stopped or late
+            return
         if isinstance(error, CallError) and error.kind in HOPELESS:
             report.stopped = report.stopped or error
             return

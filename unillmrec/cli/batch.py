@@ -9,6 +9,7 @@ import typer
 
 from unillmrec.cli import parameters as shared
 from unillmrec.cli import recommend as one
+from unillmrec.cli import walk_parameters as walks
 
 EXAMPLES = """\
 unillmrec batch films.tree people.jsonl -o lists.jsonl
@@ -34,8 +35,6 @@ FIELDS = (
     ),
     ("with --plan", "plan: low, likely, high of calls, prompt, completion; total, sample, counted"),
 )
-LIMITS = "Limits"
-
 People: TypeAlias = Annotated[
     Path,
     typer.Argument(
@@ -53,36 +52,6 @@ Unordered: TypeAlias = Annotated[
 Restart: TypeAlias = Annotated[
     bool, typer.Option("--restart", help="Begin anew, whatever is there.")
 ]
-MaxTokens: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        "--max-tokens",
-        help="The most tokens for the whole batch, over all its runs.",
-        metavar="N",
-        min=0,
-        rich_help_panel=LIMITS,
-    ),
-]
-MaxCalls: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        "--max-calls",
-        help="The most calls for the whole batch, over all its runs.",
-        metavar="N",
-        min=0,
-        rich_help_panel=LIMITS,
-    ),
-]
-Deadline: TypeAlias = Annotated[
-    float | None,
-    typer.Option(
-        "--deadline",
-        help="The most seconds for this run.",
-        metavar="SECONDS",
-        min=0,
-        rich_help_panel=LIMITS,
-    ),
-]
 
 
 def batch(
@@ -92,17 +61,23 @@ def batch(
     where: one.Where = None,
     exclude: one.Exclude = None,
     limit: one.Limit = 10,
-    leaves: one.Leaves = 12,
-    shown: one.Shown = 72,
-    candidates: one.Candidates = 30,
-    variety: one.Variety = 0.2,
-    most_per_branch: one.MostPerBranch = None,
-    rerank: one.Rerank = "tree",
     unordered: Unordered = False,
     restart: Restart = False,
-    max_tokens: MaxTokens = None,
-    max_calls: MaxCalls = None,
-    deadline: Deadline = None,
+    max_tokens: walks.MaxTokens = None,
+    max_calls: walks.MaxCalls = None,
+    deadline: walks.Deadline = None,
+    max_cost: walks.MaxCost = None,
+    walk: walks.Walk = "best-first",
+    branches: walks.Branches = None,
+    leaves: walks.Leaves = None,
+    shown: walks.Shown = 72,
+    candidates: walks.Candidates = 30,
+    whole_leaves: walks.WholeLeaves = False,
+    path_score: walks.PathScore = "absolute",
+    interests: walks.Interests = "together",
+    variety: walks.Variety = 0.2,
+    most_per_branch: walks.MostPerBranch = None,
+    rerank: walks.Rerank = "tree",
     judge: shared.Judge = None,
     model: shared.Model = None,
     base_url: shared.BaseUrl = None,
@@ -116,17 +91,20 @@ def batch(
     """Recommend items of a tree to many people, one line of JSON each.
 
     Killed at any time, the same command goes on: no answer is paid for twice, no line is
-    missing and none is there twice. A row that cannot be used is told, and left out.
+    missing and none is there twice. A row that cannot be used is told, and left out. A budget
+    is for the whole batch, over all its runs; a deadline is for one run.
     """
     from unillmrec.cli.batching import Wishes, plan_for, run_batch
     from unillmrec.cli.render_batch import show_batch, show_batch_plan
 
-    walk = (limit, leaves, shown, candidates, variety, most_per_branch, rerank)
-    asked = {"judge": judge, "model": model, "base_url": base_url, "usage_log": usage_log}
-    how = {"prompts": prompts, "timeout_seconds": timeout_seconds, "concurrency": concurrency}
-    most = (max_tokens, max_calls, deadline)
+    given = locals()
     wishes = Wishes.of(
-        (tree, people, out), walk, {**asked, **how}, (where, exclude), (unordered, restart), most
+        (tree, people, out),
+        {name: given[name] for name in walks.OPTIONS},
+        {name: given[name] for name in walks.LIMITS},
+        {name: given[name] for name in one.SETTINGS},
+        (where, exclude),
+        (unordered, restart),
     )
     if plan:
         show_batch_plan(plan_for(wishes), as_json=json)

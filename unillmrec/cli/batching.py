@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -19,17 +20,15 @@ from rich.progress import (
 
 from unillmrec.batch import Batch, BatchOptions, BatchReport, PeopleFile
 from unillmrec.batch.planning import BatchPlan, plan_batch
-from unillmrec.budget import Budget
 from unillmrec.cli.asking import asking_over
 from unillmrec.cli.histories import read_history
-from unillmrec.cli.recommending import Walk
+from unillmrec.cli.recommending import budget_of, options_of
 from unillmrec.cli.render import counted, note
 from unillmrec.errors import BudgetError, EndpointError, ReplyError
 from unillmrec.judge import CONTRACTS
 from unillmrec.judge.making import make_estimating_judge
 from unillmrec.prompts import PromptSet
 from unillmrec.settings import Settings
-from unillmrec.stages import Options
 from unillmrec.store import ItemTree
 from unillmrec.tokens import TokenCounter
 
@@ -48,33 +47,23 @@ class Wishes:
     def of(
         cls,
         files: tuple[Path, Path, Path],
-        walk: Walk,
+        walk: Mapping[str, Any],
+        limits: Mapping[str, Any],
         flags: Mapping[str, object],
         out: tuple[str | None, str | None],
         manner: tuple[bool, bool],
-        most: tuple[int | None, int | None, float | None],
     ) -> Wishes:
         """Put everything in its place."""
         settings = Settings.resolve(flags)
-        limit, leaves, shown, candidates, variety, most_per_branch, rerank = walk
-        tokens, calls, seconds = most
         options = BatchOptions(
-            recommend=Options(
-                limit=limit,
-                leaves=leaves,
-                shown=shown,
-                candidates=candidates,
-                variety=variety,
-                most_per_branch=most_per_branch,
-                reorder=rerank,
-            ),
+            recommend=options_of(walk),
             where=out[0],
             exclude=read_history(out[1]),
             # While some people are between two calls, others fill their places.
             at_once=settings.concurrency + max(2, settings.concurrency // 2),
             as_they_come=manner[0],
             restart=manner[1],
-            budget=Budget(tokens=tokens, calls=calls, seconds=seconds),
+            budget=budget_of(limits),
         )
         return cls(*files, options, settings)
 

@@ -32,7 +32,8 @@ FIELDS = (
     ("with --cache", "cache: hits, asked, saved (calls, prompt, completion, cached, reasoning)"),
     (
         "with --batch-api, --export-requests, --import-results",
-        "tree, run, requests, files, waiting; described, shortened, gone, vain, foreign, problems; usage",
+        "tree, run, usage, described, shortened, gone; requests, files, waiting, vain, foreign, "
+        "problems",
     ),
     (
         "with --plan",

@@ -41,6 +41,18 @@ LIMITS = {"max_tokens": "tokens", "max_calls": "calls", "deadline": "seconds", "
 NO_BUDGET = Budget()
 
 
+def options_of(walk: Mapping[str, Any]) -> tuple[Options, Votes]:
+    """Return the options that flags say, by the names of their parameters, and the votes."""
+    options = {RENAMED.get(name, name): value for name, value in walk.items()}
+    votes = _read_votes(options.pop("votes"))
+    return Options(**options), votes
+
+
+def budget_of(limits: Mapping[str, Any]) -> Budget:
+    """Return the budget that flags say, by the names of their parameters."""
+    return Budget(**{LIMITS[name]: limit for name, limit in limits.items()})
+
+
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What the flags say."""
@@ -70,14 +82,13 @@ class Wishes:
         """Read the history and the ids to exclude, and put everything in its place."""
         answers = answers or Answers()
         history, like, profile = person
-        options = {RENAMED.get(name, name): value for name, value in walk.items()}
-        votes = _read_votes(options.pop("votes"))
+        options, votes = options_of(walk)
         return cls(
             tree,
             Person(read_history(history), like or "", profile or ""),
-            Options(**options),
+            options,
             answers.settle(Settings.resolve(flags)),
-            Budget(**{LIMITS[name]: limit for name, limit in limits.items()}),
+            budget_of(limits),
             where=out[0],
             exclude=read_history(out[1]),
             given=(history, out[1]),

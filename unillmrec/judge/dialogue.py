@@ -11,6 +11,7 @@ from unillmrec.endpoint import CallError, Endpoint, Reply, Request, spent
 from unillmrec.errors import ReplyError, UnillmrecError
 from unillmrec.judge.questions import Exchange, keep_exchanges
 from unillmrec.judge.writing import PromptWriter
+from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Usage
 
 Read = TypeVar("Read")
@@ -49,7 +50,7 @@ class Dialogue:
         """
         failed = ""
         try:
-            reply = self._complete(request)
+            reply = complete_within(self.purse, self.endpoint, request, self.writer.counter)
         except ReplyError as error:
             # An answer without a text was paid for all the same, and is as good as an unusable
             # one: it is asked for once more.
@@ -78,20 +79,6 @@ class Dialogue:
         )
         return reply
 
-    def _complete(self, request: Request) -> Reply:
-        """Ask the endpoint; set aside beforehand what the call may take, and settle after it."""
-        if self.purse is None:
-            return self.endpoint.complete(request)
-        longest = self.writer.counter.at_most([each.content for each in request.messages])
-        ticket = self.purse.reserve(longest, request.max_output)
-        try:
-            reply = self.endpoint.complete(replace(request, ticket=ticket))
-        except UnillmrecError as error:
-            ticket.settle(spent(error))
-            raise
-        ticket.settle(reply.usage)
-        return reply
-
     def _ended(self, request: Request, error: UnillmrecError) -> None:
         """Let the error carry all calls, the one that failed last, and what they cost."""
         failed = Exchange(_plain(request), "", spent(error), error=_told(error))
@@ -111,6 +98,27 @@ def _off_labels(request: Request, reply: Reply) -> float | None:
     if not request.labels or not reply.shares:
         return None
     return round(max(0.0, 1.0 - sum(share for _, share in reply.shares)), 4)
+
+
+def complete_within(
+    purse: Purse | None, endpoint: Endpoint, request: Request, counter: TokenCounter
+) -> Reply:
+    """Ask the endpoint; set aside beforehand what the call may take, and settle after it.
+
+    Raises:
+        BudgetError: the purse does not hold enough for the call.
+    """
+    if purse is None:
+        return endpoint.complete(request)
+    longest = counter.at_most([each.content for each in request.messages])
+    ticket = purse.reserve(longest, request.max_output)
+    try:
+        reply = endpoint.complete(replace(request, ticket=ticket))
+    except UnillmrecError as error:
+        ticket.settle(spent(error))
+        raise
+    ticket.settle(reply.usage)
+    return reply
 
 
 def _plain(request: Request) -> tuple[tuple[str, str], ...]:
