@@ -13,6 +13,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -212,6 +213,7 @@ def _serve(record: str) -> None:
     from unillmrec.testing import FakeServer
     from unillmrec.testing.wire import Answer
 
+    lock = threading.Lock()
     with open(record, "w", encoding="utf-8") as file:
 
         class Recording(FakeServer):
@@ -222,7 +224,8 @@ def _serve(record: str) -> None:
                 text = json.dumps(body, sort_keys=True)
                 digest = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
                 line = {"digest": digest, "answered": time.time(), "body": body}
-                file.write(json.dumps(line) + "\n")
+                with lock:
+                    file.write(json.dumps(line) + "\n")
                 return answer
 
         with Recording(seconds=LATENCY_SECONDS) as server:

@@ -69,7 +69,9 @@ class Scripted:
         def made(over):
             settings = Settings(model="scripted", base_url="http://localhost/v1")
             fallback = SimilarityJudge(tree)
-            return LanguageModelJudge(over(self.endpoint), make_writer(settings), fallback)
+            writer = make_writer(settings)
+            # One after the other, so that a test knows which call was under way.
+            return LanguageModelJudge(over(self.endpoint), writer, fallback, at_once=1)
 
         return made
 

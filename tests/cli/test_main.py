@@ -241,7 +241,7 @@ def test_every_command_is_tested_here():
     ],
 )
 def test_commands_are_short(module):
-    """No command has more than forty lines: it parses, calls the library, and shows."""
+    """No command has more than forty lines below its flags: it parses, calls, and shows."""
     path = Path(PACKAGE) / "unillmrec" / "cli" / f"{module}.py"
     functions = [
         node
@@ -250,7 +250,8 @@ def test_commands_are_short(module):
     ]
 
     assert functions
-    assert [] == [each.name for each in functions if each.end_lineno - each.lineno >= 40]
+    lengths = {each.name: each.end_lineno - each.body[0].lineno for each in functions}
+    assert [] == [name for name, length in lengths.items() if length >= 40]
 
 
 def test_a_pipe_gets_plain_lines(run, shop):
