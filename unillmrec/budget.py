@@ -123,7 +123,7 @@ class Purse:
             BudgetError: it does not fit; nothing is set aside.
         """
         with self._lock:
-            self._take(prompt, completion)
+            self.take(prompt, completion)
         return Ticket(self, prompt, completion)
 
     def has_room(self, prompt: int, completion: int) -> bool:
@@ -131,7 +131,8 @@ class Purse:
         with self._lock:
             return self._passed(prompt, completion) is None
 
-    def _take(self, prompt: int, completion: int) -> None:
+    def take(self, prompt: int, completion: int) -> None:
+        """Set so much aside; `reserve` does it for a call."""
         passed = self._passed(prompt, completion)
         if passed is not None:
             raise BudgetError(passed, f"the budget of {passed} is spent.")
@@ -152,7 +153,7 @@ class Purse:
             return "cost"
         return None
 
-    def _give_back(self, prompt: int, completion: int) -> None:
+    def give_back(self, prompt: int, completion: int) -> None:
         """Return what was set aside and not needed; less than nothing is an overrun."""
         self._tokens -= prompt + completion
         self._cost -= self._price(prompt, completion)
@@ -181,9 +182,9 @@ class Ticket:
         with self._purse._lock:
             # An attempt that was refused outright has cost nothing; any other may have.
             if not failed.calls:
-                self._purse._give_back(*self._size)
+                self._purse.give_back(*self._size)
                 self._attempts -= 1
-            self._purse._take(*self._size)
+            self._purse.take(*self._size)
             self._attempts += 1
 
     def settle(self, usage: Usage) -> None:
@@ -196,7 +197,7 @@ class Ticket:
         else:
             taken = (usage.prompt, usage.completion)
         with self._purse._lock:
-            self._purse._give_back(prompt - taken[0], completion - taken[1])
+            self._purse.give_back(prompt - taken[0], completion - taken[1])
         self._attempts = 0
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Protocol
@@ -32,6 +32,9 @@ class Keeper(Protocol):
 
     def kept(self, line: int) -> list[tuple[bytes, Reply]]:
         """Return the answers kept for a row."""
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Wait until one more call may be under way, and count it while it is."""
 
 
 class KeptAnswers:
@@ -82,9 +85,10 @@ class KeptAnswers:
         if self._halted.is_set():
             raise BatchError("the batch is being ended.")
         counter = TokenCounter.for_model(endpoint.model)
-        # Not the recommender's purse: a batch stops where a person would get a lesser list.
-        reply = complete_within(self.purse, endpoint, request, counter)
-        self._keeper.keep(line, request.stage, digest, _estimated(reply, request, counter))
+        with self._keeper.turn():
+            # Not the recommender's purse: a batch stops where a person would get a lesser list.
+            reply = complete_within(self.purse, endpoint, request, counter)
+            self._keeper.keep(line, request.stage, digest, _estimated(reply, request, counter))
         return reply
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from unillmrec.batch.desk import Desk, JudgeOver, Made
-from unillmrec.batch.journal import SUFFIX, Journal, Outcome
+from unillmrec.batch.journal import ANSWERS, SUFFIX, Journal, Outcome
 from unillmrec.batch.output import Output
 from unillmrec.batch.people import Entry, PeopleFile
 from unillmrec.batch.pool import Engine, Threads
@@ -118,6 +118,8 @@ class Batch:
             )
         self.journal = Journal(journal_path)
         try:
+            # Of a run on other processes that was killed.
+            self.journal.take_in(journal_path.with_name(journal_path.name + ANSWERS))
             desk = Desk(
                 tree,
                 self.journal,
@@ -339,5 +341,5 @@ def _cost(usage: Usage, price: Price) -> float | None:
 
 
 def _take_away(journal: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-wal", "-shm", ANSWERS):
         journal.with_name(journal.name + suffix).unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
@@ -16,6 +16,7 @@ unillmrec batch films.tree people.jsonl -o lists.jsonl
 unillmrec batch films.tree people.jsonl -o lists.jsonl --plan
 unillmrec batch films.tree people.csv -o lists.jsonl -k 5 --max-tokens 2000000 --concurrency 32
 unillmrec batch shop.tree people.parquet -o lists.jsonl --where in_stock --unordered
+unillmrec batch shop.tree people.jsonl -o lists.jsonl --engine ray --workers 8
 """
 
 FIELDS = (
@@ -49,6 +50,17 @@ Unordered: TypeAlias = Annotated[
     bool,
     typer.Option("--unordered", help="Write lines as they come, not in the order of the people."),
 ]
+Engine: TypeAlias = Annotated[
+    Literal["threads", "ray"],
+    typer.Option(
+        "--engine",
+        help="Who asks: threads of this process, or Ray, at RAY_ADDRESS or on this machine.",
+        metavar="threads|ray",
+    ),
+]
+Workers: TypeAlias = Annotated[
+    int, typer.Option("--workers", help="How many workers Ray gets.", metavar="N", min=1)
+]
 Restart: TypeAlias = Annotated[
     bool, typer.Option("--restart", help="Begin anew, whatever is there.")
 ]
@@ -63,6 +75,8 @@ def batch(
     limit: one.Limit = 10,
     unordered: Unordered = False,
     restart: Restart = False,
+    engine: Engine = "threads",
+    workers: Workers = 2,
     max_tokens: walks.MaxTokens = None,
     max_calls: walks.MaxCalls = None,
     deadline: walks.Deadline = None,
@@ -105,6 +119,7 @@ def batch(
         {name: given[name] for name in one.SETTINGS},
         (where, exclude),
         (unordered, restart),
+        workers if engine == "ray" else None,
     )
     if plan:
         show_batch_plan(plan_for(wishes), as_json=json)

@@ -20,6 +20,7 @@ from rich.progress import (
 
 from unillmrec.batch import Batch, BatchOptions, BatchReport, PeopleFile
 from unillmrec.batch.planning import BatchPlan, plan_batch
+from unillmrec.batch.pool import Engine
 from unillmrec.cli.asking import asking_over
 from unillmrec.cli.histories import read_history
 from unillmrec.cli.recommending import budget_of, options_of
@@ -42,6 +43,7 @@ class Wishes:
     out: Path
     options: BatchOptions
     settings: Settings
+    ray_workers: int | None = None
 
     @classmethod
     def of(
@@ -52,6 +54,7 @@ class Wishes:
         flags: Mapping[str, object],
         out: tuple[str | None, str | None],
         manner: tuple[bool, bool],
+        ray_workers: int | None = None,
     ) -> Wishes:
         """Put everything in its place."""
         settings = Settings.resolve(flags)
@@ -65,7 +68,7 @@ class Wishes:
             restart=manner[1],
             budget=budget_of(limits),
         )
-        return cls(*files, options, settings)
+        return cls(*files, options, settings, ray_workers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +133,25 @@ def run_batch(wishes: Wishes) -> Batched:
     ):
         try:
             with _progress(batch.report) as told:
-                report = batch.run(told=told)
+                report = batch.run(_engine(wishes, batch), told=told)
         except BaseException:
             _tell_how_to_go_on(batch.report)
             raise
         return Batched(report, wishes, run)
+
+
+def _engine(wishes: Wishes, batch: Batch) -> Engine | None:
+    if wishes.ray_workers is None:
+        return None
+    from unillmrec.batch.on_ray import OnRay
+
+    return OnRay(
+        batch,
+        wishes.settings,
+        wishes.options,
+        tree=wishes.tree,
+        workers=wishes.ray_workers,
+    )
 
 
 def _tell_how_to_go_on(report: BatchReport) -> None:

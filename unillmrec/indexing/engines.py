@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from tempfile import TemporaryFile
 from threading import Thread
-from typing import IO, Literal, Protocol, TypeAlias
+from typing import IO, Any, Literal, Protocol, TypeAlias
 
 from unillmrec.errors import MissingExtraError, TreeError
 from unillmrec.processes import command_of, environment_of_commands
@@ -161,14 +161,9 @@ class Ray:
 
     def run(self, step: str, work: Path, numbers: Sequence[int], told: Told) -> None:
         """Run them, as many at a time as there are workers."""
-        try:
-            import ray
-        except ImportError as error:
-            raise MissingExtraError("building with the engine 'ray'", "ray", "ray") from error
         from unillmrec.indexing.sharding import run_step
 
-        if not ray.is_initialized():
-            _start_ray(ray.init, self.workers)
+        ray = started_ray(self.workers, "building with the engine 'ray'")
         task = ray.remote(num_cpus=RAY_CORES, max_retries=1)(run_step)
         left = list(reversed(numbers))
         running: list[object] = []
@@ -186,6 +181,28 @@ class Ray:
                 detail=said[-1] if said else "It left no message.",
                 remedy="the same command again with the same --work.",
             ) from error
+
+
+def started_ray(workers: int, feature: str) -> Any:
+    """Return Ray, connected to the cluster at RAY_ADDRESS, or to *workers* cores of this machine.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingExtraError(feature, "ray", "ray") from error
+    if not ray.is_initialized():
+        _start_ray(ray.init, workers)
+    return ray
+
+
+def connected_ray() -> Any:
+    """Return Ray where it runs already, as in a worker of it."""
+    import ray
+
+    return ray
 
 
 def _start_ray(init: Callable[..., object], workers: int) -> None:

@@ -1,0 +1,316 @@
+"""The same batch on a Ray cluster: people go out to workers, lists and answers come back.
+
+The process that was started keeps the journal and writes the output, as always. One actor
+beside it holds what all workers share: how many calls may be under way, what may be spent, and
+the file that every answer is written to before a worker goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast
+
+from unillmrec.batch.desk import Desk, Made, Over
+from unillmrec.batch.journal import ANSWERS, reply_as_json
+from unillmrec.batch.people import Entry
+from unillmrec.batch.pool import GRACE_SECONDS, Take
+from unillmrec.batch.running import Batch, BatchOptions
+from unillmrec.budget import Budget, Limit, Price, Purse
+from unillmrec.endpoint import CallError, Endpoint, Kind, OpenAIEndpoint, Reply
+from unillmrec.errors import (
+    BatchError,
+    BudgetError,
+    PersonError,
+    ReplyError,
+    UnillmrecError,
+)
+from unillmrec.indexing.engines import RAY_CORES, connected_ray, started_ray
+from unillmrec.judge import Judge
+from unillmrec.judge.making import make_judge
+from unillmrec.settings import Settings
+from unillmrec.store import ItemTree
+from unillmrec.usage import Stage
+from unillmrec.usage_log import LoggedEndpoint, UsageLog, log_path
+
+Sort: TypeAlias = Literal["person", "budget", "batch", "reply", "call", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """What a worker needs to begin; the tree is opened to read, under the same name everywhere."""
+
+    tree: str
+    settings: Settings
+    options: BatchOptions
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An error on its way between processes."""
+
+    sort: Sort
+    problem: str
+    detail: str
+    remedy: str
+    kind: str = ""
+
+    @classmethod
+    def of(cls, error: UnillmrecError) -> Trouble:
+        """Take down what an error says."""
+        sort: Sort = "other"
+        kind = ""
+        if isinstance(error, BudgetError):
+            sort, kind = "budget", error.limit
+        elif isinstance(error, CallError):
+            sort, kind = "call", str(error.kind)
+        elif isinstance(error, PersonError | BatchError | ReplyError):
+            sorts: dict[type[UnillmrecError], Sort] = {PersonError: "person", BatchError: "batch"}
+            sort = sorts.get(type(error), "reply")
+        return cls(sort, error.problem, error.detail, error.remedy, kind)
+
+    def as_error(self) -> UnillmrecError:
+        """Return the error that was taken down."""
+        if self.sort == "budget":
+            return BudgetError(cast("Limit", self.kind), self.problem)
+        if self.sort == "call":
+            call = CallError(self.problem, detail=self.detail, remedy=self.remedy)
+            call.kind = Kind(self.kind)
+            return call
+        kinds = {"person": PersonError, "batch": BatchError, "reply": ReplyError}
+        kind = kinds.get(self.sort, UnillmrecError)
+        return kind(self.problem, detail=self.detail, remedy=self.remedy)
+
+
+class Till:
+    """What all workers share; an actor, whose methods take turns where they do not wait."""
+
+    def __init__(self, answers: str, at_once: int, budget: Budget, price: Price | None) -> None:
+        self._slots = asyncio.Semaphore(at_once)
+        self._purse = Purse(budget, price) if budget.is_set else None
+        self._halted = False
+        # Open for as long as the actor lives.
+        self._file = Path(answers).open("a", encoding="utf-8")  # noqa: SIM115
+
+    async def begin(self) -> bool:
+        """Wait until one more call may be under way; False if none may any more."""
+        await self._slots.acquire()
+        if self._halted:
+            self._slots.release()
+        return not self._halted
+
+    async def end(self) -> None:
+        """Count one call less."""
+        self._slots.release()
+
+    async def halt(self) -> None:
+        """Let no new call begin."""
+        self._halted = True
+
+    async def keep(self, line: int, stage: str, digest: str, reply: str) -> None:
+        """Write an answer down; whoever waits for this knows that it survives a kill."""
+        self._file.write(json.dumps([line, stage, digest, reply]) + "\n")
+        self._file.flush()
+
+    async def take(self, prompt: int, completion: int) -> str:
+        """Set a request aside; return which limit it does not fit, if one."""
+        try:
+            if self._purse is not None:
+                self._purse.take(prompt, completion)
+        except BudgetError as error:
+            return error.limit
+        return ""
+
+    async def give_back(self, prompt: int, completion: int) -> None:
+        """Return what was set aside and not needed."""
+        if self._purse is not None:
+            self._purse.give_back(prompt, completion)
+
+
+class _SharedPurse(Purse):
+    """A purse whose money lies in the till."""
+
+    def __init__(self, till: Any, seconds: float | None) -> None:
+        super().__init__(Budget(seconds=seconds))
+        self._till = till
+
+    def take(self, prompt: int, completion: int) -> None:
+        limit = connected_ray().get(self._till.take.remote(prompt, completion))
+        if limit or self.is_late:
+            limit = limit or "deadline"
+            raise BudgetError(cast("Limit", limit), f"the budget of {limit} is spent.")
+
+    def give_back(self, prompt: int, completion: int) -> None:
+        self._till.give_back.remote(prompt, completion)
+
+
+class _SharedKeeper:
+    """Keeps answers in the till, and gives those that came along with a person."""
+
+    def __init__(self, till: Any) -> None:
+        self._till = till
+        self._brought: dict[int, list[tuple[bytes, Reply]]] = {}
+        self._lock = threading.Lock()
+
+    def bring(self, line: int, answers: list[tuple[bytes, Reply]]) -> None:
+        """Take the answers that an earlier run kept for a row."""
+        with self._lock:
+            self._brought[line] = answers
+
+    def kept(self, line: int) -> list[tuple[bytes, Reply]]:
+        """Return them."""
+        with self._lock:
+            return self._brought.pop(line, [])
+
+    def keep(self, line: int, stage: Stage, digest: bytes, reply: Reply) -> None:
+        """Have an answer written down, and wait until it is."""
+        kept = self._till.keep.remote(line, str(stage), digest.hex(), reply_as_json(reply))
+        connected_ray().get(kept)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for a turn among all workers."""
+        if not connected_ray().get(self._till.begin.remote()):
+            raise BatchError("the batch is being ended.")
+        try:
+            yield
+        finally:
+            self._till.end.remote()
+
+
+class Worker:
+    """A desk in a process of its own; an actor that serves several people at once."""
+
+    def __init__(self, seat: Seat, till: Any) -> None:
+        settings = seat.settings
+        path = Path(seat.tree)
+        tree = ItemTree.open(path)
+        where = log_path(path, settings.usage_log)
+        log = UsageLog(where, command="batch", tree=path, warn=lambda text: None)
+        self._keeper = _SharedKeeper(till)
+
+        def judge_over(over: Over) -> Judge:
+            def wrapped(endpoint: OpenAIEndpoint) -> Endpoint:
+                return over(LoggedEndpoint(endpoint, log))
+
+            return make_judge(tree, settings, wrap=wrapped)
+
+        self._desk = Desk(
+            tree,
+            self._keeper,
+            seat.options.recommend,
+            judge_over=judge_over,
+            where=seat.options.where,
+            exclude=seat.options.exclude,
+        )
+        if seat.options.budget.is_set:
+            self._desk.answers.purse = _SharedPurse(till, seat.seconds)
+
+    def serve(self, entry: Entry, answers: list[tuple[bytes, Reply]]) -> Made | Trouble:
+        """Recommend to the person of a row."""
+        self._keeper.bring(entry.line, answers)
+        try:
+            return self._desk.serve(entry)
+        except UnillmrecError as error:
+            return Trouble.of(error)
+
+
+class OnRay:
+    """Runs a batch on Ray: on the cluster at RAY_ADDRESS, or on this machine."""
+
+    def __init__(
+        self,
+        batch: Batch,
+        settings: Settings,
+        options: BatchOptions,
+        *,
+        tree: Path,
+        workers: int,
+        price: Price | None = None,
+    ) -> None:
+        self._batch = batch
+        self._settings = settings
+        self._options = options
+        self._tree = tree
+        self._workers = workers
+        self._price = price
+        self._running: dict[Any, tuple[Entry, int]] = {}
+
+    def run(self, entries: Iterator[Entry], take: Take) -> None:
+        """Hand people to workers, each the next one as soon as it is done with one."""
+        ray = started_ray(self._workers + 1, "a batch with the engine 'ray'")
+        answers = self._batch.journal.path.with_name(self._batch.journal.path.name + ANSWERS)
+        try:
+            self._work(ray, answers, entries, take)
+        except ray.exceptions.RayError as error:
+            said = str(error).strip().splitlines()
+            raise BatchError(
+                "a Ray worker failed.",
+                detail=said[-1] if said else "It left no message.",
+                remedy="the same command again, which goes on where this one stopped.",
+            ) from error
+        finally:
+            self._batch.journal.take_in(answers)
+
+    def _work(self, ray: Any, answers: Path, entries: Iterator[Entry], take: Take) -> None:
+        purse = self._batch.desk.answers.purse
+        budget = purse.budget if purse else Budget()
+        here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=False
+        )
+        till = (
+            ray.remote(num_cpus=0, max_concurrency=1_000, scheduling_strategy=here)(Till)
+        ).remote(str(answers), self._settings.concurrency, budget, self._price)
+        seconds = purse.seconds_left if purse else None
+        seat = Seat(str(self._tree.resolve()), self._settings, self._options, seconds)
+        each = max(1, -(-self._options.at_once // self._workers))
+        worker = ray.remote(num_cpus=RAY_CORES, max_concurrency=each)(Worker)
+        actors = [worker.remote(seat, till) for _ in range(self._workers)]
+        try:
+            self._hand_out(ray, actors, each, entries, take)
+        except BaseException:
+            # What is under way is paid for: its answers come in, and nothing new is asked.
+            till.halt.remote()
+            done, _ = (
+                ray.wait(list(self._running), num_returns=len(self._running), timeout=GRACE_SECONDS)
+                if self._running
+                else ([], [])
+            )
+            with suppress(ray.exceptions.RayError):
+                for future in done:
+                    self._took(ray, future, take)
+            raise
+        finally:
+            for actor in (*actors, till):
+                ray.kill(actor)
+
+    def _hand_out(
+        self, ray: Any, actors: list[Any], each: int, entries: Iterator[Entry], take: Take
+    ) -> None:
+        limit = 1
+        goes_on = True
+        while True:
+            if goes_on:
+                for entry in islice(entries, limit - len(self._running)):
+                    busy = [place for _, place in self._running.values()]
+                    place = min(range(len(actors)), key=busy.count)
+                    kept = self._batch.journal.kept(entry.line)
+                    self._running[actors[place].serve.remote(entry, kept)] = (entry, place)
+            if not self._running:
+                return
+            done, _ = ray.wait(list(self._running))
+            for future in done:
+                goes_on = self._took(ray, future, take) and goes_on
+                limit = each * len(actors)
+
+    def _took(self, ray: Any, future: Any, take: Take) -> bool:
+        entry, _ = self._running.pop(future)
+        made = ray.get(future)
+        return take(entry, made.as_error() if isinstance(made, Trouble) else made)
