@@ -65,6 +65,7 @@ def test_the_till_counts_turns_and_money(tmp_path):
         limits.append(await till.take(40, 20))
         await till.halt()
         await till.end()
+        await till.close()
         return limits, await till.begin()
 
     limits, goes_on = asyncio.run(tell())

@@ -114,6 +114,10 @@ class Till:
         """Let no new call begin."""
         self._halted = True
 
+    async def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
     async def keep(self, line: int, stage: str, digest: str, reply: str) -> None:
         """Write an answer down; whoever waits for this knows that it survives a kill."""
         self._file.write(json.dumps([line, stage, digest, reply]) + "\n")
