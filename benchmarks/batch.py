@@ -30,11 +30,15 @@ SEED = 0
 LATENCY_SECONDS = 0.05
 PEOPLE = 1_000
 CONCURRENCIES = ((4, 200), (8, PEOPLE), (16, 200))
+SLICE = 100
 MEMORY = (100, PEOPLE)
 KILLS = 10
 HISTORY = 40
 # An answer that left the server longer before the kill than this had been read for certain.
 READ_SECONDS = 0.25
+
+Span = tuple[int, int]
+"""The first of some people, and the first that is none of them."""
 
 
 def run(data: Path) -> None:
@@ -73,30 +77,39 @@ def _prepare(data: Path, folder: Path) -> None:
 
 
 def throughput(folder: Path, concurrency: int, people: int) -> dict[str, Any]:
-    """Run a batch, then send the very same requests with nothing but the client."""
-    with served(folder / "requests.jsonl") as server:
-        ours = _batch(folder, server, people, concurrency)
-    with served() as server:
-        bare = _told(["bare", server.url, str(folder / "requests.jsonl"), str(concurrency)])
+    """Run batches, and after each send the very same requests with nothing but the client.
+
+    The two take turns, slice by slice, so that what else the machine does falls on both.
+    """
+    ours: Counter[str] = Counter()
+    bare: Counter[str] = Counter()
+    load = os.getloadavg()[0]
+    for first in range(0, people, SLICE):
+        with served(folder / "requests.jsonl") as server:
+            ours.update(_batch(folder, server, (first, first + SLICE), concurrency))
+        with served() as server:
+            record = str(folder / "requests.jsonl")
+            bare.update(_told(["bare", server.url, record, str(concurrency)]))
     assert ours["requests"] == bare["requests"]
     ratio = bare["seconds"] / ours["seconds"]
     return {
         "what": "throughput",
         "people": people,
         "concurrency": concurrency,
-        "requests": ours["requests"],
+        "requests": int(ours["requests"]),
         "batch requests/s": round(ours["requests"] / ours["seconds"], 1),
         "bare requests/s": round(bare["requests"] / bare["seconds"], 1),
         "ratio": round(ratio, 3),
         "batch CPU ms/request": round(1000 * ours["cpu"] / ours["requests"], 2),
         "bare CPU ms/request": round(1000 * bare["cpu"] / bare["requests"], 2),
+        "load before": round(load, 1),
     }
 
 
 def memory(folder: Path, people: int) -> dict[str, Any]:
     """Return the peak of a whole process."""
     with served() as server:
-        ours = _batch(folder, server, people, 8)
+        ours = _batch(folder, server, (0, people), 8)
     return {"what": "memory", "people": people, "peak MB": round(ours["megabytes"], 1)}
 
 
@@ -107,13 +120,13 @@ def killed(folder: Path) -> dict[str, Any]:
         kills = []
         out = folder / "killed.jsonl"
         for _ in range(KILLS):
-            process = _start(_command(folder, server, PEOPLE, 8, out))
+            process = _start(_command(folder, server, (0, PEOPLE), 8, out))
             _wait_for_requests(server, process)
             time.sleep(chance.uniform(0.0, 6.0))
             process.kill()
             kills.append(time.time())
             process.wait()
-        _start(_command(folder, server, PEOPLE, 8, out)).wait()
+        _start(_command(folder, server, (0, PEOPLE), 8, out)).wait()
     with (folder / "requests.jsonl").open(encoding="utf-8") as file:
         asked = [json.loads(line) for line in file]
     by_digest: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -144,23 +157,25 @@ def _was_read(answered: float, kills: list[float]) -> bool:
     return bool(following) and following[0] - answered > READ_SECONDS
 
 
-def _batch(folder: Path, server: Server, people: int, concurrency: int) -> dict[str, Any]:
+def _batch(folder: Path, server: Server, people: Span, concurrency: int) -> dict[str, Any]:
     out = folder / "out.jsonl"
     out.unlink(missing_ok=True)
     return _told(["batch", *_arguments(folder, server, people, concurrency, out)])
 
 
-def _arguments(folder: Path, server: Server, people: int, concurrency: int, out: Path) -> list[str]:
-    some = folder / f"people-{people}.jsonl"
+def _arguments(
+    folder: Path, server: Server, people: Span, concurrency: int, out: Path
+) -> list[str]:
+    some = folder / f"people-{people[0]}-{people[1]}.jsonl"
     lines = (folder / "people.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
-    some.write_text("".join(lines[:people]), encoding="utf-8")
+    some.write_text("".join(lines[slice(*people)]), encoding="utf-8")
     about = ["--model", "fake-model", "--base-url", server.url, "--concurrency", str(concurrency)]
     # What is logged is measured elsewhere; here it would be a matter of the disk.
     about += ["--usage-log", "off"]
     return [str(folder / "films.tree"), str(some), "-o", str(out), "--json", *about]
 
 
-def _command(folder: Path, server: Server, people: int, concurrency: int, out: Path) -> list[str]:
+def _command(folder: Path, server: Server, people: Span, concurrency: int, out: Path) -> list[str]:
     return ["-m", "unillmrec", "batch", *_arguments(folder, server, people, concurrency, out)]
 
 
@@ -237,6 +252,8 @@ def _serve(record: str) -> None:
 def _measured_batch(arguments: list[str]) -> None:
     import contextlib
     import io
+
+    import openai  # noqa: F401 - what it costs to begin is not what a request costs
 
     from unillmrec.cli import main
 
