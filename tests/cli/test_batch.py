@@ -96,11 +96,13 @@ def test_killed_and_typed_again(shop, people, monkeypatch):
 
 def test_interrupted(shop, people, monkeypatch):
     """It says how to go on, and what is there is whole."""
-    with FakeServer(seconds=0.1) as server:
+    # From the twentieth on, an answer takes longer than a slow machine takes to interrupt.
+    slow = {20: Fault.slow(2.0), 21: Fault.slow(2.0), 22: Fault.slow(2.0)}
+    with FakeServer(faults=slow.get) as server:
         lead_to(server, monkeypatch)
         command = ("batch", shop, people, "-o", "out.jsonl", *SHORT, "--concurrency", "1")
         process = in_process(*command, "--unordered")
-        while len(server.requests) < 12:
+        while len(server.requests) < 21:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         _, told = process.communicate()
