@@ -102,7 +102,7 @@ class Journal:
 
     def settle(self, outcome: Outcome) -> None:
         """Keep what became of a row; the answers that led there are not needed any more."""
-        usage = {str(stage): each.as_dict() for stage, each in outcome.usage.items()}
+        usage = {str(stage): asdict(each) for stage, each in outcome.usage.items()}
         row = (outcome.line, outcome.kind, outcome.id, outcome.text, json.dumps(usage))
         with self._transaction():
             self._db.execute("INSERT INTO outcome VALUES (NULL, ?, ?, ?, ?, ?)", row)
@@ -220,7 +220,8 @@ _REPLY_FIELDS = {each.name for each in fields(Reply)}
 
 def _reply(text: str) -> Reply:
     kept = {name: value for name, value in json.loads(text).items() if name in _REPLY_FIELDS}
-    return Reply(**{**kept, "usage": Usage(**kept["usage"])})
+    shares = tuple((label, share) for label, share in kept["shares"])
+    return Reply(**{**kept, "usage": Usage(**kept["usage"]), "shares": shares})
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -123,6 +123,7 @@ def digest_of(request: Request) -> bytes:
         [[each.role, each.content] for each in request.messages],
         request.max_output,
         [request.schema.name, request.schema.body] if request.schema else None,
+        request.labels,
     ]
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -22,7 +22,7 @@ from unillmrec.batch.journal import ANSWERS, reply_as_json
 from unillmrec.batch.people import Entry
 from unillmrec.batch.pool import GRACE_SECONDS, Take
 from unillmrec.batch.running import Batch, BatchOptions
-from unillmrec.budget import Budget, Limit, Price, Purse
+from unillmrec.budget import Budget, Limit, Purse
 from unillmrec.endpoint import CallError, Endpoint, Kind, OpenAIEndpoint, Reply
 from unillmrec.errors import (
     BatchError,
@@ -33,7 +33,8 @@ from unillmrec.errors import (
 )
 from unillmrec.indexing.engines import RAY_CORES, connected_ray, started_ray
 from unillmrec.judge import Judge
-from unillmrec.judge.making import make_judge
+from unillmrec.judge.making import make_judge, make_price
+from unillmrec.prices import Price
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
 from unillmrec.usage import Stage
@@ -94,7 +95,7 @@ class Till:
 
     def __init__(self, answers: str, at_once: int, budget: Budget, price: Price | None) -> None:
         self._slots = asyncio.Semaphore(at_once)
-        self._purse = Purse(budget, price) if budget.is_set else None
+        self._purse = Purse(budget, price.at_most if price else None) if budget.is_set else None
         self._halted = False
         # Open for as long as the actor lives.
         self._file = Path(answers).open("a", encoding="utf-8")  # noqa: SIM115
@@ -202,7 +203,7 @@ class Worker:
 
         def judge_over(over: Over) -> Judge:
             def wrapped(endpoint: OpenAIEndpoint) -> Endpoint:
-                return over(LoggedEndpoint(endpoint, log))
+                return over(LoggedEndpoint(endpoint, log, make_price(settings)))
 
             return make_judge(tree, settings, wrap=wrapped)
 

@@ -16,9 +16,10 @@ from unillmrec.batch.journal import ANSWERS, SUFFIX, Journal, Outcome
 from unillmrec.batch.output import Output
 from unillmrec.batch.people import Entry, PeopleFile
 from unillmrec.batch.pool import Engine, Threads
-from unillmrec.budget import Budget, Price, Purse
+from unillmrec.budget import Budget, Purse
 from unillmrec.endpoint import CallError, Kind
 from unillmrec.errors import BatchError, BudgetError, PersonError, ReplyError, UnillmrecError
+from unillmrec.prices import Money, Price
 from unillmrec.stages import Options, Person
 from unillmrec.store import ROOT, ItemTree
 from unillmrec.usage import Stage, Usage
@@ -70,7 +71,7 @@ class BatchReport:
     skipped: int = 0
     failed: list[Outcome] = field(default_factory=list)
     usage: dict[Stage, Usage] = field(default_factory=dict)
-    cost: float | None = None
+    cost: Money | None = None
     seconds: float = 0.0
     finished: bool = False
     stopped: UnillmrecError | None = None
@@ -183,9 +184,11 @@ class Batch:
             "tokens": _less(budget.tokens, prompt + completion),
             "calls": _less(budget.calls, spent.calls),
         }
-        cost = self._price(prompt, completion) if self._price and budget.cost is not None else 0.0
-        money = None if budget.cost is None else max(0.0, budget.cost - cost)
-        return Purse(replace(budget, cost=money, **left), self._price)
+        price = self._price.at_most if self._price else None
+        money = budget.cost
+        if money is not None and price is not None:
+            money = max(0.0, money - price(prompt, completion))
+        return Purse(replace(budget, cost=money, **left), price)
 
     def _count(self) -> None:
         report = self.report
@@ -219,8 +222,7 @@ class Batch:
             report.seconds = time.monotonic() - started
             report.usage = self.journal.bill().by_stage()
             self._output.end(report.failed, finished=report.finished)
-            if self._price and (cost := _cost(report.total_usage(), self._price)) is not None:
-                report.cost = cost
+            report.cost = self._price.cost_of(report.total_usage()) if self._price else None
         if report.finished:
             self.journal.close()
             _take_away(self.journal.path)
@@ -332,12 +334,6 @@ def _told_apart(name: str, before: object, now: object) -> str:
 
 def _less(limit: int | None, spent: int) -> int | None:
     return None if limit is None else max(0, limit - spent)
-
-
-def _cost(usage: Usage, price: Price) -> float | None:
-    if usage.prompt is None or usage.completion is None:
-        return None
-    return price(usage.prompt, usage.completion)
 
 
 def _take_away(journal: Path) -> None:

@@ -27,7 +27,7 @@ FIELDS = (
         "rows; those done, of them by earlier runs; not usable; asked for in vain; not done yet",
     ),
     ("usage", "over all runs, by stage, and total; null is unknown"),
-    ("cost", "over all runs; null is unknown"),
+    ("cost", "over all runs, money by currency; null is unknown"),
     ("finished, stopped", "whether everybody is done; what ended the run, or null"),
     (
         "a line of -o",
@@ -95,6 +95,7 @@ def batch(
     judge: shared.Judge = None,
     model: shared.Model = None,
     base_url: shared.BaseUrl = None,
+    ask: shared.Ask = None,
     prompts: shared.Prompts = None,
     usage_log: shared.UsageLogFile = None,
     timeout_seconds: shared.TimeoutSeconds = None,
@@ -108,22 +109,19 @@ def batch(
     missing and none is there twice. A row that cannot be used is told, and left out. A budget
     is for the whole batch, over all its runs; a deadline is for one run.
     """
-    from unillmrec.cli.batching import Wishes, plan_for, run_batch
-    from unillmrec.cli.render_batch import show_batch, show_batch_plan
+    from unillmrec.cli import batching, render_batch
 
     given = locals()
-    wishes = Wishes.of(
+    wishes = batching.Wishes.of(
         (tree, people, out),
-        {name: given[name] for name in walks.OPTIONS},
-        {name: given[name] for name in walks.LIMITS},
+        *({name: given[name] for name in names} for names in (walks.OPTIONS, walks.LIMITS)),
         {name: given[name] for name in one.SETTINGS},
         (where, exclude),
-        (unordered, restart),
-        workers if engine == "ray" else None,
+        (unordered, restart, workers if engine == "ray" else None),
     )
     if plan:
-        show_batch_plan(plan_for(wishes), as_json=json)
+        render_batch.show_batch_plan(batching.plan_for(wishes), as_json=json)
     else:
-        batched = run_batch(wishes)
-        show_batch(batched, as_json=json)
+        batched = batching.run_batch(wishes)
+        render_batch.show_batch(batched, as_json=json)
         batched.raise_failure()

@@ -27,7 +27,8 @@ from unillmrec.cli.recommending import budget_of, options_of
 from unillmrec.cli.render import counted, note
 from unillmrec.errors import BudgetError, EndpointError, ReplyError
 from unillmrec.judge import CONTRACTS
-from unillmrec.judge.making import make_estimating_judge
+from unillmrec.judge.making import make_estimating_judge, make_price
+from unillmrec.prices import Price
 from unillmrec.prompts import PromptSet
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
@@ -53,8 +54,7 @@ class Wishes:
         limits: Mapping[str, Any],
         flags: Mapping[str, object],
         out: tuple[str | None, str | None],
-        manner: tuple[bool, bool],
-        ray_workers: int | None = None,
+        manner: tuple[bool, bool, int | None],
     ) -> Wishes:
         """Put everything in its place."""
         settings = Settings.resolve(flags)
@@ -68,7 +68,7 @@ class Wishes:
             restart=manner[1],
             budget=budget_of(limits),
         )
-        return cls(*files, options, settings, ray_workers)
+        return cls(*files, options, settings, manner[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,7 @@ def run_batch(wishes: Wishes) -> Batched:
     about = {
         "prompts": {each.name: each.digest for each in PromptSet.load(CONTRACTS, settings.prompts)},
         "extra_body": dict(settings.extra_body),
+        "ask": settings.ask,
     }
     with (
         ItemTree.open(wishes.tree) as tree,
@@ -129,6 +130,7 @@ def run_batch(wishes: Wishes) -> Batched:
             wishes.options,
             judge_over=judge_over,
             about=about,
+            price=_price(settings),
         ) as batch,
     ):
         try:
@@ -151,7 +153,14 @@ def _engine(wishes: Wishes, batch: Batch) -> Engine | None:
         wishes.options,
         tree=wishes.tree,
         workers=wishes.ray_workers,
+        price=_price(wishes.settings),
     )
+
+
+def _price(settings: Settings) -> Price | None:
+    """Return what tokens cost: nothing, where vectors answer."""
+    embedded = settings.judge == "embedded" or not settings.has_endpoint
+    return Price(0, 0) if embedded else make_price(settings)
 
 
 def _tell_how_to_go_on(report: BatchReport) -> None:
@@ -201,7 +210,7 @@ def _told(report: BatchReport) -> str:
     rate = (report.done - report.resumed) / report.seconds if report.seconds else 0.0
     parts = [f"{rate:.1f}/s", f"{prompt + completion:,} tokens"]
     if report.cost is not None:
-        parts.append(f"{report.cost:.2f}")
+        parts.append(f"{report.cost.amount:.2f} {report.cost.currency}")
     if report.failed:
         parts.append(f"{len(report.failed):,} failed")
     return ", ".join(parts)

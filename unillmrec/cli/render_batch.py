@@ -17,7 +17,7 @@ from unillmrec.cli.render import (
     show_json,
     shown,
 )
-from unillmrec.cli.render_recommendation import COUNTED
+from unillmrec.cli.render_plan import COUNTED
 
 SHOWN = 10
 
@@ -47,7 +47,7 @@ def show_batch(batched: Batched, *, as_json: bool) -> None:
         lines = {str(stage): usage for stage, usage in report.usage.items() if usage.calls}
         show_bill(page, lines, total)
         if report.cost is not None:
-            page.show(Text(f"cost {report.cost:,.4f}"))
+            page.show(Text(f"cost {report.cost.amount:,.4f} {report.cost.currency}"))
 
 
 def _summary(batched: Batched) -> str:
@@ -87,7 +87,7 @@ def _as_dict(batched: Batched) -> dict[str, object]:
             **{str(stage): usage.as_dict() for stage, usage in report.usage.items()},
             "total": report.total_usage().as_dict(),
         },
-        "cost": report.cost,
+        "cost": {report.cost.currency: report.cost.amount} if report.cost else None,
         "finished": report.finished,
         "stopped": report.stopped.problem if report.stopped else None,
         "seconds": round(report.seconds, 3),
