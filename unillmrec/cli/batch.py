@@ -114,7 +114,8 @@ def batch(
     given = locals()
     wishes = batching.Wishes.of(
         (tree, people, out),
-        *({name: given[name] for name in names} for names in (walks.OPTIONS, walks.LIMITS)),
+        {name: given[name] for name in walks.OPTIONS},
+        {name: given[name] for name in walks.LIMITS},
         {name: given[name] for name in one.SETTINGS},
         (where, exclude),
         (unordered, restart, workers if engine == "ray" else None),
