@@ -221,7 +221,8 @@ _REPLY_FIELDS = {each.name for each in fields(Reply)}
 def _reply(text: str) -> Reply:
     kept = {name: value for name, value in json.loads(text).items() if name in _REPLY_FIELDS}
     shares = tuple((label, share) for label, share in kept["shares"])
-    return Reply(**{**kept, "usage": Usage(**kept["usage"]), "shares": shares})
+    usages = {name: Usage(**kept[name]) for name in ("usage", "saved")}
+    return Reply(**{**kept, **usages, "shares": shares})
 
 
 def _opened(path: Path) -> sqlite3.Connection:

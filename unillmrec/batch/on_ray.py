@@ -34,6 +34,7 @@ from unillmrec.errors import (
 from unillmrec.indexing.engines import RAY_CORES, connected_ray, started_ray
 from unillmrec.judge import Judge
 from unillmrec.judge.making import make_judge, make_price
+from unillmrec.judge.voting import Votes
 from unillmrec.prices import Price
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
@@ -50,6 +51,7 @@ class Seat:
     tree: str
     settings: Settings
     options: BatchOptions
+    votes: Votes
     seconds: float | None
 
 
@@ -205,7 +207,7 @@ class Worker:
             def wrapped(endpoint: OpenAIEndpoint) -> Endpoint:
                 return over(LoggedEndpoint(endpoint, log, make_price(settings)))
 
-            return make_judge(tree, settings, wrap=wrapped)
+            return make_judge(tree, settings, wrap=wrapped, votes=seat.votes)
 
         self._desk = Desk(
             tree,
@@ -238,6 +240,7 @@ class OnRay:
         *,
         tree: Path,
         workers: int,
+        votes: Votes = 1,
         price: Price | None = None,
     ) -> None:
         self._batch = batch
@@ -245,6 +248,7 @@ class OnRay:
         self._options = options
         self._tree = tree
         self._workers = workers
+        self._votes = votes
         self._price = price
         self._running: dict[Any, tuple[Entry, int]] = {}
 
@@ -274,7 +278,7 @@ class OnRay:
             ray.remote(num_cpus=0, max_concurrency=1_000, scheduling_strategy=here)(Till)
         ).remote(str(answers), self._settings.concurrency, budget, self._price)
         seconds = purse.seconds_left if purse else None
-        seat = Seat(str(self._tree.resolve()), self._settings, self._options, seconds)
+        seat = Seat(str(self._tree.resolve()), self._settings, self._options, self._votes, seconds)
         each = max(1, -(-self._options.at_once // self._workers))
         worker = ray.remote(num_cpus=RAY_CORES, max_concurrency=each)(Worker)
         actors = [worker.remote(seat, till) for _ in range(self._workers)]

@@ -21,6 +21,7 @@ from unillmrec.endpoint import CallError, Kind
 from unillmrec.errors import BatchError, BudgetError, PersonError, ReplyError, UnillmrecError
 from unillmrec.prices import Money, Price
 from unillmrec.stages import Options, Person
+from unillmrec.stages.ordering import order_by_path
 from unillmrec.store import ROOT, ItemTree
 from unillmrec.usage import Stage, Usage
 
@@ -106,7 +107,6 @@ class Batch:
         self._out = out
         self._options = options or BatchOptions()
         self._price = price
-        self._order = order
         digest, count = people.fingerprint()
         journal_path = out.with_name(out.name + SUFFIX)
         if self._options.restart:
@@ -137,6 +137,8 @@ class Batch:
             self.close()
             raise
         self.desk = desk
+        # Neighbours read the same prompts, which a server's prefix cache holds for a while.
+        self._order = order or (order_by_path if desk.judge.goes_by_words else None)
         self._output = Output(out, self.journal, as_they_come=self._options.as_they_come)
         self._in_a_row = 0
 

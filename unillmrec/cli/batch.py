@@ -92,6 +92,8 @@ def batch(
     variety: walks.Variety = 0.2,
     most_per_branch: walks.MostPerBranch = None,
     rerank: walks.Rerank = "tree",
+    seed: walks.Seed = 0,
+    votes: walks.Votes = "1",
     judge: shared.Judge = None,
     model: shared.Model = None,
     base_url: shared.BaseUrl = None,
@@ -105,21 +107,17 @@ def batch(
 ) -> None:
     """Recommend items of a tree to many people, one line of JSON each.
 
-    Killed at any time, the same command goes on: no answer is paid for twice, no line is
-    missing and none is there twice. A row that cannot be used is told, and left out. A budget
-    is for the whole batch, over all its runs; a deadline is for one run.
+    Killed at any time, the same command goes on: no answer is paid for twice, and no line is
+    missing. A budget is for the whole batch, over all its runs; a deadline is for one run.
     """
     from unillmrec.cli import batching, render_batch
 
     given = locals()
-    wishes = batching.Wishes.of(
-        (tree, people, out),
-        {name: given[name] for name in walks.OPTIONS},
-        {name: given[name] for name in walks.LIMITS},
-        {name: given[name] for name in one.SETTINGS},
-        (where, exclude),
-        (unordered, restart, workers if engine == "ray" else None),
-    )
+    kinds = (walks.OPTIONS, walks.LIMITS, one.SETTINGS)
+    walk_options, limits, settings = ({name: given[name] for name in kind} for kind in kinds)
+    manner = (unordered, restart, workers if engine == "ray" else None)
+    files, only = (tree, people, out), (where, exclude)
+    wishes = batching.Wishes.of(files, walk_options, limits, settings, only, manner)
     if plan:
         render_batch.show_batch_plan(batching.plan_for(wishes), as_json=json)
     else:

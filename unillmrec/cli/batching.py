@@ -28,6 +28,7 @@ from unillmrec.cli.render import counted, note
 from unillmrec.errors import BudgetError, EndpointError, ReplyError
 from unillmrec.judge import CONTRACTS
 from unillmrec.judge.making import make_estimating_judge, make_price
+from unillmrec.judge.voting import Votes
 from unillmrec.prices import Price
 from unillmrec.prompts import PromptSet
 from unillmrec.settings import Settings
@@ -45,6 +46,7 @@ class Wishes:
     options: BatchOptions
     settings: Settings
     ray_workers: int | None = None
+    votes: Votes = 1
 
     @classmethod
     def of(
@@ -58,8 +60,9 @@ class Wishes:
     ) -> Wishes:
         """Put everything in its place."""
         settings = Settings.resolve(flags)
+        made, votes = options_of(walk)
         options = BatchOptions(
-            recommend=options_of(walk),
+            recommend=made,
             where=out[0],
             exclude=read_history(out[1]),
             # While some people are between two calls, others fill their places.
@@ -68,7 +71,7 @@ class Wishes:
             restart=manner[1],
             budget=budget_of(limits),
         )
-        return cls(*files, options, settings, manner[2])
+        return cls(*files, options, settings, manner[2], votes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +122,17 @@ def run_batch(wishes: Wishes) -> Batched:
         "prompts": {each.name: each.digest for each in PromptSet.load(CONTRACTS, settings.prompts)},
         "extra_body": dict(settings.extra_body),
         "ask": settings.ask,
+        "votes": wishes.votes,
     }
     with (
         ItemTree.open(wishes.tree) as tree,
-        asking_over(tree, settings, "batch") as (judge_over, run),
+        asking_over(tree, settings, "batch", votes=wishes.votes) as asked,
         Batch(
             tree,
             PeopleFile(wishes.people),
             wishes.out,
             wishes.options,
-            judge_over=judge_over,
+            judge_over=asked.judge_over,
             about=about,
             price=_price(settings),
         ) as batch,
@@ -139,7 +143,7 @@ def run_batch(wishes: Wishes) -> Batched:
         except BaseException:
             _tell_how_to_go_on(batch.report)
             raise
-        return Batched(report, wishes, run)
+        return Batched(report, wishes, asked.run)
 
 
 def _engine(wishes: Wishes, batch: Batch) -> Engine | None:
@@ -152,6 +156,7 @@ def _engine(wishes: Wishes, batch: Batch) -> Engine | None:
         wishes.settings,
         wishes.options,
         tree=wishes.tree,
+        votes=wishes.votes,
         workers=wishes.ray_workers,
         price=_price(wishes.settings),
     )
