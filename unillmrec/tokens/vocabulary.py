@@ -39,9 +39,10 @@ _SEAM = re.compile(r"(?<=\S)(?= )")
 
 
 # The lines of branches come again with every person, and a prompt is counted before it is sent,
-# for the budget, and for the log. Memory stays below some ten megabytes.
-_REMEMBERED = 4_096
-_WORTH_IT = 8_000
+# for the budget, and for the log. Memory stays below some ten megabytes: there are more lines in
+# a tree of thousands than prompts in work.
+_LINES, _LINE = 20_000, 300
+_PROMPTS, _PROMPT = 128, 20_000
 
 
 class Vocabulary(Protocol):
@@ -64,11 +65,14 @@ class O200kVocabulary:
 
     def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
-        self._remembered = lru_cache(_REMEMBERED)(self._count)
+        self._count_line = lru_cache(_LINES)(self._count)
+        self._count_prompt = lru_cache(_PROMPTS)(self._count)
 
     def count(self, text: str) -> int:
         """Return how many tokens *text* is, special tokens in it read as ordinary text."""
-        return self._remembered(text) if len(text) <= _WORTH_IT else self._count(text)
+        if len(text) <= _LINE:
+            return self._count_line(text)
+        return self._count_prompt(text) if len(text) <= _PROMPT else self._count(text)
 
     def _count(self, text: str) -> int:
         return sum(len(self._encoding.encode_ordinary(block)) for block in _blocks(text))
