@@ -21,6 +21,9 @@ BENCHMARKS = (
     "crash",
     "transcripts",
     "variety",
+    "fidelity",
+    "interests",
+    "budgets",
     "descriptions",
     "planning",
     "ledger",
@@ -29,6 +32,9 @@ BENCHMARKS = (
     "fuzz",
     "position",
     "batch",
+    "baselines",
+    "evaluation",
+    "tokens",
 )
 
 

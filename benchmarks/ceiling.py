@@ -12,7 +12,10 @@ import numpy as np
 
 from benchmarks.datasets import WITH_PEOPLE, DataSet, load_with_people
 from benchmarks.results import save
-from unillmrec import BuildOptions, ItemTree, Options, Recommender, build
+from unillmrec import BuildOptions, ItemTree, Options, Recommender, SimilarityJudge, build
+from unillmrec.judge import CONTRACTS, EstimatingJudge, PromptWriter
+from unillmrec.prompts import PromptSet
+from unillmrec.tokens import TokenCounter
 from unillmrec.tree.vectors import similarities
 
 QUESTION = __doc__
@@ -54,7 +57,9 @@ def run(data: Path) -> None:
 def _measured(found: DataSet, tree: ItemTree, branches: int | None, leaves: int) -> dict[str, Any]:
     everything = tree.item_vectors(range(len(tree)))
     in_leaves = flat = in_shown = flat_shown = candidates = kept = opened = 0
-    recommender = Recommender(tree)
+    # Priced like a model, the judge walks no further than one would.
+    writer = PromptWriter(PromptSet.load(CONTRACTS), TokenCounter.for_model("gpt-4o"))
+    recommender = Recommender(tree, EstimatingJudge(SimilarityJudge(tree), writer))
     options = Options(branches=branches, leaves=leaves, shown=SHOWN)
     for person in found.people:
         ids = [found.items[place].id for place in person.history]

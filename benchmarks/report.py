@@ -1,4 +1,4 @@
-"""Tables in the README, written from the result files between markers."""
+"""Tables in the README between markers, and plots beside it, made from the result files."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+from benchmarks import plots
 from benchmarks.results import load, names
 
 README = Path(__file__).parent / "README.md"
+FRONT = README.parents[1] / "README.md"
 _BLOCK = re.compile(r"(<!-- result (\S+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
+_SUMMARY = re.compile(r"(<!-- summary (\S+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
 
 
 def write(*, check: bool) -> int:
@@ -20,14 +23,46 @@ def write(*, check: bool) -> int:
     if missing:
         print(f"No marker or no result: {', '.join(missing)}.")
         return 1
+    if problems := plots.write(check=check):
+        print(" ".join(problems), "Run `python -m benchmarks report`.")
+        return 1
     fresh = _BLOCK.sub(lambda found: found[1] + section(load(found[2])) + found[3], text)
-    if fresh == text:
+    front = FRONT.read_text(encoding="utf-8")
+    newer = _SUMMARY.sub(lambda found: found[1] + _summed(found[2]) + found[3], front)
+    if (fresh, newer) == (text, front):
         return 0
     if check:
         print("The tables differ from the results: run `python -m benchmarks report`.")
         return 1
     README.write_text(fresh, encoding="utf-8")
+    FRONT.write_text(newer, encoding="utf-8")
     return 0
+
+
+def _summed(name: str) -> str:
+    """Return the short table of a result that stands in the project's own README."""
+    return f"\n{table(SUMMARIES[name](load(name)))}\n"
+
+
+def _billed(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the tokens of a recommendation, in and out, a row for each way of asking."""
+    ways: dict[str, dict[str, Any]] = {}
+    for row in result["rows"]:
+        size = row["catalog"].partition(" ")[0]
+        ways.setdefault(row["way"], {"items": row["way"]})[size] = row["input"] + row["output"]
+    return list(ways.values())
+
+
+def _found(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the recall of each system, a column for each set."""
+    systems: dict[str, dict[str, Any]] = {}
+    for row in result["rows"]:
+        name = row["system"]
+        systems.setdefault(name, {"recall@10": name})[row["set"]] = row["recall@10"]
+    return list(systems.values())
+
+
+SUMMARIES = {"tokens": _billed, "evaluation": _found}
 
 
 def section(result: dict[str, Any]) -> str:

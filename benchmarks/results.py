@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent / "results"
-PACKAGES = ("numpy", "scipy", "scikit-learn", "openai", "tiktoken")
+PACKAGES = (
+    *("numpy", "scipy", "scikit-learn", "openai", "tiktoken"),
+    *("bm25s", "implicit", "ir-measures", "matplotlib"),
+)
 
 
 def save(name: str, question: str, rows: list[dict[str, Any]], **notes: Any) -> Path:
@@ -45,6 +48,14 @@ def load(name: str) -> dict[str, Any]:
     """Read a committed result."""
     result: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return result
+
+
+def prompt_digests() -> dict[str, str]:
+    """Return the digests of the bundled prompts, which token counts depend on."""
+    from unillmrec.judge import CONTRACTS
+    from unillmrec.prompts import PromptSet
+
+    return {each.name: each.digest for each in PromptSet.load(CONTRACTS, None)}
 
 
 def names() -> list[str]:

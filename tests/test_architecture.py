@@ -17,18 +17,8 @@ PACKAGE = ROOT / "unillmrec"
 
 # From the top down: each may import what stands further down, and nothing above it.
 ORDER = [
-    *(
-        "__main__",
-        "cli",
-        "demo",
-        "batch",
-        "planning",
-        "recommender",
-        "recommendation",
-        "reasons",
-        "routing",
-        "usage_log",
-    ),
+    *("__main__", "cli", "demo", "evaluation", "batch", "planning"),
+    *("recommender", "recommendation", "reasons", "routing", "usage_log"),
     *("indexing", "stages", "judge", "endpoint", "store", "tree", "catalog", "settings"),
     *("prompts", "prices", "tokens", "budget", "usage", "items", "processes", "errors", "events"),
 ]
@@ -44,10 +34,13 @@ HOMES = {
     "tiktoken": {"tokens"},
     "genai_prices": {"prices"},
     "networkx": {"store.graph"},
-    "sklearn": {"tree"},
-    "threadpoolctl": {"tree"},
-    "scipy": {"tree", "indexing"},
-    "numpy": {"tree", "indexing", "store", "reasons"},
+    "sklearn": {"tree", "evaluation"},
+    "threadpoolctl": {"tree", "evaluation"},
+    "scipy": {"tree", "indexing", "evaluation"},
+    "numpy": {"tree", "indexing", "store", "reasons", "evaluation"},
+    "ir_measures": {"evaluation.metrics"},
+    "implicit": {"evaluation"},
+    "bm25s": {"evaluation"},
     "pyarrow": {"catalog"},
     "ray": {"indexing"},
     "opentelemetry": {"endpoint.telemetry"},
@@ -57,10 +50,14 @@ HOMES = {
 # Imported under another name than it is installed by.
 DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
+    "ir_measures": "ir-measures",
     "genai_prices": "genai-prices",
     "opentelemetry": "opentelemetry-api",
 }
-HEAVY = {"openai", "httpx2", "sklearn", "scipy", "networkx", "numpy", "pydantic", "tiktoken"}
+HEAVY = {
+    *("openai", "httpx2", "sklearn", "scipy", "networkx", "numpy", "pydantic", "tiktoken"),
+    *("ir_measures", "implicit", "bm25s"),
+}
 
 LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60

@@ -10,6 +10,7 @@ UnillmrecError              exit code 3, unless said otherwise
 ├── SettingsError           a flag, a variable or the settings file
 ├── MissingExtraError       an optional package that is not installed
 ├── BatchError              a batch that cannot begin, or cannot go on
+├── EvaluationError         histories, a split or a data set to evaluate on
 ├── BudgetError             what may be spent is spent
 ├── EndpointError           exit code 4: a model on a server
 └── ReplyError              exit code 5: what the model answered
@@ -80,6 +81,10 @@ class MissingExtraError(UnillmrecError):
             f"{feature} needs the package {package!r}, which is not installed.",
             remedy=f"pip install 'unillmrec[{extra}]'",
         )
+
+
+class EvaluationError(UnillmrecError):
+    """Histories, a split or a data set cannot be evaluated on."""
 
 
 class BudgetError(UnillmrecError):

@@ -26,10 +26,12 @@ COMMANDS = (
     ["delete"],
     ["sync"],
     ["describe"],
+    ["evaluate"],
     ["tree"],
     ["tree", "check"],
     ["usage"],
     ["doctor"],
+    ["mock"],
     ["settings"],
     ["prompts", "list"],
     ["prompts", "show"],
@@ -236,7 +238,7 @@ def test_every_command_is_tested_here():
 @pytest.mark.parametrize(
     "module",
     [
-        *("build", "recommend", "batch", "describe", "tree", "checking"),
+        *("build", "recommend", "batch", "describe", "evaluate", "tree", "checking"),
         *("usage", "doctor", "settings", "demo", "prompts"),
     ],
 )

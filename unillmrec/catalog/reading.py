@@ -249,7 +249,7 @@ def read_catalog(
     """
     opened = open_source(source, stdin)
     try:
-        table = _table(opened, detect(opened, format))
+        table = table_of(opened, detect(opened, format))
     except CatalogError:
         opened.close()
         raise
@@ -291,10 +291,11 @@ def open_table(source: str | Path, format: str | None = None) -> Table:
         CatalogError: it cannot be opened, is empty, or is in no known format.
     """
     opened = open_source(source)
-    return _table(opened, detect(opened, format))
+    return table_of(opened, detect(opened, format))
 
 
-def _table(source: Source, format_name: str) -> Table:
+def table_of(source: Source, format_name: str) -> Table:
+    """Return the rows of *source*, which is in the format of that name."""
     if format_name == "jsonl":
         return JsonLines(source)
     if format_name == "json":

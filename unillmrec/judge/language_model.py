@@ -81,6 +81,15 @@ class LanguageModelJudge:
         endpoint = OpenAIEndpoint(model, base_url=base_url)
         return cls(endpoint, writer, SimilarityJudge(tree), at_once=at_once)
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """What is asked."""
+        return self._endpoint
+
+    def with_writer(self, writer: PromptWriter) -> LanguageModelJudge:
+        """Return a judge that asks the same endpoint with other prompts, or longer ones."""
+        return LanguageModelJudge(self._endpoint, writer, self._fallback, at_once=self.at_once)
+
     def interests(self, question: HistoryQuestion) -> Interests:
         """Ask for a short list of weighted interests."""
         dialogue = Dialogue(self._endpoint, self._writer, question.purse)

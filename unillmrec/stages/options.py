@@ -14,11 +14,6 @@ last two begin with vectors."""
 PathScore: TypeAlias = Literal["absolute", "relative", "probability"]
 """What a node is worth on the frontier: its own score, or what its path adds up to."""
 
-# Gathering a leaf costs nothing where only the nearest items of all are shown; of more than
-# thirty, the nearest items are hardly others (benchmarks/results/ceiling.json).
-LEAVES = 30
-WHOLE_LEAVES = 12
-
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -79,11 +74,6 @@ class Options:
     def wanted(self) -> int:
         """How many candidates recall is to find: more than the list, so that there is a choice."""
         return max(self.candidates, self.limit + self.limit // 2)
-
-    @property
-    def most_leaves(self) -> int:
-        """How many leaves are gathered; whole ones cost a question each."""
-        return self.leaves or (WHOLE_LEAVES if self.shows_whole_leaves else LEAVES)
 
     @property
     def shows_whole_leaves(self) -> bool:

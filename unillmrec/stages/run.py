@@ -45,6 +45,13 @@ Found: TypeAlias = Literal["judge", "fallback", "nearest"]
 as the nearest one left."""
 
 
+# Gathering a leaf costs nothing where only the nearest items of all are shown; of more than
+# thirty, the nearest items are hardly others (benchmarks/results/ceiling.json). Who is asked for
+# nothing may look further.
+LEAVES = 30
+FREE_LEAVES = 100
+WHOLE_LEAVES = 12
+
 # What no other question will be spared either.
 _MISTAKES = frozenset({Kind.KEY, Kind.MONEY, Kind.MODEL, Kind.UNREACHABLE, Kind.FOREIGN})
 
@@ -137,6 +144,18 @@ class Run:
     def takes_all(self) -> bool:
         """Whether every eligible item will be a candidate: then no branch need be asked about."""
         return self.eligible(self.root) <= self.options.wanted
+
+    @property
+    def is_free(self) -> bool:
+        """Whether asking costs nothing, so that a walk may look further."""
+        return isinstance(self.judge, SimilarityJudge)
+
+    @property
+    def most_leaves(self) -> int:
+        """How many leaves are gathered; whole ones cost a question each."""
+        if self.options.shows_whole_leaves:
+            return self.options.leaves or WHOLE_LEAVES
+        return self.options.leaves or (FREE_LEAVES if self.is_free else LEAVES)
 
     def described(self, node: Node) -> Description:
         """Return what is told of *node*; of its titles, those that the predicate lets through."""

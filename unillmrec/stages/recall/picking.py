@@ -101,7 +101,7 @@ def _candidates(run: Run, scored: Sequence[tuple[int, float]]) -> list[Candidate
 
 def _best_leaves(run: Run, frontier: Frontier) -> list[Node]:
     """Return the frontier's part of the leaves, and more while they hold too little."""
-    most = max(1, round(run.options.most_leaves * frontier.share))
+    most = max(1, round(run.most_leaves * frontier.share))
     leaves: list[Node] = []
     items = 0
     for each in sorted(frontier.leaves, key=lambda each: (-each.worth, each.came)):

@@ -16,6 +16,7 @@ ITEM_LINE = 110
 # The root, and so many branches for each level below it that has branches: more found little
 # more for their price (benchmarks/results/fidelity.json).
 BRANCHES_A_LEVEL = 4
+FREE_BRANCHES_A_LEVEL = 32
 # The rest of a budget is for picking and ranking, without which the walk was for nothing.
 WALK_SHARE = 0.6
 
@@ -108,7 +109,8 @@ class Walk:
 
     def _branches_left(self) -> int:
         """Return how many more branches are opened; the root is, once for each frontier."""
-        most = self.run.options.branches or 1 + BRANCHES_A_LEVEL * self._depth
+        a_level = FREE_BRANCHES_A_LEVEL if self.run.is_free else BRANCHES_A_LEVEL
+        most = self.run.options.branches or 1 + a_level * self._depth
         return most + len(self.frontiers) - 1 - sum(each.opened for each in self.frontiers)
 
     def _has_picked_enough(self) -> bool:
@@ -121,7 +123,7 @@ class Walk:
         elif len(self.candidates) >= wanted:
             self.run.ended = "target"
             return True
-        if self._leaves >= options.most_leaves and len(self.candidates) >= wanted:
+        if self._leaves >= self.run.most_leaves and len(self.candidates) >= wanted:
             self.run.ended = "target"
             return True
         return False

@@ -1,0 +1,97 @@
+"""How good is the chain with the embedded judge, beside all baselines, and what would it cost?"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.people import PEOPLE, SEED, interactions_of, last_out, shelf_of
+from benchmarks.results import prompt_digests, save
+from unillmrec import BuildOptions, ItemTree, Options, Recommender, SimilarityJudge, build
+from unillmrec.evaluation.chain import Chain
+from unillmrec.evaluation.making import REFERENCE, Means, make_systems
+from unillmrec.evaluation.running import Evaluation, Outcome, evaluate
+from unillmrec.evaluation.statistics import Estimate
+from unillmrec.judge.making import make_estimating_judge, make_writer
+from unillmrec.settings import Settings
+
+QUESTION = __doc__
+SETS = ("ml-1m", "amazon-beauty")
+# The best zero-shot content baseline that other code found on each set, its recall@10.
+BAR = {"ml-1m": 0.050, "amazon-beauty": 0.074}
+
+
+def run(data: Path) -> None:
+    """Put all systems, and the chain without variety, through the same exam."""
+    rows: list[dict[str, Any]] = []
+    comparisons: list[dict[str, Any]] = []
+    for name in SETS:
+        shelf = shelf_of(data, name)
+        parted = last_out(interactions_of(data, name), shelf, name)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "measured.tree"
+            build(shelf.items, path, BuildOptions(workers=1))
+            with ItemTree.open(path) as tree:
+                started, cpu = time.perf_counter(), time.process_time()
+                made = evaluate(parted, _systems(tree), reference=REFERENCE, seed=SEED)
+                took = time.perf_counter() - started, time.process_time() - cpu
+        rows += [_row(name, outcome, made) for outcome in made.outcomes]
+        comparisons += [{"set": name, **each.as_dict()} for each in made.comparisons]
+        told = {"wall": round(took[0], 1), "cpu": round(took[1], 1), "measuring": _measuring(made)}
+        print(name, told, flush=True)
+        rows[-1] |= {"seconds": told}
+    save(
+        "evaluation",
+        QUESTION,
+        rows,
+        seed=SEED,
+        people=PEOPLE,
+        comparisons=comparisons,
+        bar=BAR,
+        prompts=prompt_digests(),
+        judge="embedded similarity judge, no model; tokens are counted, nothing was sent",
+    )
+
+
+def _systems(tree: ItemTree) -> list[Any]:
+    settings = Settings.resolve({"judge": "embedded"})
+    judge, pricing = SimilarityJudge(tree), make_estimating_judge(tree, settings)
+    means = Means(tree, judge, make_writer(settings), Options(), SEED, pricing)
+    plain = Options(variety=0.0, reorder="none")
+    return [
+        *make_systems(means),
+        Chain(Recommender(tree, judge), plain, "unillmrec, no variety"),
+    ]
+
+
+def _row(name: str, outcome: Outcome, made: Evaluation) -> dict[str, Any]:
+    each, priced = outcome.estimates, max(outcome.priced, 1)
+    return {
+        "set": name,
+        "system": outcome.name + ("" if outcome.zero_shot else " *"),
+        "recall@10": told(each["recall@10"]),
+        "ndcg@10": told(each["ndcg@10"]),
+        "recalled": told(each.get("recalled")),
+        "coverage@10": told(each["coverage@10"]),
+        "distance": told(each["intra-list distance"]),
+        "novelty": told(each["novelty"], 2),
+        "popularity lift": told(each["popularity lift"], 2),
+        "prompt": round(outcome.usage.estimated_prompt / priced),
+        "completion": round(outcome.usage.estimated_completion / priced),
+        "ms a person": round(1_000 * outcome.answering / len(made.split.exam.cases), 1),
+    }
+
+
+def told(estimate: Estimate | None, digits: int = 3) -> str:
+    """Return a figure with its interval."""
+    if estimate is None or estimate.value is None:
+        return ""
+    low, high = estimate.low or 0.0, estimate.high or 0.0
+    return f"{estimate.value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _measuring(made: Evaluation) -> float:
+    spent = sum(each.learning + each.answering for each in made.outcomes)
+    return round(made.seconds - spent, 1)

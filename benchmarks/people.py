@@ -1,0 +1,54 @@
+"""The people of a data set, parted as an evaluation parts them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.datasets import LEAST_RATING, find
+from unillmrec import read_catalog
+from unillmrec.evaluation.exam import Shelf, Split
+from unillmrec.evaluation.interactions import Interactions, read_interactions
+from unillmrec.evaluation.splitting import Protocol, split
+
+PEOPLE = 1_000
+SEED = 42
+
+
+def shelf_of(data: Path, name: str) -> Shelf:
+    """Return the items of a data set."""
+    return Shelf(tuple(read_catalog(find(data, name, "items.jsonl"))))
+
+
+def interactions_of(data: Path, name: str) -> Interactions:
+    """Return who met what."""
+    return read_interactions(find(data, name, "interactions.csv"))
+
+
+def last_out(met: Interactions, shelf: Shelf, name: str, people: int = PEOPLE) -> Split:
+    """Hold the last item of each person out, under the set's own rule of what counts."""
+    return split(
+        met, shelf, Protocol(people=people, seed=SEED, least_rating=LEAST_RATING.get(name))
+    )
+
+
+def others(parted: Split, met: Interactions, shelf: Shelf, name: str, count: int) -> Split:
+    """Return people to tune on: others than are asked about, their last two items held out.
+
+    What was held out of them in the measurement is not shown to them in any form: the item
+    before it is what a setting is chosen by.
+    """
+    everybody = last_out(met, shelf, name, people=0)
+    used = len(parted.exam.cases)
+    cases = everybody.exam.cases[used : used + 3 * count]
+    return shortened(everybody, cases, count)
+
+
+def shortened(whole: Split, cases: tuple, count: int) -> Split:
+    """Hold out of each case the last item of its history."""
+    from unillmrec.evaluation.exam import Case, Exam, Known, Truth
+
+    kept = [case for case in cases if len(case.history) > 2][:count]
+    made = tuple(Case(n, case.history[:-1]) for n, case in enumerate(kept))
+    truth = Truth({n: [case.history[-1]] for n, case in enumerate(kept)})
+    known: Known = whole.exam.known
+    return Split(Exam(whole.exam.shelf, known, made), truth, {"people": len(made)})

@@ -1,0 +1,120 @@
+"""Plots of results, as SVG in greys and hues that can be read on light and on dark."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.results import load, names
+
+FOLDER = Path(__file__).parent / "plots"
+# Both have a contrast of more than three to one against white and against GitHub's dark grey.
+INK = "#7d8590"
+HUES = ("#2f81f7", "#d29922", "#a371f7", "#db6d28", "#3fb950")
+_STAMP = re.compile(r"<!-- (\w+) (\w+) -->")
+
+
+def write(*, check: bool) -> list[str]:
+    """Draw what has no plot of its present result, or only name it; return problems."""
+    wanted = {name: draw for name, draw in DRAWN.items() if name in names()}
+    stale = [name for name in wanted if _stamped(name) != stamp(name)]
+    strays = [path.name for path in FOLDER.glob("*.svg") if path.stem not in wanted]
+    problems = [f"{name} is of no result." for name in strays]
+    if check:
+        return problems + [f"The plot of {name} is of another result." for name in stale]
+    for name in stale:
+        _save(name, wanted[name](load(name)))
+    return problems
+
+
+def stamp(name: str) -> str:
+    """Return what changes when the rows of a result change, or the way they are drawn.
+
+    The drawing itself differs from one version of the library to the next.
+    """
+    drawn = Path(__file__).read_text(encoding="utf-8")
+    content = json.dumps(load(name)["rows"], sort_keys=True) + drawn
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def _stamped(name: str) -> str:
+    path = FOLDER / f"{name}.svg"
+    if not path.exists():
+        return ""
+    found = _STAMP.search(path.read_text(encoding="utf-8"))
+    return found[2] if found and found[1] == name else ""
+
+
+def _save(name: str, figure: Any) -> None:
+    FOLDER.mkdir(exist_ok=True)
+    path = FOLDER / f"{name}.svg"
+    figure.savefig(path, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = path.read_text(encoding="utf-8")
+    mark = f"<!-- {name} {stamp(name)} -->\n"
+    path.write_text(text.replace("<svg", f"{mark}<svg", 1), encoding="utf-8")
+
+
+def _figure(width: float = 8.0, height: float = 4.2) -> tuple[Any, Any]:
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    settings = {
+        **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor"), INK),
+        **dict.fromkeys(("xtick.color", "ytick.color"), INK),
+        "svg.fonttype": "none",
+        "svg.hashsalt": "unillmrec",
+        "font.family": "sans-serif",
+    }
+    pyplot.rcParams.update(settings)
+    figure, axes = pyplot.subplots(figsize=(width, height), layout="constrained")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color=INK, alpha=0.25, linewidth=0.6)
+    return figure, axes
+
+
+def _number(told: object) -> float:
+    """Return the first number of a cell such as `0.041 [0.029, 0.054]`."""
+    return float(re.split(r"[\s\[]", str(told).replace(",", ""))[0])
+
+
+def tokens(result: dict[str, Any]) -> Any:
+    """Draw what a recommendation is billed against the size of the catalog, both by tens."""
+    figure, axes = _figure()
+    ways = list(dict.fromkeys(row["way"] for row in result["rows"]))
+    for way, hue in zip(ways, HUES, strict=True):
+        rows = [row for row in result["rows"] if row["way"] == way]
+        sizes = [_number(row["catalog"]) for row in rows]
+        billed = [row["input"] + row["output"] for row in rows]
+        ours = way.startswith("unillmrec")
+        axes.plot(sizes, billed, marker="o", color=hue, label=way, linewidth=2.4 if ours else 1.4)
+    axes.set(xscale="log", yscale="log", xlabel="items in the catalog")
+    axes.set_ylabel("tokens a recommendation, in and out")
+    axes.legend(frameon=False)
+    return figure
+
+
+def evaluation(result: dict[str, Any]) -> Any:
+    """Draw what systems find, with intervals, set beside set."""
+    sets = list(dict.fromkeys(row["set"] for row in result["rows"]))
+    systems = list(dict.fromkeys(row["system"] for row in result["rows"]))[::-1]
+    figure, axes = _figure(height=4.8)
+    for place, (name, hue) in enumerate(zip(sets, HUES, strict=False)):
+        for row in (row for row in result["rows"] if row["set"] == name):
+            value, low, high = map(float, re.findall(r"\d+\.\d+", row["recall@10"]))
+            y = systems.index(row["system"]) + 0.16 * (1 - 2 * place)
+            axes.plot([low, high], [y, y], color=hue, linewidth=1.6)
+            first = row["system"] == systems[-1]
+            axes.plot([value], [y], "o", color=hue, label=name if first else None)
+    axes.set_yticks(range(len(systems)), systems)
+    axes.set_xlabel("recall@10, with its 95 % interval")
+    axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
+DRAWN: dict[str, Callable[[dict[str, Any]], Any]] = {"tokens": tokens, "evaluation": evaluation}

@@ -1,0 +1,137 @@
+"""`unillmrec evaluate`, as a person calls it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.evaluation.exams import interactions
+
+WORDS = ("harbour", "whale", "comet", "rocket", "bread", "oven", "alibi", "violin")
+FEW = ("--people", "4")
+
+
+@pytest.fixture
+def orders():
+    """The interactions of three dozen people, as a table."""
+    met = interactions()
+    lines = ["user_id,item_id,timestamp,rating"]
+    for row in range(len(met)):
+        names = met.people[met.person[row]], met.items[met.item[row]]
+        lines.append(f"{names[0]},{names[1]},{met.time[row]:.0f},5")
+    Path("orders.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "orders.csv"
+
+
+def test_every_system_has_a_row_with_intervals(run, shop, orders):
+    """And what it needs to be understood stands around the table."""
+    done = run("evaluate", shop, "--histories", orders, "--people", "12")
+
+    assert 0 == done.code
+    assert done.out.startswith("12 people of 36, seed 42; the last item of each is held out")
+    for name in ("random", "most popular *", "TF-IDF", "BM25", "item-kNN *", "ALS *", "unillmrec"):
+        assert any(line.startswith(name) and "[" in line for line in done.out.splitlines()), name
+
+
+def test_json_has_the_documented_fields(run, shop, orders):
+    """Also the comparisons, and who judged."""
+    done = run("evaluate", shop, "--histories", orders, "--systems", "tfidf", *FEW, "--json")
+
+    assert {"protocol", "systems", "comparisons", "seconds", "tree", "judge"} == done.json.keys()
+    assert ["TF-IDF", "unillmrec"] == [each["name"] for each in done.json["systems"]]
+    assert {"value", "low", "high"} == done.json["systems"][0]["metrics"]["ndcg@10"].keys()
+
+
+def test_a_split_by_time(run, shop, orders):
+    """The cut is a date."""
+    done = run(
+        *("evaluate", shop, "--histories", orders, "--systems", "popular"),
+        *("--split", "time", "--cutoff", "1970-01-05", *FEW, "--json"),
+    )
+
+    assert 4 * 86_400 == done.json["protocol"]["cutoff"]
+
+
+def test_lists_are_written_for_others_to_score(run, shop, orders):
+    """One line for each person and system."""
+    only = ("--systems", "tfidf", *FEW)
+    asked = ("evaluate", shop, "--histories", orders, *only, "--lists", "lists.jsonl")
+    assert 0 == run(*asked).code
+    lines = [json.loads(line) for line in Path("lists.jsonl").read_text().splitlines()]
+
+    assert 8 == len(lines)
+    assert {"case", "system", "items", "held_out", "history"} == lines[0].keys()
+    assert 3 == run(*asked).code
+
+
+def test_a_page_is_written(run, shop, orders):
+    """With a tree of false names beside the real one; neither leaves anything behind."""
+    only = ("--systems", "tfidf", "--pseudonymise", *FEW)
+    done = run("evaluate", shop, "--histories", orders, *only, "--report", "page.html")
+
+    assert 0 == done.code
+    assert "unillmrec, made-up titles" in Path("page.html").read_text(encoding="utf-8")
+    assert {shop, orders, "page.html"} == {each.name for each in Path().iterdir()}
+    assert 3 == run("evaluate", shop, "--histories", orders, "--report", "page.html").code
+
+
+def test_a_model_is_asked_only_when_that_was_agreed_to(run, shop, orders, server):
+    """What it will take is said first; then every system that can asks it."""
+    asked = ("evaluate", shop, "--histories", orders, "--people", "1", "--systems", "tfidf")
+    refused = run(*asked)
+
+    assert 3 == refused.code
+    assert "takes about" in refused.err
+    assert "nothing was sent" in refused.err
+    assert [] == server.requests
+
+    done = run(*asked, "--yes", "--json")
+    assert 0 == done.code, done.err
+    assert server.requests
+    chain = done.json["systems"][-1]
+    assert (1, 0) < (chain["priced"], chain["usage"]["prompt"])
+
+
+def test_a_data_set_needs_no_tree(run, tmp_path):
+    """One is built, and gone afterwards; the terms of the set are told."""
+    films = [f"{n}::The {word} of {n} (1990)::Drama" for n, word in enumerate(WORDS * 5)]
+    rated = [
+        f"{person}::{(person * 7 + day) % len(films)}::{5 - day % 2}::{day}"
+        for person in range(9)
+        for day in range(8)
+    ]
+    folder = tmp_path / "ml-1m"
+    folder.mkdir()
+    (folder / "movies.dat").write_text("\n".join(films))
+    (folder / "ratings.dat").write_text("\n".join(rated))
+    done = run("evaluate", "--dataset", f"movielens-1m:{folder}", "--systems", "tfidf", "--json")
+
+    assert "Terms: research use" in done.err
+    assert "a tree of MovieLens 1M" == done.json["tree"]
+    assert (4.0, 9) == (done.json["protocol"]["least_rating"], done.json["protocol"]["people"])
+    assert ["ml-1m"] == [each.name for each in tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--histories", "orders.csv"], ["x.tree"], ["--dataset", "mind:.", "--histories", "x"]],
+)
+def test_wrong_usage(run, orders, arguments):
+    """A tree and who met what are needed, in one way or the other."""
+    assert 2 == run("evaluate", *arguments).code
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--systems", "tfidf,nothing"], "there is no system 'nothing'"),
+        (["--cutoff", "2026-01-31"], "--cutoff needs --split time"),
+        (["--split", "time", "--cutoff", "soon"], "--cutoff: 'soon' is no time"),
+    ],
+)
+def test_a_mistake_is_one_sentence(run, shop, orders, flags, said):
+    """And no traceback."""
+    done = run("evaluate", shop, "--histories", orders, *flags)
+
+    assert 3 == done.code
+    assert said in done.err

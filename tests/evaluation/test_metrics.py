@@ -1,0 +1,138 @@
+"""Figures of lists, against a second library and against sums by hand."""
+
+import math
+import random
+
+import numpy as np
+import pytest
+from sklearn.metrics import ndcg_score
+
+from tests.evaluation.exams import Scripted
+from unillmrec.evaluation.metrics import Scorer, accuracy
+from unillmrec.evaluation.systems import Answer
+
+ITEMS = 40
+
+
+def random_lists(seed, people=60, at=10):
+    """Return lists with holes, and between one and fifteen wanted items for each."""
+    chance = random.Random(seed)
+    lists = [chance.sample(range(ITEMS), at) for _ in range(people)]
+    lists = [[-1 if chance.random() < 0.15 else place for place in each] for each in lists]
+    wanted = [chance.sample(range(ITEMS), chance.randint(1, 15)) for _ in range(people)]
+    return np.array(lists), wanted
+
+
+def by_hand(listed, wanted, at):
+    """Return recall, ndcg, mrr and hit, from their definitions."""
+    hits = [place in wanted for place in listed[:at]]
+    gains = sum(hit / math.log2(rank + 1) for rank, hit in enumerate(hits, 1))
+    ideal = sum(1 / math.log2(rank + 1) for rank in range(1, min(at, len(wanted)) + 1))
+    first = next((1 / rank for rank, hit in enumerate(hits, 1) if hit), 0.0)
+    return sum(hits) / len(wanted), gains / ideal, first, float(any(hits))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_accuracy_is_what_the_definitions_say(seed):
+    """To nine digits, with lists that have holes and several wanted items."""
+    lists, wanted = random_lists(seed)
+    expected = [by_hand(*pair, 10) for pair in zip(lists.tolist(), wanted, strict=True)]
+
+    np.testing.assert_allclose(accuracy(lists, wanted, 10), expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ndcg_is_that_of_another_library(seed):
+    """scikit-learn scores all items; ours are those in the list, by their rank."""
+    lists, wanted = random_lists(seed)
+    truth = np.zeros((len(lists), ITEMS + 10))
+    scores = np.zeros((len(lists), ITEMS + 10))
+    for row, (listed, each) in enumerate(zip(lists.tolist(), wanted, strict=True)):
+        truth[row, each] = 1
+        # A hole is an item that nobody wants.
+        columns = [place if place >= 0 else ITEMS + rank for rank, place in enumerate(listed)]
+        scores[row, columns] = range(20, 10, -1)
+    expected = [ndcg_score(t[None], s[None], k=10) for t, s in zip(truth, scores, strict=True)]
+
+    np.testing.assert_allclose(accuracy(lists, wanted, 10)[:, 1], expected, rtol=0, atol=1e-9)
+
+
+def test_with_one_wanted_item_recall_is_hit():
+    """And ndcg is one over the logarithm of its place."""
+    found = accuracy(np.array([[3, 7, 5]]), [[7]], 3)
+
+    np.testing.assert_allclose([[1, 1 / math.log2(3), 0.5, 1]], found, atol=1e-12)
+
+
+def graded(parted, answer, at=5):
+    scorer = Scorer(parted, at)
+    system = Scripted(answer)
+    found = scorer.grade([system.answer(case, at) for case in parted.exam.cases])
+    return found, scorer.estimates(found)
+
+
+def test_what_may_not_be_listed_is_a_miss_in_its_place(parted):
+    """Seen, repeated and unknown items do not make room for what comes behind them."""
+    exam, truth = parted.exam, parted.truth
+
+    def answer(case, limit):
+        (target,) = truth.of(case.number)
+        other = next(i.id for i in exam.shelf.items if i.id not in {target, *case.history})
+        return [case.history[0], "nowhere", other, other, target]
+
+    found, _ = graded(parted, answer)
+    people = len(exam.cases)
+
+    assert (people, people, people, 0) == tuple(found.void.as_dict().values())
+    np.testing.assert_allclose(found.accuracy[:, 2], 0.2)
+
+
+def test_a_short_list_is_counted(parted):
+    """Places that nobody filled are misses too."""
+    found, _ = graded(parted, lambda case, limit: [])
+
+    assert 5 * len(parted.exam.cases) == found.void.missing
+    assert 0 == found.accuracy.sum()
+
+
+def test_coverage_distance_novelty_and_popularity_by_hand(parted):
+    """On lists that are the same for everybody."""
+    counts = parted.exam.known.counts
+    everybody = {item for case in parted.exam.cases for item in case.history}
+    listed = [i.id for i in parted.exam.shelf.items if i.id not in everybody][:2]
+    places = [parted.exam.shelf.places[each] for each in listed]
+    _, found = graded(parted, lambda case, limit: listed, at=2)
+
+    assert pytest.approx(2 / 300) == found["coverage@2"].value
+    share = (counts[places] + 1) / (parted.exam.known.people + 1)
+    assert pytest.approx(float(-np.log2(share).mean())) == found["novelty"].value
+    history = np.mean(
+        [counts[[parted.exam.shelf.places[i] for i in c.history]].mean() for c in parted.exam.cases]
+    )
+    expected = counts[places].mean() / history - 1
+    assert pytest.approx(float(expected)) == found["popularity lift"].value
+    assert 0 < found["intra-list distance"].value < 1
+
+
+def test_distance_is_one_less_the_mean_cosine(parted):
+    """Of all pairs of a list."""
+    scorer = Scorer(parted, 4)
+    lists = np.array([[0, 6, 1, 2]] * len(parted.exam.cases))
+    rows = scorer._rows[[0, 6, 1, 2]].toarray()
+    cosines = rows @ rows.T
+    expected = 1 - (cosines.sum() - 4) / 12
+
+    np.testing.assert_allclose(scorer._distance(lists), expected, atol=1e-6)
+
+
+def test_the_share_of_targets_among_the_recalled_is_told(parted):
+    """Which no ranking behind it can lift."""
+    truth = parted.truth
+
+    def answer(case, limit):
+        found = tuple(truth.of(case.number)) if case.number % 2 else ("item-000",)
+        return Answer((), recalled=found)
+
+    _, found = graded(parted, answer)
+
+    assert pytest.approx(0.5, abs=0.02) == found["recalled"].value

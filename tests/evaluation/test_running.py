@@ -1,0 +1,116 @@
+"""Systems side by side."""
+
+import pytest
+
+from tests import trees
+from tests.evaluation.exams import Scripted
+from unillmrec import Recommender
+from unillmrec.errors import EvaluationError
+from unillmrec.evaluation.chain import Chain
+from unillmrec.evaluation.content import Bm25, FlatVectors, Lot, MostPopular, TfIdf, unit_rows
+from unillmrec.evaluation.making import SYSTEMS, Means, make_systems
+from unillmrec.evaluation.running import evaluate
+from unillmrec.evaluation.trained import Als, ItemKnn
+from unillmrec.judge import SimilarityJudge
+from unillmrec.judge.writing import CONTRACTS, PromptWriter
+from unillmrec.prompts import PromptSet
+from unillmrec.tokens import TokenCounter
+
+
+def means(tree, judge=None):
+    writer = PromptWriter(PromptSet.load(CONTRACTS), TokenCounter.for_model(None))
+    return Means(tree, judge or SimilarityJudge(tree), writer)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    with trees.tree(tmp_path) as opened:
+        yield opened
+
+
+def test_what_goes_by_content_or_by_others_beats_the_lot(parted, tree):
+    """The people like one topic each: only the lot and popularity know nothing of it."""
+    systems = [Lot(), MostPopular(), TfIdf(), Bm25(), FlatVectors(tree), ItemKnn(), Als()]
+    made = evaluate(parted, [*systems, Chain(Recommender(tree))], at=20)
+    found = {each.name: each.estimates["recall@20"].value for each in made.outcomes}
+
+    blind = max(found.pop("random"), found.pop("most popular"))
+    assert blind < 0.12
+    assert all(value > 0.16 for value in found.values()), found
+    assert not any(sum(each.graded.void.as_dict().values()) for each in made.outcomes)
+
+
+def test_who_learns_from_others_is_marked(tree):
+    """Their figures are not those of a zero-shot system."""
+    systems = make_systems(means(tree))
+
+    assert {"most popular", "item-kNN", "ALS"} == {s.name for s in systems if not s.zero_shot}
+    assert "unillmrec" == systems[-1].name
+
+
+def test_a_tree_that_was_told_popularity_is_marked(tmp_path):
+    """Somebody's interactions are in it."""
+    with trees.popular_tree(tmp_path) as popular:
+        assert not Chain(Recommender(popular)).zero_shot
+
+
+def test_an_unknown_system_is_refused(tree):
+    """With the names there are."""
+    with pytest.raises(EvaluationError, match="there is no system 'tfdif'") as told:
+        make_systems(means(tree), ["tfdif"])
+
+    assert all(name in told.value.remedy for name in SYSTEMS)
+
+
+def test_a_comparison_is_paired_and_corrected(parted):
+    """The reference finds everything, one system nothing, the other half."""
+    truth = parted.truth
+
+    def knowing(case, limit):
+        return list(truth.of(case.number))
+
+    systems = [
+        Scripted(lambda case, limit: [], "nothing"),
+        Scripted(lambda case, limit: knowing(case, limit) if case.number % 2 else [], "half"),
+        Scripted(knowing, "all"),
+    ]
+    made = evaluate(parted, systems)
+    told = {(each.system, each.metric): each for each in made.comparisons}
+
+    assert 1 == told["nothing", "recall@10"].difference.value
+    half = told["half", "ndcg@10"]
+    assert pytest.approx(0.5, abs=0.01) == half.difference.value
+    assert half.difference.low < 0.5 < half.difference.high
+    assert half.p <= half.p_corrected < 1e-6
+    assert {"all"} == {each.reference for each in made.comparisons}
+
+
+def test_systems_need_names_of_their_own(parted):
+    """Otherwise nobody could tell their rows apart."""
+    with pytest.raises(EvaluationError, match="names of their own"):
+        evaluate(parted, [Lot(), Lot()])
+
+
+def test_the_same_seed_gives_the_same_figures(parted, tree):
+    """All of them."""
+    once, again = (
+        evaluate(parted, [Lot(), Als(), Chain(Recommender(tree))]).as_dict() for _ in range(2)
+    )
+    for made in (once, again):
+        del made["seconds"]
+        for system in made["systems"]:
+            del system["seconds"]
+
+    assert once == again
+
+
+def test_rows_without_weight_stay_as_they_are():
+    """An item without a known word is like nothing."""
+    import numpy as np
+    from scipy.sparse import csr_matrix
+
+    rows = np.array([[3.0, 4.0], [0.0, 0.0]])
+    expected = [[0.6, 0.8], [0, 0]]
+
+    np.testing.assert_allclose(expected, unit_rows(rows))
+    np.testing.assert_allclose(expected, unit_rows(csr_matrix(rows)).toarray())

@@ -1,0 +1,65 @@
+"""Intervals and tests."""
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap
+
+from unillmrec.evaluation.statistics import Bootstrap, holm, jackknife, paired_p
+
+
+def test_an_interval_is_that_of_another_library():
+    """As near as two draws of resamples are."""
+    values = np.random.default_rng(1).random(200) ** 2
+    (found,) = Bootstrap(200).estimates(values[:, None])
+    other = bootstrap((values,), np.mean, method="percentile", rng=2).confidence_interval
+
+    assert pytest.approx(values.mean()) == found.value
+    np.testing.assert_allclose([other.low, other.high], [found.low, found.high], atol=0.005)
+
+
+def test_the_same_seed_draws_the_same_people():
+    """Whatever is asked, and in however many blocks."""
+    values = np.random.default_rng(1).random((50, 2))
+    one, other = Bootstrap(50, seed=3).means(values), Bootstrap(50, seed=3).means(values[:, :1])
+
+    np.testing.assert_allclose(one[:, :1], other, rtol=1e-12)
+    assert (one != Bootstrap(50, seed=4).means(values)).any()
+
+
+def test_an_interval_covers_the_truth_about_as_often_as_it_says():
+    """In 200 samples of 100 people."""
+    chance = np.random.default_rng(5)
+    covered = 0
+    for _ in range(200):
+        (found,) = Bootstrap(100, resamples=500).estimates(chance.random((100, 1)))
+        covered += found.low <= 0.5 <= found.high
+
+    assert 0.9 <= covered / 200 <= 0.99
+
+
+def test_a_ratio_over_nothing_is_unknown():
+    """Where nobody's history holds anything popular."""
+    assert Bootstrap(3).ratio(np.ones(3), np.zeros(3)).value is None
+
+
+def test_a_jackknife_of_a_mean_is_its_standard_error():
+    """Where the formula is known."""
+    values = np.random.default_rng(2).random(100)
+    without = (values.sum() - values) / 99
+    found = jackknife(values.mean(), without)
+
+    reach = 1.959964 * values.std(ddof=1) / 10
+    assert pytest.approx(values.mean() - reach, abs=1e-6) == found.low
+
+
+def test_holm_corrects_step_by_step():
+    """The example of any textbook: 0.01, 0.04, 0.03 become 0.03, 0.06, 0.06."""
+    assert pytest.approx([0.03, 0.06, 0.06]) == holm([0.01, 0.04, 0.03])
+    assert [1.0, 1.0] == holm([0.9, 0.8])
+
+
+def test_no_difference_is_certain_not_to_be_one():
+    """Where nobody differs there is nothing to test."""
+    assert 1.0 == paired_p(np.ones(5), np.ones(5))
+    assert 0.0 == paired_p(np.ones(5), np.zeros(5))
+    assert paired_p(np.arange(9.0), np.zeros(9)) < 0.01

@@ -1,0 +1,245 @@
+"""An evaluation as the command line asks for it: histories, systems, progress, files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from unillmrec.cli.asking import asking
+from unillmrec.cli.consent import go_on
+from unillmrec.cli.render import counted, note
+from unillmrec.errors import SettingsError
+from unillmrec.evaluation.chain import Chain
+from unillmrec.evaluation.datasets import Format, parse
+from unillmrec.evaluation.exam import Shelf, Split
+from unillmrec.evaluation.interactions import Interactions, read_interactions, read_time
+from unillmrec.evaluation.making import REFERENCE, Means, expected_usage, make_systems
+from unillmrec.evaluation.page import page
+from unillmrec.evaluation.pseudonyms import pseudonymised
+from unillmrec.evaluation.running import Evaluation, evaluate
+from unillmrec.evaluation.running import Progress as Report
+from unillmrec.evaluation.splitting import Protocol, SplitKind, split
+from unillmrec.indexing import build
+from unillmrec.judge import Judge, LanguageModelJudge, SimilarityJudge
+from unillmrec.judge.making import make_estimating_judge, make_writer
+from unillmrec.recommender import Recommender
+from unillmrec.settings import Settings
+from unillmrec.stages import Options
+from unillmrec.store import ItemTree
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the flags say. Without a *tree* one is built of the *dataset*, for the time being."""
+
+    tree: Path | None
+    histories: Path | None
+    dataset: tuple[Format, Path] | None
+    protocol: Protocol
+    at: int
+    systems: tuple[str, ...]
+    pseudonymise: bool
+    settings: Settings
+    lists: Path | None = None
+    report: Path | None = None
+    agreed: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        tree: Path | None,
+        people: tuple[Path | None, str | None],
+        protocol: tuple[SplitKind, str | None, int, int, float | None],
+        what: tuple[int, str | None, bool],
+        flags: Mapping[str, object],
+    ) -> Wishes:
+        """Put everything in its place."""
+        histories, named_set = people
+        kind, cutoff, count, seed, least_rating = protocol
+        at, systems, pseudonymise = what
+        if (histories is None) == (named_set is None):
+            raise typer.TyperException("who met what: give either --histories or --dataset.")
+        if tree is None and named_set is None:
+            raise typer.TyperException("--histories needs a tree of the items in it.")
+        if cutoff is not None and kind != "time":
+            raise SettingsError("--cutoff needs --split time.")
+        dataset = parse(named_set) if named_set is not None else None
+        if least_rating is None and dataset:
+            least_rating = dataset[0].least_rating
+        when = None if cutoff is None else read_time(cutoff, "--cutoff")
+        named = tuple(each.strip() for each in (systems or "").split(",") if each.strip())
+        chosen = Protocol(kind, count, seed, least_rating, when)
+        flagged = Settings.resolve(flags)
+        return cls(tree, histories, dataset, chosen, at, named, pseudonymise, flagged)
+
+    def writing(self, lists: Path | None, report: Path | None, *, agreed: bool) -> Wishes:
+        """Return the same wishes, with files to write, and whether the cost is agreed to.
+
+        Raises:
+            SettingsError: one of them is there already.
+        """
+        for flag, path in (("--lists", lists), ("--report", report)):
+            if path is not None and path.exists():
+                raise SettingsError(f"{path} exists already.", remedy=f"another {flag}.")
+        return replace(self, lists=lists, report=report, agreed=agreed)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """An evaluation, and what it is of."""
+
+    evaluation: Evaluation
+    tree: str
+    judge: str
+
+
+def evaluate_tree(wishes: Wishes) -> Evaluated:
+    """Evaluate what the settings ask for; write the lists, if they are wanted."""
+    with ExitStack() as stack:
+        path, met = _prepared(wishes, stack)
+        tree = stack.enter_context(ItemTree.open(path))
+        asked = stack.enter_context(asking(tree, wishes.settings, "evaluate"))
+        parted = split(met, Shelf.of_tree(tree), wishes.protocol)
+        means = _means(tree, asked.judge, wishes)
+        if isinstance(asked.judge, LanguageModelJudge):
+            _agree(parted, tree, asked.judge, wishes)
+        systems = make_systems(means, wishes.systems)
+        if wishes.pseudonymise:
+            systems.append(_under_false_names(parted, means, stack))
+        progress = stack.enter_context(evaluation_progress())
+        made = evaluate(
+            parted,
+            systems,
+            reference=REFERENCE,
+            at=wishes.at,
+            seed=wishes.protocol.seed,
+            progress=progress,
+        )
+        judge = asked.judge.name
+    of = _told_tree(wishes)
+    if wishes.lists:
+        _write(
+            wishes.lists, (json.dumps(line, ensure_ascii=False) + "\n" for line in _listed(made))
+        )
+    if wishes.report:
+        _write(wishes.report, [page(made, {"tree": of, "judge": judge})])
+    return Evaluated(made, of, judge)
+
+
+def _told_tree(wishes: Wishes) -> str:
+    if wishes.tree is None and wishes.dataset:
+        return f"a tree of {wishes.dataset[0].title}"
+    return str(wishes.tree)
+
+
+def _prepared(wishes: Wishes, stack: ExitStack) -> tuple[Path, Interactions]:
+    """Return the tree and who met what; without a tree, build one that goes with the stack."""
+    if wishes.dataset is None:
+        assert wishes.tree is not None
+        assert wishes.histories is not None
+        return wishes.tree, read_interactions(wishes.histories)
+    form, folder = wishes.dataset
+    note(f"{form.title}, {form.source}. Terms: {form.terms}.")
+    loaded = form.load(folder)
+    if wishes.tree is not None:
+        return wishes.tree, loaded.interactions
+    path = Path(stack.enter_context(TemporaryDirectory())) / "evaluated.tree"
+    build(loaded.items, path)
+    return path, loaded.interactions
+
+
+def _means(tree: ItemTree, judge: Judge, wishes: Wishes) -> Means:
+    """Return what systems are made from; without a model, asking one is counted."""
+    writer = make_writer(wishes.settings)
+    pricing = None
+    if not isinstance(judge, LanguageModelJudge):
+        pricing = make_estimating_judge(tree, wishes.settings)
+    return Means(tree, judge, writer, Options(), wishes.protocol.seed, pricing)
+
+
+def _agree(parted: Split, tree: ItemTree, judge: LanguageModelJudge, wishes: Wishes) -> None:
+    """Say about what asking the model will take, and go on if that was agreed to.
+
+    Raises:
+        SettingsError: nobody said yes.
+    """
+    means = _means(tree, SimilarityJudge(tree), wishes)
+    usage = expected_usage(means, parted, wishes.systems, wishes.at)
+    if wishes.pseudonymise:
+        usage += expected_usage(means, parted, [REFERENCE], wishes.at)
+    people = counted(len(parted.exam.cases), "person", "people")
+    told = f"{usage.calls:,} calls, {usage.estimated_prompt:,} prompt and "
+    told += f"{usage.estimated_completion:,} completion tokens"
+    go_on(f"Asking {judge.name} about {people} takes about {told}.", yes=wishes.agreed)
+
+
+def _under_false_names(parted: Split, means: Means, stack: ExitStack) -> Chain:
+    """Return the chain over a tree of the same items under false names."""
+    path = Path(stack.enter_context(TemporaryDirectory())) / "renamed.tree"
+    build(pseudonymised(parted.exam.shelf.items, means.seed), path)
+    tree = stack.enter_context(ItemTree.open(path))
+    judge: Judge = SimilarityJudge(tree)
+    if isinstance(means.judge, LanguageModelJudge):
+        at_once = means.judge.at_once
+        judge = LanguageModelJudge(means.judge.endpoint, means.writer, judge, at_once=at_once)
+    return Chain(Recommender(tree, judge), means.options, f"{REFERENCE}, made-up titles")
+
+
+def _write(path: Path, texts: Iterable[str]) -> None:
+    """Write a file beside its place and put it there.
+
+    Raises:
+        SettingsError: it cannot be written.
+    """
+    beside = path.with_name(path.name + ".part")
+    try:
+        with beside.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            file.writelines(texts)
+        beside.replace(path)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _listed(made: Evaluation) -> Iterator[dict[str, object]]:
+    """Return what every system recommended to every person."""
+    for place, case in enumerate(made.split.exam.cases):
+        for outcome in made.outcomes:
+            yield {
+                "case": case.number,
+                "system": outcome.name,
+                "items": list(outcome.answers[place].items),
+                "held_out": sorted(made.split.truth.of(case.number)),
+                "history": len(case.history),
+            }
+
+
+@contextmanager
+def evaluation_progress() -> Iterator[Report]:
+    """Give what shows how far each system is."""
+    if not sys.stderr.isatty():
+        yield lambda system, done, total: None
+        return
+    with Progress(
+        TextColumn("{task.description:<18}", markup=False),
+        BarColumn(bar_width=30, style="dim"),
+        MofNCompleteColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def report(system: str, done: int, total: int) -> None:
+            if system not in tasks:
+                tasks[system] = bars.add_task(system, total=total)
+            bars.update(tasks[system], completed=done)
+
+        yield report

@@ -1,0 +1,113 @@
+"""The systems of a comparison, by the names that a command line gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from unillmrec.errors import EvaluationError
+from unillmrec.evaluation.asking import FLAT_CEILING, FlatListing, retrieve_and_rank
+from unillmrec.evaluation.chain import Chain
+from unillmrec.evaluation.content import Bm25, FlatVectors, Lot, MostPopular, TfIdf
+from unillmrec.evaluation.exam import Split
+from unillmrec.evaluation.paper import PaperScheme
+from unillmrec.evaluation.systems import System
+from unillmrec.evaluation.trained import Als, ItemKnn
+from unillmrec.judge import Judge, LanguageModelJudge
+from unillmrec.judge.writing import PromptWriter
+from unillmrec.recommender import Recommender
+from unillmrec.stages import Options
+from unillmrec.store import ItemTree
+from unillmrec.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What systems are made from: the tree, who answers, how prompts are written and counted.
+
+    *options* are those of the chain. *pricing* counts what asking a model would cost, where
+    the judge is none.
+    """
+
+    tree: ItemTree
+    judge: Judge
+    writer: PromptWriter
+    options: Options = field(default_factory=Options)
+    seed: int = 0
+    pricing: Judge | None = None
+
+    def chain(self) -> Chain:
+        """Make this package's own chain."""
+        pricing = Recommender(self.tree, self.pricing) if self.pricing else None
+        return Chain(Recommender(self.tree, self.judge), self.options, pricing=pricing)
+
+    def flat(self) -> FlatListing:
+        """Make the listing of everything, with room for a long prompt."""
+        judge = None
+        if isinstance(self.judge, LanguageModelJudge):
+            # The list itself, the titles of a history, and what is said around them.
+            roomy = PromptWriter(self.writer.prompts, self.writer.counter, 2 * FLAT_CEILING)
+            judge = self.judge.with_writer(roomy)
+        return FlatListing(self.tree, self.writer, judge)
+
+    def paper(self) -> PaperScheme:
+        """Make the scheme of the paper."""
+        asked = self.judge.endpoint if isinstance(self.judge, LanguageModelJudge) else None
+        return PaperScheme(self.tree, self.writer.counter, asked)
+
+
+_MAKERS: dict[str, Callable[[Means], System]] = {
+    "random": lambda means: Lot(means.seed),
+    "popular": lambda means: MostPopular(),
+    "tfidf": lambda means: TfIdf(),
+    "bm25": lambda means: Bm25(),
+    "vectors": lambda means: FlatVectors(means.tree),
+    "item-knn": lambda means: ItemKnn(),
+    "als": lambda means: Als(),
+    "flat": lambda means: means.flat(),
+    "retrieve": lambda means: retrieve_and_rank(means.tree, means.judge, means.pricing),
+    "paper": lambda means: means.paper(),
+    "unillmrec": lambda means: means.chain(),
+}
+SYSTEMS = tuple(_MAKERS)
+REFERENCE = "unillmrec"
+ASKING = frozenset({"flat", "retrieve", "paper", REFERENCE})
+EXPECTED_FROM = 5
+
+
+def make_systems(means: Means, chosen: Iterable[str] = ()) -> list[System]:
+    """Make the *chosen* systems, or all; this chain is always among them, and last.
+
+    Raises:
+        EvaluationError: a name is that of no system.
+    """
+    wanted = set(chosen) or set(SYSTEMS)
+    if unknown := sorted(wanted - set(SYSTEMS)):
+        raise EvaluationError(
+            f"there is no system {unknown[0]!r}.", remedy=f"some of {', '.join(SYSTEMS)}."
+        )
+    return [make(means) for name, make in _MAKERS.items() if name in wanted | {REFERENCE}]
+
+
+def expected_usage(means: Means, split: Split, chosen: Iterable[str] = (), at: int = 10) -> Usage:
+    """Return about what the systems that ask a model will take for all people of a split.
+
+    Nothing is sent: *means* holds a judge that is no model, and one that counts. A few people
+    are counted, and stand for all.
+    """
+    some = replace(split.exam, cases=split.exam.cases[:EXPECTED_FROM])
+    usage = Usage()
+    for system in make_systems(means, set(chosen or ASKING) & ASKING):
+        system.learn(some)
+        if isinstance(system, FlatListing) and system.listed > FLAT_CEILING:
+            continue
+        for case in some.cases:
+            usage += system.answer(case, at).usage or Usage()
+    share = len(split.exam.cases) / len(some.cases)
+    return Usage(
+        round(usage.calls * share),
+        None,
+        None,
+        estimated_prompt=round(usage.estimated_prompt * share),
+        estimated_completion=round(usage.estimated_completion * share),
+    )

@@ -1,0 +1,186 @@
+"""Put systems through an exam, grade them, and compare them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from unillmrec.errors import EvaluationError
+from unillmrec.evaluation.exam import Exam, Split
+from unillmrec.evaluation.metrics import ACCURACY, Graded, Scorer
+from unillmrec.evaluation.statistics import Estimate, holm, paired_p
+from unillmrec.evaluation.systems import Answer, System
+from unillmrec.usage import Usage
+
+COMPARED = ("recall", "ndcg")
+
+Progress = Callable[[str, int, int], None]
+
+
+def silent(system: str, done: int, total: int) -> None:
+    """Take no note."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one system did: its lists, what they are worth, what they cost.
+
+    *usage* is that of the *priced* people together. *learning* and *answering* are seconds, the
+    latter for all people.
+    """
+
+    name: str
+    zero_shot: bool
+    note: str
+    answers: tuple[Answer, ...]
+    graded: Graded
+    estimates: dict[str, Estimate]
+    usage: Usage
+    priced: int
+    learning: float
+    answering: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as the JSON output gives them; usage is that of the priced people."""
+        return {
+            "name": self.name,
+            "zero_shot": self.zero_shot,
+            "note": self.note,
+            "metrics": {name: each.as_dict() for name, each in self.estimates.items()},
+            "usage": self.usage.as_dict(),
+            "priced": self.priced,
+            "void": self.graded.void.as_dict(),
+            "seconds": {
+                "learning": round(self.learning, 3),
+                "answering": round(self.answering, 3),
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How much more the reference is worth than another system, on the same people."""
+
+    reference: str
+    system: str
+    metric: str
+    difference: Estimate
+    p: float
+    p_corrected: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the comparison as the JSON output gives it."""
+        return {
+            "reference": self.reference,
+            "system": self.system,
+            "metric": self.metric,
+            "difference": self.difference.as_dict(),
+            "p": float(f"{self.p:.3g}"),
+            "p_corrected": float(f"{self.p_corrected:.3g}"),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All outcomes of one exam, and how they compare."""
+
+    split: Split
+    at: int
+    reference: str
+    outcomes: tuple[Outcome, ...]
+    comparisons: tuple[Comparison, ...]
+    seconds: float
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What was asked of whom."""
+        return {**self.split.facts, "at": self.at}
+
+    def named(self, name: str) -> Outcome:
+        """Return the outcome of a system."""
+        return next(each for each in self.outcomes if each.name == name)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as the JSON output gives it."""
+        return {
+            "protocol": self.facts,
+            "systems": [each.as_dict() for each in self.outcomes],
+            "comparisons": [each.as_dict() for each in self.comparisons],
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def evaluate(
+    split: Split,
+    systems: Sequence[System],
+    *,
+    reference: str | None = None,
+    at: int = 10,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Let *systems* answer every case, and grade the lists; only the scorer sees the truth.
+
+    *reference* is the system that all others are compared with; by default the last.
+
+    Raises:
+        EvaluationError: two systems have the same name, or the reference is none of them.
+    """
+    started = time.perf_counter()
+    names = [system.name for system in systems]
+    reference = reference or names[-1]
+    if len(set(names)) < len(names) or reference not in names:
+        raise EvaluationError(f"systems need names of their own, and {reference!r} among them.")
+    scorer = Scorer(split, at, seed)
+    outcomes = tuple(_examined(system, split.exam, scorer, progress) for system in systems)
+    compared = _comparisons(outcomes, reference, scorer)
+    return Evaluation(split, at, reference, outcomes, compared, time.perf_counter() - started)
+
+
+def _examined(system: System, exam: Exam, scorer: Scorer, progress: Progress) -> Outcome:
+    progress(system.name, 0, len(exam.cases))
+    started = time.perf_counter()
+    system.learn(exam)
+    learnt = time.perf_counter()
+    answers = []
+    for done, case in enumerate(exam.cases, start=1):
+        answers.append(system.answer(case, scorer.at))
+        progress(system.name, done, len(exam.cases))
+    answered = time.perf_counter()
+    graded = scorer.grade(answers)
+    bills = [answer.usage for answer in answers if answer.usage is not None]
+    return Outcome(
+        name=system.name,
+        zero_shot=system.zero_shot,
+        note=system.note,
+        answers=tuple(answers),
+        graded=graded,
+        estimates=scorer.estimates(graded),
+        usage=sum(bills, Usage()),
+        priced=len(bills),
+        learning=learnt - started,
+        answering=answered - learnt,
+    )
+
+
+def _comparisons(
+    outcomes: Sequence[Outcome], reference: str, scorer: Scorer
+) -> tuple[Comparison, ...]:
+    """Compare the reference with every other system; p-values are corrected metric by metric."""
+    (best,) = [each for each in outcomes if each.name == reference]
+    others = [each for each in outcomes if each.name != reference]
+    made = []
+    for metric in COMPARED if others else ():
+        column = ACCURACY.index(metric)
+        mine = best.graded.accuracy[:, column]
+        theirs = [each.graded.accuracy[:, column] for each in others]
+        p_values = [paired_p(mine, each) for each in theirs]
+        for other, values, p, corrected in zip(
+            others, theirs, p_values, holm(p_values), strict=True
+        ):
+            (difference,) = scorer.bootstrap.estimates((mine - values)[:, None])
+            name = f"{metric}@{scorer.at}"
+            made.append(Comparison(reference, other.name, name, difference, p, corrected))
+    return tuple(made)

@@ -1,0 +1,208 @@
+"""Part what people met into what a system may see and what it is to find."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unillmrec.errors import EvaluationError
+from unillmrec.evaluation.exam import Case, Exam, Known, Shelf, Split, Truth
+from unillmrec.evaluation.interactions import Integers, Interactions, sequences
+from unillmrec.items import Item
+from unillmrec.tree.terms import weighted_words
+
+SplitKind: TypeAlias = Literal["last", "time"]
+
+# A history of one item says too little to tell systems apart.
+LEAST_HISTORY = 2
+# The share of interactions that lie before the cut, where no date is given.
+BEFORE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How people and their interactions are parted.
+
+    "last" holds out each person's last item; "time" all that happens from *cutoff* on, which
+    by default leaves nine tenths of the interactions before it. Ratings below *least_rating*
+    do not count. *people* are drawn with *seed*; 0 takes everybody.
+    """
+
+    split: SplitKind = "last"
+    people: int = 1_000
+    seed: int = 42
+    least_rating: float | None = None
+    cutoff: float | None = None
+    least_history: int = LEAST_HISTORY
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldOut:
+    """One person's rows: those a system may see, and those it is to find."""
+
+    person: int
+    seen: Integers
+    held: Integers
+
+
+def split(interactions: Interactions, shelf: Shelf, protocol: Protocol) -> Split:
+    """Part *interactions*; only items on the *shelf* count.
+
+    Raises:
+        EvaluationError: nobody is left to ask about, or times are needed and not there.
+    """
+    liked = _liked(interactions, protocol.least_rating)
+    places = np.array([shelf.places.get(item, -1) for item in liked.items], np.int64)
+    parts = list(sequences(liked, places))
+    if protocol.split == "time":
+        cutoff = _cutoff(liked, protocol)
+        found = [_by_time(person, rows, liked, cutoff) for person, rows in parts]
+    else:
+        cutoff = None
+        found = [_HeldOut(person, rows[:-1], rows[-1:]) for person, rows in parts]
+    eligible = [
+        each for each in found if len(each.seen) >= protocol.least_history and len(each.held)
+    ]
+    if not eligible:
+        raise _nobody(interactions, liked, places, protocol)
+    drawn = _drawn(eligible, liked, protocol)
+    known = _known(found, liked, places, len(shelf), protocol)
+    cases, targets, twins = _cases(drawn, liked, shelf, places)
+    if not cases:
+        raise EvaluationError("every held-out item is in its history under another id.")
+    facts: dict[str, object] = {
+        "split": protocol.split,
+        "people": len(cases),
+        "eligible": len(eligible),
+        "seed": protocol.seed,
+        "least_rating": protocol.least_rating,
+        "cutoff": cutoff,
+        "least_history": protocol.least_history,
+        "items": len(shelf),
+        "interactions": len(interactions),
+        "learnt_from": len(known.item),
+        "not_on_shelf": int((places[liked.item] < 0).sum()),
+        "ties": _ties(drawn, liked) if protocol.split == "last" else 0,
+        "twins": twins,
+    }
+    return Split(Exam(shelf, known, cases), Truth(targets), facts)
+
+
+def _liked(interactions: Interactions, least: float | None) -> Interactions:
+    if least is None:
+        return interactions
+    if np.isnan(interactions.rating).all():
+        raise EvaluationError(
+            "a least rating is asked for, and there are no ratings.",
+            remedy="the command without --least-rating.",
+        )
+    with np.errstate(invalid="ignore"):
+        return interactions.kept(interactions.rating >= least)
+
+
+def _cutoff(interactions: Interactions, protocol: Protocol) -> float:
+    if not interactions.has_times:
+        raise EvaluationError(
+            "a split by time needs a time for every interaction.",
+            detail="Some have none, or they are only places in each person's sequence.",
+            remedy="--split last.",
+        )
+    if protocol.cutoff is not None:
+        return protocol.cutoff
+    return float(np.quantile(interactions.time, BEFORE))
+
+
+def _by_time(person: int, rows: Integers, interactions: Interactions, cutoff: float) -> _HeldOut:
+    before = interactions.time[rows] < cutoff
+    return _HeldOut(person, rows[before], rows[~before])
+
+
+def _drawn(
+    eligible: Sequence[_HeldOut], interactions: Interactions, protocol: Protocol
+) -> list[_HeldOut]:
+    """Draw people; who is drawn does not depend on the order of the file."""
+    ordered = sorted(eligible, key=lambda each: interactions.people[each.person])
+    chance = np.random.default_rng(protocol.seed).permutation(len(ordered))
+    return [ordered[place] for place in chance[: protocol.people or None]]
+
+
+def _known(
+    found: Sequence[_HeldOut],
+    interactions: Interactions,
+    places: NDArray[np.int64],
+    size: int,
+    protocol: Protocol,
+) -> Known:
+    """Return what is not held out of anybody, of whom there are more than are asked about."""
+    rows = np.concatenate([each.seen for each in found])
+    # Numbers in the order of the file would say which person is which.
+    renamed = np.random.default_rng((protocol.seed, 1)).permutation(len(interactions.people))
+    person = renamed[interactions.person[rows]]
+    order = np.argsort(person, kind="stable")
+    item = places[interactions.item[rows]]
+    return Known(person[order], item[order], len(interactions.people), size)
+
+
+def _cases(
+    drawn: Sequence[_HeldOut], interactions: Interactions, shelf: Shelf, places: Integers
+) -> tuple[tuple[Case, ...], dict[int, list[str]], int]:
+    """Make cases and their targets; a target whose twin was met already is no target."""
+    cases: list[Case] = []
+    targets: dict[int, list[str]] = {}
+    twins = 0
+    for each in drawn:
+        history = [shelf.items[place] for place in places[interactions.item[each.seen]]]
+        held = [shelf.items[place] for place in places[interactions.item[each.held]]]
+        said = {content_words(item) for item in history}
+        wanted = [item.id for item in held if content_words(item) not in said]
+        twins += len(held) - len(wanted)
+        if wanted:
+            number = len(cases)
+            cases.append(Case(number, tuple(item.id for item in history)))
+            targets[number] = wanted
+    return tuple(cases), targets, twins
+
+
+def content_words(item: Item) -> tuple[str, ...]:
+    """Return all words of an item: two items with the same ones are the same to a reader."""
+    return tuple(word for found, _ in weighted_words(item) for word in found) or (item.id,)
+
+
+def _ties(drawn: Sequence[_HeldOut], interactions: Interactions) -> int:
+    """Return for how many the last item is last by the order of the file alone."""
+    # Where there are no times at all, the file is all there is to go by.
+    time = np.nan_to_num(interactions.time)
+    return sum(bool(time[each.held[-1]] == time[each.seen[-1]]) for each in drawn)
+
+
+def _nobody(
+    interactions: Interactions, liked: Interactions, places: Integers, protocol: Protocol
+) -> EvaluationError:
+    on_shelf = int((places[liked.item] >= 0).sum())
+    if not on_shelf and len(liked):
+        example = liked.items[int(liked.item[0])]
+        return EvaluationError(
+            f"none of the {len(liked):,} interactions is with an item of the catalog.",
+            detail=f"The first is with {example!r}.",
+            remedy="histories and a catalog that name items by the same ids.",
+        )
+    least = protocol.least_history
+    return EvaluationError(
+        f"nobody is left to ask about: {len(interactions.people):,} people, "
+        f"{len(liked):,} interactions that count.",
+        detail=f"A person needs {least} items before the held-out one.",
+        remedy="more histories" + (", or another --cutoff." if protocol.split == "time" else "."),
+    )
+
+
+def told_time(seconds: float) -> str:
+    """Return a cut as people write it: a date where it can be one."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds:g}"
