@@ -117,4 +117,33 @@ def evaluation(result: dict[str, Any]) -> Any:
     return figure
 
 
-DRAWN: dict[str, Callable[[dict[str, Any]], Any]] = {"tokens": tokens, "evaluation": evaluation}
+def fidelity(result: dict[str, Any]) -> Any:
+    """Draw the score ratio against tokens at a hundred thousand items, words beside vectors."""
+    figure, _ = _figure()
+    figure.clear()
+    spaces = ("words", "vectors")
+    for axes, space in zip(figure.subplots(1, 2, sharey=True), spaces, strict=True):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color=INK, alpha=0.25, linewidth=0.6)
+        for hue, name in zip(HUES, ("best-first", "beam", "depth-first", "hybrid"), strict=False):
+            rows = [
+                row
+                for row in result["rows"]
+                if (row["items"], row["space"], row["system"]) == (100_000, space, name)
+            ]
+            for noise, style in ((0.0, "-"), (4.0, ":")):
+                line = [(row["tokens"], row["ratio"]) for row in rows if row["noise"] == noise]
+                told = name if noise == 0 else f"{name}, noise of 4 points"
+                if line:
+                    axes.plot(*zip(*line, strict=True), style, marker="o", color=hue, label=told)
+        axes.set(xscale="log", xlabel=f"prompt tokens, 100,000 items, {space}")
+    figure.axes[0].set_ylabel("score ratio to an exhaustive look")
+    figure.axes[1].legend(frameon=False, fontsize=7, loc="lower right")
+    return figure
+
+
+DRAWN: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "tokens": tokens,
+    "evaluation": evaluation,
+    "fidelity": fidelity,
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,45 @@ def _found(result: dict[str, Any]) -> list[dict[str, Any]]:
 SUMMARIES = {"tokens": _billed, "evaluation": _found}
 
 
+# The score ratio that a walk has to reach.
+ENOUGH = 0.97
+
+
+def _cheapest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return of each system the cheapest row that finds enough, or the one that finds most."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        key = (row["items"], row["space"], row["noise"], row["system"])
+        groups.setdefault(key, []).append(row)
+    return [
+        min(
+            group,
+            key=lambda row: (
+                row["ratio"] < ENOUGH,
+                row["tokens"] if row["ratio"] >= ENOUGH else -row["ratio"],
+            ),
+        )
+        for group in groups.values()
+    ]
+
+
+def _price_of_enough(row: dict[str, Any]) -> tuple[bool, float]:
+    enough = row["ratio"] >= ENOUGH
+    return not enough, row["tokens"] if enough else -row["ratio"]
+
+
+SHORTENED: dict[str, Callable[[list[dict[str, Any]]], list[dict[str, Any]]]] = {
+    "fidelity": _cheapest
+}
+
+
 def section(result: dict[str, Any]) -> str:
     """Return what the README says of a result: one line of setup, then the table."""
     judge = f" Judge: {result['judge']}." if "judge" in result else ""
     cores = result["machine"]["cores"]
     setup = f"`{result['command']}` · {result['date']} · {result['commit']} · {cores} cores.{judge}"
-    body = result["text"] if "text" in result else table(result["rows"])
+    rows = SHORTENED.get(result["name"], list)(result["rows"])
+    body = result["text"] if "text" in result else table(rows)
     return f"\n{setup}\n\n{body}\n"
 
 

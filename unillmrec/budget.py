@@ -73,6 +73,7 @@ class Purse:
         self._price = price or _free
         self._clock = clock
         self._started = clock()
+        self._largest = (0, 0)
         self._tokens = 0
         self._calls = 0
         self._cost = 0.0
@@ -124,7 +125,24 @@ class Purse:
         """
         with self._lock:
             self.take(prompt, completion)
+            self._largest = max(self._largest, (prompt, completion), key=sum)
         return Ticket(self, prompt, completion)
+
+    def fitting(self, share: float) -> int:
+        """Return how many more requests, as large as any so far, stay within a share."""
+        prompt, completion = self._largest
+        sizes: list[tuple[float, float | None, float]] = [
+            (self._calls, self.budget.calls, 1),
+            (self._tokens, self.budget.tokens, prompt + completion),
+            (self._cost, self.budget.cost, self._price(prompt, completion)),
+        ]
+        with self._lock:
+            counts = [
+                int((share * most - spent + 1e-9) / size) if most and size else 0
+                for spent, most, size in sizes
+                if most is not None
+            ]
+        return max(0, min(counts, default=1_000))
 
     def has_room(self, prompt: int, completion: int) -> bool:
         """Return whether a request of this size would fit now."""
@@ -159,6 +177,10 @@ class Purse:
         self._cost -= self._price(prompt, completion)
         self.overrun += max(0, -(prompt + completion))
 
+    def uncount(self, calls: int) -> None:
+        """Take back calls that were not sent."""
+        self._calls -= calls
+
 
 class Ticket:
     """What is set aside for one call: the request, and each repetition of it."""
@@ -187,8 +209,11 @@ class Ticket:
             self._purse.take(*self._size)
             self._attempts += 1
 
-    def settle(self, usage: Usage) -> None:
-        """Give back what all attempts together did not take; what is unknown was taken whole."""
+    def settle(self, usage: Usage, *, sent: bool = True) -> None:
+        """Give back what all attempts together did not take; what is unknown was taken whole.
+
+        What was not *sent*, because the answer was known already, is not a call either.
+        """
         prompt, completion = (size * self._attempts for size in self._size)
         if not usage.calls:
             taken = (0, 0)
@@ -198,6 +223,7 @@ class Ticket:
             taken = (usage.prompt, usage.completion)
         with self._purse._lock:
             self._purse.give_back(prompt - taken[0], completion - taken[1])
+            self._purse.uncount(0 if sent else self._attempts)
         self._attempts = 0
 
 

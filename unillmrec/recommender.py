@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,8 +136,8 @@ class Recommender:
         purse = Purse(budget) if isinstance(budget, Budget) else budget
         history = find_history(self.tree, person.history)
         selection = self.select(where) if isinstance(where, str) else where
-        with _executor(self.judge) as executor:
-            run = Run(self.tree, self.judge, options, selection, executor, purse)
+        with _executor(self.judge) as threads:
+            run = Run(self.tree, self.judge, options, selection, threads.executor, purse)
             run.watch = watch or run.watch
             run.on_call = on_call or run.on_call
             run.trace = partial(_write_trace, trace) if trace else run.trace
@@ -145,6 +145,7 @@ class Recommender:
             run.exclude(history)
             unknown = _exclude(run, exclude)
             made = self._recommendation(run, person, history)
+            threads.waits = run.partial != "interrupted"
         return replace(made, unknown=unknown, seconds=time.perf_counter() - started)
 
     def _recommendation(
@@ -226,19 +227,26 @@ def find_history(tree: ItemTree, ids: Sequence[str]) -> list[PlacedItem]:
     return [found[item_id] for item_id in reversed(last_places)]
 
 
+@dataclass(slots=True)
+class _Threads:
+    """Threads for questions, and whether those under way are waited for at the end."""
+
+    executor: ThreadPoolExecutor | None
+    waits: bool = False
+
+
 @contextmanager
-def _executor(judge: Judge) -> Iterator[ThreadPoolExecutor | None]:
+def _executor(judge: Judge) -> Iterator[_Threads]:
     """Give threads for the judge's questions; a walk that breaks off does not wait for them."""
     if judge.at_once < 2:
-        yield None
+        yield _Threads(None)
         return
     executor = ThreadPoolExecutor(judge.at_once, thread_name_prefix="unillmrec")
-    finished = False
+    threads = _Threads(executor)
     try:
-        yield executor
-        finished = True
+        yield threads
     finally:
-        executor.shutdown(wait=finished, cancel_futures=True)
+        executor.shutdown(wait=threads.waits, cancel_futures=True)
 
 
 def _recommended(

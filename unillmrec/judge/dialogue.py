@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from unillmrec.budget import Purse
 from unillmrec.endpoint import CallError, Endpoint, Reply, Request, spent
-from unillmrec.errors import ReplyError, UnillmrecError
+from unillmrec.errors import BudgetError, ReplyError, UnillmrecError
 from unillmrec.judge.questions import Exchange, keep_exchanges
 from unillmrec.judge.writing import PromptWriter
 from unillmrec.tokens import TokenCounter
@@ -82,7 +82,8 @@ class Dialogue:
     def _ended(self, request: Request, error: UnillmrecError) -> None:
         """Let the error carry all calls, the one that failed last, and what they cost."""
         failed = Exchange(_plain(request), "", spent(error), error=_told(error))
-        self.exchanges.append(failed)
+        if not isinstance(error, BudgetError) or failed.usage.calls:
+            self.exchanges.append(failed)
         keep_exchanges(error, self.exchanges)
         if isinstance(error, CallError):
             # The first of two calls may have been answered, and was paid for.
@@ -117,7 +118,8 @@ def complete_within(
     except UnillmrecError as error:
         ticket.settle(spent(error))
         raise
-    ticket.settle(reply.usage)
+    # An answer that a cache or a recording gave was no call.
+    ticket.settle(reply.usage, sent=reply.usage.calls > 0)
     return reply
 
 

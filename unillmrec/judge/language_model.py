@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from unillmrec.budget import Purse
 from unillmrec.endpoint import Endpoint, OpenAIEndpoint, Request
 from unillmrec.judge.dialogue import Dialogue
 from unillmrec.judge.labels import Bias, LetterAnswer, can_be_lettered, read_letters
@@ -199,7 +200,7 @@ class EstimatingJudge:
         request = self._writer.ask_history(question)
         answer = self._judge.interests(question)
         self._own_words.add(answer.interests)
-        exchange = self._not_sent(request)
+        exchange = self._not_sent(request, question.purse)
         return replace(answer, usage=exchange.usage, exchanges=(exchange,))
 
     def choose(self, question: Question) -> Verdict:
@@ -207,7 +208,7 @@ class EstimatingJudge:
         told = self._as_a_model_would(question)
         lettered = self._by_letters and can_be_lettered(question)
         request = self._writer.ask_letter(told) if lettered else self._writer.ask(told)
-        exchange = self._not_sent(request)
+        exchange = self._not_sent(request, question.purse)
         return replace(self._judge.choose(question), usage=exchange.usage, exchanges=(exchange,))
 
     def windows(self, question: Question) -> Sequence[Question]:
@@ -225,8 +226,12 @@ class EstimatingJudge:
         long = self._writer.counter.cut("\n".join([text] * times), self._profile_length)
         return replace(question, profile=replace(question.profile, interests=(Interest(long, 1),)))
 
-    def _not_sent(self, request: Request) -> Exchange:
+    def _not_sent(self, request: Request, purse: Purse | None) -> Exchange:
         prompt, completion = self._writer.estimate(request)
+        if purse is not None:
+            # A budget ends a plan where it would end the run.
+            longest = self._writer.counter.at_most([each.content for each in request.messages])
+            purse.reserve(longest, request.max_output).settle(Usage(1, prompt, completion))
         usage = Usage(1, None, None, None, None, prompt, completion)
         messages = tuple((each.role, each.content) for each in request.messages)
         return Exchange(messages, reply="", usage=usage, asked_with="not sent")

@@ -108,6 +108,7 @@ class Run:
     partial: Partial | Literal[""] = ""
     cut: Partial | Literal[""] = ""
     failure: str = ""
+    silent: bool = False
     ended: str = ""
     walk: Way = field(init=False)
     root: Node = field(init=False)
@@ -172,7 +173,7 @@ class Run:
         The answers come back, and are recorded, in the order of the questions, whichever was
         ready first. Where one fails, the others that have begun are recorded all the same.
         """
-        if self.partial or not questions:
+        if self.silent or not questions:
             return self.ask_nobody(questions)
         self.waits[questions[0].stage] += 1
         questions = [
@@ -239,12 +240,18 @@ class Run:
         return replace(self.stand_in.interests(question), stand_in=self.stand_in.name)
 
     def stop(self, why: Partial, failure: str = "") -> None:
-        """Ask nobody any more who costs anything; the first reason is the one that is told."""
+        """Ask nobody any more who costs anything; the first reason is the one that is told.
+
+        A question that was too large for what is left leaves room for a smaller one.
+        """
         if not self.partial:
             self.partial, self.failure = why, failure
+        self.silent = self.silent or why not in ("tokens", "cost")
 
     def _answered(self, question: Question, answer: Callable[[], Verdict]) -> Verdict:
         """Return an answer when it is on record; with a purse, whatever becomes of it."""
+        if self.silent:
+            return self._stood_in(question)
         try:
             return self._recorded(question, answer)
         except UnillmrecError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from unillmrec.judge import Profile, Question
 from unillmrec.stages.recall.picking import gather, nearest_first, pick
@@ -10,7 +10,6 @@ from unillmrec.stages.recall.scoring import Judged
 from unillmrec.stages.run import Candidate, Event, Run
 from unillmrec.store import Node
 from unillmrec.store.nearest import nearest_items
-from unillmrec.tree.vectors import Vector
 from unillmrec.usage import Stage
 
 # One question about so many leaves fits one prompt, and their labels fit one token each.
@@ -33,16 +32,22 @@ def retrieve(run: Run, profile: Profile) -> list[Candidate]:
 def hybrid(run: Run, profile: Profile) -> list[Candidate]:
     """Let the judge choose among the leaves nearest to the person, then pick their items."""
     assert profile.taste is not None
-    chosen = _chosen(run, profile, _nearest_leaves(run, profile.taste))
     places = max(run.options.shown, 2 * run.options.wanted)
+    most = max(LOOKED_AT, places)
+    near = dict(nearest_items(run.tree, profile.taste, most, run.eligibility))
+    chosen = _chosen(run, profile, _nearest_leaves(run, near))
     shown = nearest_first(run, profile, gather(run, chosen), places)
+    if len(shown) < run.options.wanted:
+        # A sparse filter leaves little in any leaf: the nearest elsewhere fill up.
+        there = {each.placed.number for each in shown}
+        others = [number for number in near if number not in there]
+        shown += nearest_first(run, profile, others, places - len(shown))
     run.ended = "target" if len(shown) >= run.options.wanted else "exhausted"
     return pick(run, profile, shown)
 
 
-def _nearest_leaves(run: Run, taste: Vector) -> list[Node]:
-    """Return the leaves that hold most of the nearest items, each item by its likeness."""
-    near = dict(nearest_items(run.tree, taste, LOOKED_AT, run.eligibility))
+def _nearest_leaves(run: Run, near: Mapping[int, float]) -> list[Node]:
+    """Return the leaves that hold most of the items *near*, each item by its likeness."""
     weights: dict[int, float] = {}
     for number, placed in run.tree.items_numbered(list(near)).items():
         weights[placed.leaf] = weights.get(placed.leaf, 0.0) + max(near[number], 0.0)

@@ -109,7 +109,8 @@ class Frontier:
     @property
     def best_worth(self) -> float | None:
         """The most that anything still waiting is worth; None if nothing waits."""
-        return max((each.worth for _, each in self._heap), default=None)
+        waiting = [each.worth for _, each in self._heap]
+        return max(waiting + [each.worth for each in self.passed_over], default=None)
 
     def __len__(self) -> int:
         return len(self._heap)

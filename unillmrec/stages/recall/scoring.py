@@ -58,13 +58,13 @@ Worth: TypeAlias = Callable[[float, Judged, int], float]
 """From what the parent is worth, what was said of its children, and the key of one of them."""
 
 
-def worth_by(path_score: PathScore | None, first: Judged) -> Worth:
-    """Return how paths are scored; if that was left open, as the *first* answer allows.
+def worth_by(path_score: PathScore | None, *, by_shares: bool) -> Worth:
+    """Return how paths are scored; if that was left open, as the judge's answers allow.
 
     Where scores follow from the shares of one family, the best of each has a hundred points:
     they say nothing about another family, and paths are told apart by their sums.
     """
-    return _WAYS[path_score or ("relative" if first.by_shares else "absolute")]
+    return _WAYS[path_score or ("relative" if by_shares else "absolute")]
 
 
 def _absolute(parent: float, judged: Judged, key: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from unillmrec.budget import Purse
 from unillmrec.judge import Question, Verdict
 from unillmrec.stages.recall.frontier import Frontier, Waiting
 from unillmrec.stages.recall.scoring import Judged, Worth, worth_by
@@ -49,6 +50,7 @@ class Walk:
     _depth: int = 1
     _leaves: int = 0
     _cut: bool = False
+    _by_shares: bool = True
 
     def go(self) -> None:
         """Open nodes until there is enough, or nothing left to open."""
@@ -97,9 +99,12 @@ class Walk:
 
     def _places(self) -> int:
         """Return how many nodes are opened in this round."""
+        most = self.run.judge.at_once
+        if self.run.purse is not None and not self._cut:
+            most = min(most, max(1, self.run.purse.fitting(WALK_SHARE)))
         if self.run.options.shows_whole_leaves or not self._has_items():
-            return self.run.judge.at_once
-        return max(1, min(self.run.judge.at_once, self._branches_left()))
+            return most
+        return max(1, min(most, self._branches_left()))
 
     def _has_items(self) -> bool:
         """Return whether there are as many items as are wanted, and others to choose from."""
@@ -134,7 +139,7 @@ class Walk:
         Paths are worth less with every step down, so no item below a waiting node can be
         worth more than the node is.
         """
-        if len(self.candidates) < wanted:
+        if len(self.candidates) < wanted or not self._by_shares:
             return False
         worths = sorted(self.worth.values(), reverse=True)
         waiting = [each.best_worth for each in self.frontiers if each.best_worth is not None]
@@ -185,12 +190,18 @@ class Walk:
 
     def _ask(self, questions: Sequence[Question]) -> list[Verdict]:
         purse = self.run.purse
-        if purse is not None and not self._cut and purse.share_spent >= WALK_SHARE:
+        if purse is not None and questions and not self._cut and self._is_spent(purse):
             self._cut = True
             self.run.cut_short(purse.scarcest)
         if self._cut:
             return self.run.ask_nobody(questions)
         return self.run.ask(questions)
+
+    def _is_spent(self, purse: Purse) -> bool:
+        """Return whether another round would take what picking and ranking need."""
+        if self.run.is_free or not purse.budget.is_set:
+            return False
+        return purse.share_spent >= WALK_SHARE or not purse.fitting(WALK_SHARE)
 
     # What was found
 
@@ -229,9 +240,12 @@ class Walk:
         """Return what is found below a node is worth; unasked, as much as the node itself."""
         if judged is None:
             return waiting.worth
+        # Shares that were made out of scores prove nothing.
+        self._by_shares = self._by_shares and judged.by_shares
         if self._worth_by is None:
             # Once for the whole walk: what is worth more must mean the same everywhere.
-            self._worth_by = worth_by(self.run.options.path_score, judged)
+            by_letters = judged.by_shares or getattr(self.run.judge, "asks_by_letters", False)
+            self._worth_by = worth_by(self.run.options.path_score, by_shares=by_letters)
         return self._worth_by(waiting.worth, judged, key)
 
 
