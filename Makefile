@@ -12,7 +12,7 @@ test: .venv/ready-to-develop
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
-	$(RUN) pytest
+	$(RUN) pytest -n 2 --dist loadfile
 fix: .venv/ready-to-develop
 	$(RUN) ruff check --fix --exit-zero .
 	$(RUN) ruff format .

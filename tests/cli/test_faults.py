@@ -103,7 +103,16 @@ def against(run, shop, monkeypatch):
     return recommend
 
 
-@pytest.mark.parametrize("name", ALWAYS)
+def sampled(names):
+    """Mark all but every third as slow."""
+    return [
+        name if place % 3 == 0 else pytest.param(name, marks=pytest.mark.slow)
+        for place, name in enumerate(names)
+    ]
+
+
+# Every third in the suite, the others in the long run.
+@pytest.mark.parametrize("name", sampled(ALWAYS))
 def test_a_fault_of_every_request_ends_well_or_is_told(name, against):
     """A correct list, or one clear sentence and the right exit code; never a traceback."""
     code, words = ALWAYS[name]
@@ -122,7 +131,7 @@ def test_a_fault_of_every_request_ends_well_or_is_told(name, against):
     assert name in UNTOLD or spent == billed
 
 
-@pytest.mark.parametrize("name", ONCE)
+@pytest.mark.parametrize("name", sampled(ONCE))
 def test_a_fault_of_one_request_is_got_over_if_it_can_be(name, against):
     """And everything that was answered is billed once."""
     ended, spent, billed = against([None, made(name)])

@@ -330,11 +330,15 @@ def test_a_valid_order_is_read_as_it_is(order, length):
     assert (0, 0, True) == (reading.invented, reading.repeated, reading.usable)
 
 
+MORE_PIECES = ('["', "[1,", "1 ", "- a\n", "\\", "[1]", "\uff19", " ", "```\n")
+MORE_PIECES += ('{"picks":[', "('", "a", "\u20ac")
+
+
 @pytest.mark.parametrize(
     "piece",
     [
-        *("[", '{"a":', '["', "[1,", "1>", "1 ", "3: 80\n", "- a\n", '"', "\\", "[1]", "\uff19"),
-        *("<think>", '{"picks":[1]}', " ", "*", "```\n", '{"picks":[', "('", "a", "\u20ac"),
+        *("[", '{"a":', "1>", "3: 80\n", '"', "<think>", '{"picks":[1]}', "*"),
+        *(pytest.param(each, marks=pytest.mark.slow) for each in MORE_PIECES),
     ],
 )
 def test_five_megabytes_of_anything_are_read_in_a_moment(piece):

@@ -82,7 +82,7 @@ class Failing(ScriptedJudge):
             return verdict
         # The third question ends before the fourth begins.
         for _ in range(2):
-            self._answered.acquire(timeout=5)
+            self._answered.acquire(timeout=0.5)
         error = EndpointError("gone")
         messages = (("user", str(question.choices[0].key)),)
         keep_exchanges(error, [Exchange(messages, "", Usage(calls=1), error="gone")])
