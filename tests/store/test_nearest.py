@@ -1,8 +1,11 @@
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests import trees
+from unillmrec.indexing.changing import TreeChanger
+from unillmrec.items import Item
 from unillmrec.store import nearest
 from unillmrec.store.eligibility import Eligibility
 from unillmrec.store.nearest import nearest_items
@@ -47,3 +50,20 @@ def test_finds_only_what_a_predicate_lets_through(tree):
 
     assert selection.total == len(found)
     assert all(number in selection for number, _ in found)
+
+
+def test_words_that_came_after_opening_do_no_harm(tmp_path):
+    """Another process may add items with new words; a tree that is open finds those as well."""
+    with trees.tree(tmp_path) as tree:
+        with TreeChanger(tmp_path / "words.tree") as changer:
+            changer.insert([Item("new", "A whale and a submarine", "A periscope, a torpedo.")])
+        (old,) = tree.item_vectors([0])
+        (new,) = tree.item_vectors([300])
+        assert new.ids.max() >= tree.facts["next_term"]
+
+        everything = nearest_items(tree, old, 301, Eligibility(tree))
+        assert set(range(301)) == {number for number, _ in everything}
+        assert 300 == nearest_items(tree, new, 1, Eligibility(tree))[0][0]
+        rows = tree.item_rows([0, 300])
+        assert np.diag((rows @ rows.T).toarray()) == pytest.approx([1, 1], abs=1e-2)
+        assert new.ids.max() < rows.shape[1]

@@ -249,11 +249,17 @@ class ItemTree:
     def _matrix(
         self, table: str, key: str, wanted: Sequence[int], *, precise: bool = False
     ) -> csr_matrix | Floats:
+        import numpy as np
+
         from unillmrec.tree.vectors import unpacked_rows
 
         packed = self._packed(table, key, wanted)
         width = int(self.facts["next_term"])
-        return unpacked_rows(packed, width, sparse=self.sparse, precise=precise)
+        rows = unpacked_rows(packed, width, sparse=self.sparse, precise=precise)
+        if not isinstance(rows, np.ndarray):
+            # Another process may have added terms since the facts were read.
+            rows.resize((len(packed), max(width, int(rows.indices.max(initial=-1)) + 1)))
+        return rows
 
     def _packed(self, table: str, key: str, wanted: Sequence[int]) -> list[bytes]:
         query = f"SELECT {key}, packed FROM {table} WHERE {key} {AMONG}"

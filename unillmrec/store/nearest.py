@@ -54,7 +54,7 @@ def _allowed(numbers: NDArray[np.int64], eligibility: Eligibility) -> NDArray[np
 def _similar(tree: ItemTree, taste: Vector) -> Iterator[tuple[NDArray[np.int64], Floats]]:
     """Give the numbers of items and their likeness to *taste*, block by block."""
     length = float(np.linalg.norm(taste.weights)) or 1.0
-    query = _looked_up(tree, taste) / np.float32(length)
+    query = _looked_up(taste) / np.float32(length)
     last = -1
     while rows := tree.rows(
         "SELECT item, packed FROM item_vector WHERE item > ? ORDER BY item LIMIT ?", (last, BLOCK)
@@ -63,11 +63,13 @@ def _similar(tree: ItemTree, taste: Vector) -> Iterator[tuple[NDArray[np.int64],
         yield np.array([row[0] for row in rows], np.int64), _products(rows, query, tree.sparse)
 
 
-def _looked_up(tree: ItemTree, taste: Vector) -> Floats:
-    """Return *taste* as one number for each place of a vector."""
+def _looked_up(taste: Vector) -> Floats:
+    """Return *taste* as one number for each place of a vector; of sparse ones, up to its last."""
     if taste.ids is None:
         return taste.weights
-    query = np.zeros(int(tree.facts["next_term"]), np.float32)
+    # The last place is for all terms beyond the taste's, among them those that another process
+    # has added since the tree was opened.
+    query = np.zeros(int(taste.ids.max(initial=-1)) + 2, np.float32)
     query[taste.ids] = taste.weights
     return query
 
@@ -81,6 +83,7 @@ def _products(rows: list[tuple[int, bytes]], query: Floats, sparse: bool) -> Flo
         return products
     lengths = np.array([len(row[1]) for row in rows]) // kind.itemsize
     owner = np.repeat(np.arange(len(rows)), lengths)
-    weighed = read["weight"].astype(np.float32) * query[read["id"]]
+    places = np.minimum(read["id"], len(query) - 1)
+    weighed = read["weight"].astype(np.float32) * query[places]
     summed: Floats = np.bincount(owner, weighed, len(rows)).astype(np.float32)
     return summed
