@@ -31,8 +31,9 @@ from unillmrec.tree.descriptions import Description, beyond_names
 from unillmrec.tree.terms import term_worth, terms_of, vector_of, weighted_words
 from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector, unpacked_rows
 
-# When so much of a node came or went it is summed up and told anew. Until then items are added to
-# its sum and taken from it, and its few words and titles, which they hardly change, stay.
+# When so much of a node came or went, or half as much, it is summed up and told anew. Until then
+# items are added to its sum and taken from it, and its few words and titles, which they hardly
+# change, stay.
 ANEW_AT = 0.1
 # How many of the terms of a node are looked up, which usually tells which of them say most.
 LOOKED_AT = 96
@@ -103,9 +104,9 @@ class Refresh:
 
     def _is_due(self, state: NodeState) -> bool:
         """Return whether a node has to be told anew, or shows what it has no more."""
-        step = max(1, int(ANEW_AT * state.size))
         before = state.moved - self.moved.get(state.id, 0)
-        if state.moved // step > before // step or not state.size:
+        size = state.size + self.touched.moves.counts[state.id]
+        if passes_a_step(before, state.moved, size) or not state.size:
             return True
         elsewhere = self.touched.moves.elsewhere
         return bool(elsewhere) and not elsewhere.isdisjoint(_typical(state))
@@ -267,6 +268,14 @@ class Refresh:
         for state in sorted(states.values(), key=lambda each: each.depth):
             names[state.id] = f"{names[state.parent]} {name_of(state.description)}"
         return {number: names[number] for number in self.fresh}
+
+
+def passes_a_step(before: int, now: int, size: int) -> bool:
+    """Return whether a node of *size*, of which *before* and *now* items moved, is due."""
+    # The multiples of a power of two are among those of all smaller ones: however a node grows
+    # or shrinks, it passes none of them twice and skips none.
+    step = 1 << (max(1, int(ANEW_AT * size)).bit_length() - 1)
+    return now // step > before // step
 
 
 def _typical(state: NodeState) -> list[int]:
