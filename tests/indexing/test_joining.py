@@ -60,3 +60,20 @@ def test_what_fits_nowhere_stays(tree):
         assert not Joiner(tree, touched, bounds).make_room(ROOT, len(tree.children(ROOT)) - 1)
 
     assert before == tree.below(ROOT)
+
+
+def test_a_summary_knows_nothing_of_what_was_joined(tree):
+    """What a branch was given, a branch or a leaf, is newer than the line that a model wrote."""
+    assert joined(tree, 14)
+    with tree.transaction():
+        query = "SELECT json_set(description, '$.summary', 'a line'), 0, id FROM node"
+        tree.set_descriptions(tree.rows(query))
+    before = {node.id: node for node in tree.children(ROOT)}
+    assert joined(tree, 10)
+
+    kept = [node for node in tree.children(ROOT) if node.id in before]
+    grown = [node for node in kept if node.size > before[node.id].size]
+    assert grown
+    for node in kept:
+        assert node.size - before[node.id].size == node.stale
+    assert [] == list(breaches(tree))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,12 +106,26 @@ class Joiner:
         if not given.state.is_leaf:
             tree.remove_nodes([given.state.id])
             touched.forget([given.state.id])
-            tree.note_moved({state.id: given.state.moved})
+        state = self._grown_by(given.state, state)
         touched.nodes |= {state.id, *moving}
         # The new ones come last, as they came.
         first = [node for node, _ in tree.families([state.id])[state.id] if node not in moving]
         tree.renumber([*first, *moving])
         return _Child(state, kept.width + given.width)
+
+    def _grown_by(self, given: NodeState, state: NodeState) -> NodeState:
+        """Return a branch with what it was given, and note that its summary knows nothing of it."""
+        moved = 0 if given.is_leaf else given.moved
+        self._tree.note_moved({state.id: moved})
+        together = replace(
+            state,
+            size=state.size + given.size,
+            moved=state.moved + moved,
+            # Where there is no summary, the refresh that follows sets it back.
+            stale=state.stale + given.size,
+        )
+        self._tree.set_descriptions([(together.description, together.stale, together.id)])
+        return together
 
     def _branch_of(self, parent: int, leaf: NodeState) -> NodeState:
         """Put a branch between *parent* and a leaf."""
