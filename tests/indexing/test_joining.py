@@ -33,7 +33,7 @@ def joined(tree, most):
     touched = Touched()
     with tree.transaction():
         done = Joiner(tree, touched, Bounds(**tree.facts["bounds"])).make_room(ROOT, most)
-        Refresh(tree, touched, {}).run()
+        Refresh(tree, touched).run()
     return done
 
 

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests import trees
-from unillmrec.indexing.moves import Moves
+from unillmrec.indexing.moves import ANEW_AT, Moves, passes_a_step
 from unillmrec.store import ROOT, EditableTree
 
 
@@ -79,3 +81,20 @@ def test_weights_that_changed_reach_all_above(tree):
 
     np.testing.assert_allclose(dense(tree.node_rows([ROOT])), before + dense(gained), atol=2e-3)
     assert size == tree.sizes_and_priors([ROOT])
+
+
+@given(
+    size=st.integers(1, 2_000),
+    moved=st.integers(0, 5_000),
+    changes=st.lists(st.tuples(st.sampled_from([-1, 0, 1]), st.integers(1, 30)), max_size=300),
+)
+def test_words_are_never_older_than_a_tenth(size, moved, changes):
+    """However a node shrinks and grows, what moved since it was told is a tenth of it at most."""
+    told = None
+    for sign, count in changes:
+        before, moved, size = moved, moved + count, max(0, size + sign * count)
+        if passes_a_step(before, moved, size):
+            told = moved
+        elif told is not None:
+            # Of the size that it had when it was told.
+            assert moved - told <= ANEW_AT * (size + moved - told)

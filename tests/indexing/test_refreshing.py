@@ -2,12 +2,9 @@ import shutil
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests import trees
 from unillmrec.indexing.changing import TreeChanger
-from unillmrec.indexing.refreshing import ANEW_AT, passes_a_step
 from unillmrec.items import Item
 
 
@@ -91,20 +88,3 @@ def test_ranges_follow_the_numbers(changer):
         for each in changer.tree.node(leaf).description.ranges
         if each.attribute == "year"
     ]
-
-
-@given(
-    size=st.integers(1, 2_000),
-    moved=st.integers(0, 5_000),
-    changes=st.lists(st.tuples(st.sampled_from([-1, 0, 1]), st.integers(1, 30)), max_size=300),
-)
-def test_words_are_never_older_than_a_tenth(size, moved, changes):
-    """However a node shrinks and grows, what moved since it was told is a tenth of it at most."""
-    told = None
-    for sign, count in changes:
-        before, moved, size = moved, moved + count, max(0, size + sign * count)
-        if passes_a_step(before, moved, size):
-            told = moved
-        elif told is not None:
-            # Of the size that it had when it was told.
-            assert moved - told <= ANEW_AT * (size + moved - told)

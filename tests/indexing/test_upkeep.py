@@ -64,6 +64,22 @@ def test_a_nearly_empty_leaf_goes(changer):
     assert 27 == len(changer.tree)
 
 
+def test_who_takes_items_in_was_changed_by_them(changer):
+    """A summary is older by the items that came from a leaf that is no more; the root's is not."""
+    tree = changer.tree
+    with tree.transaction():
+        query = "SELECT json_set(description, '$.summary', 'a line'), 0, id FROM node"
+        tree.set_descriptions(tree.rows(query))
+    before = {node.id: node for node in map(tree.node, [each for each, _ in tree.below(1)])}
+    changer.delete([f"space-{number}" for number in range(9)])
+    (home,) = {each.leaf for each in tree.items_with_ids(["space-9", "space-10"]).values()}
+
+    taken_in = tree.node(home).size - before[home].size
+    assert taken_in > 0
+    assert taken_in == tree.node(home).stale == tree.node(home).moved - before[home].moved
+    assert 9 == tree.node(1).stale == tree.node(1).moved - before[1].moved
+
+
 def test_a_tree_of_one_leaf_is_a_root(changer):
     """A tree with no more items than one leaf should hold has no branches."""
     changer.delete([f"{topic}-{number}" for topic in ("space", "crime") for number in range(12)])

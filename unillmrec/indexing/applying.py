@@ -197,13 +197,13 @@ class Applier:
             while at is not None:
                 below[at] += count
                 at = parents[at]
-        self.tree.note_moved(below)
+        touched.note_moved(self.tree, below)
         with Upkeep(self.tree, touched) as upkeep:
             upkeep.restore()
-            refresh = Refresh(self.tree, touched, below)
+            refresh = Refresh(self.tree, touched)
             refreshed = refresh.run()
             if upkeep.merge_small_branches(refresh.sizes):
-                refreshed |= Refresh(self.tree, touched, below).run()
+                refreshed |= Refresh(self.tree, touched).run()
         return len(refreshed)
 
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 # What is left of a weight that was added and taken away again: vectors are kept in half precision.
 REMAINDER = 5e-4
+# When so much of a node came or went, or half as much, it is summed up and told anew. Until then
+# items are added to its sum and taken from it, and its few words and titles, which they hardly
+# change, stay.
+ANEW_AT = 0.1
 
 
 class Moves:
@@ -64,7 +68,7 @@ class Moves:
         self, tree: EditableTree, leaves: Sequence[int], priors: Sequence[float], sign: int
     ) -> list[tuple[int, ...]]:
         """Count items in all nodes above their leaves; return the way up from each."""
-        ways = _ways_up(tree, set(leaves))
+        ways = ways_up(tree, set(leaves))
         gained: defaultdict[int, list[float]] = defaultdict(list)
         for leaf, prior in zip(leaves, priors, strict=True):
             gained[leaf].append(prior)
@@ -153,7 +157,15 @@ def _packed(sums: csr_matrix) -> list[bytes]:
     return packed
 
 
-def _ways_up(tree: EditableTree, leaves: set[int]) -> dict[int, tuple[int, ...]]:
+def passes_a_step(before: int, now: int, size: int) -> bool:
+    """Return whether a node of *size*, of which *before* and *now* items moved, is due."""
+    # The multiples of a power of two are among those of all smaller ones: however a node grows
+    # or shrinks, it passes none of them twice and skips none.
+    step = 1 << (max(1, int(ANEW_AT * size)).bit_length() - 1)
+    return now // step > before // step
+
+
+def ways_up(tree: EditableTree, leaves: set[int]) -> dict[int, tuple[int, ...]]:
     """Return for each leaf the way from it to the root, both included."""
     parents = tree.parents_above(leaves)
     ways = {}

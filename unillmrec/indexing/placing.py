@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -31,12 +32,13 @@ class Touched:
     """What a change has touched, for the refresh that follows, and what upkeep did.
 
     *leaves* are those to which items came or which they left; *nodes* are all else that must be
-    summed up and told anew.
+    summed up and told anew. *moved* says how many items the change moved below each node.
     """
 
     nodes: set[int] = field(default_factory=set)
     leaves: set[int] = field(default_factory=set)
     moves: Moves = field(default_factory=Moves)
+    moved: Counter[int] = field(default_factory=Counter)
     splits: int = 0
     merges: int = 0
     regrown: int = 0
@@ -47,11 +49,17 @@ class Touched:
         self.nodes.difference_update(gone)
         self.leaves.difference_update(gone)
 
+    def note_moved(self, tree: EditableTree, counts: Mapping[int, int]) -> None:
+        """Note that so many items came to nodes or left them."""
+        tree.note_moved(counts)
+        self.moved.update(counts)
+
     def settle(self) -> None:
         """Drop everything, for it is in the tree now."""
         self.nodes.clear()
         self.leaves.clear()
         self.moves = Moves()
+        self.moved.clear()
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unillmrec.indexing.following import along_paths
+from unillmrec.indexing.moves import passes_a_step
 from unillmrec.indexing.naming import name_of
 from unillmrec.indexing.placing import Touched
 from unillmrec.indexing.rows import Stack, looked_up, sum_and_closeness, summed
@@ -31,10 +32,6 @@ from unillmrec.tree.descriptions import Description, beyond_names
 from unillmrec.tree.terms import term_worth, terms_of, vector_of, weighted_words
 from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector, unpacked_rows
 
-# When so much of a node came or went, or half as much, it is summed up and told anew. Until then
-# items are added to its sum and taken from it, and its few words and titles, which they hardly
-# change, stay.
-ANEW_AT = 0.1
 # How many of the terms of a node are looked up, which usually tells which of them say most.
 LOOKED_AT = 96
 # In a packed description; no text can look like it, for its quotes would be escaped.
@@ -64,14 +61,12 @@ class Refresh:
     """Brings nodes in step with what a change has touched, in a transaction.
 
     Where only items came or went, what is kept of a node follows them; when a tenth of a node
-    has changed so, and where nodes themselves changed, all is summed up and told anew. *moved*
-    says how many items the change itself moved below each node.
+    has changed so, and where nodes themselves changed, all is summed up and told anew.
     """
 
-    def __init__(self, tree: EditableTree, touched: Touched, moved: Mapping[int, int]) -> None:
+    def __init__(self, tree: EditableTree, touched: Touched) -> None:
         self.tree = tree
         self.touched = touched
-        self.moved = moved
         self.states: dict[int, NodeState] = {}
         self.fresh: dict[int, _Fresh] = {}
         self.around: dict[int, _Fresh] = {}
@@ -104,7 +99,7 @@ class Refresh:
 
     def _is_due(self, state: NodeState) -> bool:
         """Return whether a node has to be told anew, or shows what it has no more."""
-        before = state.moved - self.moved.get(state.id, 0)
+        before = state.moved - self.touched.moved[state.id]
         size = state.size + self.touched.moves.counts[state.id]
         if passes_a_step(before, state.moved, size) or not state.size:
             return True
@@ -268,14 +263,6 @@ class Refresh:
         for state in sorted(states.values(), key=lambda each: each.depth):
             names[state.id] = f"{names[state.parent]} {name_of(state.description)}"
         return {number: names[number] for number in self.fresh}
-
-
-def passes_a_step(before: int, now: int, size: int) -> bool:
-    """Return whether a node of *size*, of which *before* and *now* items moved, is due."""
-    # The multiples of a power of two are among those of all smaller ones: however a node grows
-    # or shrinks, it passes none of them twice and skips none.
-    step = 1 << (max(1, int(ANEW_AT * size)).bit_length() - 1)
-    return now // step > before // step
 
 
 def _typical(state: NodeState) -> list[int]:

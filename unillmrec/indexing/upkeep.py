@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 from unillmrec.indexing.following import along_paths, home_leaves
 from unillmrec.indexing.joining import Joiner, like_groups
+from unillmrec.indexing.moves import ways_up
 from unillmrec.indexing.naming import (
     are_parts,
     group_name,
@@ -118,31 +120,39 @@ class Upkeep:
     def _dissolve_small_leaves(self) -> None:
         """Give the items of leaves that are nearly empty to the leaves nearest to them."""
         sizes = self.tree.leaf_sizes(self._touched_leaves())
-        homeless: list[int] = []
+        homeless: dict[int, tuple[int, ...]] = {}
         for leaf in sorted(sizes, key=lambda each: (sizes[each], each)):
             # Taking one out may have made its neighbour the root.
             if sizes[leaf] < LEAST_IN_LEAF and leaf != ROOT and self.tree.states([leaf]):
                 if sizes[leaf] and not self._is_part(leaf):
                     continue
-                homeless += self._emptied(leaf)
+                homeless |= self._emptied(leaf)
                 self._take_out(leaf)
                 self.touched.merges += 1
         if homeless:
             self._house(homeless)
 
-    def _house(self, homeless: Sequence[int]) -> None:
-        """Give items without a leaf to the leaves nearest to them."""
-        placed = self.tree.items_numbered(homeless)
-        items = [placed[number].item for number in homeless]
-        rows = self.tree.item_rows(homeless)
+    def _house(self, homeless: Mapping[int, tuple[int, ...]]) -> None:
+        """Give items without a leaf, and the ways that led to them, to the leaves nearest."""
+        numbers = list(homeless)
+        placed = self.tree.items_numbered(numbers)
+        items = [placed[number].item for number in numbers]
+        rows = self.tree.item_rows(numbers)
         leaves = home_leaves(self.tree, items, rows, self.touched)
-        self.tree.set_leaves(zip(leaves, homeless, strict=True))
-        priors = [placed[number].prior for number in homeless]
+        self.tree.set_leaves(zip(leaves, numbers, strict=True))
+        priors = [placed[number].prior for number in numbers]
+        ways = ways_up(self.tree, set(leaves))
+        # What is above both the old leaf and the new one holds what it held.
+        parted = (
+            set(homeless[number]) ^ set(ways[leaf])
+            for number, leaf in zip(numbers, leaves, strict=True)
+        )
+        self.touched.note_moved(self.tree, Counter(node for way in parted for node in way))
         self.touched.moves.note(self.tree, leaves, rows, priors, 1)
         self.touched.leaves |= set(leaves)
 
-    def _emptied(self, leaf: int) -> list[int]:
-        """Return the items of a leaf, and note that they leave it."""
+    def _emptied(self, leaf: int) -> dict[int, tuple[int, ...]]:
+        """Return the items of a leaf with the way up from it, and note that they leave it."""
         placed = self.tree.items_in([leaf])
         numbers = [each.number for each in placed]
         if numbers:
@@ -150,7 +160,7 @@ class Upkeep:
             rows = self.tree.item_rows(numbers)
             self.touched.moves.note(self.tree, [leaf] * len(numbers), rows, priors, -1)
             self.touched.moves.elsewhere |= set(numbers)
-        return numbers
+        return dict.fromkeys(numbers, ways_up(self.tree, {leaf})[leaf])
 
     def _is_part(self, leaf: int) -> bool:
         """Return whether a leaf may go: a category stays as long as it has an item."""
