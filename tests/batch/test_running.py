@@ -237,6 +237,24 @@ def test_people_come_in_blocks(people, run, lines, monkeypatch):
     assert sorted(f"person-{n}" for n in range(10)) == sorted(each["id"] for each in lines())
 
 
+@pytest.mark.parametrize("of", ["", ".batch", ".problems.jsonl"])
+def test_nothing_is_written_over_what_is_read(people, run, words, tmp_path, of):
+    """Neither the people nor the tree, under whatever name, and not with --restart either."""
+    path = people(histories(2), name=f"mine{of}")
+    tree = tmp_path / f"tree{of}"
+    tree.write_bytes(words.read_bytes())
+    other = tmp_path / f"linked{of}"
+    other.symlink_to(path)
+    before = path.read_bytes()
+
+    for out in ("mine", "linked", "tree"):
+        with pytest.raises(BatchError, match="would be written over"):
+            run(path, tree=tree, out=out, restart=True)
+
+    assert before == path.read_bytes()
+    assert words.read_bytes() == tree.read_bytes()
+
+
 def test_two_runs_of_one_batch_do_not_mix(people, words, tmp_path):
     """The second one is told to wait."""
     from unillmrec.batch import Batch, PeopleFile

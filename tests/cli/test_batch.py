@@ -166,3 +166,17 @@ def test_a_file_that_is_there_already(run, shop, people):
     assert 3 == refused.code
     assert "out.jsonl exists already" in refused.err
     assert "mine\n" == Path("out.jsonl").read_text()
+
+
+def test_the_usage_log_is_not_written_over(run, shop, people, server):
+    """It holds what other commands spent."""
+    log = f"{shop}.usage"
+    before = ("batch", shop, people, "--usage-log", log, *SHORT)
+    run(*before, "-o", "out.jsonl")
+    kept = Path(log).read_bytes()
+
+    refused = run(*before, "-o", log, "--restart")
+
+    assert 3 == refused.code
+    assert "would be written over" in refused.err
+    assert kept == Path(log).read_bytes()

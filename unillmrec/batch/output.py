@@ -60,6 +60,31 @@ class Output:
             self.problems_path.unlink(missing_ok=True)
 
 
+def check_files(written: Iterable[Path], read: Iterable[Path]) -> None:
+    """Make sure that nothing is written over what is read.
+
+    Raises:
+        BatchError: one file is both.
+    """
+    inputs = list(read)
+    for path in written:
+        for other in inputs:
+            if _is_same(path, other):
+                raise BatchError(
+                    f"{path} would be written over {other}, which the batch needs.",
+                    detail="Nothing was asked.",
+                    remedy="another -o.",
+                )
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        # One of them is not there yet.
+        return one.resolve() == other.resolve()
+
+
 def _write(path: Path, lines: Iterable[str]) -> None:
     beside = path.with_name(path.name + ".part")
     with _told(path):

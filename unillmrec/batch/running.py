@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from unillmrec.batch.desk import Desk, JudgeOver, Made
 from unillmrec.batch.journal import ANSWERS, SUFFIX, Journal, Outcome
-from unillmrec.batch.output import Output
+from unillmrec.batch.output import PROBLEMS, Output, check_files
 from unillmrec.batch.people import Entry, PeopleFile
 from unillmrec.batch.pool import Engine, Threads
 from unillmrec.budget import Budget, Purse
@@ -88,7 +88,10 @@ Told: TypeAlias = Callable[[BatchReport], None]
 
 
 class Batch:
-    """One run of a batch: its files are open from the beginning to `close`."""
+    """One run of a batch: its files are open from the beginning to `close`.
+
+    *needed* are files beside the tree and the people that must not be written over.
+    """
 
     def __init__(
         self,
@@ -101,14 +104,19 @@ class Batch:
         about: Mapping[str, object] | None = None,
         price: Price | None = None,
         order: Order | None = None,
+        needed: Iterable[Path] = (),
     ) -> None:
         self._tree = tree
         self._people = people
         self._out = out
         self._options = options or BatchOptions()
         self._price = price
-        digest, count = people.fingerprint()
         journal_path = out.with_name(out.name + SUFFIX)
+        check_files(
+            (out, out.with_name(out.name + PROBLEMS), journal_path),
+            (people.path, tree.path, *needed),
+        )
+        digest, count = people.fingerprint()
         if self._options.restart:
             _take_away(journal_path)
         elif out.exists() and not journal_path.exists():

@@ -34,6 +34,7 @@ from unillmrec.prompts import PromptSet
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
 from unillmrec.tokens import TokenCounter
+from unillmrec.usage_log import log_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ def run_batch(wishes: Wishes) -> Batched:
             judge_over=asked.judge_over,
             about=about,
             price=_price(settings),
+            needed=filter(None, [log_path(wishes.tree, settings.usage_log)]),
         ) as batch,
     ):
         try:
