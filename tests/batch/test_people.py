@@ -53,6 +53,8 @@ def test_tables_hold_histories_too(tmp_path):
         ('{"history": ["x"]}', "there is no field 'id'"),
         ('{"id": "", "like": "ships"}', "'' is no id"),
         ('{"id": true, "like": "ships"}', "True is no id"),
+        (r'{"id": "a\u0000b", "like": "ships"}', r"'a\x00b' is no id"),
+        (r'{"id": "x\ud800", "like": "ships"}', r"'x\ud800' is no id"),
         ('{"id": "a"}', "there is no history, no like and no profile"),
         ('{"id": "a", "history": []}', "there is no history, no like and no profile"),
         ('{"id": "a", "like": "  "}', "nothing is known about the person"),

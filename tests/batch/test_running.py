@@ -68,6 +68,21 @@ def test_bad_rows_are_told_and_left_out(people, run, lines):
     assert "the id 'person-0' is already on line 1" == problems[2]["problem"]
 
 
+def test_odd_characters_are_a_matter_of_one_row(people, run, lines):
+    """An id that cannot be kept is told; in a history it is an item that the tree lacks."""
+    rows = [
+        r'{"id": "a\u0000b", "like": "ships"}',
+        r'{"id": "x\ud800", "like": "ships"}',
+        r'{"id": "c", "history": ["item-001", "y\ud800", "z\u0000"]}',
+    ]
+
+    report = run(people(rows))
+
+    assert report.finished
+    assert ["c"] == [each["id"] for each in lines()]
+    assert [1, 2] == [each["line"] for each in lines("out.jsonl.problems.jsonl")]
+
+
 def test_unknown_items_of_a_history_are_counted(people, run, lines):
     """What left the catalog says nothing about the rest."""
     run(people([{"id": "a", "history": ["item-001", "gone", "gone too"]}]))

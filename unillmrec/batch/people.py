@@ -99,7 +99,20 @@ def _id(fields: Mapping[str, object]) -> str:
         raise RowProblem(
             f"{shown(value)} is no id" if value is not None else "there is no field 'id'"
         )
-    return str(value)
+    name = str(value)
+    # What SQLite or UTF-8 cannot hold would be another id when it comes back.
+    if "\0" in name or not _is_unicode(name):
+        raise RowProblem(f"{shown(value)} is no id: it holds what no text can")
+    return name
+
+
+def _is_unicode(text: str) -> bool:
+    """Return whether a text has no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _person(fields: Mapping[str, object]) -> Person:
