@@ -282,3 +282,19 @@ def test_two_runs_of_one_batch_do_not_mix(people, words, tmp_path):
         pytest.raises(BatchError, match="is in use"),
     ):
         Batch(tree, PeopleFile(path), tmp_path / "out.jsonl")
+
+
+def test_no_run_is_begun_anew_while_it_is_on_its_way(people, run, words, tmp_path):
+    """What it has paid for stays its own."""
+    from unillmrec.batch import Batch, PeopleFile
+    from unillmrec.store import ItemTree
+
+    path = people(histories(2))
+    with (
+        ItemTree.open(words) as tree,
+        Batch(tree, PeopleFile(path), tmp_path / "out.jsonl") as first,
+    ):
+        with pytest.raises(BatchError, match="is in use"):
+            run(path, restart=True)
+
+        assert first.run().finished

@@ -78,6 +78,14 @@ class Journal:
         with self._lock:
             self._db.close()
 
+    def empty(self) -> None:
+        """Forget everything, what other processes kept included."""
+        with self._transaction():
+            for table in ("about", "person", "outcome", "answer"):
+                self._db.execute(f"DELETE FROM {table}")
+        self.path.with_name(self.path.name + ANSWERS).unlink(missing_ok=True)
+        self.about = {}
+
     def begin(self, about: Mapping[str, object]) -> None:
         """Write down what the batch is about, before anything is done."""
         self.about = dict(about)

@@ -117,9 +117,7 @@ class Batch:
             (people.path, tree.path, *needed),
         )
         digest, count = people.fingerprint()
-        if self._options.restart:
-            _take_away(journal_path)
-        elif out.exists() and not journal_path.exists():
+        if out.exists() and not (self._options.restart or journal_path.exists()):
             raise BatchError(
                 f"{out} exists already, and no batch of it is unfinished.",
                 detail="Nothing was asked.",
@@ -127,6 +125,8 @@ class Batch:
             )
         self.journal = Journal(journal_path)
         try:
+            if self._options.restart:
+                self.journal.empty()
             # Of a run on other processes that was killed.
             self.journal.take_in(journal_path.with_name(journal_path.name + ANSWERS))
             desk = Desk(
