@@ -298,3 +298,35 @@ def test_no_run_is_begun_anew_while_it_is_on_its_way(people, run, words, tmp_pat
             run(path, restart=True)
 
         assert first.run().finished
+
+
+@pytest.mark.parametrize("pages", [1, 4, 9])
+def test_a_full_disk_ends_the_run(people, run, lines, words, tmp_path, pages):
+    """With one sentence, wherever it fills up; with more room the same batch goes on."""
+    from unillmrec.batch import Batch, BatchOptions, PeopleFile
+    from unillmrec.store import ItemTree
+
+    path = people(histories(9))
+    scripted = Scripted()
+    with (
+        ItemTree.open(words) as tree,
+        Batch(
+            tree,
+            PeopleFile(path),
+            tmp_path / "out.jsonl",
+            BatchOptions(SHORT, at_once=3),
+            judge_over=scripted.judge_over(tree),
+        ) as batch,
+    ):
+        db = batch.journal._db
+        (size,) = db.execute("PRAGMA page_count").fetchone()
+        db.execute(f"PRAGMA max_page_count = {size + pages}")
+        try:
+            told = batch.run().stopped
+        except BatchError as error:
+            told = error
+
+    assert isinstance(told, BatchError)
+    assert "out.jsonl.batch cannot be written: database or disk is full." in told.problem
+    assert run(path, Scripted()).finished
+    assert 9 == len(lines())

@@ -59,11 +59,7 @@ class Journal:
         try:
             self._db = _opened(path)
         except sqlite3.OperationalError as error:
-            raise BatchError(
-                f"{path} is in use: {error}.",
-                detail="Another run of the same batch may be on its way.",
-                remedy="wait for it, or another -o.",
-            ) from error
+            raise _told(path, error) from error
         except sqlite3.DatabaseError as error:
             raise BatchError(
                 f"{path} is not the journal of a batch: {error}.",
@@ -149,7 +145,7 @@ class Journal:
     def keep(self, line: int, stage: Stage, digest: bytes, reply: Reply) -> None:
         """Keep an answer; after the end nobody asks for it."""
         row = (line, str(stage), digest, reply_as_json(reply))
-        with self._lock, _unless_closed():
+        with self._lock, _unless_closed(), self._writing():
             self._db.execute("INSERT INTO answer VALUES (NULL, ?, ?, ?, ?)", row)
 
     def kept(self, line: int) -> list[tuple[bytes, Reply]]:
@@ -193,19 +189,43 @@ class Journal:
         return bill
 
     def _rows(self, query: str, values: Iterable[object] = ()) -> list[tuple[Any, ...]]:
-        with self._lock:
+        with self._lock, self._writing():
             return self._db.execute(query, tuple(values)).fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._lock:
+        with self._lock, self._writing():
             self._db.execute("BEGIN")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                # A full disk ends a transaction by itself.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise _told(self.path, error) from error
+
+
+def _told(path: Path, error: sqlite3.OperationalError) -> BatchError:
+    """Say why the journal cannot be used now."""
+    if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return BatchError(
+            f"{path} is in use: {error}.",
+            detail="Another run of the same batch may be on its way.",
+            remedy="wait for it, or another -o.",
+        )
+    return BatchError(
+        f"{path} cannot be written: {error}.",
+        detail="What is in it stays.",
+        remedy="make room, and the same command again.",
+    )
 
 
 @contextmanager

@@ -46,6 +46,11 @@ class KeptAnswers:
         self._halted = threading.Event()
         self._lock = threading.Lock()
 
+    @property
+    def is_halted(self) -> bool:
+        """Whether no new call begins."""
+        return self._halted.is_set()
+
     def halt(self) -> None:
         """Let no new call begin; those under way come in and are kept."""
         self._halted.set()

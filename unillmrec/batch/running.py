@@ -280,7 +280,7 @@ class Batch:
             report.stopped = report.stopped or made
         elif isinstance(made, CallError | ReplyError):
             self._fail(entry, made)
-        elif not isinstance(made, BatchError):
+        elif not (isinstance(made, BatchError) and self.desk.answers.is_halted):
             report.stopped = report.stopped or made
         return report.stopped is None
 
