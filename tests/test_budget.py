@@ -151,8 +151,9 @@ def test_a_budget_of_money_needs_a_price():
 
 @pytest.mark.parametrize("name", ["tokens", "calls", "seconds", "cost"])
 def test_no_limit_is_below_zero(name):
-    """A negative limit is refused with its name; so is one that is not a number."""
+    """A negative limit is refused with its name; so is one that is not a number, or endless."""
     with pytest.raises(SettingsError, match=f"the budget of {name} is -1"):
         Budget(**{name: -1})
-    with pytest.raises(SettingsError):
-        Budget(**{name: float("nan")})
+    for value in ("nan", "inf"):
+        with pytest.raises(SettingsError, match=f"is {value}; it must be a number"):
+            Budget(**{name: float(value)})

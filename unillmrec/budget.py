@@ -7,6 +7,7 @@ back when the answer says what it took.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -38,8 +39,9 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("tokens", "calls", "seconds", "cost"):
             value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise SettingsError(f"the budget of {name} is {value}; it cannot be below 0.")
+            if value is not None and not 0 <= value < math.inf:
+                told = "it cannot be below 0" if value < 0 else "it must be a number"
+                raise SettingsError(f"the budget of {name} is {value}; {told}.")
 
     @property
     def is_set(self) -> bool:

@@ -154,6 +154,24 @@ def test_nobody_waits_longer_than_there_is_time():
     assert 0.04 < waited < 1
 
 
+def test_a_wait_may_be_longer_than_a_timer():
+    """It is cut into what a timer can be set for."""
+    turns = Turns(1)
+    began = threading.Event()
+
+    def go():
+        with turns.taken(turns.number(), 1e300):
+            began.set()
+
+    with turns.taken(turns.number(), 1):
+        waiting = threading.Thread(target=go)
+        waiting.start()
+        time.sleep(0.01)
+    waiting.join(2)
+
+    assert began.is_set()
+
+
 def test_closing_sends_everybody_away():
     """Those who wait, and those who come later."""
     turns = Turns(1)

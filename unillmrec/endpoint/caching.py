@@ -141,7 +141,7 @@ class CachedEndpoint:
             if other is None:
                 return self._ask(key, request)
             left = request.ticket.seconds_left if request.ticket else None
-            if not other.wait(left):
+            if not other.wait(left if left is None else min(left, threading.TIMEOUT_MAX)):
                 # The deadline is over; the endpoint says so in its own words.
                 return self._endpoint.complete(request)
 

@@ -152,7 +152,9 @@ class Turns:
         if self._not_before > now:
             moments.append(self._not_before)
         # A timer may be early by a hair, and looking again at once would spin.
-        return max(0.001, min(moments) - now) if moments else None
+        wait = max(0.001, min(moments) - now) if moments else None
+        # Longer than a timer can be set for; whoever wakes early looks again.
+        return None if wait is None else min(wait, threading.TIMEOUT_MAX)
 
     def _admit(self) -> None:
         """Let in who is next, while there is room."""
