@@ -132,6 +132,23 @@ def test_threads_that_ask_the_same_pay_once(cache):
     assert (75, 5) == (endpoint.hits, endpoint.misses)
 
 
+def test_an_answer_that_came_since_it_was_looked_for_is_taken(cache, monkeypatch):
+    """Another thread asked and was answered between the looking and the asking."""
+    endpoint = cached(cache, ["a", "b"])
+    find = cache.find
+
+    def slow(key):
+        found = find(key)
+        monkeypatch.setattr(cache, "find", find)
+        endpoint.complete(request())
+        return found
+
+    monkeypatch.setattr(cache, "find", slow)
+
+    assert "a" == endpoint.complete(request()).text
+    assert (1, 1) == (endpoint.hits, endpoint.misses)
+
+
 def test_who_waits_for_a_failure_asks_for_itself(cache):
     """The failure of one thread is not that of all."""
     first = threading.Event()

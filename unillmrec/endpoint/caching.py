@@ -147,6 +147,10 @@ class CachedEndpoint:
 
     def _ask(self, key: str, request: Request) -> Reply:
         try:
+            # Since it was looked for, another thread may have had the answer.
+            told = self._cache.find(key)
+            if told is not None:
+                return self._hit(request, told)
             reply = self._endpoint.complete(request)
             self._cache.keep(key, str(request.stage), reply_as_plain(reply))
             with self._lock:
