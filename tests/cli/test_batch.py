@@ -180,3 +180,26 @@ def test_the_usage_log_is_not_written_over(run, shop, people, server):
     assert 3 == refused.code
     assert "would be written over" in refused.err
     assert kept == Path(log).read_bytes()
+
+
+@pytest.mark.parametrize("restart", [(), ("--restart",)])
+def test_an_output_that_cannot_be(run, shop, people, server, restart):
+    """It is found out before anything is asked, and named."""
+    Path("folder").mkdir()
+
+    for out, told in (("folder", "folder is a folder."), ("no/x.jsonl", "there is no folder no.")):
+        done = run("batch", shop, people, "-o", out, *SHORT, *restart)
+
+        assert 3 == done.code
+        assert told in done.err
+    assert [] == server.requests
+
+
+def test_a_deadline_that_came_at_once(run, shop, people, server):
+    """No list is promised where there is none, and no larger budget is asked for."""
+    done = run("batch", shop, people, "-o", "out.jsonl", *SHORT, "--deadline", "0")
+
+    assert 3 == done.code
+    assert "The lists are in" not in done.out
+    assert "larger budget" not in done.err
+    assert "Try: the same command again." in done.err

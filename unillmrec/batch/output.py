@@ -60,14 +60,21 @@ class Output:
             self.problems_path.unlink(missing_ok=True)
 
 
-def check_files(written: Iterable[Path], read: Iterable[Path]) -> None:
-    """Make sure that nothing is written over what is read.
+def check_files(out: Path, written: Iterable[Path], read: Iterable[Path]) -> None:
+    """Make sure that *out* can be written, and that nothing is written over what is read.
 
     Raises:
-        BatchError: one file is both.
+        BatchError: it cannot, or one file is both.
     """
+    problem = ""
+    if out.is_dir():
+        problem = f"{out} is a folder."
+    elif not out.parent.is_dir():
+        problem = f"{out} cannot be written: there is no folder {out.parent}."
+    if problem:
+        raise BatchError(problem, detail="Nothing was asked.", remedy="another -o.")
     inputs = list(read)
-    for path in written:
+    for path in (out, *written):
         for other in inputs:
             if _is_same(path, other):
                 raise BatchError(

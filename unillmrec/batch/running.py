@@ -113,7 +113,8 @@ class Batch:
         self._price = price
         journal_path = out.with_name(out.name + SUFFIX)
         check_files(
-            (out, out.with_name(out.name + PROBLEMS), journal_path),
+            out,
+            (out.with_name(out.name + PROBLEMS), journal_path),
             (people.path, tree.path, *needed),
         )
         digest, count = people.fingerprint()

@@ -103,7 +103,11 @@ class Batched:
         if isinstance(report.stopped, BudgetError):
             limit = report.stopped.limit
             told = BudgetError(limit, report.stopped.problem)
-            told.detail = f"{on}; for what is asked, it needs a larger budget of {limit}."
+            if limit == "deadline":
+                # Each run has a deadline of its own.
+                told.detail, told.remedy = f"{on}.", "the same command again."
+            else:
+                told.detail = f"{on}; for what is asked, it needs a larger budget of {limit}."
             raise told
         if report.stopped:
             raise report.stopped

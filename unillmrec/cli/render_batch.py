@@ -60,7 +60,8 @@ def _summary(batched: Batched) -> str:
         told.append(f"{counted(report.skipped, 'row')} could not be used")
     if not report.finished:
         told.append(f"about {_left(batched):,} are left")
-    return f"{'; '.join(told)}. The lists are in {batched.wishes.out}."
+    where = f" The lists are in {batched.wishes.out}." if report.done or report.finished else ""
+    return f"{'; '.join(told)}.{where}"
 
 
 def _left(batched: Batched) -> int:
