@@ -80,7 +80,7 @@ class Scripted:
 def run(words, tmp_path):
     """Run a batch over the tree of words; return its report."""
 
-    def run(people, scripted=None, *, tree=words, out="out.jsonl", engine=None, **options):
+    def run(people, scripted=None, *, tree=words, out="out.jsonl", engine=None, price=None, told=None, **options):
         with ItemTree.open(tree) as opened:
             batch = Batch(
                 opened,
@@ -88,9 +88,10 @@ def run(words, tmp_path):
                 tmp_path / out,
                 BatchOptions(**{"recommend": SHORT, "at_once": 3, **options}),
                 judge_over=scripted.judge_over(opened) if scripted else None,
+                price=price,
             )
             with batch:
-                return batch.run(engine)
+                return batch.run(engine, told or (lambda report: None))
 
     return run
 

@@ -7,6 +7,7 @@ from unillmrec.batch.running import PATIENCE
 from unillmrec.budget import Budget
 from unillmrec.endpoint import CallError, Kind
 from unillmrec.errors import BatchError, BudgetError
+from unillmrec.prices import Price
 from unillmrec.recommender import Recommender
 from unillmrec.stages import Person
 
@@ -49,6 +50,22 @@ def test_the_bill_is_the_sum_of_the_lines(people, run, lines):
 
     assert scripted.asked == report.total_usage().calls
     assert scripted.asked == sum(each["usage"]["total"]["calls"] for each in lines())
+
+
+def test_money_is_told_on_the_way(people, run):
+    """After each person, and not only in the end."""
+    told = []
+
+    report = run(
+        people(histories(4)),
+        Scripted(),
+        price=Price(1, 1),
+        told=lambda report: told.append(report.cost.amount),
+    )
+
+    assert sorted(told) == told
+    assert 5 == len(set(told))
+    assert report.cost.amount == pytest.approx(told[-1])
 
 
 def test_bad_rows_are_told_and_left_out(people, run, lines):

@@ -206,6 +206,12 @@ class Batch:
         report.done = report.resumed = self.journal.count("done")
         report.skipped = self.journal.count("skipped")
         report.usage = self.journal.bill().by_stage()
+        self._reckon()
+
+    def _reckon(self) -> None:
+        """Say in money what was used."""
+        if self._price:
+            self.report.cost = self._price.cost_of(self.report.total_usage())
 
     def run(self, engine: Engine | None = None, told: Told = lambda report: None) -> BatchReport:
         """Recommend to everybody who is left; *told* is told after each of them.
@@ -232,8 +238,8 @@ class Batch:
         finally:
             report.seconds = time.monotonic() - started
             report.usage = self.journal.bill().by_stage()
+            self._reckon()
             self._output.end(report.failed, finished=report.finished)
-            report.cost = self._price.cost_of(report.total_usage()) if self._price else None
         if report.finished:
             self.journal.close()
             _take_away(self.journal.path)
@@ -275,6 +281,7 @@ class Batch:
             report.done += 1
             for stage, usage in made.usage.items():
                 report.usage[stage] = report.usage.get(stage, Usage()) + usage
+            self._reckon()
         elif isinstance(made, PersonError):
             self._skip(entry, " ".join(filter(None, (made.problem, made.detail))).rstrip("."))
         elif isinstance(made, BudgetError):
