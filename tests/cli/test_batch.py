@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import in_process, lead_to
-from unillmrec.testing import FakeServer, Fault
+from unillmrec.testing import FakeServer, Fault, FaultKind
 
 SHORT = ("-k", "3", "--leaves", "2", "--show", "12", "--candidates", "6")
 
@@ -203,3 +203,26 @@ def test_a_deadline_that_came_at_once(run, shop, people, server):
     assert "The lists are in" not in done.out
     assert "larger budget" not in done.err
     assert "Try: the same command again." in done.err
+
+
+def test_one_unknown_count_hides_no_money(run, shop, people, monkeypatch):
+    """What the other calls cost is told, as the least of it."""
+    fault = Fault(FaultKind.NO_USAGE)
+    with FakeServer(faults={3: fault}.get) as server:
+        lead_to(server, monkeypatch)
+        Path("unillmrec.toml").write_text("[prices.fake-model]\nprompt = 1000\ncompletion = 1\n")
+        told = run("batch", shop, people, "-o", "out.jsonl", *SHORT, "--json").json
+        whole = run("batch", shop, people, "-o", "out.jsonl", *SHORT, "--restart", "--json").json
+
+    assert told["cost"] is None
+    assert 0 < told["known_cost"]["USD"] < whole["cost"]["USD"] == whole["known_cost"]["USD"]
+
+
+def test_the_least_of_the_money_is_shown_as_such(run, shop, people, monkeypatch):
+    """For people as well."""
+    with FakeServer(faults={3: Fault(FaultKind.NO_USAGE)}.get) as server:
+        lead_to(server, monkeypatch)
+        Path("unillmrec.toml").write_text("[prices.fake-model]\nprompt = 1000\ncompletion = 1\n")
+        out = run("batch", shop, people, "-o", "out.jsonl", *SHORT).out
+
+    assert "cost at least " in out

@@ -62,7 +62,8 @@ class BatchReport:
     """What was done, over all runs of the batch; *people* is about how many there are.
 
     *resumed* of those *done* were done by earlier runs. *failed* were asked for in vain and
-    will be again; *skipped* cannot be used. *stopped* is what ended the run before its end.
+    will be again; *skipped* cannot be used. *cost* is None where a count of tokens is not known,
+    and *known_cost* what the other calls cost; without a price, both are None. *stopped* is what ended the run before its end.
     """
 
     judge: str
@@ -73,6 +74,7 @@ class BatchReport:
     failed: list[Outcome] = field(default_factory=list)
     usage: dict[Stage, Usage] = field(default_factory=dict)
     cost: Money | None = None
+    known_cost: Money | None = None
     seconds: float = 0.0
     finished: bool = False
     stopped: UnillmrecError | None = None
@@ -211,7 +213,9 @@ class Batch:
     def _reckon(self) -> None:
         """Say in money what was used."""
         if self._price:
-            self.report.cost = self._price.cost_of(self.report.total_usage())
+            total = self.report.total_usage()
+            self.report.cost = self._price.cost_of(total)
+            self.report.known_cost = Money(self._price.known_cost(total), self._price.currency)
 
     def run(self, engine: Engine | None = None, told: Told = lambda report: None) -> BatchReport:
         """Recommend to everybody who is left; *told* is told after each of them.

@@ -28,6 +28,7 @@ FIELDS = (
     ),
     ("usage", "over all runs, by stage, and total; null is unknown"),
     ("cost", "over all runs, money by currency; null is unknown"),
+    ("known_cost", "what the calls with a known count of tokens cost; null without a price"),
     ("finished, stopped", "whether everybody is done; what ended the run, or null"),
     (
         "a line of -o",

@@ -220,8 +220,9 @@ def _told(report: BatchReport) -> str:
     completion = usage.estimated_completion if usage.completion is None else usage.completion
     rate = (report.done - report.resumed) / report.seconds if report.seconds else 0.0
     parts = [f"{rate:.1f}/s", f"{prompt + completion:,} tokens"]
-    if report.cost is not None:
-        parts.append(f"{report.cost.amount:.2f} {report.cost.currency}")
+    if report.known_cost is not None:
+        least = "" if report.cost else "at least "
+        parts.append(f"{least}{report.known_cost.amount:.2f} {report.known_cost.currency}")
     if report.failed:
         parts.append(f"{len(report.failed):,} failed")
     return ", ".join(parts)

@@ -18,6 +18,7 @@ from unillmrec.cli.render import (
     shown,
 )
 from unillmrec.cli.render_plan import COUNTED
+from unillmrec.prices import Money
 
 SHOWN = 10
 
@@ -46,8 +47,10 @@ def show_batch(batched: Batched, *, as_json: bool) -> None:
         page.blank()
         lines = {str(stage): usage for stage, usage in report.usage.items() if usage.calls}
         show_bill(page, lines, total)
-        if report.cost is not None:
-            page.show(Text(f"cost {report.cost.amount:,.4f} {report.cost.currency}"))
+        if report.known_cost is not None:
+            least = "" if report.cost else "at least "
+            money = f"{report.known_cost.amount:,.4f} {report.known_cost.currency}"
+            page.show(Text(f"cost {least}{money}"))
 
 
 def _summary(batched: Batched) -> str:
@@ -88,11 +91,16 @@ def _as_dict(batched: Batched) -> dict[str, object]:
             **{str(stage): usage.as_dict() for stage, usage in report.usage.items()},
             "total": report.total_usage().as_dict(),
         },
-        "cost": {report.cost.currency: report.cost.amount} if report.cost else None,
+        "cost": _money(report.cost),
+        "known_cost": _money(report.known_cost),
         "finished": report.finished,
         "stopped": report.stopped.problem if report.stopped else None,
         "seconds": round(report.seconds, 3),
     }
+
+
+def _money(money: Money | None) -> dict[str, float] | None:
+    return {money.currency: money.amount} if money else None
 
 
 def show_batch_plan(planned: tuple[BatchPlan, Wishes, str], *, as_json: bool) -> None:
