@@ -5,15 +5,19 @@ import pytest
 from tests import trees
 from tests.evaluation.exams import Scripted
 from unillmrec import Recommender
+from unillmrec.budget import Budget
 from unillmrec.errors import EvaluationError
 from unillmrec.evaluation.chain import Chain
 from unillmrec.evaluation.content import Bm25, FlatVectors, Lot, MostPopular, TfIdf, unit_rows
 from unillmrec.evaluation.making import SYSTEMS, Means, make_systems
+from unillmrec.evaluation.page import page
 from unillmrec.evaluation.running import evaluate
+from unillmrec.evaluation.systems import Answer
 from unillmrec.evaluation.trained import Als, ItemKnn
-from unillmrec.judge import SimilarityJudge
+from unillmrec.judge import LanguageModelJudge, SimilarityJudge
 from unillmrec.judge.writing import CONTRACTS, PromptWriter
 from unillmrec.prompts import PromptSet
+from unillmrec.testing import ScriptedEndpoint
 from unillmrec.tokens import TokenCounter
 
 
@@ -83,6 +87,32 @@ def test_a_comparison_is_paired_and_corrected(parted):
     assert half.difference.low < 0.5 < half.difference.high
     assert half.p <= half.p_corrected < 1e-6
     assert {"all"} == {each.reference for each in made.comparisons}
+
+
+def test_lists_that_the_embedded_judge_finished_are_told(parted):
+    """In the remarks, in JSON and on the page: they are not the model's."""
+
+    def cut_short(case, limit):
+        return Answer((), partial="deadline" if case.number < 3 else "")
+
+    made = evaluate(parted, [Scripted(cut_short)])
+
+    assert 3 == made.as_dict()["systems"][0]["partial"]
+    assert "3 of 36 people partial" in made.outcomes[0].remarks[0]
+    assert "3 of 36 people partial" in page(made, {})
+
+
+def test_a_walk_that_was_cut_short_is_partial(parted, tree):
+    """The chain says so of its answer."""
+
+    class Poor(Recommender):
+        def recommend(self, *person, **how):
+            return super().recommend(*person, **how, budget=Budget(calls=0))
+
+    judge = LanguageModelJudge(ScriptedEndpoint([]), means(tree).writer, SimilarityJudge(tree))
+    chain = Chain(Poor(tree, judge))
+
+    assert "calls" == chain.answer(parted.exam.cases[0], 5).partial
 
 
 def test_systems_need_names_of_their_own(parted):

@@ -85,11 +85,9 @@ def _show_comparisons(page: Page, made: Evaluation) -> None:
 
 def _show_notes(page: Page, made: Evaluation) -> None:
     for outcome in made.outcomes:
-        void = {k: v for k, v in outcome.graded.void.as_dict().items() if v}
-        told = [outcome.note] if outcome.note else []
-        told += [f"{count:,} places {what}" for what, count in void.items()]
-        if told:
-            page.show(Text(f"{outcome.name}: {shown('; '.join(told))}", style="dim"))
+        if outcome.remarks:
+            told = shown("; ".join(outcome.remarks))
+            page.show(Text(f"{outcome.name}: {told}", style="dim"))
     learning = sum(each.learning for each in made.outcomes)
     answering = sum(each.answering for each in made.outcomes)
     rest = max(made.seconds - learning - answering, 0.0)

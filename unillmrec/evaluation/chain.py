@@ -44,7 +44,7 @@ class Chain:
         """Recommend to one person."""
         made = self._recommender.recommend(case.history, limit=limit, options=self._options)
         items = tuple(each.item.id for each in made.items)
-        return Answer(items, self._priced(case, made, limit), made.candidates)
+        return Answer(items, self._priced(case, made, limit), made.candidates, made.partial)
 
     def _priced(self, case: Case, made: Recommendation, limit: int) -> Usage | None:
         if self._pricing is None:

@@ -255,9 +255,6 @@ def _person(made: Evaluation, place: int, pair: Sequence[Outcome]) -> str:
 def _notes(made: Evaluation) -> str:
     told = []
     for outcome in made.outcomes:
-        void = {k: v for k, v in outcome.graded.void.as_dict().items() if v}
-        parts = [outcome.note] if outcome.note else []
-        parts += [f"{count:,} places {what}" for what, count in void.items()]
-        if parts:
-            told.append(f"<li>{escape(outcome.name)}: {escape('; '.join(parts))}</li>")
+        if outcome.remarks:
+            told.append(f"<li>{escape(outcome.name)}: {escape('; '.join(outcome.remarks))}</li>")
     return f"<ul>{''.join(told)}</ul>"

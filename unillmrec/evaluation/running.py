@@ -42,6 +42,23 @@ class Outcome:
     learning: float
     answering: float
 
+    @property
+    def partial(self) -> int:
+        """For how many people the embedded judge had to finish the list."""
+        return sum(bool(answer.partial) for answer in self.answers)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader of the figures should know: the note, and what fell short of it."""
+        told = [self.note] if self.note else []
+        if self.partial:
+            told.append(
+                f"{self.partial:,} of {len(self.answers):,} people partial, "
+                "finished by the embedded judge"
+            )
+        void = self.graded.void.as_dict()
+        return told + [f"{count:,} places {what}" for what, count in void.items() if count]
+
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as the JSON output gives them; usage is that of the priced people."""
         return {
@@ -51,6 +68,7 @@ class Outcome:
             "metrics": {name: each.as_dict() for name, each in self.estimates.items()},
             "usage": self.usage.as_dict(),
             "priced": self.priced,
+            "partial": self.partial,
             "void": self.graded.void.as_dict(),
             "seconds": {
                 "learning": round(self.learning, 3),

@@ -20,12 +20,14 @@ class Answer:
     """Item ids, the best first, and what they cost; None where that was not counted.
 
     *recalled* are the ids that were looked at before the ranking, where a system has such a
-    stage: what is not among them no ranking can find.
+    stage: what is not among them no ranking can find. *partial* says what kept the judge from
+    answering everything, so that the embedded judge finished the list.
     """
 
     items: tuple[str, ...]
     usage: Usage | None = field(default_factory=Usage)
     recalled: tuple[str, ...] | None = None
+    partial: str = ""
 
 
 class System(Protocol):
