@@ -75,6 +75,35 @@ def test_a_page_is_written(run, shop, orders):
     assert 3 == run("evaluate", shop, "--histories", orders, "--report", "page.html").code
 
 
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (("--report", "nowhere/page.html"), "nowhere is no folder"),
+        (("--lists", "orders.csv/lists.jsonl"), "orders.csv is no folder"),
+        (("--lists", "both", "--report", "./both"), "both name both"),
+    ],
+)
+def test_files_that_cannot_be_written_are_refused_first(run, shop, orders, server, files, said):
+    """Before a model is asked, and paid."""
+    done = run("evaluate", shop, "--histories", orders, *FEW, *files, "--yes")
+
+    assert (3, "") == (done.code, done.out)
+    assert said in done.err
+    assert [] == server.requests
+
+
+def test_the_table_is_shown_though_a_file_cannot_be_written(run, shop, orders, monkeypatch):
+    """Its folder went away in the meantime."""
+    Path("out").mkdir()
+    monkeypatch.setattr("unillmrec.cli.evaluating.page", lambda *_: Path("out").rmdir() or "")
+    only = ("--systems", "tfidf", *FEW)
+    done = run("evaluate", shop, "--histories", orders, *only, "--report", "out/page.html")
+
+    assert 3 == done.code
+    assert "cannot be written" in done.err
+    assert "TF-IDF" in done.out
+
+
 def test_a_model_is_asked_only_when_that_was_agreed_to(run, shop, orders, server):
     """What it will take is said first; then every system that can asks it."""
     asked = ("evaluate", shop, "--histories", orders, "--people", "1", "--systems", "tfidf")

@@ -163,7 +163,7 @@ def evaluate(
     No system is told what was held out; every unseen item of the catalog competes. Figures come
     with 95 % intervals and costs; about how much a model will take is said before it is asked.
     """
-    from unillmrec.cli.evaluating import Wishes, evaluate_tree
+    from unillmrec.cli.evaluating import Wishes, evaluate_tree, write_files
     from unillmrec.cli.render_evaluation import show_evaluation
 
     asked = {"judge": judge, "model": model, "base_url": base_url, "usage_log": usage_log}
@@ -172,4 +172,9 @@ def evaluate(
     what = (at, systems, pseudonymise)
     wishes = Wishes.of(tree, (histories, dataset), protocol, what, {**asked, **how})
     wishes = wishes.writing(lists, report, agreed=yes)
-    show_evaluation(evaluate_tree(wishes), as_json=json)
+    made = evaluate_tree(wishes)
+    try:
+        write_files(made, wishes)
+    finally:
+        # What was paid for is shown, whatever becomes of the files.
+        show_evaluation(made, as_json=json)

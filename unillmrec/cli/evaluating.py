@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -85,11 +86,20 @@ class Wishes:
         """Return the same wishes, with files to write, and whether the cost is agreed to.
 
         Raises:
-            SettingsError: one of them is there already.
+            SettingsError: one of them is there already, or could not be written.
         """
         for flag, path in (("--lists", lists), ("--report", report)):
-            if path is not None and path.exists():
+            if path is None:
+                continue
+            if path.exists():
                 raise SettingsError(f"{path} exists already.", remedy=f"another {flag}.")
+            if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+                raise SettingsError(
+                    f"{path} cannot be written: {path.parent} is no folder that can be written to.",
+                    remedy=f"another {flag}.",
+                )
+        if lists and report and lists.resolve() == report.resolve():
+            raise SettingsError(f"--lists and --report both name {lists}.", remedy="two files.")
         return replace(self, lists=lists, report=report, agreed=agreed)
 
 
@@ -103,7 +113,7 @@ class Evaluated:
 
 
 def evaluate_tree(wishes: Wishes) -> Evaluated:
-    """Evaluate what the settings ask for; write the lists, if they are wanted."""
+    """Evaluate what the settings ask for."""
     with ExitStack() as stack:
         path, met = _prepared(wishes, stack)
         tree = stack.enter_context(ItemTree.open(path))
@@ -125,14 +135,21 @@ def evaluate_tree(wishes: Wishes) -> Evaluated:
             progress=progress,
         )
         judge = asked.judge.name
-    of = _told_tree(wishes)
+    return Evaluated(made, _told_tree(wishes), judge)
+
+
+def write_files(made: Evaluated, wishes: Wishes) -> None:
+    """Write the lists and the page, if they are wanted.
+
+    Raises:
+        SettingsError: one of them cannot be written.
+    """
     if wishes.lists:
-        _write(
-            wishes.lists, (json.dumps(line, ensure_ascii=False) + "\n" for line in _listed(made))
-        )
+        lines = _listed(made.evaluation)
+        _write(wishes.lists, (json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     if wishes.report:
-        _write(wishes.report, [page(made, {"tree": of, "judge": judge})])
-    return Evaluated(made, of, judge)
+        about = {"tree": made.tree, "judge": made.judge}
+        _write(wishes.report, [page(made.evaluation, about)])
 
 
 def _told_tree(wishes: Wishes) -> str:
