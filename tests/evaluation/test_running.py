@@ -3,7 +3,7 @@
 import pytest
 
 from tests import trees
-from tests.evaluation.exams import Scripted
+from tests.evaluation.exams import Scripted, rows_of, shelf
 from unillmrec import Recommender
 from unillmrec.budget import Budget
 from unillmrec.errors import EvaluationError
@@ -12,6 +12,7 @@ from unillmrec.evaluation.content import Bm25, FlatVectors, Lot, MostPopular, Tf
 from unillmrec.evaluation.making import SYSTEMS, Means, make_systems
 from unillmrec.evaluation.page import page
 from unillmrec.evaluation.running import evaluate
+from unillmrec.evaluation.splitting import Protocol, split
 from unillmrec.evaluation.systems import Answer
 from unillmrec.evaluation.trained import Als, ItemKnn
 from unillmrec.judge import LanguageModelJudge, SimilarityJudge
@@ -42,6 +43,25 @@ def test_what_goes_by_content_or_by_others_beats_the_lot(parted, tree):
     assert blind < 0.12
     assert all(value > 0.16 for value in found.values()), found
     assert not any(sum(each.graded.void.as_dict().values()) for each in made.outcomes)
+
+
+def test_no_system_recommends_what_was_met_and_rated_low(tree):
+    """It is excluded everywhere, and counts as seen where it is not."""
+    rated = [
+        (f"p{n}", f"item-{10 * n + k:03}", float(k), 5 - k % 2) for n in (0, 1) for k in range(7)
+    ]
+    parted = split(rows_of(*rated), shelf(), Protocol(least_rating=5))
+    disliked = {case.number: case.disliked for case in parted.exam.cases}
+
+    def stubborn(case, limit):
+        return case.disliked
+
+    systems = [Scripted(stubborn), *make_systems(means(tree))]
+    first, *others = evaluate(parted, systems, at=trees.ITEMS).outcomes
+
+    assert {3} == {len(each) for each in disliked.values()}
+    assert 6 == first.graded.void.seen
+    assert not any(each.graded.void.seen for each in others)
 
 
 def test_who_learns_from_others_is_marked(tree):

@@ -59,6 +59,19 @@ def test_low_ratings_do_not_count():
     assert [(("item-000", "item-002"), ["item-004"])] == pairs
 
 
+@pytest.mark.parametrize("kind", ["last", "time"])
+def test_what_was_rated_low_was_met_all_the_same(kind):
+    """Before what is held out; what is liked the second time is liked."""
+    rows = [("anna", f"item-{n:03}", n * DAY, 5) for n in (1, 3, 6)]
+    rows += [("anna", f"item-{n:03}", day * DAY, 1) for n, day in ((2, 2), (3, 1), (6, 4), (7, 8))]
+    protocol = Protocol(kind, least_rating=4, cutoff=6.0 * DAY if kind == "time" else None)
+    parted, pairs = everything(rows_of(*rows), protocol)
+
+    assert [(("item-001", "item-003"), ["item-006"])] == pairs
+    assert ("item-002",) == parted.exam.cases[0].disliked
+    assert {1, 3} == set(parted.exam.known.item.tolist())
+
+
 def test_a_least_rating_needs_ratings():
     """Otherwise everybody would be gone without a word."""
     met = rows_of(*(("anna", f"item-{n:03}", n) for n in range(6)))

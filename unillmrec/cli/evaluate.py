@@ -96,7 +96,7 @@ LeastRating: TypeAlias = Annotated[
     float | None,
     typer.Option(
         "--least-rating",
-        help="Ratings below this do not count.",
+        help="What is rated below this was seen, and is no taste.",
         metavar="X",
         rich_help_panel=HISTORIES_PANEL,
     ),

@@ -99,9 +99,7 @@ class FlatListing:
         return Question("pick", Stage.RECALL, profile, tuple(choices), limit)
 
     def _asked(self, case: Case, met: str, limit: int, judge: Judge) -> Answer:
-        unseen = [
-            place for place, item in enumerate(self._shelf.items) if item.id not in case.history
-        ]
+        unseen = [place for place, item in enumerate(self._shelf.items) if item.id not in case.seen]
         choices = [
             Choice(number, self._titles[place], self._numbers[place])
             for number, place in enumerate(unseen, start=1)

@@ -42,7 +42,9 @@ class Chain:
 
     def answer(self, case: Case, limit: int) -> Answer:
         """Recommend to one person."""
-        made = self._recommender.recommend(case.history, limit=limit, options=self._options)
+        made = self._recommender.recommend(
+            case.history, exclude=case.disliked, limit=limit, options=self._options
+        )
         items = tuple(each.item.id for each in made.items)
         return Answer(items, self._priced(case, made, limit), made.candidates, made.partial)
 
@@ -51,5 +53,7 @@ class Chain:
             return made.total_usage()
         if case.number >= PRICED:
             return None
-        priced = self._pricing.recommend(case.history, limit=limit, options=self._options)
+        priced = self._pricing.recommend(
+            case.history, exclude=case.disliked, limit=limit, options=self._options
+        )
         return priced.total_usage()

@@ -65,7 +65,7 @@ class Lot:
     def answer(self, case: Case, limit: int) -> Answer:
         """Draw for one person."""
         drawn = np.random.default_rng((self._seed, case.number)).random(self._size)
-        return Answer(self._ordering.best(drawn, case.history, limit))
+        return Answer(self._ordering.best(drawn, case.seen, limit))
 
 
 class MostPopular:
@@ -82,7 +82,7 @@ class MostPopular:
 
     def answer(self, case: Case, limit: int) -> Answer:
         """Return the most popular items that are new to the person."""
-        return Answer(self._ordering.best(self._counts, case.history, limit))
+        return Answer(self._ordering.best(self._counts, case.seen, limit))
 
 
 class TfIdf:
@@ -105,7 +105,7 @@ class TfIdf:
     def answer(self, case: Case, limit: int) -> Answer:
         """Return the items whose words are most like the recent history's."""
         near = self.scores(case.history)
-        return Answer(self._ordering.best(near, case.history, limit))
+        return Answer(self._ordering.best(near, case.seen, limit))
 
     def scores(self, history: Sequence[str]) -> Scores:
         """Return how like each item is to a history."""
@@ -153,7 +153,7 @@ class Bm25:
         """Return what is found."""
         places = self._ordering.places(case.history[-self._recent :])
         query = [word for place in places for word in self._words[place]]
-        return Answer(self._ordering.best(self._index.get_scores(query), case.history, limit))
+        return Answer(self._ordering.best(self._index.get_scores(query), case.seen, limit))
 
 
 class FlatVectors:
@@ -175,7 +175,7 @@ class FlatVectors:
 
     def answer(self, case: Case, limit: int) -> Answer:
         """Return the nearest items."""
-        return Answer(self._ordering.best(self.scores(case.history), case.history, limit))
+        return Answer(self._ordering.best(self.scores(case.history), case.seen, limit))
 
     def scores(self, history: Sequence[str]) -> Scores:
         """Return the cosine of each item with the recent history."""

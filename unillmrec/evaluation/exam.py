@@ -44,14 +44,21 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One person as a system sees them: what they met, oldest first, and nothing else.
+    """One person as a system sees them: what they liked, oldest first, and nothing else.
 
-    *number* tells cases apart and says nothing about who it is; what the person met next is
-    neither here nor in anything that can be reached from here.
+    *disliked* is what they met besides, and rated too low: it says nothing of their taste here,
+    and is not to be recommended either. *number* tells cases apart and says nothing about who
+    it is; what the person met next is neither here nor in anything that can be reached from here.
     """
 
     number: int
     history: tuple[str, ...]
+    disliked: tuple[str, ...] = ()
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """All that the person met before: what no list may hold."""
+        return self.history + self.disliked
 
 
 @dataclass(frozen=True)

@@ -79,11 +79,11 @@ class Scorer:
         lists = np.full((len(answers), self.at), _NOBODY, np.int64)
         seen = repeated = unknown = missing = 0
         for row, (case, answer) in enumerate(zip(self._exam.cases, answers, strict=True)):
-            history, listed = set(case.history), set[str]()
+            met, listed = set(case.seen), set[str]()
             for rank, item_id in enumerate(answer.items[: self.at]):
                 if item_id not in places:
                     unknown += 1
-                elif item_id in history:
+                elif item_id in met:
                     seen += 1
                 elif item_id in listed:
                     repeated += 1

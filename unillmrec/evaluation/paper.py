@@ -125,7 +125,7 @@ class PaperScheme:
         taste = combine(self._tree.item_vectors(recent), recency(len(recent)).tolist())
         history = PROFILE.format(history="\n".join(title_of(each.item) for each in met))
         asked = self._counter.count(history)
-        seen = frozenset(case.history)
+        seen = frozenset(case.seen)
         session = Session(history, "", taste, asked + PROFILE_TOKENS, seen, [], Usage())
         if self._endpoint:
             session.profile = self._asked(session, None, Stage.PROFILE)

@@ -29,8 +29,9 @@ class Protocol:
     """How people and their interactions are parted.
 
     "last" holds out each person's last item; "time" all that happens from *cutoff* on, which
-    by default leaves nine tenths of the interactions before it. Ratings below *least_rating*
-    do not count. *people* are drawn with *seed*; 0 takes everybody.
+    by default leaves nine tenths of the interactions before it. What is rated below
+    *least_rating* is neither in a history nor held out; it was met all the same. *people* are
+    drawn with *seed*; 0 takes everybody.
     """
 
     split: SplitKind = "last"
@@ -56,7 +57,8 @@ def split(interactions: Interactions, shelf: Shelf, protocol: Protocol) -> Split
     Raises:
         EvaluationError: nobody is left to ask about, or times are needed and not there.
     """
-    liked = _liked(interactions, protocol.least_rating)
+    chosen = _chosen(interactions, protocol.least_rating)
+    liked = interactions.kept(chosen)
     places = np.array([shelf.places.get(item, -1) for item in liked.items], np.int64)
     parts = list(sequences(liked, places))
     if protocol.split == "time":
@@ -72,7 +74,8 @@ def split(interactions: Interactions, shelf: Shelf, protocol: Protocol) -> Split
         raise _nobody(interactions, liked, places, protocol)
     drawn = _drawn(eligible, liked, protocol)
     known = _known(found, liked, places, len(shelf), protocol)
-    cases, targets, twins = _cases(drawn, liked, shelf, places)
+    met = _Met(interactions, places, np.flatnonzero(chosen), cutoff)
+    cases, targets, twins = _cases(drawn, met, liked, shelf, places)
     if not cases:
         raise EvaluationError("every held-out item is in its history under another id.")
     facts: dict[str, object] = {
@@ -93,16 +96,17 @@ def split(interactions: Interactions, shelf: Shelf, protocol: Protocol) -> Split
     return Split(Exam(shelf, known, cases), Truth(targets), facts)
 
 
-def _liked(interactions: Interactions, least: float | None) -> Interactions:
+def _chosen(interactions: Interactions, least: float | None) -> NDArray[np.bool_]:
+    """Return which rows are of items that were liked."""
     if least is None:
-        return interactions
+        return np.ones(len(interactions), bool)
     if np.isnan(interactions.rating).all():
         raise EvaluationError(
             "a least rating is asked for, and there are no ratings.",
             remedy="the command without --least-rating.",
         )
     with np.errstate(invalid="ignore"):
-        return interactions.kept(interactions.rating >= least)
+        return np.asarray(interactions.rating >= least)
 
 
 def _cutoff(interactions: Interactions, protocol: Protocol) -> float:
@@ -148,8 +152,41 @@ def _known(
     return Known(person[order], item[order], len(interactions.people), size)
 
 
+class _Met:
+    """Knows what people met before what is held out of them, whether they liked it or not.
+
+    *rows* are those of all interactions that were liked, in the order of the liked ones.
+    """
+
+    def __init__(
+        self, interactions: Interactions, places: Integers, rows: Integers, cutoff: float | None
+    ) -> None:
+        self._place = places[interactions.item]
+        self._time = np.nan_to_num(interactions.time, nan=0.0)
+        self._rows, self._cutoff = rows, cutoff
+        order = np.lexsort((self._time, interactions.person))
+        self._order = order[self._place[order] >= 0]
+        self._person = interactions.person[self._order]
+
+    def disliked(self, each: _HeldOut) -> list[int]:
+        """Return the places of what was met and is neither in the history nor held out."""
+        begin, end = np.searchsorted(self._person, (each.person, each.person + 1))
+        met = self._order[begin:end]
+        if self._cutoff is not None:
+            met = met[self._time[met] < self._cutoff]
+        else:
+            # The rows of a person are in the order of time, and then of the file.
+            met = met[: int(np.flatnonzero(met == self._rows[each.held[0]])[0])]
+        liked = self._place[self._rows[np.r_[each.seen, each.held]]]
+        return [place for place in dict.fromkeys(self._place[met].tolist()) if place not in liked]
+
+
 def _cases(
-    drawn: Sequence[_HeldOut], interactions: Interactions, shelf: Shelf, places: Integers
+    drawn: Sequence[_HeldOut],
+    met: _Met,
+    interactions: Interactions,
+    shelf: Shelf,
+    places: Integers,
 ) -> tuple[tuple[Case, ...], dict[int, list[str]], int]:
     """Make cases and their targets; a target whose twin was met already is no target."""
     cases: list[Case] = []
@@ -158,12 +195,16 @@ def _cases(
     for each in drawn:
         history = [shelf.items[place] for place in places[interactions.item[each.seen]]]
         held = [shelf.items[place] for place in places[interactions.item[each.held]]]
-        said = {content_words(item) for item in history}
+        disliked = [shelf.items[place] for place in met.disliked(each)]
+        said = {content_words(item) for item in [*history, *disliked]}
         wanted = [item.id for item in held if content_words(item) not in said]
         twins += len(held) - len(wanted)
         if wanted:
             number = len(cases)
-            cases.append(Case(number, tuple(item.id for item in history)))
+            history_ids, disliked_ids = (
+                tuple(item.id for item in items) for items in (history, disliked)
+            )
+            cases.append(Case(number, history_ids, disliked_ids))
             targets[number] = wanted
     return tuple(cases), targets, twins
 

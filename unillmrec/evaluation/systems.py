@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -68,17 +68,15 @@ class Ordering:
         self._shelf = exam.shelf
         self._lot = np.random.default_rng((seed, 7)).permutation(len(exam.shelf))
 
-    def places(self, history: Sequence[str]) -> list[int]:
-        """Return where the items of a history stand."""
-        return [self._shelf.places[each] for each in history]
+    def places(self, ids: Iterable[str]) -> list[int]:
+        """Return where items stand."""
+        return [self._shelf.places[each] for each in ids]
 
-    def best(
-        self, scores: Scores | Integers, history: Sequence[str], limit: int
-    ) -> tuple[str, ...]:
+    def best(self, scores: Scores | Integers, seen: Collection[str], limit: int) -> tuple[str, ...]:
         """Return the ids of the best unseen items."""
         left = np.array(scores, np.float64)
-        left[self.places(history)] = -np.inf
-        count = min(limit, len(left) - len(set(history)))
+        left[self.places(seen)] = -np.inf
+        count = min(limit, len(left) - len(set(seen)))
         if count <= 0:
             return ()
         # All that may be among the best, ties at the end included; then by score and lot.

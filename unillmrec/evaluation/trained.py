@@ -68,7 +68,7 @@ class ItemKnn:
         shape = (1, self._near.shape[0])
         met = csr_matrix((weights, (np.zeros(len(places), int), places)), shape)
         scores = (met @ self._near).toarray().ravel()
-        return Answer(self._ordering.best(scores, case.history, limit))
+        return Answer(self._ordering.best(scores, case.seen, limit))
 
 
 class Als:
@@ -114,4 +114,4 @@ class Als:
         with _implicit("the ALS baseline"):
             factors = self._model.recalculate_user(0, met)
         scores = self._model.item_factors @ np.asarray(factors).ravel()
-        return Answer(self._ordering.best(scores, case.history, limit))
+        return Answer(self._ordering.best(scores, case.seen, limit))
