@@ -61,5 +61,11 @@ def test_holm_corrects_step_by_step():
 def test_no_difference_is_certain_not_to_be_one():
     """Where nobody differs there is nothing to test."""
     assert 1.0 == paired_p(np.ones(5), np.ones(5))
-    assert 0.0 == paired_p(np.ones(5), np.zeros(5))
     assert paired_p(np.arange(9.0), np.zeros(9)) < 0.01
+
+
+@pytest.mark.parametrize(("people", "expected"), [(1, 1.0), (2, 0.5), (5, 0.0625)])
+def test_the_same_difference_for_everybody_is_as_sure_as_its_people_are_many(people, expected):
+    """One person proves nothing."""
+    assert expected == paired_p(np.ones(people), np.zeros(people))
+    assert expected == paired_p(np.zeros(people), np.ones(people))

@@ -88,15 +88,18 @@ def jackknife(value: float, without_one: Floats) -> Estimate:
 
 
 def paired_p(one: Floats, other: Floats) -> float:
-    """Return the p-value of a paired t-test; 1 where nobody differs."""
+    """Return the p-value of a paired t-test; 1 where nobody differs, or there are too few.
+
+    The same difference for everybody has no spread to be measured against: there the sign test
+    says how likely so many equal signs are.
+    """
     from scipy.stats import ttest_rel
 
-    if not np.any(one != other):
+    people = len(one)
+    if people < 2 or not np.any(one != other):
         return 1.0
-    difference = one - other
-    if np.ptp(difference) == 0:
-        # The same difference for everybody has no spread to be measured against.
-        return 0.0
+    if np.ptp(one - other) == 0:
+        return float(min(2 * 0.5**people, 1.0))
     return float(ttest_rel(one, other).pvalue)
 
 
