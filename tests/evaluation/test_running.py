@@ -1,5 +1,7 @@
 """Systems side by side."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests import trees
@@ -9,15 +11,24 @@ from unillmrec.budget import Budget
 from unillmrec.errors import EvaluationError
 from unillmrec.evaluation.chain import Chain
 from unillmrec.evaluation.content import Bm25, FlatVectors, Lot, MostPopular, TfIdf, unit_rows
-from unillmrec.evaluation.making import SYSTEMS, Means, make_systems
+from unillmrec.evaluation.making import (
+    ASKING,
+    REFERENCE,
+    SYSTEMS,
+    Means,
+    expected_usage,
+    make_systems,
+)
 from unillmrec.evaluation.page import page
 from unillmrec.evaluation.running import evaluate
 from unillmrec.evaluation.splitting import Protocol, split
 from unillmrec.evaluation.systems import Answer
 from unillmrec.evaluation.trained import Als, ItemKnn
 from unillmrec.judge import LanguageModelJudge, SimilarityJudge
+from unillmrec.judge.making import make_estimating_judge
 from unillmrec.judge.writing import CONTRACTS, PromptWriter
 from unillmrec.prompts import PromptSet
+from unillmrec.settings import Settings
 from unillmrec.testing import ScriptedEndpoint
 from unillmrec.tokens import TokenCounter
 
@@ -84,6 +95,18 @@ def test_an_unknown_system_is_refused(tree):
         make_systems(means(tree), ["tfdif"])
 
     assert all(name in told.value.remedy for name in SYSTEMS)
+
+
+def test_only_what_asks_is_expected_to_cost(parted, tree):
+    """A baseline beside the chain costs nothing more; without names, all that ask do."""
+    told = replace(means(tree), pricing=make_estimating_judge(tree, Settings.resolve({})))
+    some = replace(parted, exam=replace(parted.exam, cases=parted.exam.cases[:2]))
+    chain = expected_usage(told, some, [REFERENCE])
+
+    assert 0 < chain.calls
+    assert chain == expected_usage(told, some, ["tfidf"])
+    assert chain.calls < expected_usage(told, some, ["paper"]).calls
+    assert expected_usage(told, some).calls == expected_usage(told, some, ASKING).calls
 
 
 def test_a_comparison_is_paired_and_corrected(parted):

@@ -97,7 +97,8 @@ def expected_usage(means: Means, split: Split, chosen: Iterable[str] = (), at: i
     """
     some = replace(split.exam, cases=split.exam.cases[:EXPECTED_FROM])
     usage = Usage()
-    for system in make_systems(means, set(chosen or ASKING) & ASKING):
+    # Without a name all systems are made, and the chain always is.
+    for system in make_systems(means, (set(chosen) or ASKING) & ASKING | {REFERENCE}):
         system.learn(some)
         if isinstance(system, FlatListing) and system.listed > FLAT_CEILING:
             continue
