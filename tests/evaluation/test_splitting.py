@@ -51,6 +51,14 @@ def test_a_split_by_time_needs_times():
         split(met, shelf(), Protocol(split="time"))
 
 
+def test_places_in_a_sequence_are_no_times_where_low_ratings_are_left_out():
+    """The gaps that they leave make no times of them."""
+    met = rows_of(*(("anna", f"item-{n:03}", n, 1 if n == 2 else 5) for n in range(6)))
+
+    with pytest.raises(EvaluationError, match="needs a time for every interaction"):
+        split(met, shelf(), Protocol(split="time", least_rating=4))
+
+
 def test_low_ratings_do_not_count():
     """They are neither in a history nor held out."""
     met = rows_of(*(("anna", f"item-{n:03}", n, 5 - n % 2) for n in range(6)))

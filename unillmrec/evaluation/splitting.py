@@ -62,7 +62,7 @@ def split(interactions: Interactions, shelf: Shelf, protocol: Protocol) -> Split
     places = np.array([shelf.places.get(item, -1) for item in liked.items], np.int64)
     parts = list(sequences(liked, places))
     if protocol.split == "time":
-        cutoff = _cutoff(liked, protocol)
+        cutoff = _cutoff(interactions, liked, protocol)
         found = [_by_time(person, rows, liked, cutoff) for person, rows in parts]
     else:
         cutoff = None
@@ -109,7 +109,8 @@ def _chosen(interactions: Interactions, least: float | None) -> NDArray[np.bool_
         return np.asarray(interactions.rating >= least)
 
 
-def _cutoff(interactions: Interactions, protocol: Protocol) -> float:
+def _cutoff(interactions: Interactions, liked: Interactions, protocol: Protocol) -> float:
+    # Of places in a sequence some are left where ratings are low: they look like times then.
     if not interactions.has_times:
         raise EvaluationError(
             "a split by time needs a time for every interaction.",
@@ -118,7 +119,7 @@ def _cutoff(interactions: Interactions, protocol: Protocol) -> float:
         )
     if protocol.cutoff is not None:
         return protocol.cutoff
-    return float(np.quantile(interactions.time, BEFORE))
+    return float(np.quantile(liked.time, BEFORE))
 
 
 def _by_time(person: int, rows: Integers, interactions: Interactions, cutoff: float) -> _HeldOut:
