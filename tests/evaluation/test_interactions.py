@@ -109,3 +109,12 @@ def test_a_sequence_is_in_order_of_time_and_then_of_the_file():
 
     assert ["a", "c", "b"] == [met.items[item] for item in met.item[found["anna"]]]
     assert [1] == found["ben"].tolist()
+
+
+@pytest.mark.parametrize(("column", "said"), [("timestamp", "no time"), ("rating", "no rating")])
+def test_a_number_of_hundreds_of_digits_is_none(column, said):
+    """It is told like any other mistake."""
+    line = {"user_id": "anna", "item_id": "a", column: int("1" * 400)}
+
+    with pytest.raises(EvaluationError, match=said):
+        read_interactions(write("met.jsonl", json.dumps(line)))

@@ -212,7 +212,7 @@ def _number(value: object, place: str, what: str) -> float | None:
         return None
     try:
         return float(value)  # type: ignore[arg-type] # what does not fit is told below
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise EvaluationError(f"{place}: {shown(value)} is no {what}.") from error
 
 
@@ -229,9 +229,12 @@ def read_time(value: object, place: str) -> float | None:
     try:
         return float(value)  # type: ignore[arg-type] # dates are read below
     except (TypeError, ValueError):
-        pass
+        written = str(value)
+    except OverflowError:
+        # Digits enough can be read as a date.
+        written = ""
     try:
-        return _seconds(datetime.fromisoformat(str(value)))
+        return _seconds(datetime.fromisoformat(written))
     except ValueError as error:
         raise EvaluationError(
             f"{place}: {shown(value)} is no time.", remedy="a number, or a date as 2026-01-31."
