@@ -10,7 +10,16 @@ from unillmrec import Recommender
 from unillmrec.budget import Budget
 from unillmrec.errors import EvaluationError
 from unillmrec.evaluation.chain import Chain
-from unillmrec.evaluation.content import Bm25, FlatVectors, Lot, MostPopular, TfIdf, unit_rows
+from unillmrec.evaluation.content import (
+    Bm25,
+    FlatVectors,
+    Lot,
+    MostPopular,
+    TfIdf,
+    text_rows,
+    unit_rows,
+)
+from unillmrec.evaluation.exam import Shelf
 from unillmrec.evaluation.making import (
     ASKING,
     REFERENCE,
@@ -24,6 +33,7 @@ from unillmrec.evaluation.running import evaluate
 from unillmrec.evaluation.splitting import Protocol, split
 from unillmrec.evaluation.systems import Answer
 from unillmrec.evaluation.trained import Als, ItemKnn
+from unillmrec.items import Item
 from unillmrec.judge import LanguageModelJudge, SimilarityJudge
 from unillmrec.judge.making import make_estimating_judge
 from unillmrec.judge.writing import CONTRACTS, PromptWriter
@@ -175,6 +185,13 @@ def test_the_same_seed_gives_the_same_figures(parted, tree):
             del system["seconds"]
 
     assert once == again
+
+
+def test_a_catalog_without_a_word_is_compared():
+    """Titles may be emoji, every one of them."""
+    emoji = Shelf(tuple(Item(id=str(n), title="🐳" * (n + 1)) for n in range(3)))
+
+    assert (3, 1) == text_rows(emoji).shape
 
 
 def test_rows_without_weight_stay_as_they_are():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -19,6 +20,9 @@ RECENT = 10
 DECAY = 0.7
 # Words of the history for BM25: the query grows with every item, and so does its noise.
 QUERY_ITEMS = 5
+_WORD = re.compile(r"\w+")
+# Stands for a text without a word, such as one of emoji: a catalog may hold nothing else.
+_WORDLESS = "_"
 
 Fields = Literal["title", "all"]
 
@@ -37,8 +41,9 @@ def text_rows(shelf: Shelf, fields: Fields = "all") -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     # One pattern for all scripts; a catalog of nothing but single letters has words too.
-    vectorizer = TfidfVectorizer(sublinear_tf=True, dtype=np.float32, token_pattern=r"\w+")
-    return vectorizer.fit_transform([item_text(item, fields) or "-" for item in shelf.items])
+    vectorizer = TfidfVectorizer(sublinear_tf=True, dtype=np.float32, token_pattern=_WORD.pattern)
+    texts = (item_text(item, fields) for item in shelf.items)
+    return vectorizer.fit_transform([text if _WORD.search(text) else _WORDLESS for text in texts])
 
 
 def recency(count: int, recent: int = RECENT, decay: float = DECAY) -> NDArray[np.float64]:
