@@ -168,6 +168,19 @@ def test_a_walk_that_was_cut_short_is_partial(parted, tree):
     assert "calls" == chain.answer(parted.exam.cases[0], 5).partial
 
 
+def test_where_nobody_or_everybody_hits_the_figure_is_not_certain(parted):
+    """Thirty-six people leave room for the next one to differ."""
+    blind = Scripted(lambda case, limit: [], "blind")
+    knowing = Scripted(lambda case, limit: list(parted.truth.of(case.number)), "knowing")
+    none, every = (each.estimates for each in evaluate(parted, [blind, knowing]).outcomes)
+
+    for metric in ("recall@10", "hit@10", "ndcg@10"):
+        assert (0.0, 0.0) == (none[metric].value, none[metric].low)
+        assert 0.05 < none[metric].high < 0.15
+        assert 0.85 < every[metric].low < 0.95
+        assert (1.0, 1.0) == (every[metric].value, every[metric].high)
+
+
 def test_systems_need_names_of_their_own(parted):
     """Otherwise nobody could tell their rows apart."""
     with pytest.raises(EvaluationError, match="names of their own"):

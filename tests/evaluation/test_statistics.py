@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap
+from scipy.stats import binomtest, bootstrap
 
-from unillmrec.evaluation.statistics import Bootstrap, holm, jackknife, paired_p
+from unillmrec.evaluation.statistics import Bootstrap, holm, jackknife, paired_p, same_for_all
 
 
 def test_an_interval_is_that_of_another_library():
@@ -69,3 +69,15 @@ def test_the_same_difference_for_everybody_is_as_sure_as_its_people_are_many(peo
     """One person proves nothing."""
     assert expected == paired_p(np.ones(people), np.zeros(people))
     assert expected == paired_p(np.zeros(people), np.ones(people))
+
+
+@pytest.mark.parametrize("people", [1, 30, 1_000])
+def test_where_nobody_hits_the_interval_is_that_of_wilson(people):
+    """And where everybody does."""
+    low = binomtest(0, people).proportion_ci(method="wilson")
+    high = binomtest(people, people).proportion_ci(method="wilson")
+
+    none, all_of_them = same_for_all(0.0, people), same_for_all(1.0, people)
+
+    assert pytest.approx((low.low, low.high)) == (none.low, none.high)
+    assert pytest.approx((high.low, high.high)) == (all_of_them.low, all_of_them.high)

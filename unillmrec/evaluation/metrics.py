@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from unillmrec.errors import MissingExtraError
 from unillmrec.evaluation.content import text_rows
 from unillmrec.evaluation.exam import Integers, Split, Truth
-from unillmrec.evaluation.statistics import Bootstrap, Estimate, Floats, jackknife
+from unillmrec.evaluation.statistics import Bootstrap, Estimate, Floats, jackknife, same_for_all
 from unillmrec.evaluation.systems import Answer
 
 ACCURACY = ("recall", "ndcg", "mrr", "hit")
@@ -117,9 +117,14 @@ class Scorer:
         """Return every figure of a system with its interval, by name."""
         at = self.at
         names = [f"{name}@{at}" for name in ACCURACY]
-        found = dict(zip(names, self._bootstrap.estimates(graded.accuracy), strict=True))
+        columns = {name: graded.accuracy[:, place] for place, name in enumerate(names)}
         if graded.reached is not None:
-            (found["recalled"],) = self._bootstrap.estimates(graded.reached[:, None])
+            columns["recalled"] = graded.reached
+        resampled = self._bootstrap.estimates(np.column_stack(list(columns.values())))
+        found = dict(zip(columns, resampled, strict=True))
+        for name, values in columns.items():
+            if values[0] in (0.0, 1.0) and not np.ptp(values):
+                found[name] = same_for_all(float(values[0]), len(values))
         found[f"coverage@{at}"] = self._coverage(graded.lists)
         per_person = [self._distance(graded.lists), self._novelty(graded.lists)]
         distance, novelty = self._bootstrap.estimates(np.column_stack(per_person))

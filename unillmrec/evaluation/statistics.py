@@ -87,6 +87,18 @@ def jackknife(value: float, without_one: Floats) -> Estimate:
     return Estimate(value, max(value - reach, 0.0), min(value + reach, 1.0))
 
 
+def same_for_all(value: float, people: int) -> Estimate:
+    """Return a share that is 0, or 1, for everybody, with the interval of Wilson.
+
+    Resamples of people who are all alike are alike too, and would say that nothing is unsure.
+    """
+    from scipy.stats import norm
+
+    square = float(norm.ppf((1 + COVERED) / 2)) ** 2
+    reach = square / (people + square)
+    return Estimate(value, 0.0, reach) if value == 0 else Estimate(value, 1 - reach, 1.0)
+
+
 def paired_p(one: Floats, other: Floats) -> float:
     """Return the p-value of a paired t-test; 1 where nobody differs, or there are too few.
 
