@@ -80,7 +80,17 @@ class Scripted:
 def run(words, tmp_path):
     """Run a batch over the tree of words; return its report."""
 
-    def run(people, scripted=None, *, tree=words, out="out.jsonl", engine=None, price=None, told=None, **options):
+    def run(
+        people,
+        scripted=None,
+        *,
+        tree=words,
+        out="out.jsonl",
+        engine=None,
+        price=None,
+        told=None,
+        **options,
+    ):
         with ItemTree.open(tree) as opened:
             batch = Batch(
                 opened,

@@ -63,7 +63,8 @@ class BatchReport:
 
     *resumed* of those *done* were done by earlier runs. *failed* were asked for in vain and
     will be again; *skipped* cannot be used. *cost* is None where a count of tokens is not known,
-    and *known_cost* what the other calls cost; without a price, both are None. *stopped* is what ended the run before its end.
+    and *known_cost* what the other calls cost; without a price, both are None. *stopped* is
+    what ended the run before its end.
     """
 
     judge: str
