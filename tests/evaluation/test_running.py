@@ -8,7 +8,8 @@ from tests import trees
 from tests.evaluation.exams import Scripted, rows_of, shelf
 from unillmrec import Recommender
 from unillmrec.budget import Budget
-from unillmrec.errors import EvaluationError
+from unillmrec.endpoint import CallError, Kind
+from unillmrec.errors import EvaluationError, ReplyError
 from unillmrec.evaluation.chain import Chain
 from unillmrec.evaluation.content import (
     Bm25,
@@ -179,6 +180,53 @@ def test_where_nobody_or_everybody_hits_the_figure_is_not_certain(parted):
         assert 0.05 < none[metric].high < 0.15
         assert 0.85 < every[metric].low < 0.95
         assert (1.0, 1.0) == (every[metric].value, every[metric].high)
+
+
+def failing(parted, error, number):
+    """A system that finds everything, and of one person learns only that a call failed."""
+
+    def answer(case, limit):
+        if case.number == number:
+            raise error
+        items = tuple(parted.truth.of(case.number))
+        return Answer(items, recalled=items)
+
+    return Scripted(answer)
+
+
+def call_error(kind):
+    error = CallError("the call failed.")
+    error.kind = kind
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "number"),
+    [
+        (ReplyError("the call failed."), 0),
+        (call_error(Kind.SERVER), 0),
+        (call_error(Kind.UNREACHABLE), 1),
+    ],
+)
+def test_one_failure_leaves_the_others_their_answers(parted, error, number):
+    """It counts as a miss, and is told."""
+    made = evaluate(parted, [failing(parted, error, number)])
+    (outcome,) = made.outcomes
+
+    assert pytest.approx(35 / 36) == outcome.estimates["recall@10"].value
+    assert pytest.approx(35 / 36) == outcome.estimates["recalled"].value
+    assert (1, 35) == (made.as_dict()["systems"][0]["failed"], outcome.priced)
+    assert "1 of 36 people failed" in outcome.remarks[0]
+    assert "the call failed" in page(made, {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"), [(Kind.KEY, 5), (Kind.MONEY, 5), (Kind.MODEL, 5), (Kind.UNREACHABLE, 0)]
+)
+def test_what_nobody_would_be_spared_ends_the_evaluation(parted, kind, number):
+    """A wrong key is for the user to mend, and so is a server that was never there."""
+    with pytest.raises(CallError):
+        evaluate(parted, [failing(parted, call_error(kind), number)])
 
 
 def test_systems_need_names_of_their_own(parted):

@@ -27,8 +27,8 @@ FIELDS = (
     (
         "systems",
         "a list of name, zero_shot, note, metrics (each value, low, high), usage of as many "
-        "people as priced says, partial (people whose lists the embedded judge finished), void "
-        "(places that count as misses), seconds",
+        "people as priced says, partial (people whose lists the embedded judge finished), failed "
+        "(people without a list), void (places that count as misses), seconds",
     ),
     (
         "comparisons",

@@ -7,14 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unillmrec.errors import EvaluationError
-from unillmrec.evaluation.exam import Exam, Split
+from unillmrec.endpoint import CallError, Kind
+from unillmrec.errors import EndpointError, EvaluationError, ReplyError
+from unillmrec.evaluation.exam import Case, Exam, Split
 from unillmrec.evaluation.metrics import ACCURACY, Graded, Scorer
 from unillmrec.evaluation.statistics import Estimate, holm, paired_p
 from unillmrec.evaluation.systems import Answer, System
 from unillmrec.usage import Usage
 
 COMPARED = ("recall", "ndcg")
+_FOR_ALL = frozenset({Kind.KEY, Kind.MONEY, Kind.MODEL})
+_FROM_THE_START = frozenset({Kind.UNREACHABLE, Kind.FOREIGN, Kind.CLOSED})
 
 Progress = Callable[[str, int, int], None]
 
@@ -48,6 +51,11 @@ class Outcome:
         return sum(bool(answer.partial) for answer in self.answers)
 
     @property
+    def failed(self) -> int:
+        """For how many people there is no list, because a call or its reply was of no use."""
+        return sum(bool(answer.failed) for answer in self.answers)
+
+    @property
     def remarks(self) -> list[str]:
         """What a reader of the figures should know: the note, and what fell short of it."""
         told = [self.note] if self.note else []
@@ -55,6 +63,12 @@ class Outcome:
             told.append(
                 f"{self.partial:,} of {len(self.answers):,} people partial, "
                 "finished by the embedded judge"
+            )
+        if self.failed:
+            first = next(answer.failed for answer in self.answers if answer.failed)
+            told.append(
+                f"{self.failed:,} of {len(self.answers):,} people failed and count as misses, "
+                f"the first because {first.rstrip('.')}"
             )
         void = self.graded.void.as_dict()
         return told + [f"{count:,} places {what}" for what, count in void.items() if count]
@@ -69,6 +83,7 @@ class Outcome:
             "usage": self.usage.as_dict(),
             "priced": self.priced,
             "partial": self.partial,
+            "failed": self.failed,
             "void": self.graded.void.as_dict(),
             "seconds": {
                 "learning": round(self.learning, 3),
@@ -164,7 +179,7 @@ def _examined(system: System, exam: Exam, scorer: Scorer, progress: Progress) ->
     learnt = time.perf_counter()
     answers = []
     for done, case in enumerate(exam.cases, start=1):
-        answers.append(system.answer(case, scorer.at))
+        answers.append(_answered(system, case, scorer.at, begun=done > 1))
         progress(system.name, done, len(exam.cases))
     answered = time.perf_counter()
     graded = scorer.grade(answers)
@@ -181,6 +196,22 @@ def _examined(system: System, exam: Exam, scorer: Scorer, progress: Progress) ->
         learning=learnt - started,
         answering=answered - learnt,
     )
+
+
+def _answered(system: System, case: Case, limit: int, *, begun: bool) -> Answer:
+    """Return the system's answer; where a call is of no use, an empty one that says why.
+
+    What everybody else was answered is paid for. Only what no other person would be spared
+    ends the evaluation: for some mistakes, if nobody was answered before.
+    """
+    try:
+        return system.answer(case, limit)
+    except (EndpointError, ReplyError) as error:
+        kind = error.kind if isinstance(error, CallError) else None
+        if kind in _FOR_ALL or (kind in _FROM_THE_START and not begun):
+            raise
+        # What its other calls took is not known here.
+        return Answer((), None, (), failed=error.problem)
 
 
 def _comparisons(

@@ -21,13 +21,15 @@ class Answer:
 
     *recalled* are the ids that were looked at before the ranking, where a system has such a
     stage: what is not among them no ranking can find. *partial* says what kept the judge from
-    answering everything, so that the embedded judge finished the list.
+    answering everything, so that the embedded judge finished the list; *failed* why there is
+    no list at all.
     """
 
     items: tuple[str, ...]
     usage: Usage | None = field(default_factory=Usage)
     recalled: tuple[str, ...] | None = None
     partial: str = ""
+    failed: str = ""
 
 
 class System(Protocol):
