@@ -1,11 +1,12 @@
 import itertools
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unillmrec.budget import Budget, Purse
+from unillmrec.budget import Budget, PatientPurse, Purse
 from unillmrec.errors import BudgetError, SettingsError
 from unillmrec.usage import Usage
 
@@ -157,3 +158,32 @@ def test_no_limit_is_below_zero(name):
     for value in ("nan", "inf"):
         with pytest.raises(SettingsError, match=f"is {value}; it must be a number"):
             Budget(**{name: float(value)})
+
+
+def test_a_patient_purse_waits_for_what_comes_back():
+    """A call that does not fit waits for those in flight; it is refused when there are none."""
+    purse = PatientPurse(Budget(tokens=100))
+    first = purse.reserve(60, 40)
+
+    with ThreadPoolExecutor(1) as executor:
+        waiting = executor.submit(purse.reserve, 50, 40)
+        assert not threading.Event().wait(0.02)
+        assert not waiting.done()
+        first.settle(Usage(1, 5, 5))
+        waiting.result(2).settle(Usage(1, 50, 40))
+    with pytest.raises(BudgetError, match="the budget of tokens is spent"):
+        purse.reserve(1, 0)
+
+
+@pytest.mark.parametrize("seconds", [None, 0.03])
+def test_nobody_waits_for_ever(seconds):
+    """Not beyond the deadline, and not when the purse is closed."""
+    purse = PatientPurse(Budget(tokens=100, seconds=seconds))
+    purse.reserve(60, 40)
+
+    with ThreadPoolExecutor(1) as executor:
+        waiting = executor.submit(purse.reserve, 1, 0)
+        if seconds is None:
+            purse.close()
+        with pytest.raises(BudgetError):
+            waiting.result(2)

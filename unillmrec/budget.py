@@ -79,7 +79,10 @@ class Purse:
         self._tokens = 0
         self._calls = 0
         self._cost = 0.0
-        self._lock = threading.Lock()
+        # The tickets that are not settled, and whether anybody may wait for them.
+        self._out = 0
+        self._closed = False
+        self._lock = threading.Condition()
 
     @property
     def seconds_left(self) -> float | None:
@@ -128,6 +131,7 @@ class Purse:
         with self._lock:
             self.take(prompt, completion)
             self._largest = max(self._largest, (prompt, completion), key=sum)
+            self._out += 1
         return Ticket(self, prompt, completion)
 
     def fitting(self, share: float) -> int:
@@ -184,6 +188,33 @@ class Purse:
         self._calls -= calls
 
 
+class PatientPurse(Purse):
+    """A purse that refuses a call only when none in flight can give anything back any more.
+
+    What calls set aside is mostly more than they take: who does not fit waits for them.
+    """
+
+    def reserve(self, prompt: int, completion: int) -> Ticket:
+        """Set a request aside, once there is room for it.
+
+        Raises:
+            BudgetError: there is none, and no call in flight; or `close` was called meanwhile.
+        """
+        with self._lock:
+            while self._out and (passed := self._passed(prompt, completion)):
+                if self._closed or passed == "deadline":
+                    raise BudgetError(passed, f"the budget of {passed} is spent.")
+                left = self.seconds_left
+                self._lock.wait(None if left is None else min(left, threading.TIMEOUT_MAX))
+            return super().reserve(prompt, completion)
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        with self._lock:
+            self._closed = True
+            self._lock.notify_all()
+
+
 class Ticket:
     """What is set aside for one call: the request, and each repetition of it."""
 
@@ -191,6 +222,7 @@ class Ticket:
         self._purse = purse
         self._size = (prompt, completion)
         self._attempts = 1
+        self._is_open = True
 
     @property
     def seconds_left(self) -> float | None:
@@ -226,7 +258,10 @@ class Ticket:
         with self._purse._lock:
             self._purse.give_back(prompt - taken[0], completion - taken[1])
             self._purse.uncount(0 if sent else self._attempts)
+            self._purse._out -= self._is_open
+            self._purse._lock.notify_all()
         self._attempts = 0
+        self._is_open = False
 
 
 def _free(prompt: int, completion: int) -> float:

@@ -1,15 +1,19 @@
 """A batch from start to end, broken off, and gone on with."""
 
+from time import sleep
+
 import pytest
 
 from tests.batch.conftest import SHORT, Scripted, histories
 from unillmrec.batch.running import PATIENCE
 from unillmrec.budget import Budget
-from unillmrec.endpoint import CallError, Kind
+from unillmrec.endpoint import CallError, Kind, Reply
 from unillmrec.errors import BatchError, BudgetError
 from unillmrec.prices import Price
 from unillmrec.recommender import Recommender
 from unillmrec.stages import Person
+from unillmrec.tokens import TokenCounter
+from unillmrec.usage import Usage
 
 
 class Killed(BaseException):
@@ -257,6 +261,31 @@ def test_a_budget_holds_for_all_runs_together(people, run, lines):
     assert finished.finished
     assert 8 == len(lines())
     assert first.asked + second.asked + third.asked == finished.total_usage().calls
+
+
+class Cheap(Scripted):
+    """Takes little of what is set aside."""
+
+    def _answer(self, request):
+        return Reply(super()._answer(request), Usage(1, 10, 10), "text", "stop", "scripted", 0.0)
+
+
+def test_a_budget_is_not_spent_by_what_is_only_set_aside(people, run):
+    """So many calls at once want more than all of them take; they wait for one another."""
+    path = people(histories(6))
+    alone = run(path, whole := Scripted(), out="alone.jsonl").total_usage()
+    counter = TokenCounter.for_model("scripted")
+    largest = max(
+        counter.at_most([each.content for each in asked.messages]) + asked.max_output
+        for asked in whole.endpoint.requests
+    )
+    scripted = Cheap(before=lambda number: sleep(0.002))
+
+    budget = Budget(tokens=20 * alone.calls + largest)
+    report = run(path, scripted, at_once=6, budget=budget)
+
+    assert report.stopped is None
+    assert report.finished
 
 
 def test_people_come_in_blocks(people, run, lines, monkeypatch):

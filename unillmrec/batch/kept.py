@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import Protocol
 
-from unillmrec.budget import Purse
+from unillmrec.budget import PatientPurse, Purse
 from unillmrec.endpoint import Endpoint, Reply, Request
 from unillmrec.errors import BatchError
 from unillmrec.judge.dialogue import complete_within
@@ -54,6 +54,8 @@ class KeptAnswers:
     def halt(self) -> None:
         """Let no new call begin; those under way come in and are kept."""
         self._halted.set()
+        if isinstance(self.purse, PatientPurse):
+            self.purse.close()
 
     @contextmanager
     def about(self, line: int) -> Iterator[None]:

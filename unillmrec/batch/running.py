@@ -16,7 +16,7 @@ from unillmrec.batch.journal import ANSWERS, SUFFIX, Journal, Outcome
 from unillmrec.batch.output import PROBLEMS, Output, check_files
 from unillmrec.batch.people import Entry, PeopleFile
 from unillmrec.batch.pool import Engine, Threads
-from unillmrec.budget import Budget, Purse
+from unillmrec.budget import Budget, PatientPurse
 from unillmrec.endpoint import CallError, Kind
 from unillmrec.errors import BatchError, BudgetError, PersonError, ReplyError, UnillmrecError
 from unillmrec.prices import Money, Price
@@ -186,7 +186,7 @@ class Batch:
                 remedy="the same command as before, another -o, or --restart to begin anew.",
             )
 
-    def _purse(self) -> Purse | None:
+    def _purse(self) -> PatientPurse | None:
         """Return what is left of the budget after earlier runs, if there is one."""
         budget = self._options.budget
         if not budget.is_set:
@@ -202,7 +202,7 @@ class Batch:
         money = budget.cost
         if money is not None and price is not None:
             money = max(0.0, money - price(prompt, completion))
-        return Purse(replace(budget, cost=money, **left), price)
+        return PatientPurse(replace(budget, cost=money, **left), price)
 
     def _count(self) -> None:
         report = self.report

@@ -118,6 +118,10 @@ def complete_within(
     except UnillmrecError as error:
         ticket.settle(spent(error))
         raise
+    except BaseException:
+        # Nobody may wait for what will not come; it may have been paid for.
+        ticket.settle(Usage(1, None, None))
+        raise
     # An answer that a cache or a recording gave was no call.
     ticket.settle(reply.usage, sent=reply.usage.calls > 0)
     return reply
