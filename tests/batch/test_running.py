@@ -7,7 +7,7 @@ import pytest
 from tests.batch.conftest import SHORT, Scripted, histories
 from unillmrec.batch.running import PATIENCE
 from unillmrec.budget import Budget
-from unillmrec.endpoint import CallError, Kind, Reply
+from unillmrec.endpoint import AnswerError, CallError, Kind, Reply
 from unillmrec.errors import BatchError, BudgetError
 from unillmrec.prices import Price
 from unillmrec.recommender import Recommender
@@ -376,3 +376,33 @@ def test_a_full_disk_ends_the_run(people, run, lines, words, tmp_path, pages):
     assert "out.jsonl.batch cannot be written: database or disk is full." in told.problem
     assert run(path, Scripted()).finished
     assert 9 == len(lines())
+
+
+def test_an_answer_without_text_is_paid_once(people, run):
+    """It is kept as any other, and met again by the run that goes on."""
+    path = people(histories(3))
+    empty = AnswerError("there is no text.")
+    empty.usage = Usage(1, 10, 10)
+    first = Scripted(before=lambda n: _raise({2: empty, 4: Killed()}[n]) if n in (2, 4) else None)
+    with pytest.raises(Killed):
+        run(path, first, at_once=1)
+    second = Scripted()
+
+    report = run(path, second, at_once=1)
+
+    assert report.finished
+    assert first.asked - 1 + second.asked == report.total_usage().calls
+
+
+def test_failed_calls_that_were_paid_are_on_the_bill(people, run):
+    """Over all runs, though the person is asked about again."""
+    path = people(histories(3))
+    failed = call_error(Kind.TIMEOUT)
+    failed.usage = Usage(1, 1_000, 10)
+    first, second = Scripted(before=fails(4, failed)), Scripted()
+
+    run(path, first, at_once=1)
+    report = run(path, second, at_once=1)
+
+    assert report.finished
+    assert first.asked + second.asked == report.total_usage().calls

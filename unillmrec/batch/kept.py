@@ -12,12 +12,14 @@ from dataclasses import replace
 from typing import Protocol
 
 from unillmrec.budget import PatientPurse, Purse
-from unillmrec.endpoint import Endpoint, Reply, Request
-from unillmrec.errors import BatchError
+from unillmrec.endpoint import AnswerError, Endpoint, Reply, Request, spent
+from unillmrec.errors import BatchError, UnillmrecError
 from unillmrec.judge.dialogue import complete_within
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Stage
 
+# The row that calls are for which were paid and failed: no line of a file, and never settled.
+NOBODY = 0
 Answers = dict[bytes, list[Reply]]
 
 # Which person a call is about: the stages know nothing of it, and need not.
@@ -88,15 +90,37 @@ class KeptAnswers:
         with self._lock:
             # The same request twice, for one person, is meant to be answered twice.
             if answers.get(digest):
-                return answers[digest].pop(0)
+                return _again(answers[digest].pop(0))
         if self._halted.is_set():
             raise BatchError("the batch is being ended.")
         counter = TokenCounter.for_model(endpoint.model)
         with self._keeper.turn():
             # Not the recommender's purse: a batch stops where a person would get a lesser list.
-            reply = complete_within(self.purse, endpoint, request, counter)
+            try:
+                reply = complete_within(self.purse, endpoint, request, counter)
+            except UnillmrecError as error:
+                paid = Reply("", spent(error), "text", None, None, 0.0)
+                if paid.usage.calls:
+                    # An answer without a text is the person's; what failed is nobody's.
+                    whose = line if isinstance(error, AnswerError) else NOBODY
+                    kept = _estimated(paid, request, counter)
+                    self._keeper.keep(whose, request.stage, digest, kept)
+                raise
             self._keeper.keep(line, request.stage, digest, _estimated(reply, request, counter))
         return reply
+
+
+def _again(reply: Reply) -> Reply:
+    """Return a kept answer.
+
+    Raises:
+        AnswerError: there was no text in it.
+    """
+    if reply.text:
+        return reply
+    error = AnswerError("there was no text in the answer.")
+    error.usage = reply.usage
+    raise error
 
 
 def _estimated(reply: Reply, request: Request, counter: TokenCounter) -> Reply:
