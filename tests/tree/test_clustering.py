@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -110,3 +112,15 @@ def test_unit_rows_leaves_rows_without_weight_alone():
     rows = unit_rows(np.array([[3, 4], [0, 0]], np.float32))
 
     assert [[pytest.approx(0.6), pytest.approx(0.8)], [0, 0]] == rows.tolist()
+
+
+def test_many_rows_are_parted_without_scikit_learn():
+    """Loading it takes longer than most changes of a tree take altogether."""
+    code = (
+        "import sys, numpy, scipy.sparse; from unillmrec.tree.clustering import groups_of_rows;"
+        "groups_of_rows(scipy.sparse.eye_array(2000, format='csr', dtype='f4'), 4, 750, (0,));"
+        "print('sklearn' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "False" == done.stdout.strip()

@@ -22,8 +22,6 @@ LSA_SAMPLE = 4_000
 OVERSAMPLED = 8
 POWER_ROUNDS = 2
 ROUNDING = 1e-6
-# Loading scikit-learn takes half a second: more than most changes of a tree take altogether.
-WORTH_AN_IMPORT = 1_000
 CENTRE_SAMPLE = 256
 ROUNDS = 12
 SETTLED = 1e-4
@@ -116,8 +114,6 @@ def _sparse(
 
 def _main_directions(sample: csr_matrix, count: int, generator: np.random.Generator) -> Floats:
     """Return the *count* strongest right singular vectors, as columns, by random projection."""
-    if sample.shape[0] > WORTH_AN_IMPORT:
-        return _directions_of_many(sample, count, generator)
     width = min(count + OVERSAMPLED, *sample.shape)
     drawn = generator.standard_normal((sample.shape[1], width), np.float32)
     basis = np.linalg.qr(sample @ drawn)[0]
@@ -131,23 +127,6 @@ def _main_directions(sample: csr_matrix, count: int, generator: np.random.Genera
     there = squares[strongest] > ROUNDING * squares.max(initial=0)
     scale = np.where(there, 1 / np.sqrt(np.where(there, squares[strongest], 1)), 0)
     return np.ascontiguousarray(narrow @ (turned[:, strongest] * scale), dtype=np.float32)
-
-
-def _directions_of_many(sample: csr_matrix, count: int, generator: np.random.Generator) -> Floats:
-    from sklearn.utils.extmath import randomized_svd
-
-    seed = int(generator.integers(2**31))
-    # What is loaded here for the first time has escaped the context that we are in.
-    with one_thread():
-        _, _, directions = randomized_svd(
-            sample,
-            count,
-            n_oversamples=OVERSAMPLED,
-            n_iter=POWER_ROUNDS,
-            random_state=seed,
-            flip_sign=False,
-        )
-    return np.ascontiguousarray(directions.T, dtype=np.float32)
 
 
 def unit_rows(points: Floats) -> Floats:
