@@ -7,8 +7,9 @@ import socket
 import pytest
 from hypothesis import settings
 
-# The machines that run the suite are slow and shared: a deadline would measure them.
-settings.register_profile("suite", deadline=None, database=None, derandomize=True)
+# The machines that run the suite are slow and shared: a deadline would measure them, and a
+# hundred examples of each property take longer than all the other tests.
+settings.register_profile("suite", deadline=None, database=None, derandomize=True, max_examples=40)
 settings.load_profile("suite")
 
 # Settings of ours and of the openai client, a proxy between a test and its loopback server,
