@@ -21,7 +21,7 @@ from unillmrec.endpoint import (
     spent,
 )
 from unillmrec.errors import BudgetError, EndpointError, ReplyError, SettingsError
-from unillmrec.testing import DIALECTS, Dialect, Fault, FaultKind
+from unillmrec.testing import DIALECTS, Dialect, FakeServer, Fault, FaultKind
 from unillmrec.testing.dialects import Refusal
 from unillmrec.usage import Stage, Usage
 
@@ -940,3 +940,21 @@ def test_nobody_is_followed_to_another_host(status, server_with, endpoint_to, qu
     assert (Kind.FOREIGN, status) == (failure.kind, failure.status)
     assert place in failure.detail
     assert "--base-url" in failure.remedy
+
+
+def test_a_budget_keeps_its_own_limit():
+    """A limit among the extra fields does not let an answer be longer than was set aside."""
+    with FakeServer() as server:
+        endpoint = OpenAIEndpoint(
+            server.model, base_url=server.base_url, extra_body={"max_tokens": 4000, "top_k": 5}
+        )
+        request = Request(Stage.RANK, (Message("user", "1. a\n2. b"),), 100)
+        with endpoint:
+            endpoint.complete(request)
+            ticket = Purse(Budget(tokens=10_000)).reserve(100, 100)
+            endpoint.complete(replace(request, ticket=ticket))
+
+    free, kept = server.requests
+    assert 4000 == free["max_tokens"]
+    assert "max_tokens" not in kept
+    assert (100, 5) == (kept["max_completion_tokens"], kept["top_k"])

@@ -6,11 +6,19 @@ from hypothesis import strategies as st
 
 from tests.judges import ScriptedJudge, by_key
 from unillmrec.errors import BudgetError, EndpointError, SettingsError
-from unillmrec.judge import Dropped, Exchange, HistoryQuestion, Verdict
+from unillmrec.judge import (
+    Choice,
+    Dropped,
+    Exchange,
+    HistoryQuestion,
+    Profile,
+    Question,
+    Verdict,
+)
 from unillmrec.judge.questions import keep_exchanges, kept_exchanges
 from unillmrec.judge.voting import VotingJudge, is_close
 from unillmrec.testing import BiasedJudge
-from unillmrec.usage import Usage
+from unillmrec.usage import Stage, Usage
 
 
 def level(question):
@@ -173,3 +181,21 @@ def test_a_number_beyond_reason_is_refused(votes):
     """The error says what is possible."""
     with pytest.raises(SettingsError, match="auto, or from 1 to 9"):
         VotingJudge(ScriptedJudge(level), votes)
+
+
+def test_votes_of_probabilities_are_averaged_under_their_own_numbers():
+    """Two orders of one list give each choice the mean of its shares, and no other's."""
+
+    class Sharing(ScriptedJudge):
+        def choose(self, question):
+            weights = {each.number: float(each.key) for each in question.choices}
+            total = sum(weights.values())
+            pairs = sorted(((n, w / total) for n, w in weights.items()), key=lambda p: -p[1])
+            return Verdict(tuple((n, 100 * share) for n, share in pairs), shares=tuple(pairs))
+
+    choices = tuple(Choice(number, "", number) for number in range(1, 5))
+    question = Question("choose", Stage.RECALL, Profile(()), choices, 4)
+
+    verdict = VotingJudge(Sharing(lambda asked: ()), 2).choose(question)
+
+    assert {number: number / 10 for number in range(1, 5)} == pytest.approx(dict(verdict.shares))

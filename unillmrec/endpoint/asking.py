@@ -142,7 +142,8 @@ class Asking:
         self._request = request
         self._model = model
         self._memory = memory
-        self._extra = extra
+        # A budget sets aside what the request may write; no other limit may undo that.
+        self._extra = _without_limits(extra) if request.ticket else extra
         self._limit_gave_way = False
         self._refused: set[ResponseFormat] = set()
         self._in_doubt = False
@@ -314,3 +315,7 @@ class Asking:
 def _sendable(text: str) -> str:
     """Replace half characters, which a title may hold and UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode()
+
+
+def _without_limits(extra: Mapping[str, object]) -> Mapping[str, object]:
+    return {name: value for name, value in extra.items() if name not in LIMITS}

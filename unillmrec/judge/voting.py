@@ -65,8 +65,12 @@ class VotingJudge:
         for number in range(1, count):
             try:
                 given.append(self._in_order(question, _order(question.choices, number, count)))
-            except BudgetError:
-                break
+            except BudgetError as error:
+                # A vote that was cut off between its two questions has paid for the first.
+                cut_off = kept_exchanges(error)
+                merged = _merged(given)
+                usage = sum((each.usage for each in cut_off), merged.usage)
+                return replace(merged, usage=usage, exchanges=(*merged.exchanges, *cut_off))
             except UnillmrecError as error:
                 paid = [exchange for verdict in given for exchange in verdict.exchanges]
                 keep_exchanges(error, [*paid, *kept_exchanges(error)])
@@ -78,7 +82,8 @@ class VotingJudge:
         turned = tuple(replace(each, number=place) for place, each in enumerate(order, start=1))
         verdict = self._judge.choose(replace(question, choices=turned))
         scores = tuple((order[place - 1].number, score) for place, score in verdict.scores)
-        return replace(verdict, scores=scores)
+        shares = tuple((order[place - 1].number, share) for place, share in verdict.shares)
+        return replace(verdict, scores=scores, shares=shares)
 
 
 def is_close(verdict: Verdict) -> bool:
@@ -96,15 +101,23 @@ def _order(choices: Sequence[Choice], number: int, count: int) -> list[Choice]:
 
 def _merged(given: Sequence[Verdict]) -> Verdict:
     counted = [each for each in given if not each.stand_in] or given[:1]
-    total: dict[int, float] = {}
-    for verdict in counted:
-        for number, score in verdict.scores:
-            total[number] = total.get(number, 0.0) + score
-    scores = [(number, score / len(counted)) for number, score in total.items()]
+    # Probabilities are averaged where every vote has them; beside others they mean nothing.
+    shared = all(each.shares for each in counted)
     return Verdict(
-        tuple(sorted(scores, key=lambda pair: -pair[1])),
+        _mean([each.scores for each in counted]),
         sum((each.dropped for each in given), Dropped()),
         sum((each.usage for each in given), Usage()),
         tuple(exchange for each in given for exchange in each.exchanges),
         counted[0].stand_in,
+        shares=_mean([each.shares for each in counted]) if shared else (),
     )
+
+
+def _mean(votes: Sequence[Sequence[tuple[int, float]]]) -> tuple[tuple[int, float], ...]:
+    """Return the mean of each choice, best first; what a vote leaves out is nothing in it."""
+    total: dict[int, float] = {}
+    for vote in votes:
+        for number, value in vote:
+            total[number] = total.get(number, 0.0) + value
+    means = [(number, value / len(votes)) for number, value in total.items()]
+    return tuple(sorted(means, key=lambda pair: -pair[1]))
