@@ -3,6 +3,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from unillmrec.endpoint import WayOfAsking
-from unillmrec.endpoint.remembering import MOST_ENTRIES, Known, Notebook, default_path
+from unillmrec.endpoint.remembering import MOST_ENTRIES, Known, Notebook, _turn, default_path
 
 PACKAGE = str(Path(__file__).parents[2])
 URL = "http://127.0.0.1:8080/v1"
@@ -39,6 +40,22 @@ def test_a_new_way_leaves_what_was_measured(path):
     book.keep_way(WayOfAsking("text"))
 
     assert Known(WayOfAsking("text"), KNOWN.label_bias, "d1") == book.read()
+
+
+def test_a_new_way_leaves_what_was_measured_meanwhile(path):
+    """What another process writes while this one waits for its turn is not lost."""
+    book = Notebook(path, URL, "m")
+    book.write(Known())
+    with _turn(path):
+        waiting = threading.Thread(target=book.keep_way, args=(WayOfAsking("text"),))
+        waiting.start()
+        waiting.join(0.05)
+        held = json.loads(path.read_text())
+        held["endpoints"][f"m at {URL}"]["label_prompt"] = "d2"
+        path.write_text(json.dumps(held))
+    waiting.join()
+
+    assert Known(WayOfAsking("text"), label_prompt="d2") == book.read()
 
 
 def test_forgetting_takes_one_entry_out(path):
@@ -134,6 +151,7 @@ def test_the_file_does_not_grow_for_ever(path):
 
 WRITE_OFTEN = """
 import sys
+import threading
 from pathlib import Path
 from unillmrec.endpoint.remembering import Known, Notebook
 for _ in range(20):

@@ -11,7 +11,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -53,36 +53,32 @@ class Notebook:
 
     def read(self) -> Known | None:
         """Return what is known; None if nothing is, or nothing that can be used."""
-        entry = _entries(self.path).get(self._name) if self.path else None
-        return _known(entry) if isinstance(entry, dict) else None
+        return _known(_entries(self.path).get(self._name)) if self.path else None
 
     def keep_way(self, way: WayOfAsking) -> None:
         """Write down the way of asking that works now, beside what was measured."""
-        self.write(replace(self.read() or Known(), way=way))
+        self._change(lambda known: replace(known or Known(), way=way))
 
     def write(self, known: Known) -> None:
         """Write down all that is known."""
-        entry = {
-            **self._about,
-            **asdict(known.way),
-            "label_bias": dict(known.label_bias),
-            "label_prompt": known.label_prompt,
-            "learnt": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        self._change(lambda entries: entries | {self._name: entry})
+        self._change(lambda _: known)
 
     def forget(self) -> bool:
         """Take the entry out; return whether there was one."""
-        known = self.path is not None and self._name in _entries(self.path)
-        if known:
-            self._change(lambda entries: {n: e for n, e in entries.items() if n != self._name})
-        return known
+        there = self.path is not None and self._name in _entries(self.path)
+        if there:
+            self._change(lambda _: None)
+        return there
 
-    def _change(self, change: Any) -> None:
+    def _change(self, change: Callable[[Known | None], Known | None]) -> None:
+        """Put what *change* makes of the entry in its place, while no other process does."""
         if self.path is None:
             return
         with suppress(OSError), _turn(self.path):
-            entries = change(_entries(self.path))
+            entries = _entries(self.path)
+            known = change(_known(entries.pop(self._name, None)))
+            if known is not None:
+                entries[self._name] = {**self._about, **_as_entry(known)}
             newest = sorted(entries.items(), key=lambda pair: str(pair[1].get("learnt")))
             _replace(self.path, dict(newest[-MOST_ENTRIES:]))
 
@@ -109,8 +105,19 @@ def _entries(path: Path) -> dict[str, Any]:
     return entries if isinstance(entries, dict) and whole else {}
 
 
-def _known(entry: Mapping[str, Any]) -> Known | None:
+def _as_entry(known: Known) -> dict[str, Any]:
+    return {
+        **asdict(known.way),
+        "label_bias": dict(known.label_bias),
+        "label_prompt": known.label_prompt,
+        "learnt": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _known(entry: object) -> Known | None:
     """Return an entry as a value, if every field of it is one that could have been written."""
+    if not isinstance(entry, dict):
+        return None
     response_format, limit = entry.get("response_format"), entry.get("limit_parameter")
     temperature, labels = entry.get("temperature"), entry.get("labels")
     if response_format not in FORMATS or limit not in LIMITS:
