@@ -63,6 +63,7 @@ class _Branches:
         self.name = branches.name
         self.at_once = 1
         self.goes_by_words = False
+        self.asks_by_letters = False
         self._branches = branches
         self._others = others
 

@@ -119,6 +119,7 @@ class Wordy:
         self._judge = judge
         self.name, self.at_once = judge.name, judge.at_once
         self.goes_by_words = judge.goes_by_words
+        self.asks_by_letters = judge.asks_by_letters
 
     def interests(self, question: HistoryQuestion) -> Interests:
         """Answer with the long profile, at the price of the question."""

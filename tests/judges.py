@@ -28,6 +28,7 @@ class ScriptedJudge:
     ) -> None:
         self.at_once = at_once
         self.goes_by_words = True
+        self.asks_by_letters = False
         self.asked: list[Question | HistoryQuestion] = []
         self._answer = answer
         self._window = window

@@ -71,16 +71,20 @@ def test_no_limit_is_ever_passed(budget, calls):
     assert 0 == purse.overrun
 
 
+def refuses(purse, prompt, completion):
+    with pytest.raises(BudgetError):
+        purse.reserve(prompt, completion)
+
+
 def test_what_was_not_needed_comes_back():
     """A call that took less leaves more for the next; one of unknown size took all of it."""
     purse = Purse(Budget(tokens=100))
 
     purse.reserve(50, 50).settle(Usage(1, 20, 5))
 
-    assert purse.has_room(50, 25)
-    assert not purse.has_room(50, 26)
+    refuses(purse, 50, 26)
     purse.reserve(50, 25).settle(Usage(1, None, None))
-    assert not purse.has_room(1, 0)
+    refuses(purse, 1, 0)
 
 
 def test_a_refused_attempt_costs_a_call_and_no_tokens():
@@ -100,8 +104,8 @@ def test_counts_what_a_server_takes_beyond_the_call():
     purse.reserve(50, 10).settle(Usage(1, 70, 10))
 
     assert 20 == purse.overrun
-    assert purse.has_room(20, 0)
-    assert not purse.has_room(21, 0)
+    refuses(purse, 21, 0)
+    purse.reserve(20, 0)
 
 
 def test_the_deadline_ends_everything():

@@ -150,11 +150,6 @@ class Purse:
             ]
         return max(0, min(counts, default=1_000))
 
-    def has_room(self, prompt: int, completion: int) -> bool:
-        """Return whether a request of this size would fit now."""
-        with self._lock:
-            return self._passed(prompt, completion) is None
-
     def take(self, prompt: int, completion: int) -> None:
         """Set so much aside; `reserve` does it for a call."""
         passed = self._passed(prompt, completion)

@@ -25,6 +25,7 @@ class DescriptionJudge:
     name = "description judge (the words of the lines, no language model)"
     at_once = 1
     goes_by_words = True
+    asks_by_letters = False
 
     def __init__(self, tree: ItemTree) -> None:
         self._tree = tree

@@ -191,7 +191,7 @@ class EstimatingJudge:
         self.goes_by_words = judge.goes_by_words
         self._judge = judge
         self._writer = writer
-        self._by_letters = by_letters
+        self.asks_by_letters = by_letters
         self._profile_length = PROFILE_LENGTH if spoken is None else round(PROSE * spoken)
         self._own_words: set[tuple[Interest, ...]] = set()
 
@@ -206,7 +206,7 @@ class EstimatingJudge:
     def choose(self, question: Question) -> Verdict:
         """Answer, with the estimate of the prompt."""
         told = self._as_a_model_would(question)
-        lettered = self._by_letters and can_be_lettered(question)
+        lettered = self.asks_by_letters and can_be_lettered(question)
         request = self._writer.ask_letter(told) if lettered else self._writer.ask(told)
         exchange = self._not_sent(request, question.purse)
         return replace(self._judge.choose(question), usage=exchange.usage, exchanges=(exchange,))

@@ -200,7 +200,8 @@ class Judge(Protocol):
     """Answers closed questions. Stages know nothing else about who does.
 
     *name* stands in every output the judge touched; *at_once* is how many questions are
-    worth asking at the same time. A judge that *goes_by_words* can do without a taste.
+    worth asking at the same time. A judge that *goes_by_words* can do without a taste; one that
+    *asks_by_letters* tells branches apart in one token, and its scores by their shares.
     """
 
     @property
@@ -214,6 +215,10 @@ class Judge(Protocol):
     @property
     def goes_by_words(self) -> bool:
         """Whether the profile's words are enough, without a place among the vectors."""
+
+    @property
+    def asks_by_letters(self) -> bool:
+        """Whether the next short list of branches is asked about in one token."""
 
     def interests(self, question: HistoryQuestion) -> Interests:
         """Say what a person likes."""

@@ -24,6 +24,7 @@ class SimilarityJudge:
     name = "embedded similarity judge (no language model)"
     at_once = 1
     goes_by_words = False
+    asks_by_letters = False
 
     def __init__(self, tree: ItemTree) -> None:
         self._tree = tree

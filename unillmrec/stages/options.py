@@ -76,6 +76,11 @@ class Options:
         return max(self.candidates, self.limit + self.limit // 2)
 
     @property
+    def proves(self) -> bool:
+        """Whether a walk ends only when nothing that waits can come before what it has."""
+        return self.path_score == "probability"
+
+    @property
     def shows_whole_leaves(self) -> bool:
         """Whether the judge sees each leaf whole, as the paper's depth-first walk does."""
         return self.whole_leaves or self.walk == "depth-first"

@@ -152,6 +152,11 @@ class Run:
         return isinstance(self.judge, SimilarityJudge)
 
     @property
+    def has_limits(self) -> bool:
+        """Whether there is a budget that can end the asking before the questions end."""
+        return self.purse is not None and self.purse.budget.is_set
+
+    @property
     def most_leaves(self) -> int:
         """How many leaves are gathered; whole ones cost a question each."""
         if self.options.shows_whole_leaves:
@@ -196,7 +201,7 @@ class Run:
         verdicts: list[Verdict] = []
         try:
             for future in as_completed(futures):
-                if self.purse is None or not self.purse.budget.is_set:
+                if not self.has_limits:
                     future.result()
                 while waiting and waiting[0][1].done():
                     question, ready = waiting.popleft()
@@ -265,13 +270,13 @@ class Run:
 
     def _goes_on(self, error: UnillmrecError) -> bool:
         """Return whether the run ends in order though this happened, and remember why."""
-        if self.purse is None or not self.purse.budget.is_set:
+        if not self.has_limits:
             return False
         if isinstance(error, BudgetError):
             self.stop(error.limit)
         elif not isinstance(error, EndpointError | ReplyError):
             return False
-        elif self.purse.is_late:
+        elif self.purse is not None and self.purse.is_late:
             self.stop("deadline")
         elif isinstance(error, CallError) and error.kind in _MISTAKES and not self._by_judge:
             # Nobody was ever asked with success: that is for the user to mend.

@@ -20,6 +20,7 @@ class _Shifted:
         self.name = f"{judge.name} with {fault}"
         self.at_once = judge.at_once
         self.goes_by_words = judge.goes_by_words
+        self.asks_by_letters = judge.asks_by_letters
         self._judge = judge
 
     def interests(self, question: HistoryQuestion) -> Interests:

@@ -235,6 +235,19 @@ def test_a_certified_walk_has_what_an_exhaustive_one_would_find(tree, somebody, 
     assert most_probable(tree, seed, 8) == {each.placed.number for each in found}
 
 
+def test_shares_that_windows_leave_open_prove_nothing(tree, somebody):
+    """Where a question was parted, the shares of its parts cannot be compared."""
+    judge = SharingJudge(shares_by_key(0), window=4)
+    options = Options(
+        limit=3, candidates=8, whole_leaves=True, path_score="probability", leaves=1000
+    )
+    run = Run(tree, judge, options)
+
+    recall(run, somebody)
+
+    assert "certified" != run.ended
+
+
 class Telling(ScriptedJudge):
     """Scores as the embedded judge does, and remembers what it was asked."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from unillmrec.judge import Profile, Question
-from unillmrec.stages.recall.picking import gather, nearest_first, pick
+from unillmrec.stages.recall.picking import first_leaves, gather, nearest_first, pick
 from unillmrec.stages.recall.scoring import Judged
 from unillmrec.stages.run import Candidate, Event, Run
 from unillmrec.store import Node
@@ -68,11 +68,4 @@ def _chosen(run: Run, profile: Profile, leaves: Sequence[Node]) -> list[Node]:
     scores = [(leaf.id, judged.scores.get(leaf.id, 0.0)) for leaf in leaves]
     run.report(Event(run.root, tuple(leaves), tuple(scores), asked=True))
     best = sorted(leaves, key=lambda leaf: -judged.scores.get(leaf.id, 0.0))
-    kept: list[Node] = []
-    items = 0
-    for leaf in best:
-        if len(kept) >= CHOSEN and items >= run.options.wanted:
-            break
-        kept.append(leaf)
-        items += run.eligible(leaf)
-    return kept
+    return first_leaves(run, best, CHOSEN)

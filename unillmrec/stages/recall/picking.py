@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from unillmrec.judge import Profile, Question
 from unillmrec.stages.recall.frontier import Frontier
@@ -99,14 +99,20 @@ def _candidates(run: Run, scored: Sequence[tuple[int, float]]) -> list[Candidate
     return [Candidate(placed[number], score, "nearest") for number, score in scored]
 
 
-def _best_leaves(run: Run, frontier: Frontier) -> list[Node]:
-    """Return the frontier's part of the leaves, and more while they hold too little."""
-    most = max(1, round(run.most_leaves * frontier.share))
-    leaves: list[Node] = []
+def first_leaves(run: Run, leaves: Iterable[Node], most: int) -> list[Node]:
+    """Return the first *most* of *leaves*, and more while they hold too little."""
+    kept: list[Node] = []
     items = 0
-    for each in sorted(frontier.leaves, key=lambda each: (-each.worth, each.came)):
-        if len(leaves) >= most and items >= run.options.wanted:
+    for leaf in leaves:
+        if len(kept) >= most and items >= run.options.wanted:
             break
-        leaves.append(each.node)
-        items += run.eligible(each.node)
-    return leaves
+        kept.append(leaf)
+        items += run.eligible(leaf)
+    return kept
+
+
+def _best_leaves(run: Run, frontier: Frontier) -> list[Node]:
+    """Return the frontier's part of the leaves."""
+    best = sorted(frontier.leaves, key=lambda each: (-each.worth, each.came))
+    most = max(1, round(run.most_leaves * frontier.share))
+    return first_leaves(run, (each.node for each in best), most)

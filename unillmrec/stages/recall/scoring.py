@@ -51,7 +51,7 @@ class Judged:
             return parts[0]
         scores = {key: score for part in parts for key, score in part.scores.items()}
         found: Found = "fallback" if any(e.found == "fallback" for e in parts) else "judge"
-        return cls(scores, _shares_of(scores), found, parts[0].by_shares)
+        return cls(scores, _shares_of(scores), found)
 
 
 Worth: TypeAlias = Callable[[float, Judged, int], float]

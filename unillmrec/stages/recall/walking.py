@@ -121,7 +121,7 @@ class Walk:
     def _has_picked_enough(self) -> bool:
         options = self.run.options
         wanted = options.wanted
-        if options.path_score == "probability":
+        if options.proves:
             if self._is_certified(wanted):
                 self.run.ended = "certified"
                 return True
@@ -170,10 +170,9 @@ class Walk:
             if run.eligibility.allows(each.number) and each.number not in self.candidates
         ]
         opening = _Opening(frontier, waiting, items=items)
-        limit = len(items)
-        if run.options.path_score != "probability":
-            limit = min(limit, run.options.per_leaf)
-        if (len(items) <= limit and run.options.path_score != "probability") or len(items) < 2:
+        # A proof needs to know of every item what it is worth.
+        limit = len(items) if run.options.proves else min(len(items), run.options.per_leaf)
+        if len(items) < 2 or (len(items) <= limit and not run.options.proves):
             return opening
         where = run.described(waiting.node).label
         choices = run.item_choices(items, ITEM_LINE)
@@ -199,7 +198,7 @@ class Walk:
 
     def _is_spent(self, purse: Purse) -> bool:
         """Return whether another round would take what picking and ranking need."""
-        if self.run.is_free or not purse.budget.is_set:
+        if self.run.is_free or not self.run.has_limits:
             return False
         return purse.share_spent >= WALK_SHARE or not purse.fitting(WALK_SHARE)
 
@@ -226,7 +225,7 @@ class Walk:
         waiting = opening.waiting
         self._leaves += 1
         picked = sorted(opening.items, key=lambda each: -_told(judged, each))
-        if judged is not None and self.run.options.path_score != "probability":
+        if judged is not None and not self.run.options.proves:
             picked = [each for each in picked if each.number in judged.scores]
             picked = picked[: self.run.options.per_leaf]
         for each in picked:
@@ -244,7 +243,7 @@ class Walk:
         self._by_shares = self._by_shares and judged.by_shares
         if self._worth_by is None:
             # Once for the whole walk: what is worth more must mean the same everywhere.
-            by_letters = judged.by_shares or getattr(self.run.judge, "asks_by_letters", False)
+            by_letters = judged.by_shares or self.run.judge.asks_by_letters
             self._worth_by = worth_by(self.run.options.path_score, by_shares=by_letters)
         return self._worth_by(waiting.worth, judged, key)
 
