@@ -1,11 +1,11 @@
-# make demo | test | fix | bench        Needed: make, and Python 3.11 or newer as python3.
+# make demo | test | thorough | fix | bench        Needed: make, and Python 3.11 or newer as python3.
 # Another Python: make test PYTHON=python3.13    A benchmark: make bench NAME=speed DATA=FOLDER
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 NEEDED := Error: unillmrec needs Python 3.11 or newer; $(PYTHON) is older or missing. \
 	Try: make PYTHON=python3.12
 
-.PHONY: demo test fix bench broken
+.PHONY: demo test thorough fix bench broken
 demo: .venv/ready
 	@$(RUN) unillmrec demo
 test: .venv/ready-to-develop
@@ -13,6 +13,8 @@ test: .venv/ready-to-develop
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) pytest -n 2 --dist loadfile
+thorough: .venv/ready-to-develop
+	HYPOTHESIS_PROFILE=thorough $(RUN) pytest -n 2 --dist loadfile -m "slow or not slow"
 fix: .venv/ready-to-develop
 	$(RUN) ruff check --fix --exit-zero .
 	$(RUN) ruff format .

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import settings
 
 # The machines that run the suite are slow and shared: a deadline would measure them, and a
-# hundred examples of each property take longer than all the other tests.
-settings.register_profile("suite", deadline=None, database=None, derandomize=True, max_examples=40)
-settings.load_profile("suite")
+# hundred examples of each property take longer than all the other tests. `make thorough` has
+# time for many, and for other ones every time.
+settings.register_profile("suite", deadline=None, database=None, derandomize=True, max_examples=20)
+settings.register_profile("thorough", deadline=None, database=None, max_examples=200)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 # Settings of ours and of the openai client, a proxy between a test and its loopback server,
 # and what makes terminal output wide, narrow or coloured.

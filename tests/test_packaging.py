@@ -118,7 +118,9 @@ def run_isolated(place, code, *arguments):
     return done.stdout
 
 
-@pytest.mark.parametrize("unpacked", [True, False], ids=["unpacked", "zip"])
+@pytest.mark.parametrize(
+    "unpacked", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["unpacked", "zip"]
+)
 def test_the_wheel_works_without_the_checkout(built, unpacked):
     """Unpacked or as a zip on the path, it finds all that it brings along."""
     place = built[0]

@@ -28,7 +28,7 @@ from unillmrec.testing import ScriptedEndpoint, sensible_answer
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Stage, Usage
 
-SHARED = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 USAGE = {
     "calls",
     "prompt",

@@ -7,7 +7,7 @@ import json
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from unillmrec.catalog import catalog_from_items, json_rows, read_catalog
@@ -148,7 +148,6 @@ TITLES = st.text('ab"\\é😀{}[],:\n', max_size=9).map("t{}".format)
     st.sampled_from([None, 2]),
     st.sampled_from(["%s", '{"count": 12345, "rows": %s, "more": [1.5e10, "x"]}']),
 )
-@settings(max_examples=80, deadline=None)
 def test_a_document_may_be_cut_into_pieces_anywhere(tmp_path_factory, rows, size, indent, frame):
     """Where one read ends and the next begins makes no difference."""
     path = tmp_path_factory.mktemp("pieces") / "rows.json"

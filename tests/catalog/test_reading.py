@@ -12,7 +12,7 @@ from collections import deque
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from unillmrec.catalog import FORMATS, Columns, Skipped, catalog_from_items, read_catalog
@@ -386,7 +386,6 @@ def as_row(item: Item) -> dict[str, object]:
 
 
 @given(ITEMS, st.booleans(), st.sampled_from(["\n", "\r\n", "\n\n"]), st.booleans())
-@settings(max_examples=60, deadline=None)
 def test_json_lines_come_back_as_they_were(items, ascii_only, line_end, zipped):
     """Whatever can be an item survives being written and read."""
     rows = [as_row(item) for item in items]
@@ -399,7 +398,6 @@ def test_json_lines_come_back_as_they_were(items, ascii_only, line_end, zipped):
 
 
 @given(ITEMS, st.sampled_from([None, 1]), st.sampled_from(["%s", '{"n": [1], "rows": %s}']))
-@settings(max_examples=60, deadline=None)
 def test_a_json_document_comes_back_as_it_was(items, indent, frame):
     """The same for a list, and for a list inside an object."""
     content = frame % json.dumps([as_row(item) for item in items], indent=indent)
@@ -422,7 +420,6 @@ def test_a_json_document_comes_back_as_it_was(items, indent, frame):
     st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
     st.sampled_from(["\n", "\r\n"]),
 )
-@settings(max_examples=60, deadline=None)
 def test_csv_comes_back_as_it_was(rows, delimiter, quoting, line_end):
     """Quotes, line breaks and delimiters in fields survive, and columns get their types."""
     # Python's writer leaves a lone carriage return unquoted, where it is the end of a line.
@@ -465,7 +462,6 @@ PIECES = [
     st.sampled_from([None, *FORMATS[:4]]),
     st.sampled_from(["stop", "skip"]),
 )
-@settings(max_examples=300, deadline=None)
 def test_whatever_comes_in_there_is_an_item_or_an_error_in_words(text, encoding, form, on_error):
     """No input ends in a traceback, and no item is without id and title."""
     data = text.encode(encoding, "replace")

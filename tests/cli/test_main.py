@@ -187,7 +187,9 @@ def test_closed_notes_and_input_are_no_error(shop):
     )
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+@pytest.mark.parametrize(
+    ("name", "code"), [("SIGTERM", 143), pytest.param("SIGHUP", 129, marks=pytest.mark.slow)]
+)
 def test_a_build_that_is_told_to_end_tidies_up(name, code, tmp_path):
     """Nothing is left of it, and the exit code is that of the signal."""
     os.mkfifo("catalog")
@@ -265,7 +267,7 @@ def test_a_pipe_gets_plain_lines(run, shop):
     assert max(map(len, out.splitlines())) > 80
 
 
-@pytest.mark.parametrize("width", [60, 200])
+@pytest.mark.parametrize("width", [60, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_terminal_is_not_overrun(shop, width):
     """On a terminal no line is longer than it is wide."""
     commands = (["tree", shop], ["recommend", shop, "--like", "whale"])

@@ -159,6 +159,7 @@ with TreeChanger(sys.argv[1]) as changer:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits on files")
 def test_where_files_may_not_grow_the_old_state_stays(path):
     """The system itself refuses the bytes of a change, be it a log or the tree that outgrows."""
@@ -241,7 +242,9 @@ def test_half_a_surrogate_pair_is_refused(path):
     assert before == content(path)
 
 
-@pytest.mark.parametrize("share", [0.1, 0.4, 0.7, 0.95])
+@pytest.mark.parametrize(
+    "share", [0.4, 0.95, *(pytest.param(share, marks=pytest.mark.slow) for share in (0.1, 0.7))]
+)
 def test_killed_at_any_moment_a_tree_is_whole(path, share):
     """A process that was killed leaves the tree before its change, or after it."""
     program = (

@@ -318,7 +318,7 @@ def test_everything_holds_after_every_change(machine):
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=8,
+            max_examples=settings.default.max_examples // 4,
             stateful_step_count=12,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -28,7 +28,8 @@ while True:
 def rounds():
     """Pairs of: is there a tree before, and the seconds until the kill."""
     chance = random.Random(5)
-    return [(number % 2 == 0, chance.uniform(0, 0.3)) for number in range(6)]
+    pairs = [(number % 2 == 0, chance.uniform(0, 0.3)) for number in range(20)]
+    return [*pairs[:2], *(pytest.param(*pair, marks=pytest.mark.slow) for pair in pairs[2:])]
 
 
 @pytest.mark.parametrize(("before", "seconds"), rounds())

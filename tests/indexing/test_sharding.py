@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import trees
@@ -340,7 +340,6 @@ def test_cells_that_nothing_came_to_are_joined_with_like_ones():
         assert len(groups) == 1 or min(group.size for group in groups) >= 8
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.lists(st.floats(allow_nan=False, width=64), max_size=6), min_size=1, max_size=4

@@ -12,9 +12,7 @@ from unillmrec.usage import Stage
 
 KINDS = ("choose", "pick", "rank", "rerank")
 SCHEMAS = {"choose": "picks", "pick": "picks", "rank": "order", "rerank": "order"}
-SHARED = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 # What sellers write: endless words, scripts and pictures that take several tokens a character,
 # lines that pose as our own.

@@ -13,7 +13,7 @@ from unillmrec.stages import Options
 from unillmrec.store import ROOT, ItemTree
 
 # The tree is only read.
-SHARED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 YEARS = st.integers(1790, 1960)
 SUBJECTS = st.sampled_from(["sea", "space", "crime", "whale", "rose", "opera"])

@@ -13,7 +13,7 @@ from unillmrec.tree.vectors import similarities
 from unillmrec.usage import Stage
 
 HEADINGS = ("Long ago:", "Some time ago:", "Lately:")
-SHARED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from tests.judges import ScriptedJudge, by_key, moody, nothing, score_of
 from unillmrec.judge import SimilarityJudge
 from unillmrec.stages import Candidate, Options, Run, rank
 
-SHARED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from tests.judges import ScriptedJudge, moody, nothing
 from unillmrec.stages import Candidate, Options, Run, rerank
 from unillmrec.stages.rerank import tree_nearness
 
-SHARED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@ import sqlite3
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import predicates
@@ -75,7 +75,6 @@ def expected_of(item, leaf, dictionary=None):
     return expected
 
 
-@settings(max_examples=30)
 @given(data=st.data())
 def test_columns_follow_every_change(data):
     """After inserts, updates, moves and deletes the columns hold what the items hold."""

@@ -10,7 +10,7 @@ from unillmrec.store.eligibility import Eligibility
 from unillmrec.store.selection import Selection
 
 # The tree is only read.
-SHARED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ def tree(request, tmp_path_factory):
     return make(folder)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(item=st.integers(0, 299), count=st.integers(1, 310), block=st.sampled_from([1, 7, 20_000]))
 def test_finds_what_a_plain_search_finds(tree, item, count, block):
     """Block by block or at once: the nearest of all, best first, excluded ones left out."""

@@ -4,7 +4,7 @@ from collections import Counter
 from contextlib import nullcontext
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests import trees
 from tests.predicates import CONDITIONS, holds, items
@@ -80,7 +80,6 @@ def tree():
         yield Columns(catalog, parents, leaves)
 
 
-@settings(max_examples=200)
 @given(condition=CONDITIONS)
 def test_finds_what_the_predicate_says(tree, condition):
     """Columns and plain Python agree on every item, and on the count of every node."""

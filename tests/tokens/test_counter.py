@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from unillmrec.tokens import TokenCounter, counter, ranks, vocabulary
@@ -155,7 +155,6 @@ def test_has_no_problem_otherwise() -> None:
     assert "" == TokenCounter.for_model("gpt-4o").problem
 
 
-@settings(deadline=None)  # the first example may be the one that loads
 @given(text=TEXTS, limit=st.integers(-1, 40))
 def test_a_cut_text_fits_and_is_a_beginning(text: str, limit: int) -> None:
     """A cut never exceeds the limit, never splits a character, and leaves fitting text alone."""
@@ -176,7 +175,6 @@ def test_a_rough_cut_fits_as_well(fresh: None, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "tiktoken", None)
     counter = TokenCounter.for_model("gpt-4o")
 
-    @settings(deadline=None)
     @given(text=TEXTS, limit=st.integers(0, 40))
     def holds(text: str, limit: int) -> None:
         actual = counter.cut(text, limit)

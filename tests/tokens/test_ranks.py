@@ -32,6 +32,7 @@ def test_the_bundled_ranks_are_the_ones_tiktoken_pins(pack_tokens: ModuleType) -
     assert pack_tokens.pinned_sha256() == hashlib.sha256(rebuilt).hexdigest()
 
 
+@pytest.mark.slow
 def test_packing_the_published_file_gives_the_bundled_content(pack_tokens: ModuleType) -> None:
     """The script's reading and packing of the published text leads to the committed content."""
     bundled = ranks.bundled()

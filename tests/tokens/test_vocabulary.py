@@ -1,7 +1,7 @@
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tiktoken import Encoding
 from tiktoken_ext import openai_public
@@ -17,7 +17,6 @@ def tiktokens_own() -> Encoding:
         return Encoding(**openai_public.o200k_base())
 
 
-@settings(deadline=None)  # the first example loads
 @given(text=st.text())
 def test_counts_like_tiktokens_own_encoding(tiktokens_own: Encoding, text: str) -> None:
     """Our copy of the splitting pattern parts every text as tiktoken's does."""

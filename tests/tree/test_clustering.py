@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix, random_array
 
@@ -65,7 +65,6 @@ def test_rows_are_parted_within_the_cap(task):
     check_groups(groups_of_rows(rows, count, cap, seed), rows.shape[0], count, cap)
 
 
-@settings(max_examples=40)
 @given(SEEDS, KINDS, st.integers(60, 400))
 def test_no_group_is_tiny_where_there_is_room(seed, kind, total):
     """With half as much room again as needed, no group has less than a fifth of an even share."""

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix, random_array
 
@@ -43,7 +43,6 @@ def rows_below(shape, node):
     return shape.order[shape.starts[node] : shape.ends[node]].tolist()
 
 
-@settings(max_examples=30)
 @given(st.integers(1, 200), st.integers(0, 2**32))
 def test_a_sum_is_the_sum_of_all_rows_below(total, seed):
     """For every node, leaf or branch, brute force gives the same."""

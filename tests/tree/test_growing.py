@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix, random_array
 
@@ -49,14 +49,12 @@ def check(shape, total, bounds):
     assert all(parent < n for n, parent in enumerate(shape.parents))
 
 
-@settings(max_examples=40)
 @given(st.integers(1, 600), st.integers(0, 2**32), st.sampled_from([0.0, 0.005, 0.05, 0.3]))
 def test_every_tree_keeps_its_bounds(total, seed, density):
     """Every item is in one leaf, no leaf or family is too large, and no branch is alone."""
     check(shape_of(random_rows(total, seed, density), seed=seed), total, NARROW)
 
 
-@settings(max_examples=40)
 @given(st.integers(1, 400), st.integers(0, 2**32))
 def test_given_vectors_make_a_tree_too(total, seed):
     """Dense points keep the same bounds."""
@@ -71,7 +69,7 @@ def test_the_usual_bounds_hold(total):
     check(shape_of(random_rows(total, total), Bounds()), total, Bounds())
 
 
-@pytest.mark.parametrize("title", ["The same title", "…"])
+@pytest.mark.parametrize("title", [pytest.param("The same title", marks=pytest.mark.slow), "…"])
 def test_ten_thousand_items_with_the_same_title(title):
     """Items that nothing sets apart still fall into leaves of a usual size."""
     counter = TermCounter()

@@ -2,7 +2,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
@@ -268,7 +268,6 @@ PATHS = (
 )
 
 
-@settings(max_examples=50)
 @given(PATHS, BOUNDS)
 def test_random_paths_are_placed_once_and_never_merged(paths, bounds):
     """Every item has one leaf within the bounds, and no leaf holds items of two categories."""
@@ -278,7 +277,6 @@ def test_random_paths_are_placed_once_and_never_merged(paths, bounds):
     assert all(len({cleaned(paths[row]) for row in rows}) == 1 for _, rows in leaves(tree))
 
 
-@settings(max_examples=50)
 @given(PATHS, BOUNDS)
 def test_random_paths_with_clusters_stay_within_bounds(paths, bounds):
     """Every item has one leaf, siblings look different, and items without a path stay apart."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import unillmrec
@@ -49,7 +49,6 @@ def log_at(path, told=None):
     return UsageLog(path, command="test", tree=Path("shop.tree"), warn=told.append)
 
 
-@settings(max_examples=20)
 @given(st.lists(CALLS, max_size=6))
 def test_the_sum_is_always_the_total(tmp_path_factory, calls):
     """Grouped by anything, the lines add up to the total, unknowns included."""

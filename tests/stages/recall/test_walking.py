@@ -14,7 +14,7 @@ from unillmrec.tree.vectors import similarities
 from unillmrec.usage import Stage
 
 # The tree is only read.
-SHARED = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def branches_best_first(tree, score, branches, wanted, at_once=1):
