@@ -8,6 +8,8 @@ NEEDED := Error: unillmrec needs Python 3.11 or newer; $(PYTHON) is older or mis
 .PHONY: demo test thorough fix bench broken
 demo: .venv/ready
 	@$(RUN) unillmrec demo
+# The tests start hundreds of processes: where nothing may be kept, each compiles all of it anew.
+test thorough: export PYTHONDONTWRITEBYTECODE =
 test: .venv/ready-to-develop
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
