@@ -46,6 +46,23 @@ for _name in filter(_from_outside, list(os.environ)):
     del os.environ[_name]
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """Where trees are kept that are built once."""
+    folder = tmp_path_factory.getbasetemp() / "trees"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tree(shared):
+    """Three hundred items under three levels of branches."""
+    # Not before the settings from outside are gone.
+    from tests import trees
+
+    return trees.tree(shared)
+
+
 def _is_loopback(host):
     if host in ("localhost", "", None):
         return True

@@ -20,7 +20,8 @@ ORDER = [
     *("__main__", "cli", "demo", "evaluation", "batch", "planning"),
     *("recommender", "recommendation", "reasons", "routing", "usage_log"),
     *("indexing", "stages", "judge", "endpoint", "store", "tree", "catalog", "settings"),
-    *("prompts", "prices", "tokens", "budget", "usage", "items", "processes", "errors", "events"),
+    *("prompts", "prices", "tokens", "budget", "usage", "items"),
+    *("lines", "processes", "errors", "events"),
 ]
 # For tests, ours and everybody's: nothing of ours imports it, and it stands just below this.
 TESTING_BELOW = "recommender"

@@ -8,20 +8,6 @@ from unillmrec.reasons import is_telling, reasons_for, shared_words
 from unillmrec.store import ItemTree
 
 
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory):
-    """Where trees are kept that are built once."""
-    folder = tmp_path_factory.getbasetemp() / "trees"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def tree(shared):
-    """Three hundred items under three levels of branches."""
-    return trees.tree(shared)
-
-
 def placed(tree, *numbers):
     found = tree.items_numbered(numbers)
     return [found[number] for number in numbers]

@@ -41,20 +41,6 @@ USAGE = {
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory):
-    """Where trees are kept that are built once."""
-    folder = tmp_path_factory.getbasetemp() / "trees"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def tree(shared):
-    """Three hundred items under three levels of branches."""
-    return trees.tree(shared)
-
-
-@pytest.fixture(scope="session")
 def writer():
     return PromptWriter(PromptSet.load(CONTRACTS), TokenCounter.for_model("gpt-4o"))
 

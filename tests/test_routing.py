@@ -14,20 +14,6 @@ from unillmrec.stages.rotation import rotated
 from unillmrec.store import ROOT, EditableTree
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    """Where trees are kept that are built once."""
-    folder = tmp_path_factory.getbasetemp() / "trees"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def tree(shared):
-    """Three hundred items under three levels of branches."""
-    return trees.tree(shared)
-
-
 def all_alike(question):
     return [(choice.number, 50.0) for choice in question.choices]
 

@@ -1,24 +1,9 @@
 import pytest
 
-from tests import trees
 from unillmrec.judge import CONTRACTS, Choice, Interest, Profile, PromptWriter, Question
 from unillmrec.prompts import PromptSet
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Stage
-
-
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory):
-    """Where trees are kept that are built once."""
-    folder = tmp_path_factory.getbasetemp() / "trees"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def tree(shared):
-    """Three hundred items under three levels of branches."""
-    return trees.tree(shared)
 
 
 @pytest.fixture(scope="session")

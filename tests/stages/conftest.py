@@ -8,20 +8,6 @@ from unillmrec.store import ItemTree
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory):
-    """Where trees are kept that are built once."""
-    folder = tmp_path_factory.getbasetemp() / "trees"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def tree(shared):
-    """Three hundred items under three levels of branches."""
-    return trees.tree(shared)
-
-
-@pytest.fixture(scope="session")
 def placed(tree):
     """All items of the tree, by number."""
     return list(tree.items_numbered(range(len(tree))).values())

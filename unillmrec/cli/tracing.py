@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from unillmrec.errors import SettingsError
+from unillmrec.lines import NewLines
 
 WriteTrace = Callable[[dict[str, Any]], None]
 
@@ -28,38 +27,11 @@ def open_trace(
     if path is None:
         yield None
         return
-    file = _new_file(path)
-    try:
-        with file:
+    file = NewLines(path, "trace", "--trace")
 
-            def write(line: dict[str, Any]) -> None:
-                name = "label" if line.get("asked_with") == "labels" else line["kind"]
-                prompt = {"prompt": digests.get(name)}
-                try:
-                    file.write(json.dumps({**about, **line, **prompt}, ensure_ascii=False) + "\n")
-                    file.flush()
-                except OSError as error:
-                    raise _unwritable(path, error) from error
+    def write(line: dict[str, Any]) -> None:
+        name = "label" if line.get("asked_with") == "labels" else line["kind"]
+        file.write({**about, **line, "prompt": digests.get(name)})
 
-            yield write
-    finally:
-        # Where nothing was asked, nothing should be in the way of the next attempt.
-        if path.stat().st_size == 0:
-            path.unlink()
-
-
-def _new_file(path: Path) -> TextIO:
-    try:
-        return path.open("x", encoding="utf-8", errors="backslashreplace")
-    except FileExistsError as error:
-        raise SettingsError(
-            f"{path} exists already.",
-            detail="A trace is not added to an old one, and nothing was asked.",
-            remedy="another --trace, or remove the file.",
-        ) from error
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> SettingsError:
-    return SettingsError(f"the trace {path} cannot be written: {error.strerror}.")
+    with closing(file):
+        yield write

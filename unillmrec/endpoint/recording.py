@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 from urllib.parse import urlsplit
 
 from unillmrec.endpoint.access import OPENAI_URL
@@ -27,6 +27,7 @@ from unillmrec.endpoint.writing_down import (
 )
 from unillmrec.errors import BudgetError, EndpointError, SettingsError
 from unillmrec.items import one_line
+from unillmrec.lines import NewLines
 
 LAYOUT = 1
 
@@ -41,9 +42,8 @@ class Recording:
     """
 
     def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
-        self.path = path
         self._lock = threading.Lock()
-        self._file = _new_file(path)
+        self._lines = NewLines(path, "recording", "--record")
         # Written with the first answer: by then the address has been found fit to be shown.
         self._about: dict[str, Any] | None = {"recording": LAYOUT, **about}
 
@@ -54,13 +54,8 @@ class Recording:
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Add a line, whole and at once: a run that is killed leaves what it has paid for."""
-        text = _line(line)
         with self._lock:
-            try:
-                self._file.write((_line(self._about) if self._about else "") + text)
-                self._file.flush()
-            except OSError as error:
-                raise _unwritable(self.path, error) from error
+            self._lines.write(*((self._about, line) if self._about else (line,)))
             self._about = None
 
     def figure(self, name: str, value: float) -> float:
@@ -69,10 +64,8 @@ class Recording:
         return value
 
     def close(self) -> None:
-        """Close the file, and take it away if nothing is in it."""
-        self._file.close()
-        if self._about:
-            self.path.unlink(missing_ok=True)
+        """Close the file; nothing is left of it if nothing was asked."""
+        self._lines.close()
 
 
 class RecordingEndpoint:
@@ -183,24 +176,3 @@ class ReplayedEndpoint:
             f"{self.path}:{number}: this is no line of a recording that this version can read.",
             remedy="a file that was written with --record.",
         )
-
-
-def _line(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, default=dict) + "\n"
-
-
-def _new_file(path: Path) -> TextIO:
-    try:
-        return path.open("x", encoding="utf-8", errors="backslashreplace")
-    except FileExistsError as error:
-        raise SettingsError(
-            f"{path} exists already.",
-            detail="A recording is not added to an old one, and nothing was asked.",
-            remedy="another --record, or remove the file.",
-        ) from error
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> SettingsError:
-    return SettingsError(f"the recording {path} cannot be written: {error.strerror}.")
