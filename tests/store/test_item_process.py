@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from unillmrec.errors import StoreError
 from unillmrec.items import Item
 from unillmrec.processes import command_of, environment_of_commands
 from unillmrec.store import Staging, TreeWriter, item_process, writing
 from unillmrec.store.writing import item_row, item_rows
+from unillmrec.tree import vectors
 
 ITEMS = [
     Item(f"i{n}", f"Título {n}\n“quoted”", "" if n % 2 else "text", ("a", f"b{n % 3}"), attributes)
@@ -41,27 +43,49 @@ def started(monkeypatch):
     return processes
 
 
-def write(path, items, *, workers):
+def rows_of(kind, count):
+    dense = np.random.default_rng(1).random((count, 9)).astype(np.float32)
+    return dense if kind == "dense" else csr_matrix(np.where(dense > 0.5, dense, 0))
+
+
+def write(path, items, *, workers, kind="sparse", priors=None):
     with Staging(Path(path)) as staging:
         writer = TreeWriter(staging, workers=workers)
         for item in items:
             writer.add_item(item)
-        writer.place_items(np.arange(len(items)) + 2)
+        writer.end_items()
+        writer.add_vectors(0, rows_of(kind, writer.items))
+        writer.place_items(np.arange(writer.items) + 2, priors)
         writer.finish({"items": writer.items})
         staging.publish()
-    tables = ("item", "attribute", "attribute_text", "attribute_block", "fact")
+    tables = ("item", "item_vector", "attribute", "attribute_text", "attribute_block", "fact")
     with closing(sqlite3.connect(path)) as db:
         return [db.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables]
 
 
-def test_another_process_writes_the_same_file(small_batches, started):
-    """Row by row, whoever wrote the items."""
-    alone = write("one.tree", ITEMS, workers=1)
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_another_process_writes_the_same_file(kind, small_batches, started, monkeypatch):
+    """Row by row, whoever wrote the items, and vectors, leaves and popularities with them."""
+    monkeypatch.setattr(vectors, "PACKED_AT_ONCE", 11)
+    priors = np.linspace(0, 1, len(ITEMS))
+    alone = write("one.tree", ITEMS, workers=1, kind=kind, priors=priors)
     assert [] == started
 
-    assert alone == write("two.tree", ITEMS, workers=2)
+    assert alone == write("two.tree", ITEMS, workers=2, kind=kind, priors=priors)
     assert [0] == [process.returncode for process in started]
-    assert len(ITEMS) == len(alone[0])
+    assert [len(ITEMS)] * 2 == [len(alone[0]), len(alone[1])]
+
+
+def test_an_id_that_comes_twice_is_said_by_the_other_process(small_batches):
+    """In the words of a build in one process."""
+    told = []
+    for workers in (1, 2):
+        with pytest.raises(StoreError, match="'i3' is used more than once") as caught:
+            write("one.tree", [*ITEMS, Item("i3", "again")], workers=workers)
+        told.append(str(caught.value))
+
+    assert told[0] == told[1]
+    assert [] == list(Path().iterdir())
 
 
 def test_a_small_catalog_starts_no_process(started):

@@ -7,9 +7,8 @@ import math
 import os
 import time
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
 
@@ -27,7 +26,7 @@ from unillmrec.tree.categories import Category, PathReader, PathsRead
 from unillmrec.tree.describing import Sources, describe_nodes, node_spans, node_sums
 from unillmrec.tree.growing import Bounds, Shape, straighten
 from unillmrec.tree.terms import TermCounter, Vocabulary
-from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector
+from unillmrec.tree.vectors import NODE_TERMS, Floats
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 RANGED_ATTRIBUTES = 8
 REPORT_EVERY = 1_000
 _NO_NUMBERS = frozenset({str, tuple, bool})
-PACKED_AT_ONCE = 10_000
 
 
 TreeKind: TypeAlias = Literal["clusters", "paths", "paths+clusters"]
@@ -143,10 +141,12 @@ class _Build:
     def run(self, items: Iterable[Item], path: Path) -> BuildReport:
         """Do it all, up to a staged file that only needs publishing."""
         self._read(items)
+        self.writer.end_items()
         vocabulary, words = self.counter.finish()
         # Every word that was ever met is in it, which may be more than all that follows.
         del self.counter
         points = self.options.given.for_items(words.shape[0]) if self.options.given else words
+        self.writer.add_vectors(0, points)
         self._done("vectors")
         shape = self._grow(points)
         self._done("tree")
@@ -220,20 +220,13 @@ class _Build:
         self, shape: Shape, vocabulary: Vocabulary, words: csr_matrix, points: csr_matrix | Floats
     ) -> None:
         self.progress("describing", 0, len(shape.parents))
+        prior = self._prior()
+        self._place_items(shape, prior)
         sums = node_sums(shape, words)
         sources = Sources(vocabulary, words, self.writer.titles, self._full_numbers())
         spans = node_spans(shape, sources.numbers)
         descriptions = describe_nodes(shape, sources, sums, spans)
         self.progress("writing", 0, len(shape.order))
-        prior = self._prior()
-        leaves = np.zeros(len(shape.order), np.int64)
-        for n, is_leaf in enumerate(shape.leaves):
-            if is_leaf:
-                leaves[shape.order[shape.starts[n] : shape.ends[n]]] = ROOT + n
-        self.writer.place_items(leaves)
-        if prior is not None:
-            self.writer.set_priors(enumerate(map(float, prior)))
-        self.writer.add_vectors(packed_rows(points))
         node_points = sums if points is words else dense_sums(shape, points)
         self.writer.add_nodes(
             NodeRow(
@@ -254,6 +247,13 @@ class _Build:
             (n, term, int(used)) for n, (term, used) in enumerate(vocabulary.used())
         )
         self.writer.finish(self._facts(shape, vocabulary))
+
+    def _place_items(self, shape: Shape, prior: NDArray[np.float64] | None) -> None:
+        at = [n for n, is_leaf in enumerate(shape.leaves) if is_leaf]
+        sizes = [shape.ends[n] - shape.starts[n] for n in at]
+        leaves = np.zeros(len(shape.order), np.int64)
+        leaves[shape.order] = np.repeat(np.array(at) + ROOT, sizes)
+        self.writer.place_items(leaves, prior)
 
     def _full_numbers(self) -> dict[str, NDArray[np.float64]]:
         total = self.writer.items
@@ -370,21 +370,6 @@ def dense_sums(shape: Shape, points: Floats) -> Floats:
     first, last = np.searchsorted(ends, shape.starts), np.searchsorted(ends, shape.ends)
     sums: Floats = (running[last] - running[first]).astype(np.float32)
     return sums
-
-
-def packed_rows(rows: csr_matrix | Floats) -> Iterator[tuple[int, bytes]]:
-    """Yield the number of each row with the row packed; they are packed many at a time."""
-    for first in range(0, rows.shape[0], PACKED_AT_ONCE):
-        part = rows[first : first + PACKED_AT_ONCE]
-        if isinstance(part, np.ndarray):
-            many, ends = Vector(part.ravel()), np.arange(len(part) + 1) * part.shape[1]
-        else:
-            part.sort_indices()
-            many, ends = Vector(part.data, part.indices), part.indptr
-        packed = many.to_bytes()
-        size = len(packed) // max(len(many.weights), 1)
-        for number, (start, end) in enumerate(pairwise((ends * size).tolist()), start=first):
-            yield number, packed[start:end]
 
 
 def _mean_prior(prior: NDArray[np.float64] | None, shape: Shape, node: int) -> float:

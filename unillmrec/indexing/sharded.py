@@ -21,7 +21,6 @@ from unillmrec.indexing.building import (
     BuildReport,
     Progress,
     available_cores,
-    packed_rows,
     silent,
 )
 from unillmrec.indexing.cells import Part, gather_cells
@@ -194,6 +193,7 @@ class _ShardedBuild:
                 for item in read_items(file):
                     writer.add_item(item)
             self.progress("writing", writer.items, catalog.items)
+        writer.end_items()
         counts = Counts()
         with self._leaves(catalog.items) as leaf_of:
             writer.add_nodes(stitching.nodes(leaf_of, counts))
@@ -215,7 +215,7 @@ class _ShardedBuild:
             used_by, held = read_shard(self.work, shard, width)
             total += used_by
             first = int(held.numbers[0])
-            writer.add_vectors((first + n, packed) for n, packed in packed_rows(held.rows))
+            writer.add_vectors(first, held.rows)
             if catalog.popularity is not None:
                 priors = priors_of(catalog, held.values).tolist()
                 writer.set_priors(zip(held.numbers.tolist(), priors, strict=True))

@@ -1,4 +1,4 @@
-"""Write the items of a large catalog in a process of its own, while the next ones are read."""
+"""Write what there is of each item in a process of its own, while the tree over them is made."""
 
 from __future__ import annotations
 
@@ -7,19 +7,27 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from queue import Queue
 from threading import Thread
+from typing import TYPE_CHECKING
 
 from unillmrec.errors import StoreError
 from unillmrec.items import Item
 from unillmrec.processes import command_of, environment_of_commands
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from unillmrec.store.writing import ItemWriter
+    from unillmrec.tree.vectors import PackedRows
+
 # Batches on their way: enough that neither process waits for a short delay of the other.
 UNDER_WAY = 4
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-# Stands for the end of the items; without it, whoever sent them is gone.
+# Stands for the end; without it, whoever sent them is gone.
 _END = b"null\n"
 
 
@@ -36,7 +44,7 @@ class ItemProcess:
             stderr=self._errors,
         )
         self._broken = False
-        self._under_way: Queue[bytes | None] = Queue(UNDER_WAY)
+        self._under_way: Queue[Iterable[bytes] | None] = Queue(UNDER_WAY)
         self._sender = Thread(target=self._send, daemon=True)
         self._sender.start()
 
@@ -44,21 +52,37 @@ class ItemProcess:
         """Send items on their way.
 
         Raises:
-            StoreError, sqlite3.Error: those sent before could not be written.
+            StoreError, sqlite3.Error: what was sent before could not be written.
         """
+        # A line break inside a text is escaped, so that each batch is one line.
+        rows = [(each.id, each.title, each.text, each.path, each.attributes) for each in items]
+        self._put([_encode(rows).encode("utf-8", "surrogatepass") + b"\n"])
+
+    def index_ids(self) -> None:
+        """Have the index by id written; `finish` raises what stands against it."""
+        self._put([_message("ids")])
+
+    def add_vectors(self, first: int, parts: Iterable[PackedRows]) -> None:
+        """Send vectors on their way, which are packed when it is their turn."""
+        self._put(_messages(first, parts))
+
+    def place(self, leaves: NDArray[np.int64], priors: NDArray[np.float64] | None) -> None:
+        """Send the leaf of each item, and its popularity."""
+        arrays = [leaves] if priors is None else [leaves, priors]
+        self._put([_message("leaves", *(array.tobytes() for array in arrays))])
+
+    def _put(self, messages: Iterable[bytes]) -> None:
         if self._broken:
             self._fail()
-        rows = [(each.id, each.title, each.text, each.path, each.attributes) for each in items]
-        # A line break inside a text is escaped, so that each batch is one line.
-        self._under_way.put(_encode(rows).encode("utf-8", "surrogatepass") + b"\n")
+        self._under_way.put(messages)
 
     def finish(self) -> None:
-        """Wait until all items are in the file.
+        """Wait until everything is in the file.
 
         Raises:
-            StoreError, sqlite3.Error: they could not be written.
+            StoreError, sqlite3.Error: it could not be written.
         """
-        self._under_way.put(_END)
+        self._under_way.put([_END])
         self._under_way.put(None)
         self._sender.join()
         if self._process.wait():
@@ -79,10 +103,10 @@ class ItemProcess:
         """Pass on what is put into the queue; afterwards empty it, lest somebody wait for room."""
         stream = self._process.stdin
         assert stream is not None
-        while (line := self._under_way.get()) is not None:
+        while (messages := self._under_way.get()) is not None:
             try:
                 if not self._broken:
-                    stream.write(line)
+                    stream.writelines(messages)
             except OSError:
                 self._broken = True
         try:
@@ -108,23 +132,52 @@ class ItemProcess:
         )
 
 
+def _message(kind: str, *parts: bytes, first: int = 0) -> bytes:
+    """Return a line that says what it is, and the bytes that it announces."""
+    return b"".join([_encode([kind, first, *map(len, parts)]).encode(), b"\n", *parts])
+
+
+def _messages(first: int, parts: Iterable[PackedRows]) -> Iterator[bytes]:
+    for part in parts:
+        yield _message("vectors", part.ends.tobytes(), part.packed, first=first)
+        first += len(part.ends)
+
+
 def write_items(path: Path, first: int) -> int:
-    """Write the items that come in on standard input; what the process runs."""
+    """Write what comes in on standard input; what the process runs."""
     from unillmrec.store.files import connect_staged
     from unillmrec.store.writing import ItemWriter
 
     db = connect_staged(path)
     db.execute("BEGIN")
     writer = ItemWriter(db, first)
-    with open(sys.stdin.fileno(), "rb", 1 << 20, closefd=False) as lines:
-        for line in lines:
-            batch = json.loads(line.decode("utf-8", "surrogatepass"))
-            if batch is None:
+    with open(sys.stdin.fileno(), "rb", 1 << 20, closefd=False) as stream:
+        while line := stream.readline():
+            told = json.loads(line.decode("utf-8", "surrogatepass"))
+            if told is None:
                 db.execute("COMMIT")
                 db.close()
                 return 0
-            writer.write([Item(*row) for row in batch])
+            if isinstance(told[0], str):
+                _write_rest(writer, told[0], told[1], [stream.read(size) for size in told[2:]])
+            else:
+                writer.write([Item(*row) for row in told])
     return 1
+
+
+def _write_rest(writer: ItemWriter, kind: str, first: int, parts: list[bytes]) -> None:
+    """Write what comes after the items."""
+    import numpy as np
+
+    from unillmrec.tree.vectors import PackedRows
+
+    if kind == "ids":
+        writer.index_ids()
+    elif kind == "vectors":
+        writer.add_vectors(first, [PackedRows(parts[1], np.frombuffer(parts[0], np.int64))])
+    else:
+        priors = np.frombuffer(parts[1], np.float64) if len(parts) > 1 else None
+        writer.place(np.frombuffer(parts[0], np.int64), priors)
 
 
 def _main() -> None:

@@ -6,23 +6,27 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from unillmrec.errors import StoreError
 from unillmrec.items import Item, content_hashes, encoded_apart
 from unillmrec.store.files import Staging
-from unillmrec.store.migrations import INDEXES
+from unillmrec.store.migrations import ID_INDEX, INDEXES, LEAF_INDEX
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
 
     from unillmrec.store.item_process import ItemProcess
+    from unillmrec.tree.vectors import Floats, PackedRows
 
 # `json.dumps` makes an encoder anew for each call that asks for more than its defaults.
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 # As many as a block of a column has, so that each is written once.
 ITEM_BATCH = 4_096
+NODE_BATCH = 1_000
 # Starting a process takes about as long as writing this many items.
 WORTH_A_PROCESS = 20_000
 
@@ -66,7 +70,7 @@ def item_rows(first: int, items: Sequence[Item]) -> list[tuple[object, ...]]:
 
 
 class ItemWriter:
-    """Writes items into a file that has none with these numbers, from *first* on."""
+    """Writes items and what belongs to each, into a file that has none from number *first* on."""
 
     def __init__(self, db: sqlite3.Connection, first: int = 0) -> None:
         from unillmrec.store.columns import ColumnWriter
@@ -96,11 +100,55 @@ class ItemWriter:
             self._next += 1
         self._columns.flush()
 
+    def index_ids(self) -> None:
+        """Write the index by id, now that all items are in.
+
+        Raises:
+            StoreError: two of them have the same id.
+        """
+        try:
+            self._db.execute(ID_INDEX)
+        except sqlite3.IntegrityError as error:
+            raise self._used_twice() from error
+
+    def _used_twice(self) -> StoreError:
+        query = "SELECT id FROM item GROUP BY id HAVING count(*) > 1 ORDER BY min(number) LIMIT 1"
+        (item_id,) = self._db.execute(query).fetchone()
+        return StoreError(
+            f"the item id {item_id!r} is used more than once.",
+            detail="Nothing was written.",
+            remedy="an id of its own for each item.",
+        )
+
+    def add_vectors(self, first: int, parts: Iterable[PackedRows]) -> None:
+        """Write the vectors of the items from number *first* on."""
+        number = first
+        for part in parts:
+            rows = part.rows()
+            self._db.executemany(
+                "INSERT INTO item_vector VALUES (?, ?)", enumerate(rows, start=number)
+            )
+            number += len(rows)
+
+    def place(self, leaves: NDArray[np.int64], priors: NDArray[np.float64] | None) -> None:
+        """Write the leaf of each item, in the order of their numbers, and its popularity."""
+        numbers = range(len(leaves))
+        if priors is None:
+            statement = "UPDATE item SET leaf = ? WHERE number = ?"
+            rows: Iterable[tuple[object, ...]] = zip(leaves.tolist(), numbers, strict=True)
+        else:
+            statement = "UPDATE item SET leaf = ?, prior = ? WHERE number = ?"
+            rows = zip(leaves.tolist(), priors.tolist(), numbers, strict=True)
+        self._db.executemany(statement, rows)
+        self._columns.place_all(leaves)
+        self._db.execute(LEAF_INDEX)
+
 
 class TreeWriter:
     """Writes one tree into a `Staging`, in the order: items, then the rest, then `finish`.
 
-    With two *workers* or more, most items of a large catalog are written by another process.
+    With two *workers* or more, most of what there is of each item in a large catalog is written
+    by another process, up to the first look at what has been written.
     """
 
     def __init__(self, staging: Staging, *, workers: int = 1) -> None:
@@ -118,13 +166,15 @@ class TreeWriter:
         if len(self._waiting) >= ITEM_BATCH:
             self._pass_on()
 
-    def _pass_on(self) -> None:
-        """Write the items that wait, or let the other process write them."""
+    def _pass_on(self) -> ItemWriter | ItemProcess:
+        """Write the items that wait, or let the other process write them; return who did."""
         if self._process is None and self._workers > 1 and self.items > WORTH_A_PROCESS:
             self._process = self._handed_over()
         writer = self._process or self._writer
-        writer.write(self._waiting)
-        self._waiting.clear()
+        if self._waiting:
+            writer.write(self._waiting)
+            self._waiting.clear()
+        return writer
 
     def _handed_over(self) -> ItemProcess:
         from unillmrec.store.item_process import ItemProcess
@@ -132,18 +182,27 @@ class TreeWriter:
         self._staging.db.execute("COMMIT")
         process = ItemProcess(self._staging.beside, self.items - len(self._waiting))
         self._staging.ending.callback(process.stop)
+        # What comes after the items needs no other process.
+        self._workers = 1
         return process
 
     @property
     def _db(self) -> sqlite3.Connection:
-        """The file, in which every item has been written."""
-        if self._waiting:
-            self._pass_on()
+        """The file, in which everything has been written that was asked for."""
+        self._pass_on()
         if self._process is not None:
             self._process.finish()
             self._process = None
             self._staging.db.execute("BEGIN")
         return self._staging.db
+
+    def end_items(self) -> None:
+        """Take note that there are no more items.
+
+        Raises:
+            StoreError: two of them have the same id; it may be said later.
+        """
+        self._pass_on().index_ids()
 
     def titles(self, numbers: Sequence[int]) -> Mapping[int, str]:
         """Return the titles of items that have been added."""
@@ -153,15 +212,14 @@ class TreeWriter:
         )
         return dict(rows)
 
-    def place_items(self, leaves: NDArray[np.int64]) -> None:
-        """Write the leaf of each item, in the order of their numbers."""
-        from unillmrec.store.columns import ColumnWriter
+    def place_items(
+        self, leaves: NDArray[np.int64], priors: NDArray[np.float64] | None = None
+    ) -> None:
+        """Write the leaf of each item, in the order of their numbers.
 
-        self._db.executemany(
-            "UPDATE item SET leaf = ? WHERE number = ?",
-            ((leaf or None, number) for number, leaf in enumerate(leaves.tolist())),
-        )
-        ColumnWriter(self._db).place_all(leaves)
+        *priors* are their popularities between 0 and 1.
+        """
+        self._pass_on().place(leaves, priors)
 
     def set_priors(self, priors: Iterable[tuple[int, float]]) -> None:
         """Write (item, popularity between 0 and 1) pairs."""
@@ -170,22 +228,30 @@ class TreeWriter:
             ((prior, number) for number, prior in priors),
         )
 
-    def add_vectors(self, vectors: Iterable[tuple[int, bytes]]) -> None:
-        """Write (item, packed vector) pairs."""
-        self._db.executemany("INSERT INTO item_vector VALUES (?, ?)", vectors)
+    def add_vectors(self, first: int, rows: csr_matrix | Floats) -> None:
+        """Write the vectors of items, in the order of their numbers from *first* on."""
+        from unillmrec.tree.vectors import packed_parts
+
+        self._pass_on().add_vectors(first, packed_parts(rows))
 
     def add_nodes(self, nodes: Iterable[NodeRow]) -> None:
         """Write the nodes with the sums of what is below them."""
-        for node in nodes:
-            self._db.execute(
+        left = iter(nodes)
+        while some := list(islice(left, NODE_BATCH)):
+            self._db.executemany(
                 "INSERT INTO node (id, parent, place, depth, size, leaf, description, spans, prior)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    *(node.id, node.parent, node.place, node.depth, node.size),
-                    *(node.leaf, node.description, node.spans, node.prior),
+                    (
+                        *(node.id, node.parent, node.place, node.depth, node.size),
+                        *(node.leaf, node.description, node.spans, node.prior),
+                    )
+                    for node in some
                 ),
             )
-            self._db.execute("INSERT INTO node_sum VALUES (?, ?)", (node.id, node.packed))
+            self._db.executemany(
+                "INSERT INTO node_sum VALUES (?, ?)", ((node.id, node.packed) for node in some)
+            )
 
     def add_terms(self, terms: Iterable[tuple[int, str, int]]) -> None:
         """Write (id, term, number of items that use it)."""
@@ -194,24 +260,13 @@ class TreeWriter:
     def finish(self, facts: Mapping[str, object]) -> None:
         """Write what holds for the whole tree, and the indexes."""
         self._db.executemany("INSERT INTO fact VALUES (?, ?)", _encoded(facts))
-        try:
-            for statement in INDEXES:
-                self._db.execute(statement)
-        except sqlite3.IntegrityError as error:
-            raise self._used_twice() from error
+        self.end_items()
+        for statement in INDEXES:
+            self._db.execute(statement)
         self._db.execute("ANALYZE")
         (lost,) = self._db.execute("SELECT count(*) FROM item WHERE leaf IS NULL").fetchone()
         if lost:
             raise StoreError(f"{lost} items have no leaf; the tree was not written.")
-
-    def _used_twice(self) -> StoreError:
-        query = "SELECT id FROM item GROUP BY id HAVING count(*) > 1 ORDER BY min(number) LIMIT 1"
-        (item_id,) = self._db.execute(query).fetchone()
-        return StoreError(
-            f"the item id {item_id!r} is used more than once.",
-            detail="Nothing was written.",
-            remedy="an id of its own for each item.",
-        )
 
 
 def _encoded(facts: Mapping[str, object]) -> Iterator[tuple[str, str]]:

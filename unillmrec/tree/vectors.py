@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
+
+PACKED_AT_ONCE = 10_000
 
 # A node's sum may touch every term of the catalog; beyond this many the tail is noise that
 # only makes the file larger (routing accuracy is unchanged from 512 terms on).
@@ -70,6 +73,31 @@ def packing(*, sparse: bool, precise: bool = False) -> np.dtype[Any]:
     """
     weight = np.dtype(np.float32 if precise else np.float16)
     return np.dtype([("id", np.int32), ("weight", weight)]) if sparse else weight
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PackedRows:
+    """Packed rows one after the other, and where each ends."""
+
+    packed: bytes
+    ends: NDArray[np.int64]
+
+    def rows(self) -> list[bytes]:
+        """Return each row."""
+        return [self.packed[start:end] for start, end in pairwise([0, *self.ends.tolist()])]
+
+
+def packed_parts(rows: csr_matrix | Floats, *, precise: bool = False) -> Iterator[PackedRows]:
+    """Yield rows packed for the store, many at a time."""
+    for first in range(0, rows.shape[0], PACKED_AT_ONCE):
+        part = rows[first : first + PACKED_AT_ONCE]
+        if isinstance(part, np.ndarray):
+            many, ends = Vector(part.ravel()), np.arange(1, len(part) + 1) * part.shape[1]
+        else:
+            part.sort_indices()
+            many, ends = Vector(part.data, part.indices), part.indptr[1:].astype(np.int64)
+        packed = many.to_bytes(precise=precise)
+        yield PackedRows(packed, ends * (len(packed) // max(len(many.weights), 1)))
 
 
 def unpacked_rows(
