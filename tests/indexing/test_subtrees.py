@@ -81,7 +81,17 @@ def test_a_failing_worker_is_said(monkeypatch, silent):
     assert all(process.returncode is not None for process in started)
 
 
-def test_parts_are_dealt_out_evenly():
-    """The largest first, each to whoever has least; nobody is started for nothing."""
-    assert [[1, 0], [3, 4, 2]] == subtrees._even_shares([2, 9, 1, 6, 3], 2)
-    assert [[0]] == subtrees._even_shares([5], 3)
+def test_a_part_is_grown_by_one_worker():
+    """Whoever comes first takes it, and the next part is for whoever has time."""
+    folder = Path("points").resolve()
+    folder.mkdir()
+    np.save(folder / "points.npy", points_of("dense"))
+    for number in range(3):
+        np.save(folder / f"rows-{number}.npy", np.arange(number, 9))
+    (folder / "taken-1").touch()
+    work = {"leaf": [10, 16], "fan_out": 4, "parts": [[2, [5]], [1, [6]], [0, [7]]]}
+    (folder / "work.json").write_text(json.dumps(work))
+
+    subtrees.grow_part(folder / "work.json")
+
+    assert ["grown-0.json", "grown-2.json"] == sorted(p.name for p in folder.glob("grown-*"))

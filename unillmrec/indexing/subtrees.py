@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,13 +111,15 @@ def _run_workers(
     places = list(parts)
     running: list[subprocess.Popen[bytes]] = []
     try:
-        for share in _even_shares([len(rows) for _, rows in parts.values()], workers):
-            work = {
-                "leaf": [bounds.leaf_target, bounds.leaf_capacity],
-                "fan_out": bounds.fan_out,
-                "parts": [[number, places[number]] for number in share],
-            }
-            running.append(_start_worker(folder, work, len(running)))
+        # The largest first, so that what is left to the end is small.
+        order = sorted(range(len(places)), key=lambda number: -len(parts[places[number]][1]))
+        work = {
+            "leaf": [bounds.leaf_target, bounds.leaf_capacity],
+            "fan_out": bounds.fan_out,
+            "parts": [[number, places[number]] for number in order],
+        }
+        for number in range(min(workers, len(places))):
+            running.append(_start_worker(folder, work, number))
         _watch(folder, running, [len(rows) for _, rows in parts.values()], total, report)
     finally:
         for process in running:
@@ -127,17 +129,6 @@ def _run_workers(
         place: _from_lists(json.loads((folder / f"grown-{n}.json").read_bytes()))
         for n, place in enumerate(places)
     }
-
-
-def _even_shares(sizes: Sequence[int], workers: int) -> list[list[int]]:
-    """Deal parts out, the largest first, each to whoever has least."""
-    shares: list[list[int]] = [[] for _ in range(workers)]
-    loads = [0] * workers
-    for number in sorted(range(len(sizes)), key=lambda each: -sizes[each]):
-        lightest = loads.index(min(loads))
-        shares[lightest].append(number)
-        loads[lightest] += sizes[number]
-    return [share for share in shares if share]
 
 
 def _start_worker(folder: Path, work: dict[str, Any], number: int) -> subprocess.Popen[bytes]:
@@ -177,13 +168,17 @@ def _watch(
 
 
 def grow_part(work_file: Path) -> None:
-    """Grow the parts a work file names; what a worker process runs."""
+    """Grow those parts a work file names that no other worker has taken; what a process runs."""
     folder = work_file.parent
     work = json.loads(work_file.read_text(encoding="utf-8"))
     target, capacity = work["leaf"]
     bounds = Bounds(fan_out=work["fan_out"], leaf_target=target, leaf_capacity=capacity)
     points = _read_points(folder)
     for number, place in work["parts"]:
+        try:
+            (folder / f"taken-{number}").touch(exist_ok=False)
+        except FileExistsError:
+            continue
         with one_thread():
             grown = grow(points, np.load(folder / f"rows-{number}.npy"), bounds, tuple(place))
         beside = folder / f"grown-{number}.part"
