@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 # A text longer than this is flattened anew each time; remembering it would cost too much memory.
 REMEMBERED = 1_000
@@ -40,19 +40,55 @@ class Item:
 
     def content_hash(self) -> bytes:
         """Return eight bytes that change when anything about the item changes."""
-        head = _encode([self.id, self.title, self.text, self.path])
-        return _hashed(head, _encode_sorted(self.attributes))
+        path = _encode(self.path) if self.path else "[]"
+        return _hashed(self.id, self.title, self.text, path, _encode_sorted(self.attributes))
+
+
+class ItemFields(NamedTuple):
+    """Many items, field by field: what is the same for all of them is done once."""
+
+    ids: list[str]
+    titles: list[str]
+    texts: list[str]
+    paths: list[Sequence[str]]
+    attributes: list[Mapping[str, Value]]
+
+    @classmethod
+    def of(cls, items: Sequence[Item]) -> ItemFields:
+        """Take items apart."""
+        return cls(
+            [each.id for each in items],
+            [each.title for each in items],
+            [each.text for each in items],
+            [each.path for each in items],
+            [each.attributes for each in items],
+        )
+
+    def told_attributes(self) -> list[str]:
+        """Return the attributes of each as JSON."""
+        return encoded_apart(self.attributes)
+
+    def told_paths(self) -> list[str]:
+        """Return the path of each as JSON."""
+        return [_encode(path) if path else "[]" for path in self.paths]
+
+    def hashes(self, paths: Sequence[str], attributes: Sequence[str]) -> list[bytes]:
+        """Return the content hash of each, given what is told of its path and attributes."""
+        # However the columns of a catalog are ordered, the items are the same.
+        if any(list(names) != sorted(names) for names in set(map(tuple, self.attributes))):
+            attributes = encoded_apart(self.attributes, _encode_sorted)
+        return list(map(_hashed, self.ids, self.titles, self.texts, paths, attributes))
 
 
 def content_hashes(items: Sequence[Item]) -> list[bytes]:
-    """Return the content hash of each item, at a third of the price of asking each for it."""
-    heads = encoded_apart([[each.id, each.title, each.text, each.path] for each in items], _encode)
-    attributes = encoded_apart([each.attributes for each in items], _encode_sorted)
-    return list(map(_hashed, heads, attributes))
+    """Return the content hash of each item, at a fraction of the price of asking each for it."""
+    fields = ItemFields.of(items)
+    return fields.hashes(fields.told_paths(), fields.told_attributes())
 
 
-def _hashed(head: str, attributes: str) -> bytes:
-    content = f"{head[:-1]}, {attributes}]"
+def _hashed(item_id: str, title: str, text: str, path: str, attributes: str) -> bytes:
+    # The lengths say where one text ends and the next one begins.
+    content = f"{len(item_id)} {len(title)} {len(text)} {item_id}{title}{text}{path}{attributes}"
     return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
+from typing import Any
 
 from unillmrec.catalog.columns import Roles
 from unillmrec.catalog.problems import RowProblem, shown
 from unillmrec.catalog.tables import Row
 from unillmrec.catalog.values import (
+    LARGEST_INT,
     Kind,
     as_text,
     attribute,
@@ -25,6 +26,7 @@ from unillmrec.items import Item, Value
 
 # Beyond this many different column names, new ones are checked every time they come.
 _REMEMBERED = 10_000
+_NUMBERS = frozenset({float, int, bool})
 
 
 class Builder:
@@ -39,7 +41,9 @@ class Builder:
         self._id = roles.id
         self._title = roles.title
         self._text = roles.text
+        self._no_text = frozenset(roles.text).isdisjoint
         self._path = roles.path
+        self._no_path = frozenset(roles.path).isdisjoint
         self._separator = roles.separator
         self._taken = roles.taken
         self._as_text = roles.as_text
@@ -68,13 +72,15 @@ class Builder:
         if not (type(name) is str and name.isprintable() and name.strip()):
             name = title(name, self._title)
         attributes = self._natural(row) if self._kinds is None else self._typed(row, self._kinds)
-        return Item(identity, name.strip(), self._prose(row), self._categories(row), attributes)
+        text = "" if self._no_text(row) else self._prose(row)
+        path = () if self._no_path(row) else self._categories(row)
+        return Item(identity, name.strip(), text, path, attributes)
 
     def _prose(self, row: Mapping[str, object]) -> str:
         parts = [prose(row[column], column) for column in self._text if column in row]
         return "\n".join(filter(None, parts)) if len(parts) > 1 else "".join(parts)
 
-    def _natural(self, row: Mapping[str, object]) -> dict[str, Value]:
+    def _natural(self, row: Mapping[str, Any]) -> dict[str, Value]:
         attributes: dict[str, Value] = {}
         for column, given in row.items():
             if column in self._taken:
@@ -86,7 +92,7 @@ class Builder:
             kept: Value | None
             if type(given) is str and given.isprintable():
                 kept = given.strip() or None
-            elif type(given) is float and isfinite(given):
+            elif type(given) in _NUMBERS and -LARGEST_INT <= given <= LARGEST_INT:
                 kept = given
             else:
                 kept = attribute(given, column)

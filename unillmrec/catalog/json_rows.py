@@ -6,7 +6,7 @@ import codecs
 import json
 from array import array
 from functools import partial
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from unillmrec.catalog.problems import (
     RowProblem,
@@ -44,6 +44,19 @@ def _refuse_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_refuse_twins)
 _decode = _DECODER.raw_decode
+_decode_unwatched = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode
+
+
+def _decode_line(text: str, usual: int) -> tuple[Any, int]:
+    """Return what *text* holds, and where it ends, faster if it has as many names as is *usual*.
+
+    A colon follows each name: an object with as many names as there are colons has no twins.
+    """
+    if text.count(":") == usual:
+        row, end = _decode_unwatched(text)
+        if row.__class__ is dict and len(row) == usual:
+            return row, end
+    return _decode(text)
 
 
 class JsonLines(LineTable):
@@ -53,6 +66,7 @@ class JsonLines(LineTable):
         """Yield the object of every line; blank lines count but give nothing."""
         with self.source.opened() as stream:
             lines = iter(partial(stream.readline, _LONGEST), b"")
+            usual = -1
             for number, line in enumerate(lines, start=1):
                 if len(line) >= _LONGEST:
                     raise self._endless(number)
@@ -62,13 +76,14 @@ class JsonLines(LineTable):
                     text = line.decode().strip(_SPACE)
                     if not text:
                         continue
-                    row, end = _decode(text)
+                    row, end = _decode_line(text, usual)
                 except (ValueError, RecursionError, RowProblem) as error:
                     yield number, self._problem(error, line)
                     continue
                 if end != len(text) or row.__class__ is not dict:
                     yield number, _not_one_object(row, text, end)
                     continue
+                usual = len(row)
                 yield number, row
 
     def _problem(self, error: Exception, line: bytes) -> RowProblem:

@@ -19,7 +19,7 @@ Kind: TypeAlias = Literal["bool", "int", "float", "str"]
 _LONGEST_ID = 512
 _DEEPEST = 16
 # SQLite keeps integers in 64 bits; longer ones are numbers in name only, and stay text.
-_LARGEST_INT = (1 << 63) - 1
+LARGEST_INT = (1 << 63) - 1
 _BOOLS = {"true": True, "yes": True, "false": False, "no": False}
 # Ways to write "no number here", which must not turn a column of numbers into text.
 _BLANKS = frozenset({"nan", "na", "n/a", "null", "none"})
@@ -121,7 +121,7 @@ def attribute(value: object, column: str) -> Value | None:
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):
-        return value if abs(value) <= _LARGEST_INT else str(value)
+        return value if abs(value) <= LARGEST_INT else str(value)
     if isinstance(value, float):
         return value
     return as_text(value)
@@ -218,7 +218,7 @@ def _flat(row: Mapping[str, object], prefix: str, depth: int) -> Iterator[tuple[
 def kind_of(text: str) -> Kind | None:
     """Guess what one stripped value of an untyped column is; `None` when it has no say."""
     if _INT.fullmatch(text):
-        return "int" if len(text) < 19 or abs(int(text[:20])) <= _LARGEST_INT else "str"
+        return "int" if len(text) < 19 or abs(int(text[:20])) <= LARGEST_INT else "str"
     if _FLOAT.fullmatch(text):
         return "float" if math.isfinite(float(text)) else "str"
     folded = text.lower()

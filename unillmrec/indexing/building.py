@@ -7,10 +7,11 @@ import math
 import os
 import time
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeGuard, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
 
 # Ranges are told for this many numeric attributes at most: a line has room for two.
 RANGED_ATTRIBUTES = 8
-REPORT_EVERY = 1_000
-_NO_NUMBERS = frozenset({str, tuple, bool})
+# So many at a time; four times as many are a block of the store.
+REPORT_EVERY = 1_024
+_NO_NUMBERS = frozenset({str, tuple, bool, type(None)})
+_NUMBERS = frozenset({int, float, type(None)})
 
 
 TreeKind: TypeAlias = Literal["clusters", "paths", "paths+clusters"]
@@ -160,17 +163,10 @@ class _Build:
         self._since = now
 
     def _read(self, items: Iterable[Item]) -> None:
-        given = self.options.given
-        for item in items:
-            self.counter.add(item)
-            self._note_numbers(item)
-            self.writer.add_item(item)
-            if self.paths is not None:
-                self.paths.add(item)
-            if given is not None:
-                given.add(item)
-            if self.writer.items % REPORT_EVERY == 0:
-                self.progress("reading", self.writer.items, None)
+        left = iter(items)
+        while some := list(islice(left, REPORT_EVERY)):
+            self._take(some)
+            self.progress("reading", self.writer.items, None)
         if not self.writer.items:
             raise TreeError("the catalog has no items.", detail="Nothing was written.")
         if self.paths is not None:
@@ -178,23 +174,37 @@ class _Build:
         self.progress("reading", self.writer.items, self.writer.items)
         self._done("read")
 
-    def _note_numbers(self, item: Item) -> None:
-        number = self.writer.items
-        popularity = self.options.popularity
+    def _take(self, items: Sequence[Item]) -> None:
+        """Take in the next items."""
+        self._note_numbers(items)
+        popularity, given, paths = self.options.popularity, self.options.given, self.paths
+        self.counter.add_all(items)
+        self.writer.add_items(items)
         if popularity is not None:
-            self.counts.append(count_of(item, popularity))
-        for name, value in item.attributes.items():
-            # Most values are of just these types; a number may also be of one derived from them.
-            if type(value) in _NO_NUMBERS or not isinstance(value, (int, float)):
-                continue
+            self.counts.extend(count_of(item, popularity) for item in items)
+        for item in items if paths is not None or given is not None else ():
+            if paths is not None:
+                paths.add(item)
+            if given is not None:
+                given.add(item)
+
+    def _note_numbers(self, items: Sequence[Item]) -> None:
+        held = [item.attributes for item in items]
+        for name in dict.fromkeys(chain.from_iterable(held)):
+            values: list[Any] = [each.get(name) for each in held]
             known = self.numbers.get(name)
+            # Most columns hold only what is no number, or only numbers.
+            kinds = set(map(type, values))
+            if kinds <= _NO_NUMBERS or (known is None and len(self.numbers) >= RANGED_ATTRIBUTES):
+                continue
+            if not kinds <= _NUMBERS:
+                values = [value if is_number(value) else None for value in values]
             if known is None:
-                if len(self.numbers) >= RANGED_ATTRIBUTES:
+                if values.count(None) == len(values):
                     continue
                 known = self.numbers[name] = array("d")
-            if len(known) < number:
-                known.extend([math.nan] * (number - len(known)))
-            known.append(as_float(value))
+            known.extend([math.nan] * (self.writer.items - len(known)))
+            known.extend([math.nan if value is None else as_float(value) for value in values])
 
     def _grow(self, points: csr_matrix | Floats) -> Shape:
         def report(done: int, total: int) -> None:
@@ -347,6 +357,11 @@ def count_of(item: Item, popularity: str) -> float:
             remedy="name an attribute that holds counts.",
         )
     return count
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Say whether a value of an attribute is a number, which no truth value is."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def as_float(value: float) -> float:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from unillmrec.indexing.building import as_float, count_of
+from unillmrec.indexing.building import as_float, count_of, is_number
 from unillmrec.indexing.cells import TopTree, grow_top, largest_in_sample
 from unillmrec.indexing.rows import row_vector
 from unillmrec.indexing.weighing import Weigher, learn_vocabulary
@@ -179,7 +179,7 @@ def _values(items: Sequence[Item], catalog: Catalog) -> NDArray[np.float64]:
     for row, item in enumerate(items):
         for column, name in enumerate(catalog.ranged):
             value = item.attributes.get(name)
-            if isinstance(value, int | float) and not isinstance(value, bool):
+            if is_number(value):
                 values[row, column] = as_float(value)
         if catalog.popularity is not None:
             values[row, -1] = count_of(item, catalog.popularity)

@@ -16,6 +16,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from unillmrec.catalog.predicates import Kind
 from unillmrec.errors import StoreError
-from unillmrec.items import Item
+from unillmrec.items import Item, ItemFields
 from unillmrec.store.blocks import BLOCK, Block, Mask, Values
 
 ColumnKind: TypeAlias = Kind | Literal["path", "leaf"]
@@ -126,6 +127,23 @@ class ColumnWriter:
         for key in gone:
             columns[key][at] = None
         self._count()
+
+    def put_all(self, first: int, items: ItemFields) -> None:
+        """Note what new items have, numbered from *first* on."""
+        start = 0
+        while start < len(items.ids):
+            block, at = divmod(first + start, BLOCK)
+            part = slice(start, start + BLOCK - at)
+            columns = self._waiting[block]
+            held = items.attributes[part]
+            for name in dict.fromkeys(chain.from_iterable(held)):
+                values = [each.get(name) for each in held]
+                _put_values(columns, name, at, values)
+            paths = {place: path for place, path in enumerate(items.paths[part], start=at) if path}
+            if paths:
+                columns[PATH].update(paths)
+            start += len(held)
+        self._changes += len(items.ids)
 
     def place(self, number: int, leaf: int | None) -> None:
         """Note in which leaf the item *number* sits, or None if it is gone."""
@@ -296,6 +314,19 @@ def _held(item: Item) -> list[tuple[Key, Any]]:
     if item.path:
         held.append((PATH, item.path))
     return held
+
+
+def _put_values(
+    columns: defaultdict[Key, dict[int, Any]], name: str, first: int, values: list[Any]
+) -> None:
+    """Note the values of an attribute, from the place *first* of a block on."""
+    given = {place: value for place, value in enumerate(values, start=first) if value is not None}
+    kinds = {type_: _KINDS.get(type_) for type_ in set(map(type, given.values()))}
+    if None not in kinds.values() and len(set(kinds.values())) == 1:
+        columns[name, next(filter(None, kinds.values()))].update(given)
+        return
+    for place, value in given.items():
+        columns[name, _kind_of(value)][place] = value
 
 
 def _kind_of(value: object) -> ColumnKind:

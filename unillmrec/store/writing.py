@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from unillmrec.errors import StoreError
-from unillmrec.items import Item, content_hashes, encoded_apart
+from unillmrec.items import Item, ItemFields
 from unillmrec.store.files import Staging
 from unillmrec.store.migrations import ID_INDEX, INDEXES, LEAF_INDEX
 
@@ -51,22 +51,17 @@ class NodeRow:
 
 def item_row(number: int, item: Item, leaf: int | None, prior: float = 0.0) -> tuple[object, ...]:
     """Return an item as the row the store keeps of it."""
-    (row,) = item_rows(number, [item])
-    return (*row[:-2], leaf, prior)
+    (row,) = item_rows(number, ItemFields.of([item]))
+    return (*row, leaf, prior)
 
 
-def item_rows(first: int, items: Sequence[Item]) -> list[tuple[object, ...]]:
-    """Return items, numbered from *first* on, as rows of the store, not yet in any leaf."""
-    attributes = encoded_apart([each.attributes for each in items])
-    numbered = enumerate(zip(items, attributes, content_hashes(items), strict=True), start=first)
-    return [
-        (
-            *(number, each.id, each.title, each.text),
-            _encode(each.path) if each.path else "[]",
-            *(told, hashed, None, 0.0),
-        )
-        for number, (each, told, hashed) in numbered
-    ]
+def item_rows(first: int, items: ItemFields) -> list[tuple[object, ...]]:
+    """Return items, numbered from *first* on, as rows of the store but for leaf and popularity."""
+    paths, attributes = items.told_paths(), items.told_attributes()
+    numbers = range(first, first + len(items.ids))
+    hashes = items.hashes(paths, attributes)
+    texts = (items.ids, items.titles, items.texts)
+    return list(zip(numbers, *texts, paths, attributes, hashes, strict=True))
 
 
 class ItemWriter:
@@ -79,7 +74,7 @@ class ItemWriter:
         self._columns = ColumnWriter(db)
         self._next = first
 
-    def write(self, items: Sequence[Item]) -> None:
+    def write(self, items: ItemFields) -> None:
         """Write the next items.
 
         Raises:
@@ -87,7 +82,7 @@ class ItemWriter:
         """
         try:
             self._db.executemany(
-                "INSERT INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO item VALUES (?, ?, ?, ?, ?, ?, ?, NULL, 0)",
                 item_rows(self._next, items),
             )
         except UnicodeEncodeError as error:
@@ -95,10 +90,9 @@ class ItemWriter:
                 f"an item holds half a surrogate pair: {error.object[:80]!r}.",
                 detail="Nothing was written.",
             ) from error
-        for item in items:
-            self._columns.put(self._next, item)
-            self._next += 1
+        self._columns.put_all(self._next, items)
         self._columns.flush()
+        self._next += len(items.ids)
 
     def index_ids(self) -> None:
         """Write the index by id, now that all items are in.
@@ -161,8 +155,12 @@ class TreeWriter:
 
     def add_item(self, item: Item) -> None:
         """Write an item; its number is its place in the catalog, from zero."""
-        self._waiting.append(item)
-        self.items += 1
+        self.add_items([item])
+
+    def add_items(self, items: Sequence[Item]) -> None:
+        """Write the next items."""
+        self._waiting += items
+        self.items += len(items)
         if len(self._waiting) >= ITEM_BATCH:
             self._pass_on()
 
@@ -172,7 +170,7 @@ class TreeWriter:
             self._process = self._handed_over()
         writer = self._process or self._writer
         if self._waiting:
-            writer.write(self._waiting)
+            writer.write(ItemFields.of(self._waiting))
             self._waiting.clear()
         return writer
 

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -38,6 +38,7 @@ _MARKS = (
 )
 _LETTERS = rf"[^\W_{_SYLLABLES}]"
 _WORD = re.compile(rf"(?=\w)[{_SYLLABLES}]|{_LETTERS}+(?:[{_MARKS}]+{_LETTERS}*)*")
+_NUMBERS = frozenset({float, int, bool})
 # Terms that begin so are pieces of words; no word can, so the two share one vocabulary.
 PIECE = "#"
 PIECE_LENGTHS = (3, 4)
@@ -105,9 +106,12 @@ def weighted_texts(item: Item, weights: FieldWeights = FIELD_WEIGHTS) -> list[tu
     if item.path and weights.path:
         fields.append((" ".join(item.path), weights.path))
     if item.attributes and weights.attributes:
-        named = " ".join(chain.from_iterable(map(_attribute_text, item.attributes.values())))
+        named: list[str] = []
+        for value in item.attributes.values():
+            if type(value) not in _NUMBERS:
+                named += _attribute_text(value)
         if named:
-            fields.append((named, weights.attributes))
+            fields.append((" ".join(named), weights.attributes))
     if item.text and weights.text:
         fields.append((item.text, weights.text))
     return fields
@@ -165,14 +169,19 @@ class TermCounter:
 
     def add(self, item: Item) -> None:
         """Count the terms of one item."""
-        texts = weighted_texts(item, self._weights)
-        for text, weight in texts:
-            self._waiting.append(text)
-            self._text_weights.append(weight)
-            self._characters += len(text)
-        self._texts_of_items.append(len(texts))
-        if len(self._waiting) >= WAITING_TEXTS or self._characters >= WAITING_CHARACTERS:
-            self._count()
+        self.add_all([item])
+
+    def add_all(self, items: Iterable[Item]) -> None:
+        """Count the terms of each item."""
+        for item in items:
+            before = len(self._waiting)
+            for text, weight in weighted_texts(item, self._weights):
+                self._waiting.append(text)
+                self._text_weights.append(weight)
+                self._characters += len(text)
+            self._texts_of_items.append(len(self._waiting) - before)
+            if len(self._waiting) >= WAITING_TEXTS or self._characters >= WAITING_CHARACTERS:
+                self._count()
 
     def _count(self) -> None:
         found = words_of_all(self._waiting)
