@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from unillmrec.errors import TreeError
 from unillmrec.indexing.given import GivenVectors
 from unillmrec.indexing.paths import grow_along_paths
-from unillmrec.indexing.rows import row_vector
 from unillmrec.indexing.subtrees import grow_in_processes
 from unillmrec.items import Item
 from unillmrec.store import ROOT, NodeRow, Staging, TreeWriter
@@ -27,7 +26,7 @@ from unillmrec.tree.categories import Category, PathReader, PathsRead
 from unillmrec.tree.describing import Sources, describe_nodes, node_spans, node_sums
 from unillmrec.tree.growing import Bounds, Shape, straighten
 from unillmrec.tree.terms import TermCounter, Vocabulary
-from unillmrec.tree.vectors import NODE_TERMS, Floats
+from unillmrec.tree.vectors import NODE_TERMS, Floats, packed_parts, strongest_rows
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -238,6 +237,8 @@ class _Build:
         descriptions = describe_nodes(shape, sources, sums, spans)
         self.progress("writing", 0, len(shape.order))
         node_points = sums if points is words else dense_sums(shape, points)
+        parts = packed_parts(strongest_rows(node_points, NODE_TERMS), precise=True)
+        packed = chain.from_iterable(part.rows() for part in parts)
         self.writer.add_nodes(
             NodeRow(
                 id=ROOT + n,
@@ -249,9 +250,9 @@ class _Build:
                 description=descriptions[n].to_json(),
                 spans=json.dumps(spans[n]),
                 prior=_mean_prior(prior, shape, n),
-                packed=row_vector(node_points, n).strongest(NODE_TERMS).to_bytes(precise=True),
+                packed=packed_sum,
             )
-            for n, parent in enumerate(shape.parents)
+            for n, (parent, packed_sum) in enumerate(zip(shape.parents, packed, strict=True))
         )
         self.writer.add_terms(
             (n, term, int(used)) for n, (term, used) in enumerate(vocabulary.used())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Spans = Mapping[str, tuple[float, float]]
 
 KEPT_TITLES = 3
+SORTED_WHOLE = 600
+LEAVES_AT_ONCE = 2_000
 TELLING_TERMS = 4
 KEPT_WORDS = LINE_WORDS + 3
 # What a node's words must beat: how usual they are around it.
@@ -109,13 +111,29 @@ def _contrastive_words(
             continue
         ids, weights = _row(sums, parent)
         around[ids] = weights / max(shape.ends[parent] - shape.starts[parent], 1)
-        for child in family:
-            own, weight = _row(sums, child)
-            mean = weight / np.float32(max(shape.ends[child] - shape.starts[child], 1))
-            best = most_contrastive(mean, around[own], told[own])
-            chosen[child] = tuple(terms[own[place]] for place in best)
+        for first, last in _runs(family):
+            start, end = sums.indptr[first], sums.indptr[last + 1]
+            own = sums.indices[start:end]
+            sizes = [max(shape.ends[n] - shape.starts[n], 1) for n in range(first, last + 1)]
+            sizes = np.repeat(np.array(sizes, np.float32), np.diff(sums.indptr[first : last + 2]))
+            contrast = contrasts(sums.data[start:end] / sizes, around[own], told[own])
+            for child in range(first, last + 1):
+                part = slice(sums.indptr[child] - start, sums.indptr[child + 1] - start)
+                best = _above_zero(contrast[part])
+                chosen[child] = tuple(terms[place] for place in own[part][best].tolist())
         around[ids] = 0
     return chosen
+
+
+def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last of each run of consecutive numbers, which ascend."""
+    first = last = numbers[0]
+    for number in numbers[1:]:
+        if number != last + 1:
+            yield first, last
+            first = number
+        last = number
+    yield first, last
 
 
 def telling(terms: Sequence[str], worth: Floats) -> Floats:
@@ -129,8 +147,18 @@ def telling(terms: Sequence[str], worth: Floats) -> Floats:
 
 def most_contrastive(mean: Floats, around: Floats, told: Floats) -> list[int]:
     """Return the places of the terms that weigh most in a node against what surrounds it."""
-    contrast = told * (mean - AROUND * around)
-    return [place for place in largest(contrast, KEPT_WORDS) if contrast[place] > 0]
+    return _above_zero(contrasts(mean, around, told))
+
+
+def contrasts(mean: Floats, around: Floats, told: Floats) -> Floats:
+    """Return how much more each term weighs in a node than in what surrounds it."""
+    contrast: Floats = told * (mean - AROUND * around)
+    return contrast
+
+
+def _above_zero(contrast: Floats) -> list[int]:
+    best = largest(contrast, KEPT_WORDS)
+    return [place for place in best if contrast[place] > 0]
 
 
 def _row(matrix: csr_matrix, number: int) -> tuple[NDArray[np.int32], Floats]:
@@ -140,35 +168,55 @@ def _row(matrix: csr_matrix, number: int) -> tuple[NDArray[np.int32], Floats]:
 
 def largest(values: NDArray[np.floating], count: int) -> list[int]:
     """Return the places of the largest values, largest first, ties by place."""
-    if len(values) > count:
-        near = np.argpartition(-values, count - 1)[:count]
-        floor = values[near].min()
-        near = np.flatnonzero(values >= floor)
-    else:
-        near = np.arange(len(values))
-    return [int(place) for place in near[np.argsort(-values[near], kind="stable")][:count]]
+    # Sorting a few hundred takes less than the steps that would spare it.
+    if len(values) <= SORTED_WHOLE:
+        return np.argsort(-values, kind="stable")[:count].tolist()
+    near = np.argpartition(-values, count - 1)[:count]
+    near = np.flatnonzero(values >= values[near].min())
+    return near[np.argsort(-values[near], kind="stable")][:count].tolist()
 
 
 def _typical_rows(
     shape: Shape, children: list[list[int]], words: csr_matrix, sums: csr_matrix
 ) -> list[list[int]]:
     """Return for each node the rows of its most typical items, from different children."""
-    typical: list[list[int]] = [[] for _ in shape.parents]
+    typical = _typical_of_leaves(shape, words, sums)
     centre = np.zeros(words.shape[1], np.float32)
-    terms = np.diff(words.indptr)
     # Children have larger numbers than their parents, so they are done first.
     for node in reversed(range(len(shape.parents))):
-        ids, weights = _row(sums, node)
-        centre[ids] = weights
-        if shape.leaves[node]:
-            rows = shape.order[shape.starts[node] : shape.ends[node]]
-            near = typicality(_products(words, rows, centre), terms[rows])
-            typical[node] = [int(rows[place]) for place in largest(near, KEPT_TITLES)]
-        else:
+        if not shape.leaves[node]:
+            ids, weights = _row(sums, node)
+            centre[ids] = weights
             firsts = [typical[child][0] for child in children[node]]
             near = _products(words, np.array(firsts), centre)
             typical[node] = [firsts[place] for place in largest(near, KEPT_TITLES)]
-        centre[ids] = 0
+            centre[ids] = 0
+    return typical
+
+
+def _typical_of_leaves(shape: Shape, words: csr_matrix, sums: csr_matrix) -> list[list[int]]:
+    """Return for each leaf the rows of its most typical items, and nothing for branches."""
+    typical: list[list[int]] = [[] for _ in shape.parents]
+    centre = np.zeros(words.shape[1], np.float32)
+    leaves = [n for n, is_leaf in enumerate(shape.leaves) if is_leaf]
+    for first in range(0, len(leaves), LEAVES_AT_ONCE):
+        some = leaves[first : first + LEAVES_AT_ONCE]
+        begin = shape.starts[some[0]]
+        order = shape.order[begin : shape.ends[some[-1]]]
+        rows = words[order]
+        weights = np.empty_like(rows.data)
+        for leaf in some:
+            ids, weight = _row(sums, leaf)
+            centre[ids] = weight
+            start, end = rows.indptr[[shape.starts[leaf] - begin, shape.ends[leaf] - begin]]
+            weights[start:end] = centre[rows.indices[start:end]]
+            centre[ids] = 0
+        terms = np.diff(rows.indptr)
+        owners = np.repeat(np.arange(len(order)), terms)
+        near = typicality(np.bincount(owners, rows.data * weights, len(order)), terms)
+        for leaf in some:
+            own = slice(shape.starts[leaf] - begin, shape.ends[leaf] - begin)
+            typical[leaf] = order[own][largest(near[own], KEPT_TITLES)].tolist()
     return typical
 
 

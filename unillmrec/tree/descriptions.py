@@ -15,6 +15,7 @@ LINE_TITLES = 1
 TITLE_LENGTH = 48
 SUMMARY_LENGTH = 160
 _WORD = re.compile(r"[^\W_]+")
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 LABEL_LENGTH = 60
 # Several category labels joined; cut, two names could come to look the same.
 NAME_LENGTH = 140
@@ -81,7 +82,7 @@ class Description:
         """Return the description as the store keeps it."""
         kept = {name: getattr(self, name) for name in self.__slots__}
         kept["ranges"] = [[each.attribute, each.low, each.high] for each in self.ranges]
-        return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+        return _encode(kept)
 
     @staticmethod
     def from_json(text: str) -> Description:

@@ -100,6 +100,22 @@ def packed_parts(rows: csr_matrix | Floats, *, precise: bool = False) -> Iterato
         yield PackedRows(packed, ends * (len(packed) // max(len(many.weights), 1)))
 
 
+def strongest_rows(rows: csr_matrix | Floats, count: int) -> csr_matrix | Floats:
+    """Return rows with only the *count* heaviest weights of each; dense ones stay whole."""
+    if isinstance(rows, np.ndarray):
+        return rows
+    rows.sort_indices()
+    lengths = np.diff(rows.indptr)
+    kept = np.ones(len(rows.data), bool)
+    for row in np.flatnonzero(lengths > count).tolist():
+        start, end = rows.indptr[row], rows.indptr[row + 1]
+        heaviest = np.argpartition(-np.abs(rows.data[start:end]), count)[:count]
+        kept[start:end] = False
+        kept[start + heaviest] = True
+    ends = np.concatenate([[0], np.cumsum(np.minimum(lengths, count))])
+    return type(rows)((rows.data[kept], rows.indices[kept], ends), shape=rows.shape)
+
+
 def unpacked_rows(
     packed: Sequence[bytes], width: int, *, sparse: bool, precise: bool = False
 ) -> csr_matrix | Floats:
