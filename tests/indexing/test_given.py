@@ -170,3 +170,20 @@ def test_what_an_embedding_reads_of_an_item():
     assert "Title. Films Drama. slow blue. Ann. Text" == embedded_text(item)
     assert "Title" == embedded_text(Item("a", "Title"))
     assert 2_000 == len(embedded_text(Item("a", "Title", "word " * 9_999)))
+
+
+def test_many_vectors_lie_in_a_file_while_they_are_used(monkeypatch):
+    """Processes share it, its rows are those of a small one, and it goes with the last of them."""
+    rows = np.random.default_rng(1).normal(size=(60, 5))
+    small = VectorFile(saved(rows)).for_items(60)
+    Path("kept").mkdir()
+    monkeypatch.setattr(given.tempfile, "tempdir", "kept")
+    monkeypatch.setattr(given, "WORTH_A_FILE", 100)
+    monkeypatch.setattr(given, "ROWS_AT_ONCE", 7)
+
+    shared = VectorFile(saved(rows)).for_items(60)
+
+    assert small.tolist() == shared.tolist()
+    assert 1 == len(list(Path("kept").iterdir()))
+    del shared
+    assert [] == list(Path("kept").iterdir())

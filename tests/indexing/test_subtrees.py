@@ -16,8 +16,12 @@ BOUNDS = Bounds(fan_out=4, leaf_target=10, leaf_capacity=16)
 
 def points_of(kind, count=400):
     chance = np.random.default_rng(3)
-    if kind == "dense":
-        return unit_rows(chance.normal(size=(count, 6)).astype(np.float32))
+    if kind in ("dense", "mapped"):
+        rows = unit_rows(chance.normal(size=(count, 6)).astype(np.float32))
+        if kind == "dense":
+            return rows
+        np.save("mapped.npy", rows)
+        return np.load("mapped.npy", mmap_mode="r+")
     dense = random_array((count, 60), density=0.1, rng=chance).toarray()
     return csr_matrix(unit_rows(dense.astype(np.float32)))
 
@@ -27,7 +31,7 @@ def silent():
     return lambda done, total: None
 
 
-@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("kind", ["dense", "sparse", "mapped"])
 def test_the_tree_does_not_depend_on_the_number_of_workers(kind, monkeypatch):
     """One process or two, the same seed gives the same tree, and progress is reported."""
     points = points_of(kind)
@@ -38,6 +42,7 @@ def test_the_tree_does_not_depend_on_the_number_of_workers(kind, monkeypatch):
     together = grow_in_processes(points, BOUNDS, 5, 2, lambda now, total: done.append((now, total)))
 
     assert repr(Shape.of(alone)) == repr(Shape.of(together))
+    assert Path("mapped.npy").exists() == (kind == "mapped")
     assert Shape.of(alone).order.tolist() == Shape.of(together).order.tolist()
     assert (400, 400) == done[-1]
 

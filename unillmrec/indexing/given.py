@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unillmrec.errors import TreeError
 from unillmrec.items import Item
@@ -15,6 +20,9 @@ from unillmrec.tree.clustering import unit_rows
 from unillmrec.tree.vectors import Floats
 
 EMBED_BATCH = 256
+ROWS_AT_ONCE = 65_536
+# From so many numbers on, the memory that processes share is worth a file.
+WORTH_A_FILE = 10_000_000
 # What an embedding reads of an item; beyond a few hundred words vectors say nothing more.
 EMBED_CHARACTERS = 2_000
 
@@ -76,10 +84,14 @@ class VectorFile:
                 detail="Nothing was written.",
                 remedy="one vector for each item, in the order of the catalog.",
             )
-        # What is beyond single precision becomes infinite, and is told below.
-        with np.errstate(over="ignore"):
-            rows = np.asarray(self._rows, np.float32)
-        return _finite_unit_rows(rows, str(self.path))
+        shape = (count, self._rows.shape[1])
+        return _finite_unit_rows(self._parts(count), shape, str(self.path))
+
+    def _parts(self, count: int) -> Iterator[NDArray[np.floating]]:
+        for first in range(0, count, ROWS_AT_ONCE):
+            # Opened anew for each part: what was read of the file would stay in memory.
+            rows = np.load(self.path, mmap_mode="r", allow_pickle=False)
+            yield rows[first : first + ROWS_AT_ONCE]
 
 
 def _refuse_broken_zip(path: Path) -> None:
@@ -148,20 +160,46 @@ class EmbeddedVectors:
                 f"{sum(map(len, self._rows)):,} vectors for {count:,} items, lengths {lengths}.",
                 detail="Nothing was written.",
             )
-        return _finite_unit_rows(np.concatenate(self._rows), f"the embeddings of {self.model!r}")
+        shape = (count, lengths[0])
+        return _finite_unit_rows(self._rows, shape, f"the embeddings of {self.model!r}")
 
 
-def _finite_unit_rows(rows: Floats, source: str) -> Floats:
-    """Return the rows with length one; none may hold what single precision cannot."""
-    with np.errstate(over="ignore"):
-        broken = ~np.isfinite(np.square(rows).sum(axis=1))
-    if broken.any():
-        raise TreeError(
-            f"{source}: row {int(np.argmax(broken))} holds a value that is not a number, "
-            "or too large a one.",
-            detail="Nothing was written.",
-        )
-    return unit_rows(rows)
+def _finite_unit_rows(
+    parts: Iterable[NDArray[np.floating]], shape: tuple[int, int], source: str
+) -> Floats:
+    """Return rows with length one; none may hold what single precision cannot."""
+    rows = _room_for(shape)
+    first = 0
+    for part in parts:
+        # What is beyond single precision becomes infinite, and is told.
+        with np.errstate(over="ignore"):
+            kept = np.asarray(part, np.float32)
+            broken = ~np.isfinite(np.square(kept).sum(axis=1))
+        if broken.any():
+            raise TreeError(
+                f"{source}: row {first + int(np.argmax(broken))} holds a value that is not a "
+                "number, or too large a one.",
+                detail="Nothing was written.",
+            )
+        rows[first : first + len(kept)] = unit_rows(kept)
+        first += len(kept)
+    return rows
+
+
+def _room_for(shape: tuple[int, int]) -> Floats:
+    """Return an array to fill; a large one lies in a file, where all processes can share it."""
+    if shape[0] * shape[1] < WORTH_A_FILE:
+        return np.empty(shape, np.float32)
+    handle, path = tempfile.mkstemp(prefix="unillmrec-", suffix=".npy")
+    os.close(handle)
+    rows = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+    weakref.finalize(rows, _remove, path)
+    return rows
+
+
+def _remove(path: str) -> None:
+    with suppress(OSError):
+        os.unlink(path)
 
 
 def embedded_text(item: Item) -> str:

@@ -12,6 +12,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from mmap import mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +78,12 @@ def _grow_top(
 
 
 def _write_points(folder: Path, points: csr_matrix | Floats) -> None:
+    if isinstance(points, np.memmap) and isinstance(points.base, mmap):
+        # Its file can be read where it is; a system without links gets a copy.
+        with suppress(OSError):
+            points.flush()
+            (folder / "points.npy").symlink_to(points.filename)
+            return
     if isinstance(points, np.ndarray):
         np.save(folder / "points.npy", points)
         return

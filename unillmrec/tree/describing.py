@@ -115,8 +115,8 @@ def _contrastive_words(
             start, end = sums.indptr[first], sums.indptr[last + 1]
             own = sums.indices[start:end]
             sizes = [max(shape.ends[n] - shape.starts[n], 1) for n in range(first, last + 1)]
-            sizes = np.repeat(np.array(sizes, np.float32), np.diff(sums.indptr[first : last + 2]))
-            contrast = contrasts(sums.data[start:end] / sizes, around[own], told[own])
+            shared = np.repeat(np.array(sizes, np.float32), np.diff(sums.indptr[first : last + 2]))
+            contrast = contrasts(sums.data[start:end] / shared, around[own], told[own])
             for child in range(first, last + 1):
                 part = slice(sums.indptr[child] - start, sums.indptr[child + 1] - start)
                 best = _above_zero(contrast[part])
@@ -169,11 +169,12 @@ def _row(matrix: csr_matrix, number: int) -> tuple[NDArray[np.int32], Floats]:
 def largest(values: NDArray[np.floating], count: int) -> list[int]:
     """Return the places of the largest values, largest first, ties by place."""
     # Sorting a few hundred takes less than the steps that would spare it.
-    if len(values) <= SORTED_WHOLE:
-        return np.argsort(-values, kind="stable")[:count].tolist()
-    near = np.argpartition(-values, count - 1)[:count]
-    near = np.flatnonzero(values >= values[near].min())
-    return near[np.argsort(-values[near], kind="stable")][:count].tolist()
+    near = np.arange(len(values))
+    if len(values) > SORTED_WHOLE:
+        floor = values[np.argpartition(-values, count - 1)[:count]].min()
+        near = np.flatnonzero(values >= floor)
+    best: list[int] = near[np.argsort(-values[near], kind="stable")][:count].tolist()
+    return best
 
 
 def _typical_rows(
@@ -213,7 +214,8 @@ def _typical_of_leaves(shape: Shape, words: csr_matrix, sums: csr_matrix) -> lis
             centre[ids] = 0
         terms = np.diff(rows.indptr)
         owners = np.repeat(np.arange(len(order)), terms)
-        near = typicality(np.bincount(owners, rows.data * weights, len(order)), terms)
+        products = np.bincount(owners, rows.data * weights, len(order)).astype(np.float64)
+        near = typicality(products, terms)
         for leaf in some:
             own = slice(shape.starts[leaf] - begin, shape.ends[leaf] - begin)
             typical[leaf] = order[own][largest(near[own], KEPT_TITLES)].tolist()
