@@ -20,6 +20,9 @@ from benchmarks.results import save
 QUESTION = __doc__
 SIZES = (10_000, 100_000, 1_000_000)
 VECTORS = 1_000_000
+# So many are clustered and nothing else: their items would take the generator half an hour.
+MANY_VECTORS = 10_000_000
+FEW_DIMENSIONS = 32
 SEED = 0
 PEOPLE = 50
 STARTS = 5
@@ -47,6 +50,9 @@ def run(data: Path) -> None:
         column = f"{size:,} {'vectors' if vectors else 'titles'}"
         columns[column] = _measured(data, size, vectors=vectors)
         print(column, columns[column], flush=True)
+    column = f"{MANY_VECTORS:,} vectors of {FEW_DIMENSIONS}"
+    columns[column] = _clustered(data)
+    print(column, columns[column], flush=True)
     save(
         "scale",
         QUESTION,
@@ -79,13 +85,29 @@ def _measured(data: Path, size: int, *, vectors: bool) -> dict[str, Any]:
         row: dict[str, Any] = {}
         if vectors:
             clustered = _in_process("cluster", folder, size, vectors)
-            row |= {"clustering CPU s": clustered["cpu"], "clustering MB": clustered["megabytes"]}
+            row |= {"clustering s": clustered["seconds"], "clustering CPU s": clustered["cpu"]}
+            row |= {"clustering MB": clustered["megabytes"]}
         built = _in_process("build", folder, size, vectors)
         row |= {"build s": built["seconds"], "build CPU s": built["cpu"]}
         row |= {"build MB": built["megabytes"], **built["told"], **_shape(folder / "a.tree")}
         row |= _cold_starts(folder, size)
         walked: dict[str, Any] = _in_process("walk", folder, size, vectors)["told"]
         return row | walked
+
+
+def _clustered(data: Path) -> dict[str, Any]:
+    """Cluster many vectors without items, and tell of what shape the tree is."""
+    with tempfile.TemporaryDirectory(prefix="scale-", dir=data) as name:
+        folder = Path(name)
+        _in_process("scatter", folder, MANY_VECTORS, True)
+        os.sync()
+        clustered = _in_process("cluster", folder, MANY_VECTORS, True)
+        return {
+            "clustering s": clustered["seconds"],
+            "clustering CPU s": clustered["cpu"],
+            "clustering MB": clustered["megabytes"],
+            **clustered["told"],
+        }
 
 
 def _in_process(step: str, folder: Path, size: int, vectors: bool) -> dict[str, Any]:
@@ -187,8 +209,21 @@ def _generate(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
     return {}
 
 
+def _scatter(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
+    """Make vectors alone, in half precision and as they are needed: a gigabyte is much."""
+    import numpy as np
+
+    from benchmarks.synthetic import SyntheticCatalog
+
+    assert vectors
+    SyntheticCatalog(size, SEED).write_vectors(folder / "a.npy", FEW_DIMENSIONS, np.float16)
+    return {}
+
+
 def _cluster(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
     """Grow a tree over given vectors, and nothing else."""
+    import numpy as np
+
     from unillmrec.indexing.building import available_cores
     from unillmrec.indexing.given import VectorFile
     from unillmrec.indexing.subtrees import grow_in_processes
@@ -197,8 +232,15 @@ def _cluster(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
     assert vectors
     points = VectorFile(folder / "a.npy").for_items(size)
     grown = grow_in_processes(points, Bounds(), SEED, available_cores(), lambda *_: None)
-    Shape.of(straighten(grown, Bounds()))
-    return {}
+    shape = Shape.of(straighten(grown, Bounds()))
+    sizes = (np.array(shape.ends) - shape.starts)[np.array(shape.leaves)]
+    return {
+        "leaves": len(sizes),
+        "tiny leaves %": round(100 * float((sizes < TINY).mean()), 2),
+        "largest leaf": int(sizes.max()),
+        "branches": len(shape.parents) - len(sizes),
+        "depth": max(shape.depths),
+    }
 
 
 def _build(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
@@ -223,6 +265,7 @@ def _walk(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
 
 STEPS: dict[str, Callable[[Path, int, bool], dict[str, Any]]] = {
     "generate": _generate,
+    "scatter": _scatter,
     "cluster": _cluster,
     "build": _build,
     "walk": _walk,

@@ -119,14 +119,16 @@ class SyntheticCatalog:
                 row = {"id": item.id, "title": item.title, **item.attributes}
                 file.write(json.dumps(row) + "\n")
 
-    def write_vectors(self, path: Path, dimensions: int = DIMENSIONS) -> None:
+    def write_vectors(
+        self, path: Path, dimensions: int = DIMENSIONS, kind: type[np.floating] = np.float32
+    ) -> None:
         """Write a vector for each item, its topic's centre with noise, as a `.npy` file."""
         generator = np.random.default_rng((self.seed, self.size, dimensions))
         centres = np.zeros((1, dimensions), np.float32)
         for fan_out, reach in zip(self.levels, REACH, strict=True):
             steps = generator.standard_normal((len(centres) * fan_out, dimensions), np.float32)
             centres = np.repeat(centres, fan_out, axis=0) + reach * steps
-        rows = np.lib.format.open_memmap(path, "w+", np.float32, (self.size, dimensions))
+        rows = np.lib.format.open_memmap(path, "w+", kind, (self.size, dimensions))
         topics = self.topics()
         for first in range(0, self.size, CHUNK):
             part = topics[first : first + CHUNK]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from queue import Queue
 from threading import Thread
@@ -102,16 +103,17 @@ class ItemProcess:
         """Pass on what is put into the queue; afterwards empty it, lest somebody wait for room."""
         stream = self._process.stdin
         assert stream is not None
-        while (messages := self._under_way.get()) is not None:
-            try:
-                if not self._broken:
-                    stream.writelines(messages)
-            except OSError:
-                self._broken = True
         try:
-            stream.close()
-        except OSError:
-            return  # What waited to be written has nobody to read it.
+            while (messages := self._under_way.get()) is not None:
+                try:
+                    if not self._broken:
+                        stream.writelines(messages)
+                except OSError:
+                    self._broken = True
+        finally:
+            # What waited to be written may have nobody to read it any more.
+            with suppress(OSError):
+                stream.close()
 
     def _fail(self) -> None:
         assert self._process.stdout is not None
