@@ -136,8 +136,9 @@ def _begins_like_sqlite(path: Path) -> bool:
 
 def connect_staged(path: Path) -> sqlite3.Connection:
     """Open a file that is being staged; one process at a time may write to it."""
-    # SQLite's locks would get in the way of ours on some systems.
-    address = f"{path.as_uri()}?nolock=1"
+    # SQLite's locks would get in the way of ours on some systems. The file is there: one that a
+    # killed build left, and the next one swept away, must not come back.
+    address = f"{path.as_uri()}?mode=rw&nolock=1"
     db = sqlite3.connect(address, uri=True, isolation_level=None)
     # A half-written file is thrown away, so it needs no journal and no syncing yet.
     for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -64000"):
