@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,18 @@ ALPHA = 5.0
 ITERATIONS = 15
 
 
+@cache
+def _blas() -> Any:
+    """Return what holds the libraries below numpy back; to find them takes milliseconds."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
 @contextmanager
 def _implicit(feature: str) -> Iterator[None]:
     """Let `implicit` be used: one thread below it, no advice about threads, a clear refusal."""
-    from threadpoolctl import threadpool_limits
-
-    with warnings.catch_warnings(), threadpool_limits(1, "blas"):
+    with warnings.catch_warnings(), _blas().limit(limits=1, user_api="blas"):
         warnings.simplefilter("ignore")
         try:
             yield

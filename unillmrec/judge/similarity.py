@@ -48,11 +48,10 @@ class SimilarityJudge:
         taste = question.profile.taste
         if taste is None:
             return [0.0] * len(question.choices)
-        from unillmrec.tree.vectors import similarities
-
         keys = [choice.key for choice in question.choices]
-        read = self._tree.node_vectors if question.about_nodes else self._tree.item_vectors
-        return [float(near) for near in similarities(taste, read(keys))]
+        tree = self._tree
+        likeness = tree.node_likeness if question.about_nodes else tree.item_likeness
+        return [float(near) for near in likeness(taste, keys)]
 
     def windows(self, question: Question) -> Sequence[Question]:
         """Return the question whole: vectors have no context window."""

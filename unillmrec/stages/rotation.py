@@ -37,4 +37,7 @@ def rotated(choices: Sequence[Choice], seed: int, about: str = "") -> list[Choic
 
 def renumbered(choices: Sequence[Choice]) -> tuple[Choice, ...]:
     """Return *choices* with the numbers of their places, from one."""
-    return tuple(replace(each, number=number) for number, each in enumerate(choices, start=1))
+    return tuple(
+        Choice(number, each.line, each.key, each.prior)
+        for number, each in enumerate(choices, start=1)
+    )

@@ -63,6 +63,8 @@ class LeafItem(NamedTuple):
 class EditableTree(ItemTree):
     """An item tree with a writer's hands. Writes happen inside `transaction` only."""
 
+    _KEEPS = False
+
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self._columns: ColumnWriter | None = None
         super().__init__(path, db)

@@ -6,7 +6,7 @@ import json
 import math
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from unillmrec.errors import StoreError
 from unillmrec.items import Item
 from unillmrec.store.files import connect_to_read
+from unillmrec.store.keeping import Kept, Key, Value
 from unillmrec.tree.descriptions import Description
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ ROOT = 1
 # Judging by summaries that are out of date by up to this share of the items cost nothing
 # measurable; beyond it a summary is due to be written anew.
 STALE_SHARE = 0.2
+# What is kept of a file that many are recommended from: some tens of megabytes at most.
+KEPT_BRANCHES = 2_000
+KEPT_STACKS = 500
+KEPT_NODES = 20_000
+KEPT_VECTORS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +72,13 @@ class PlacedItem:
 class ItemTree:
     """Where each item of a catalog sits. Several threads may read one at a time."""
 
+    # Who changes a tree reads what is there now.
+    _KEEPS = True
+
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self.path = path
         self._db = db
+        self._kept = Kept()
         # A connection answers one query at a time; judges of several branches share it.
         self._lock = threading.Lock()
         self._watchers = 0
@@ -125,6 +135,21 @@ class ItemTree:
                 remedy="build the tree anew, or restore the file from a copy.",
             ) from error
 
+    def kept(
+        self,
+        kind: str,
+        keys: Sequence[Key],
+        read: Callable[[list[Key]], Mapping[Key, Value]],
+        *,
+        most: int,
+    ) -> list[Value]:
+        """Return what *read* returns of *keys*, read anew only after somebody changed the file."""
+        if not self._KEEPS:
+            found = read(list(keys))
+            return [found[key] for key in keys]
+        ((version,),) = self.rows("PRAGMA data_version")
+        return self._kept.of(kind, keys, read, version=version, most=most)
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """See one state of the tree in all that is read inside, whatever others write."""
@@ -147,18 +172,28 @@ class ItemTree:
 
     def node(self, node_id: int) -> Node:
         """Return a node by its id."""
-        rows = self.rows(f"{_NODE} WHERE id = ?", (node_id,))
-        if not rows:
-            raise StoreError(
-                f"{self.path} has no node {node_id}.",
-                remedy=f"`unillmrec tree {self.path}` to see the nodes.",
-            )
-        return _node(rows[0])
+
+        def read(_: Sequence[int]) -> dict[int, Node]:
+            rows = self.rows(f"{_NODE} WHERE id = ?", (node_id,))
+            if not rows:
+                raise StoreError(
+                    f"{self.path} has no node {node_id}.",
+                    remedy=f"`unillmrec tree {self.path}` to see the nodes.",
+                )
+            return {node_id: _node(rows[0])}
+
+        (found,) = self.kept("node", [node_id], read, most=KEPT_NODES)
+        return found
 
     def children(self, node_id: int) -> list[Node]:
         """Return the children of a node in their order."""
-        rows = self.rows(f"{_NODE} WHERE parent = ? ORDER BY place", (node_id,))
-        return [_node(row) for row in rows]
+
+        def read(_: Sequence[int]) -> dict[int, list[Node]]:
+            rows = self.rows(f"{_NODE} WHERE parent = ? ORDER BY place", (node_id,))
+            return {node_id: [_node(row) for row in rows]}
+
+        (children,) = self.kept("children", [node_id], read, most=KEPT_BRANCHES)
+        return children
 
     def ancestors(self, node_id: int) -> list[Node]:
         """Return the nodes from the root's child down to *node_id* itself."""
@@ -174,6 +209,18 @@ class ItemTree:
         """Return the sums of the vectors below nodes, in the order asked for."""
         return self._vectors("node_sum", "node", node_ids, precise=True)
 
+    def node_likeness(self, query: Vector, node_ids: Sequence[int]) -> Floats:
+        """Return the cosine of *query* with the sums below nodes, in the order asked for."""
+        from unillmrec.tree.vectors import Stacked
+
+        key = tuple(node_ids)
+
+        def read(_: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], Stacked]:
+            return {key: Stacked.of(self.node_vectors(key))}
+
+        (stacked,) = self.kept("node vectors", [key], read, most=KEPT_STACKS)
+        return stacked.similarities(query)
+
     # Items
 
     def items_in(self, leaf_ids: Sequence[int]) -> list[PlacedItem]:
@@ -184,11 +231,16 @@ class ItemTree:
 
     def numbers_in(self, leaf_ids: Sequence[int]) -> list[int]:
         """Return the numbers of the items of leaves, leaf by leaf in the order asked for."""
-        query = f"SELECT leaf, number FROM item WHERE leaf {AMONG} ORDER BY number"
-        held: dict[int, list[int]] = {leaf: [] for leaf in leaf_ids}
-        for leaf, number in self.rows(query, (as_json(leaf_ids),)):
-            held[leaf].append(number)
-        return [number for numbers in held.values() for number in numbers]
+
+        def read(leaves: Sequence[int]) -> dict[int, list[int]]:
+            query = f"SELECT leaf, number FROM item WHERE leaf {AMONG} ORDER BY number"
+            held: dict[int, list[int]] = {leaf: [] for leaf in leaves}
+            for leaf, number in self.rows(query, (as_json(leaves),)):
+                held[leaf].append(number)
+            return held
+
+        parts = self.kept("numbers", leaf_ids, read, most=KEPT_BRANCHES)
+        return [number for numbers in parts for number in numbers]
 
     def items_numbered(self, numbers: Sequence[int]) -> dict[int, PlacedItem]:
         """Return items by their numbers."""
@@ -262,9 +314,11 @@ class ItemTree:
         return rows
 
     def _packed(self, table: str, key: str, wanted: Sequence[int]) -> list[bytes]:
-        query = f"SELECT {key}, packed FROM {table} WHERE {key} {AMONG}"
-        packed = dict(self.rows(query, (as_json(wanted),)))
-        return [packed[each] for each in wanted]
+        def read(keys: Sequence[int]) -> dict[int, bytes]:
+            query = f"SELECT {key}, packed FROM {table} WHERE {key} {AMONG}"
+            return dict(self.rows(query, (as_json(keys),)))
+
+        return self.kept(table, wanted, read, most=KEPT_VECTORS)
 
     def _vectors(
         self, table: str, key: str, wanted: Sequence[int], *, precise: bool = False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unillmrec.tree.vectors import Vector, packing
+from unillmrec.tree.vectors import Stacked, Vector
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # So many vectors are unpacked at once: the memory of a search does not grow with the catalog.
 BLOCK = 20_000
+# Some ten megabytes each, so that a shop of the usual size is read once for many people.
+KEPT_BLOCKS = 4
 
 
 def nearest_items(
@@ -53,37 +55,23 @@ def _allowed(numbers: NDArray[np.int64], eligibility: Eligibility) -> NDArray[np
 
 def _similar(tree: ItemTree, taste: Vector) -> Iterator[tuple[NDArray[np.int64], Floats]]:
     """Give the numbers of items and their likeness to *taste*, block by block."""
-    length = float(np.linalg.norm(taste.weights)) or 1.0
-    query = _looked_up(taste) / np.float32(length)
     last = -1
-    while rows := tree.rows(
-        "SELECT item, packed FROM item_vector WHERE item > ? ORDER BY item LIMIT ?", (last, BLOCK)
-    ):
-        last = rows[-1][0]
-        yield np.array([row[0] for row in rows], np.int64), _products(rows, query, tree.sparse)
+    while block := _block(tree, last):
+        numbers, vectors = block
+        last = int(numbers[-1])
+        yield numbers, vectors.similarities(taste)
 
 
-def _looked_up(taste: Vector) -> Floats:
-    """Return *taste* as one number for each place of a vector; of sparse ones, up to its last."""
-    if taste.ids is None:
-        return taste.weights
-    # The last place is for all terms beyond the taste's, among them those that another process
-    # has added since the tree was opened.
-    query = np.zeros(int(taste.ids.max(initial=-1)) + 2, np.float32)
-    query[taste.ids] = taste.weights
-    return query
+def _block(tree: ItemTree, last: int) -> tuple[NDArray[np.int64], Stacked] | None:
+    """Return the vectors of the items after the one numbered *last*, and their numbers."""
 
+    def read(_: Sequence[int]) -> dict[int, tuple[NDArray[np.int64], Stacked] | None]:
+        query = "SELECT item, packed FROM item_vector WHERE item > ? ORDER BY item LIMIT ?"
+        rows = tree.rows(query, (last, BLOCK))
+        if not rows:
+            return {last: None}
+        numbers = np.array([row[0] for row in rows], np.int64)
+        return {last: (numbers, Stacked.of_packed([row[1] for row in rows], sparse=tree.sparse))}
 
-def _products(rows: list[tuple[int, bytes]], query: Floats, sparse: bool) -> Floats:
-    """Return the products of packed vectors, which are of length one, with *query*."""
-    kind = packing(sparse=sparse)
-    read = np.frombuffer(b"".join(row[1] for row in rows), kind)
-    if not sparse:
-        products: Floats = read.reshape(len(rows), -1).astype(np.float32) @ query
-        return products
-    lengths = np.array([len(row[1]) for row in rows]) // kind.itemsize
-    owner = np.repeat(np.arange(len(rows)), lengths)
-    places = np.minimum(read["id"], len(query) - 1)
-    weighed = read["weight"].astype(np.float32) * query[places]
-    summed: Floats = np.bincount(owner, weighed, len(rows)).astype(np.float32)
-    return summed
+    (block,) = tree.kept("block", [last], read, most=KEPT_BLOCKS)
+    return block

@@ -73,10 +73,7 @@ class Description:
 
     def line(self, count: int) -> str:
         """Return the one line that stands for the node among its siblings."""
-        parts = [f"{self.about} ({count:,})" if self.about else f"({count:,})"]
-        parts += [each.text() for each in self.ranges[:2]]
-        titles = [one_line(title, TITLE_LENGTH) for title in self.titles[:LINE_TITLES]]
-        return "; ".join(parts) + (": " + " / ".join(titles) if titles else "")
+        return _line(self, count)
 
     def to_json(self) -> str:
         """Return the description as the store keeps it."""
@@ -90,7 +87,15 @@ class Description:
         return _read(text)
 
 
-# Every walk reads the top of the tree.
+# Every walk reads the top of the tree, and nearly every one counts the same items below it.
+@lru_cache(4_096)
+def _line(told: Description, count: int) -> str:
+    parts = [f"{told.about} ({count:,})" if told.about else f"({count:,})"]
+    parts += [each.text() for each in told.ranges[:2]]
+    titles = [one_line(title, TITLE_LENGTH) for title in told.titles[:LINE_TITLES]]
+    return "; ".join(parts) + (": " + " / ".join(titles) if titles else "")
+
+
 @lru_cache(4_096)
 def _read(text: str) -> Description:
     kept = json.loads(text)

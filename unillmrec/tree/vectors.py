@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -145,51 +145,80 @@ def combine(vectors: Iterable[Vector], weights: Iterable[float]) -> Vector | Non
     return Vector(summed.astype(np.float32), places.astype(np.int32))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Stacked:
+    """Vectors one after the other, ready to be compared with many others.
+
+    *ids* and *owner* are None if the vectors are dense; otherwise a weight stands at its id,
+    and belongs to the vector that its owner numbers.
+    """
+
+    weights: Floats
+    norms: NDArray[np.floating]
+    ids: Ints | None = None
+    owner: NDArray[np.intp] | None = None
+
+    @classmethod
+    def of(cls, vectors: Sequence[Vector]) -> Stacked:
+        """Stack vectors, of which there is at least one."""
+        if vectors[0].ids is None:
+            return cls._dense(np.stack([vector.weights for vector in vectors]))
+        lengths = [len(vector.weights) for vector in vectors]
+        weights = np.concatenate([vector.weights for vector in vectors])
+        ids = np.concatenate([vector.ids for vector in vectors if vector.ids is not None])
+        return cls._sparse(ids, weights, lengths)
+
+    @classmethod
+    def of_packed(cls, packed: Sequence[bytes], *, sparse: bool) -> Stacked:
+        """Stack vectors that are still packed, without making one of each."""
+        kind = packing(sparse=sparse)
+        read = np.frombuffer(b"".join(packed), kind)
+        if not sparse:
+            return cls._dense(read.reshape(len(packed), -1).astype(np.float32))
+        lengths = [len(each) // kind.itemsize for each in packed]
+        return cls._sparse(np.ascontiguousarray(read["id"]), read["weight"], lengths)
+
+    @classmethod
+    def _dense(cls, weights: Floats) -> Stacked:
+        return cls(weights, np.linalg.norm(weights, axis=1))
+
+    @classmethod
+    def _sparse(cls, ids: Ints, weights: NDArray[np.floating], lengths: Sequence[int]) -> Stacked:
+        owner = np.repeat(np.arange(len(lengths)), lengths)
+        squares = np.bincount(owner, weights.astype(np.float64) ** 2, len(lengths))
+        return cls(weights.astype(np.float32), np.sqrt(squares), ids, owner)
+
+    def similarities(self, query: Vector) -> Floats:
+        """Return the cosine of *query* with each vector; zero where either has no weight."""
+        if self.ids is None:
+            return _cosines(self.weights @ query.weights, query, self.norms)
+        assert self.owner is not None
+        found = _spread(query)
+        weighed = self.weights * found[np.minimum(self.ids, len(found) - 1)]
+        products = np.bincount(self.owner, weighed, len(self.norms)).astype(np.float64)
+        return _cosines(products, query, self.norms)
+
+
 def similarities(query: Vector, vectors: Sequence[Vector]) -> Floats:
     """Return the cosine of *query* with each vector; zero where either has no weight."""
-    if not vectors:
-        return np.zeros(0, np.float32)
-    if query.ids is None:
-        stacked = np.stack([vector.weights for vector in vectors])
-        return _cosines(stacked @ query.weights, query, np.linalg.norm(stacked, axis=1))
-    lengths = np.array([len(vector.weights) for vector in vectors])
-    weights = np.concatenate([vector.weights for vector in vectors])
-    ids = np.concatenate([vector.ids for vector in vectors if vector.ids is not None])
-    return _sparse_cosines(query, ids, weights, lengths)
+    return Stacked.of(vectors).similarities(query) if vectors else np.zeros(0, np.float32)
 
 
 def packed_similarities(query: Vector, packed: Sequence[bytes], *, sparse: bool) -> Floats:
-    """Return what `similarities` does, of vectors that are still packed: none is made of them."""
+    """Return what `similarities` does, of vectors that are still packed."""
     if not packed:
         return np.zeros(0, np.float32)
-    kind = packing(sparse=sparse)
-    read = np.frombuffer(b"".join(packed), kind)
-    if not sparse:
-        stacked = read.reshape(len(packed), -1).astype(np.float32)
-        return _cosines(stacked @ query.weights, query, np.linalg.norm(stacked, axis=1))
-    lengths = np.fromiter(map(len, packed), np.int64, len(packed)) // kind.itemsize
-    return _sparse_cosines(query, read["id"], read["weight"].astype(np.float32), lengths)
+    return Stacked.of_packed(packed, sparse=sparse).similarities(query)
 
 
-def _sparse_cosines(
-    query: Vector, ids: Ints, weights: Floats, lengths: NDArray[np.signedinteger]
-) -> Floats:
-    """Return the cosine of *query* with each of the vectors of *lengths*, one after the other."""
-    count = len(lengths)
-    owner = np.repeat(np.arange(count), lengths)
-    products = np.bincount(owner, weights * _looked_up(query, ids), count).astype(np.float64)
-    squares = np.bincount(owner, weights.astype(np.float64) ** 2, count)
-    return _cosines(products, query, np.sqrt(squares))
-
-
-def _looked_up(query: Vector, ids: Ints) -> Floats:
-    """Return the weights of a sparse *query*, its ids ascending, at *ids*."""
+# A walk compares one taste with branch after branch.
+@lru_cache(4)
+def _spread(query: Vector) -> Floats:
+    """Return a sparse vector as one number for each id up to its last; beyond it stands nought."""
     assert query.ids is not None
-    if not len(query.ids):
-        return np.zeros(len(ids), np.float32)
-    places = np.minimum(np.searchsorted(query.ids, ids), len(query.ids) - 1)
-    found: Floats = np.where(query.ids[places] == ids, query.weights[places], np.float32(0))
-    return found
+    spread = np.zeros(int(query.ids.max(initial=-1)) + 2, np.float32)
+    spread[query.ids] = query.weights
+    return spread
 
 
 def _cosines(products: NDArray[np.floating], query: Vector, norms: NDArray[np.floating]) -> Floats:
