@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from math import isfinite
+from math import floor, isfinite, log10
 
 from unillmrec.usage import Usage
 
@@ -23,6 +23,17 @@ class Money:
 
     amount: float
     currency: str
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the amount by currency, as JSON outputs give it; nought may be of none."""
+        return {self.currency: round(self.amount, 8)} if self.currency else {}
+
+
+def told_amount(value: float) -> str:
+    """Return an amount to the cent, or to two digits where it is less than that."""
+    if value == 0 or abs(value) >= 1:
+        return f"{value:,.2f}"
+    return f"{value:.{min(max(2, 1 - floor(log10(abs(value)))), 8)}f}"
 
 
 @dataclass(frozen=True, slots=True)

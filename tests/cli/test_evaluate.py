@@ -37,7 +37,15 @@ def test_json_has_the_documented_fields(run, shop, orders):
     """Also the comparisons, and who judged."""
     done = run("evaluate", shop, "--histories", orders, "--systems", "tfidf", *FEW, "--json")
 
-    assert {"protocol", "systems", "comparisons", "seconds", "tree", "judge"} == done.json.keys()
+    assert {
+        "protocol",
+        "systems",
+        "comparisons",
+        "price",
+        "seconds",
+        "tree",
+        "judge",
+    } == done.json.keys()
     assert ["TF-IDF", "unillmrec"] == [each["name"] for each in done.json["systems"]]
     assert {"value", "low", "high"} == done.json["systems"][0]["metrics"]["ndcg@10"].keys()
 
@@ -119,6 +127,24 @@ def test_a_model_is_asked_only_when_that_was_agreed_to(run, shop, orders, server
     assert server.requests
     chain = done.json["systems"][-1]
     assert (1, 0) < (chain["priced"], chain["usage"]["prompt"])
+    assert (chain["cost"], done.json["price"]) == (None, None)
+
+
+def test_money_stands_beside_every_figure(run, shop, orders):
+    """At the price of the model that is named, though none is asked."""
+    Path("unillmrec.toml").write_text("[prices.some-model]\nprompt = 1000\ncompletion = 2000\n")
+    asked = ("evaluate", shop, "--histories", orders, "--systems", "tfidf", *FEW)
+    named = ("--judge", "embedded", "--model", "some-model")
+    made = run(*asked, *named, "--json").json
+    usage = made["systems"][-1]["usage"]
+
+    expected = (1_000 * usage["estimated_prompt"] + 2_000 * usage["estimated_completion"]) / 4e6
+    assert [{"USD": 0.0}, {"USD": pytest.approx(expected)}] == [
+        each["estimated_cost"] for each in made["systems"]
+    ]
+    assert made["systems"][-1]["cost"] is None
+    assert "Money is that of one person at USD 1000 for a million" in run(*asked, *named).out
+    assert "unknown" in run(*asked, "--judge", "embedded").out
 
 
 def test_a_data_set_needs_no_tree(run, tmp_path):

@@ -14,6 +14,7 @@ from unillmrec.evaluation.splitting import Protocol, split
 from unillmrec.evaluation.statistics import Estimate
 from unillmrec.evaluation.systems import Answer
 from unillmrec.items import Item
+from unillmrec.prices import Price
 from unillmrec.usage import Usage
 
 HOSTILE = (
@@ -114,3 +115,18 @@ def test_the_plot_puts_more_tokens_further_right_and_better_figures_higher():
 def test_a_plot_of_nothing_found_is_drawn():
     """All at nought, and none costs anything."""
     assert "<circle" in cost_plot([Point("1", 0, Estimate(0.0, 0.0, 0.0))], "ndcg@10")
+
+
+def test_it_says_what_a_person_costs():
+    """Counted by us where the server gave no count, and unknown where no price is."""
+    shelf = Shelf((Item("a", "A"), Item("b", "B"), Item("c", "C"), Item("d", "D")))
+    met = rows_of(*((person, item, day, 5.0) for person in "xy" for day, item in enumerate("abc")))
+    parted = split(met, shelf, Protocol(people=0))
+    usage = Usage(1, None, None, estimated_prompt=1_000, estimated_completion=10)
+    system = Scripted(lambda case, limit: Answer(("d",), usage))
+    price = Price(0.5, 2.0, per=1_000, source="your prices")
+
+    priced, unpriced = (page(evaluate(parted, [system], price=p), {}) for p in (price, None))
+    assert "<td>~0.52</td>" in priced
+    assert "USD 0.5 for 1,000 prompt tokens, 2 for completion (your prices)" in priced
+    assert "<td>unknown</td>" in unpriced

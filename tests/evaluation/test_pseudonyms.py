@@ -1,10 +1,17 @@
 """Catalogs under false names."""
 
 import re
+from dataclasses import replace
+
+import pytest
 
 from tests import trees
-from unillmrec.evaluation.pseudonyms import Pseudonyms, pseudonymised
+from unillmrec import BuildOptions, ItemTree
+from unillmrec.evaluation.exam import Shelf
+from unillmrec.evaluation.pseudonyms import Pseudonyms, build_under_false_names, pseudonymised
 from unillmrec.items import Item
+
+JOINING = {"the", "and"}
 
 
 def title_words(items):
@@ -81,3 +88,27 @@ def test_the_embedded_judge_remembers_nothing(parted, tmp_path):
     )
 
     assert real == false
+
+
+def test_a_tree_under_false_names_is_built_like_the_real_one(tmp_path):
+    """With its bounds, its popularity and its kind of tree."""
+    options = BuildOptions(seed=4, bounds=trees.NARROW, popularity="readers", tree="paths+clusters")
+    pathed = [replace(item, path=(item.attributes["subjects"][0],)) for item in trees.items()]
+    with trees.tree(tmp_path, "real", pathed, options) as real:
+        build_under_false_names(real, pathed, tmp_path / "false.tree", 1)
+        with ItemTree.open(tmp_path / "false.tree") as made:
+            for fact in ("seed", "bounds", "popularity", "tree", "items", "space"):
+                assert real.facts[fact] == made.facts[fact], fact
+            assert not title_words(pathed) & title_words(Shelf.of_tree(made).items) - JOINING
+
+
+def test_given_vectors_are_given_again(tmp_path):
+    """The same items sit together; only what is read of them is another."""
+    with trees.given_tree(tmp_path) as real:
+        items = Shelf.of_tree(real).items
+        build_under_false_names(real, items, tmp_path / "false.tree", 1)
+        with ItemTree.open(tmp_path / "false.tree") as made:
+            near = (made.item_rows([0, 9]) * real.item_rows([0, 9])).sum(axis=1)
+
+            assert [1, 1] == pytest.approx(near, abs=2e-3)
+            assert real.facts["space"] == made.facts["space"]

@@ -38,10 +38,14 @@ from unillmrec.items import Item
 from unillmrec.judge import LanguageModelJudge, SimilarityJudge
 from unillmrec.judge.making import make_estimating_judge
 from unillmrec.judge.writing import CONTRACTS, PromptWriter
+from unillmrec.prices import Price
 from unillmrec.prompts import PromptSet
 from unillmrec.settings import Settings
 from unillmrec.testing import ScriptedEndpoint
 from unillmrec.tokens import TokenCounter
+from unillmrec.usage import Usage
+
+PRICE = Price(3.0, 12.0, per=1_000, currency="EUR")
 
 
 def means(tree, judge=None):
@@ -265,3 +269,35 @@ def test_rows_without_weight_stay_as_they_are():
 
     np.testing.assert_allclose(expected, unit_rows(rows))
     np.testing.assert_allclose(expected, unit_rows(csr_matrix(rows)).toarray())
+
+
+def paid(usage):
+    return Scripted(lambda case, limit: Answer(("item-001",), usage))
+
+
+@pytest.mark.parametrize(
+    ("usage", "price", "cost", "estimated"),
+    [
+        (Usage(2, 1_000, 100, estimated_prompt=900, estimated_completion=90), PRICE, 4.2, 3.78),
+        (Usage(2, None, None, estimated_prompt=900, estimated_completion=90), PRICE, None, 3.78),
+        (Usage(2, 1_000, 100, estimated_prompt=900, estimated_completion=90), None, None, None),
+        (Usage(), PRICE, 0.0, 0.0),
+    ],
+)
+def test_money_is_that_of_one_person_and_unknown_stays_unknown(
+    parted, usage, price, cost, estimated
+):
+    """By what the server counted; our own count stands beside it, and nothing costs nothing."""
+    (outcome,) = evaluate(parted, [paid(usage)], price=price).outcomes
+
+    told = outcome.as_dict()
+    assert (cost, estimated) == tuple(
+        money and money["EUR"] for money in (told["cost"], told["estimated_cost"])
+    )
+
+
+def test_what_asks_no_model_costs_nothing_where_no_price_is_known(parted):
+    """Which is not the same as a price that nobody knows."""
+    (outcome,) = evaluate(parted, [paid(Usage())]).outcomes
+
+    assert {} == outcome.as_dict()["cost"]

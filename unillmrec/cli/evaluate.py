@@ -27,13 +27,15 @@ FIELDS = (
     (
         "systems",
         "a list of name, zero_shot, note, metrics (each value, low, high), usage of as many "
-        "people as priced says, partial (people whose lists the embedded judge finished), failed "
-        "(people without a list), void (places that count as misses), seconds",
+        "people as priced says, cost and estimated_cost (of one person, by currency; null is "
+        "unknown, nothing is of no currency), partial (people whose lists the embedded judge "
+        "finished), failed (people without a list), void (places that count as misses), seconds",
     ),
     (
         "comparisons",
         "a list of reference, system, metric, difference (value, low, high), p, p_corrected",
     ),
+    ("price", "what a million tokens of the model cost; null is unknown"),
     ("tree, judge, seconds", "the file, who answered, the time"),
 )
 HISTORIES_PANEL = "The histories"

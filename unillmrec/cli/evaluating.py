@@ -25,13 +25,13 @@ from unillmrec.evaluation.exam import Shelf, Split
 from unillmrec.evaluation.interactions import Interactions, read_interactions, read_time
 from unillmrec.evaluation.making import REFERENCE, Means, expected_usage, make_systems
 from unillmrec.evaluation.page import page
-from unillmrec.evaluation.pseudonyms import pseudonymised
+from unillmrec.evaluation.pseudonyms import build_under_false_names
 from unillmrec.evaluation.running import Evaluation, evaluate
 from unillmrec.evaluation.running import Progress as Report
 from unillmrec.evaluation.splitting import Protocol, SplitKind, split
 from unillmrec.indexing import build
 from unillmrec.judge import Judge, LanguageModelJudge, SimilarityJudge
-from unillmrec.judge.making import make_estimating_judge, make_writer
+from unillmrec.judge.making import make_estimating_judge, make_price, make_writer
 from unillmrec.recommender import Recommender
 from unillmrec.settings import Settings
 from unillmrec.stages import Options
@@ -132,6 +132,7 @@ def evaluate_tree(wishes: Wishes) -> Evaluated:
             reference=REFERENCE,
             at=wishes.at,
             seed=wishes.protocol.seed,
+            price=make_price(wishes.settings),
             progress=progress,
         )
         judge = asked.judge.name
@@ -202,7 +203,7 @@ def _agree(parted: Split, tree: ItemTree, judge: LanguageModelJudge, wishes: Wis
 def _under_false_names(parted: Split, means: Means, stack: ExitStack) -> Chain:
     """Return the chain over a tree of the same items under false names."""
     path = Path(stack.enter_context(TemporaryDirectory())) / "renamed.tree"
-    build(pseudonymised(parted.exam.shelf.items, means.seed), path)
+    build_under_false_names(means.tree, parted.exam.shelf.items, path, means.seed)
     tree = stack.enter_context(ItemTree.open(path))
     judge: Judge = SimilarityJudge(tree)
     if isinstance(means.judge, LanguageModelJudge):

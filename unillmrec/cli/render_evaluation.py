@@ -14,7 +14,10 @@ from unillmrec.cli.render import (
 )
 from unillmrec.evaluation.page import (
     SIGNIFICANT,
+    money_column,
+    told_cost,
     told_p,
+    told_price,
     told_protocol,
     told_tokens,
     with_interval,
@@ -47,16 +50,17 @@ def _show_accuracy(page: Page, made: Evaluation) -> None:
     at = made.at
     names = [f"recall@{at}", f"ndcg@{at}", f"mrr@{at}", f"hit@{at}"]
     kept = names[:2] if page.is_narrow else names
-    table = numbers_table("system", [*kept, "prompt", "completion"])
+    table = numbers_table("system", [*kept, "prompt", "completion", money_column(made)])
     for outcome in made.outcomes:
         figures = [_with_interval(outcome.estimates[name]) for name in kept]
-        cells = [*figures, *told_tokens(outcome)]
+        cells = [*figures, *told_tokens(outcome), told_cost(outcome)]
         mark = "" if outcome.zero_shot else " *"
         bold = "bold" if outcome.name == made.reference else ""
         table.add_row(Text(outcome.name + mark), *map(Text, cells), style=bold)
     page.show(table)
     told = "tokens per person; ~ estimated, nothing was sent"
     page.show(Text(f"* learns from other people's interactions. {told}", style="dim"))
+    page.show(Text(told_price(made), style="dim"))
 
 
 def _show_lists(page: Page, made: Evaluation) -> None:

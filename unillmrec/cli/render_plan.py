@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from math import floor, log10
 
 from rich.text import Text
 
 from unillmrec.cli.render import Page, counted, in_seconds, numbers_table, show_json
 from unillmrec.judge.prefixes import Shared
 from unillmrec.planning import Plan, PlanLine, Span
+from unillmrec.prices import told_amount
 
 COUNTED = {
     "exact": "counted with the model's own vocabulary",
@@ -105,19 +105,12 @@ def _told_cost(line: PlanLine, currency: str) -> str:
 
 
 def _between(span: Span) -> str:
-    return f"{_amount(span.low)} to {_amount(span.high)}"
+    return f"{told_amount(span.low)} to {told_amount(span.high)}"
 
 
 def told_money(amount: float, currency: str) -> str:
     """Return an amount with its currency."""
-    return f"{currency} {_amount(amount)}"
-
-
-def _amount(value: float) -> str:
-    """Return an amount to the cent, or to two digits where it is less than that."""
-    if value == 0 or abs(value) >= 1:
-        return f"{value:,.2f}"
-    return f"{value:.{min(max(2, 1 - floor(log10(abs(value)))), 8)}f}"
+    return f"{currency} {told_amount(amount)}"
 
 
 def _small_print(plan: Plan, methods: list[str], *, walked: bool) -> Iterator[str]:

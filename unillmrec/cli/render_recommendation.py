@@ -19,7 +19,6 @@ from unillmrec.cli.render import (
 )
 from unillmrec.cli.render_plan import told_money, told_shared
 from unillmrec.judge import Dropped, Profile
-from unillmrec.prices import Money
 from unillmrec.recommendation import Recommendation, RecommendedItem
 
 TITLE_LENGTH = 120
@@ -46,7 +45,7 @@ def show_recommendation(made: Recommended, *, as_json: bool) -> None:
             "prompts": dict(made.prompts),
             "prefix": made.shared.as_dict(),
         }
-        cost = told_amount(made.cost)
+        cost = made.cost.as_dict() if made.cost else None
         show_json({**recommendation.as_dict(), "cost": cost, **about, **made.cache})
         return
     page = Page()
@@ -77,13 +76,6 @@ def show_recommendation(made: Recommended, *, as_json: bool) -> None:
     if made.shared.shared and cached is not None:
         told = f"{told_shared(made.shared)}; the server says that it served {cached:,}."
         page.show(Text(told, style="dim"))
-
-
-def told_amount(cost: Money | None) -> dict[str, float] | None:
-    """Return money as the JSON output gives it."""
-    if cost is None:
-        return None
-    return {cost.currency: round(cost.amount, 8)} if cost.currency else {}
 
 
 def _told_partial(recommendation: Recommendation) -> str:

@@ -12,6 +12,7 @@ from unillmrec.evaluation.metrics import ACCURACY
 from unillmrec.evaluation.running import Comparison, Evaluation, Outcome
 from unillmrec.evaluation.splitting import told_time
 from unillmrec.evaluation.statistics import Estimate
+from unillmrec.prices import told_amount
 
 PEOPLE_SHOWN = 12
 HISTORY_SHOWN = 12
@@ -135,6 +136,26 @@ def told_tokens(outcome: Outcome) -> tuple[str, str]:
     return told[0], told[1]
 
 
+def told_cost(outcome: Outcome) -> str:
+    """Return what a person cost; with a ~ by our own count, where the server gave none."""
+    if outcome.cost is not None:
+        return told_amount(outcome.cost.amount) if outcome.cost.amount else "0"
+    estimated = outcome.estimated_cost
+    return f"~{told_amount(estimated.amount)}" if estimated else "unknown"
+
+
+def money_column(made: Evaluation) -> str:
+    """Return the heading of the money."""
+    return made.price.currency if made.price else "money"
+
+
+def told_price(made: Evaluation) -> str:
+    """Say what money is reckoned from, or why it is not."""
+    if made.price:
+        return f"Money is that of one person at {made.price.told()}."
+    return "What a person costs is unknown: no model is named, or its price is not known."
+
+
 def _facts(about: Mapping[str, str]) -> str:
     told = " · ".join(f"{escape(name)}: {escape(value)}" for name, value in about.items())
     return f'<p class="note">{told}</p>'
@@ -163,8 +184,10 @@ def _accuracy(made: Evaluation) -> str:
         figures = [_cell(outcome.estimates[name]) for name in names]
         name = f"{number}. {escape(outcome.name)}{mark}"
         rows.append((outcome.name == made.reference, [name, *figures, *told_tokens(outcome)]))
-    table = _table(["system", *names, "prompt", "completion"], rows)
-    told = "Tokens are those of one person; ~ estimated, nothing was sent. Intervals cover 95 %."
+        rows[-1][1].append(told_cost(outcome))
+    table = _table(["system", *names, "prompt", "completion", money_column(made)], rows)
+    told = "Tokens are those of one person; ~ estimated, nothing was sent. Intervals cover 95 %. "
+    told += escape(told_price(made))
     return f'{table}<p class="note">* learns from other people\'s interactions. {told}</p>'
 
 

@@ -11,8 +11,16 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
+import numpy as np
+
+from unillmrec.indexing import BuildOptions, build
 from unillmrec.items import Item, Value
+from unillmrec.store import ItemTree
+from unillmrec.tree.clustering import unit_rows
+from unillmrec.tree.growing import Bounds
+from unillmrec.tree.vectors import Floats
 
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 _ONSETS = ("b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "br", "st", "tr")
@@ -93,6 +101,40 @@ def pseudonymised(items: Sequence[Item], seed: int = 0) -> Iterator[Item]:
             item.path,
             attributes,
         )
+
+
+def build_under_false_names(tree: ItemTree, items: Sequence[Item], path: Path, seed: int) -> None:
+    """Build a tree of *items*, which are those of *tree*, under false names and otherwise like it.
+
+    Where its vectors were given, the same vectors are given: only what a model reads is false.
+    """
+    facts = tree.facts
+    options = BuildOptions(
+        seed=facts["seed"],
+        bounds=Bounds(**facts["bounds"]),
+        popularity=facts.get("popularity"),
+        given=None if tree.sparse else _Vectors(tree, items),
+        tree=facts.get("tree", "clusters"),
+    )
+    build(pseudonymised(items, seed), path, options)
+
+
+class _Vectors:
+    """The vectors of a tree, given once more."""
+
+    model = None
+
+    def __init__(self, tree: ItemTree, items: Sequence[Item]) -> None:
+        places = tree.places_of([item.id for item in items])
+        rows = tree.item_rows([places[item.id][0] for item in items])
+        self._rows = unit_rows(np.asarray(rows, np.float32))
+
+    def add(self, item: Item) -> None:
+        """Take no note: they are all there."""
+
+    def for_items(self, count: int) -> Floats:
+        """Return them in the order of the items."""
+        return self._rows
 
 
 def _in_text(word: str, names: frozenset[str], made: Pseudonyms) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from unillmrec.endpoint import CallError, Kind
@@ -13,6 +13,7 @@ from unillmrec.evaluation.exam import Case, Exam, Split
 from unillmrec.evaluation.metrics import ACCURACY, Graded, Scorer
 from unillmrec.evaluation.statistics import Estimate, holm, paired_p
 from unillmrec.evaluation.systems import Answer, System
+from unillmrec.prices import Money, Price
 from unillmrec.usage import Usage
 
 COMPARED = ("recall", "ndcg")
@@ -31,7 +32,7 @@ class Outcome:
     """What one system did: its lists, what they are worth, what they cost.
 
     *usage* is that of the *priced* people together. *learning* and *answering* are seconds, the
-    latter for all people.
+    latter for all people. *price* is what a model's tokens cost; None if that is unknown.
     """
 
     name: str
@@ -44,6 +45,26 @@ class Outcome:
     priced: int
     learning: float
     answering: float
+    price: Price | None = None
+
+    @property
+    def cost(self) -> Money | None:
+        """What one person cost, by the tokens that the server counted; None if that is unknown.
+
+        What asks no model costs nothing, whatever models cost.
+        """
+        if not self.usage.calls:
+            return Money(0.0, self.price.currency if self.price else "")
+        cost = self.price.cost_of(self.usage) if self.price else None
+        return Money(cost.amount / self.priced, cost.currency) if cost else None
+
+    @property
+    def estimated_cost(self) -> Money | None:
+        """What one person costs by our own count of tokens, none of them cached."""
+        if not self.usage.calls or self.price is None:
+            return self.cost
+        counts = self.usage.estimated_prompt, self.usage.estimated_completion
+        return Money(self.price.at_most(*counts) / self.priced, self.price.currency)
 
     @property
     def partial(self) -> int:
@@ -75,6 +96,7 @@ class Outcome:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as the JSON output gives them; usage is that of the priced people."""
+        costs = {"cost": self.cost, "estimated_cost": self.estimated_cost}
         return {
             "name": self.name,
             "zero_shot": self.zero_shot,
@@ -82,6 +104,7 @@ class Outcome:
             "metrics": {name: each.as_dict() for name, each in self.estimates.items()},
             "usage": self.usage.as_dict(),
             "priced": self.priced,
+            **{name: money.as_dict() if money else None for name, money in costs.items()},
             "partial": self.partial,
             "failed": self.failed,
             "void": self.graded.void.as_dict(),
@@ -125,6 +148,7 @@ class Evaluation:
     outcomes: tuple[Outcome, ...]
     comparisons: tuple[Comparison, ...]
     seconds: float
+    price: Price | None = None
 
     @property
     def facts(self) -> dict[str, object]:
@@ -141,6 +165,7 @@ class Evaluation:
             "protocol": self.facts,
             "systems": [each.as_dict() for each in self.outcomes],
             "comparisons": [each.as_dict() for each in self.comparisons],
+            "price": self.price.told() if self.price else None,
             "seconds": round(self.seconds, 2),
         }
 
@@ -152,11 +177,13 @@ def evaluate(
     reference: str | None = None,
     at: int = 10,
     seed: int = 0,
+    price: Price | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
     """Let *systems* answer every case, and grade the lists; only the scorer sees the truth.
 
-    *reference* is the system that all others are compared with; by default the last.
+    *reference* is the system that all others are compared with; by default the last. *price* is
+    what the model's tokens cost, as far as that is known.
 
     Raises:
         EvaluationError: two systems have the same name, or the reference is none of them.
@@ -167,9 +194,12 @@ def evaluate(
     if len(set(names)) < len(names) or reference not in names:
         raise EvaluationError(f"systems need names of their own, and {reference!r} among them.")
     scorer = Scorer(split, at, seed)
-    outcomes = tuple(_examined(system, split.exam, scorer, progress) for system in systems)
+    outcomes = tuple(
+        replace(_examined(system, split.exam, scorer, progress), price=price) for system in systems
+    )
     compared = _comparisons(outcomes, reference, scorer)
-    return Evaluation(split, at, reference, outcomes, compared, time.perf_counter() - started)
+    took = time.perf_counter() - started
+    return Evaluation(split, at, reference, outcomes, compared, took, price)
 
 
 def _examined(system: System, exam: Exam, scorer: Scorer, progress: Progress) -> Outcome:
