@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 from importlib import import_module
 from pathlib import Path
 
 from benchmarks import report
+from benchmarks.redoing import redo, shown
+from benchmarks.small import in_small
 
 BENCHMARKS = (
     "fields",
@@ -38,20 +41,41 @@ BENCHMARKS = (
 )
 
 
+ALL = "all"
+
+
 def main() -> None:
-    """Run a benchmark, or write the tables of the README anew."""
+    """Run a benchmark or all of them, or write the tables of the README anew."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     runner = commands.add_parser("run", help="measure, and write results/NAME.json")
-    runner.add_argument("name", choices=BENCHMARKS)
-    runner.add_argument("--data", type=Path, required=True, help="the folder of the data sets")
+    told = f"which one, or {ALL!r} for every result that is shown, and the tables with them"
+    runner.add_argument("name", choices=(*BENCHMARKS, ALL), help=told, metavar="NAME")
+    where = runner.add_mutually_exclusive_group(required=True)
+    where.add_argument("--data", type=Path, help="the folder of the data sets", metavar="DIR")
+    where.add_argument(
+        "--small", action="store_true", help="only see that it runs, on made-up data; save nothing"
+    )
     reporter = commands.add_parser("report", help="write the tables from results/*.json")
     reporter.add_argument("--check", action="store_true", help="only say whether they are right")
     chosen = parser.parse_args()
-    if chosen.command == "run":
-        import_module(f"benchmarks.{chosen.name}").run(chosen.data)
-    else:
+    if chosen.command == "report":
         raise SystemExit(report.write(check=chosen.check))
+    if chosen.name == ALL and chosen.small:
+        parser.error("--small is for one benchmark.")
+    if chosen.name == ALL:
+        raise SystemExit(redo(chosen.data, shown(BENCHMARKS)))
+    if chosen.small:
+        run_small(chosen.name)
+    else:
+        import_module(f"benchmarks.{chosen.name}").run(chosen.data)
+
+
+def run_small(name: str) -> None:
+    """Run a benchmark in small, and show the table that comes of it."""
+    with in_small(name) as (data, result):
+        import_module(f"benchmarks.{name}").run(data)
+        print(report.section(json.loads(result.read_text(encoding="utf-8"))))
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def run(data: Path) -> None:
     rows: list[dict[str, Any]] = []
     for name in SETS:
         shelf, met = shelf_of(data, name), interactions_of(data, name)
-        parted = last_out(met, shelf, name)
+        parted = last_out(met, shelf, name, PEOPLE)
         tuning = others(parted, met, shelf, name, TUNED_ON)
         for method, makers in grid().items():
             system = _chosen(makers, tuning)

@@ -29,7 +29,7 @@ def run(data: Path) -> None:
     comparisons: list[dict[str, Any]] = []
     for name in SETS:
         shelf = shelf_of(data, name)
-        parted = last_out(interactions_of(data, name), shelf, name)
+        parted = last_out(interactions_of(data, name), shelf, name, PEOPLE)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "measured.tree"
             build(shelf.items, path, BuildOptions(workers=1))

@@ -7,12 +7,16 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent / "results"
+# What a run writes: that it did so does not make the code another one.
+WRITTEN = ("benchmarks/results", "benchmarks/plots", "benchmarks/README.md", "README.md")
+_STARTED = time.monotonic()
 PACKAGES = (
     *("numpy", "scipy", "scikit-learn", "openai", "tiktoken"),
     *("bm25s", "implicit", "ir-measures", "matplotlib"),
@@ -27,6 +31,7 @@ def save(name: str, question: str, rows: list[dict[str, Any]], **notes: Any) -> 
         "command": "python -m benchmarks " + " ".join(_shown(each) for each in sys.argv[1:]),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": _commit(),
+        "seconds": round(time.monotonic() - _STARTED),
         "machine": {
             "python": platform.python_version(),
             "system": platform.system(),
@@ -69,9 +74,18 @@ def _shown(argument: str) -> str:
 
 
 def _commit() -> str:
-    asked = ("git", "describe", "--always", "--dirty", "--abbrev=10")
+    """Return the commit that is measured, and whether the code is another one by now."""
+    home = Path(__file__).parents[1]
+    others = [f":!{path}" for path in WRITTEN]
     try:
-        done = subprocess.run(asked, capture_output=True, text=True, cwd=FOLDER.parent, check=True)
+        commit = _git(home, "describe", "--always", "--abbrev=10", "--exclude=*")
+        changed = _git(home, "status", "--porcelain", "--", ".", *others)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+    return f"{commit}-dirty" if changed else commit
+
+
+def _git(home: Path, *arguments: str) -> str:
+    command = ["git", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=home, check=True)
     return done.stdout.strip()
