@@ -48,7 +48,9 @@ def shown(benchmarks: Sequence[str]) -> list[str]:
 def expected(name: str) -> str:
     """Say how long a benchmark took where its result was measured."""
     seconds = load(name).get("seconds") if name in names() else None
-    return "which took an unknown time" if seconds is None else f"which took {told_seconds(seconds)}"
+    return (
+        "which took an unknown time" if seconds is None else f"which took {told_seconds(seconds)}"
+    )
 
 
 def told_seconds(seconds: float) -> str:
