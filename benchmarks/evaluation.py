@@ -14,17 +14,24 @@ from unillmrec.evaluation.chain import Chain
 from unillmrec.evaluation.making import REFERENCE, Means, make_systems
 from unillmrec.evaluation.running import Evaluation, Outcome, evaluate
 from unillmrec.evaluation.statistics import Estimate
-from unillmrec.judge.making import make_estimating_judge, make_writer
+from unillmrec.judge.making import make_estimating_judge, make_price, make_writer
+from unillmrec.prices import told_amount
 from unillmrec.settings import Settings
 
 QUESTION = __doc__
 SETS = ("ml-1m", "amazon-beauty")
+# Its prompts are those of the chain, and are not counted again.
+PLAIN = "unillmrec, no variety"
+# Nobody is asked: the model whose vocabulary and price tell what asking would cost.
+MODEL = "gpt-4o"
+SETTINGS = {"judge": "embedded", "model": MODEL}
 # The best zero-shot content baseline that other code found on each set, its recall@10.
 BAR = {"ml-1m": 0.050, "amazon-beauty": 0.074}
 
 
 def run(data: Path) -> None:
     """Put all systems, and the chain without variety, through the same exam."""
+    price = make_price(Settings.resolve(SETTINGS))
     rows: list[dict[str, Any]] = []
     comparisons: list[dict[str, Any]] = []
     for name in SETS:
@@ -35,7 +42,7 @@ def run(data: Path) -> None:
             build(shelf.items, path, BuildOptions(workers=1))
             with ItemTree.open(path) as tree:
                 started, cpu = time.perf_counter(), time.process_time()
-                made = evaluate(parted, _systems(tree), reference=REFERENCE, seed=SEED)
+                made = evaluate(parted, _systems(tree), reference=REFERENCE, seed=SEED, price=price)
                 took = time.perf_counter() - started, time.process_time() - cpu
         rows += [_row(name, outcome, made) for outcome in made.outcomes]
         comparisons += [{"set": name, **each.as_dict()} for each in made.comparisons]
@@ -50,24 +57,25 @@ def run(data: Path) -> None:
         people=PEOPLE,
         comparisons=comparisons,
         bar=BAR,
+        price=f"{MODEL}: {price.told()}" if price else "unknown",
         prompts=prompt_digests(),
         judge="embedded similarity judge, no model; tokens are counted, nothing was sent",
     )
 
 
 def _systems(tree: ItemTree) -> list[Any]:
-    settings = Settings.resolve({"judge": "embedded"})
+    settings = Settings.resolve(SETTINGS)
     judge, pricing = SimilarityJudge(tree), make_estimating_judge(tree, settings)
     means = Means(tree, judge, make_writer(settings), Options(), SEED, pricing)
     plain = Options(variety=0.0, reorder="none")
     return [
         *make_systems(means),
-        Chain(Recommender(tree, judge), plain, "unillmrec, no variety"),
+        Chain(Recommender(tree, judge), plain, PLAIN),
     ]
 
 
 def _row(name: str, outcome: Outcome, made: Evaluation) -> dict[str, Any]:
-    each, priced = outcome.estimates, max(outcome.priced, 1)
+    each = outcome.estimates
     return {
         "set": name,
         "system": outcome.name + ("" if outcome.zero_shot else " *"),
@@ -78,9 +86,18 @@ def _row(name: str, outcome: Outcome, made: Evaluation) -> dict[str, Any]:
         "distance": told(each["intra-list distance"]),
         "novelty": told(each["novelty"], 2),
         "popularity lift": told(each["popularity lift"], 2),
+        **({} if outcome.name == PLAIN else _billed(outcome)),
+        "ms a person": round(1_000 * outcome.answering / len(made.split.exam.cases), 1),
+    }
+
+
+def _billed(outcome: Outcome) -> dict[str, Any]:
+    """Return what asking for one person would take, by our count of the tokens."""
+    priced, cost = max(outcome.priced, 1), outcome.estimated_cost
+    return {
         "prompt": round(outcome.usage.estimated_prompt / priced),
         "completion": round(outcome.usage.estimated_completion / priced),
-        "ms a person": round(1_000 * outcome.answering / len(made.split.exam.cases), 1),
+        "money": f"{cost.currency} {told_amount(cost.amount)}" if cost else "unknown",
     }
 
 
