@@ -47,9 +47,9 @@ as the nearest one left."""
 
 # Gathering a leaf costs nothing where only the nearest items of all are shown; of more than
 # thirty, the nearest items are hardly others (benchmarks/results/ceiling.json). Who is asked for
-# nothing may look further.
+# nothing may look further: nothing is lost then but time.
 LEAVES = 30
-FREE_LEAVES = 100
+FREE_LEAVES = 300
 WHOLE_LEAVES = 12
 
 # What no other question will be spared either.
