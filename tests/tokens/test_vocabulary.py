@@ -61,3 +61,22 @@ def test_reach_leaves_out_a_character_that_is_only_begun() -> None:
     assert 0 == reached[1]
     assert sorted(reached) == reached
     assert 2 == reached[-1]
+
+
+@settings(deadline=None)
+@given(
+    lines=st.lists(
+        st.sampled_from(["1. ", "12. a. ", "/", "the end", ")", " ", "\r", "\x1c", "…\u2028", "'s"])
+        | st.text(max_size=12),
+        min_size=40,
+        max_size=80,
+    ),
+    between=st.sampled_from(["\n", "\n\n", ")\n", "\r\n"]),
+)
+def test_a_prompt_has_the_tokens_of_its_lines(
+    tiktokens_own: Encoding, lines: list[str], between: str
+) -> None:
+    """A long text is counted line by line, and the number of a line apart, without a difference."""
+    text = f"{'word ' * 80}{between}{between.join(lines)}"
+
+    assert len(tiktokens_own.encode_ordinary(text)) == load().vocabulary.count(text)

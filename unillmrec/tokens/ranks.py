@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from importlib.resources import files
 
 FILE_NAME = "o200k_base.xz"
@@ -34,17 +34,15 @@ def unpack(packed: bytes) -> dict[bytes, int]:
     digest = hashlib.sha256(content).hexdigest()
     if digest != CONTENT_SHA256:
         raise ValueError(f"{FILE_NAME} has SHA-256 {digest}; expected {CONTENT_SHA256}")
-    return {token: rank for rank, token in enumerate(_tokens(content))}
+    ranks: dict[bytes, int] = {}
+    at = 0
+    while at < len(content):
+        end = at + 1 + content[at]
+        ranks[content[at + 1 : end]] = len(ranks)
+        at = end
+    return ranks
 
 
 def bundled() -> dict[bytes, int]:
     """Return the ranks that came with the package."""
     return unpack((files("unillmrec.tokens") / FILE_NAME).read_bytes())
-
-
-def _tokens(content: bytes) -> Iterator[bytes]:
-    at = 0
-    while at < len(content):
-        end = at + 1 + content[at]
-        yield content[at + 1 : end]
-        at = end
