@@ -81,6 +81,17 @@ def test_a_slower_call_does_not_bring_back_what_was_ignored(memory, begin):
     assert "json_object" == memory.way.response_format
 
 
+def test_a_server_that_kept_to_a_schema_often_is_not_held_against_it_any_more(memory, begin):
+    """Until then one reply beside the schema is enough to do without; after it, none is."""
+    for _ in range(20):
+        begin().answered(answer())
+
+    begin().answered(answer("I would pick the second."))
+
+    assert memory.enforces_schema
+    assert "json_schema" == memory.way.response_format
+
+
 def test_every_change_is_kept_and_nothing_else(question):
     """Whoever writes things down is told when there is something new."""
     kept = []

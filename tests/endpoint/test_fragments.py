@@ -32,11 +32,18 @@ JSON = st.recursive(
         ('{"a" "b"}', [({}, False)]),
         ("[3.5.1]", [([], False)]),
         ("]}[", [([], False)]),
+        ('{"a": 1234567890123456, "b": NaN}', [({"a": 1.234567890123456e15, "b": None}, True)]),
     ],
 )
 def test_finds_json_in_any_text(text, expected):
     """What stands round it is left out, and what is complete of a cut one is kept."""
     assert [Fragment(*each) for each in expected] == list(fragments(text))
+
+
+def test_nothing_is_read_that_is_nested_too_deeply():
+    """Nor where it is correct JSON: nothing we ask for is as deep."""
+    assert not next(fragments("[" * 30 + "]" * 30)).complete
+    assert next(fragments("[" * 20 + "]" * 20)).complete
 
 
 @given(st.lists(JSON, max_size=3) | st.dictionaries(st.text(max_size=6), JSON, max_size=3))

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from unillmrec.endpoint.answers import Completion
 from unillmrec.endpoint.conforming import text_conforms
-from unillmrec.endpoint.contract import Kind, Request, ResponseFormat
+from unillmrec.endpoint.contract import Kind, Request, ResponseFormat, Schema
 from unillmrec.endpoint.failures import Failure
 
 LimitParameter: TypeAlias = Literal["max_completion_tokens", "max_tokens"]
@@ -27,6 +27,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "logprobs": ("logprobs", "top_logprobs"),
     "temperature": ("temperature",),
 }
+# A server that has kept to a schema so many times enforces it; more replies are not looked at.
+_ENOUGH = 20
 _REFUSALS = frozenset({200, 400, 404, 422, 500, 501})
 # Without a name, a missing model or a missing page says nothing about parameters.
 _NAMELESS_REFUSALS = frozenset({400, 422, 501})
@@ -64,6 +66,7 @@ class Memory:
         self._keep = keep
         self._refused: frozenset[ResponseFormat] = frozenset()
         self._accepted: frozenset[str] = frozenset()
+        self._kept = 0
         self._lock = threading.Lock()
 
     @property
@@ -98,6 +101,16 @@ class Memory:
             if response_format not in self._refused:
                 self._accepted |= {response_format}
                 self._set(replace(self._way, response_format=response_format))
+
+    @property
+    def enforces_schema(self) -> bool:
+        """Whether the server has kept to schemas often enough to be trusted with them."""
+        return self._kept >= _ENOUGH
+
+    def schema_kept(self) -> None:
+        """Remember that a reply was what its schema asks for."""
+        with self._lock:
+            self._kept += 1
 
     def schema_ignored(self) -> None:
         """Remember that the server takes a schema and does not keep to it."""
@@ -196,9 +209,15 @@ class Asking:
         if schema is None or "response_format" in self._extra or self._in_doubt:
             return
         self._memory.format_accepted(self.way.response_format, self._refused)
-        enforced = self.way.response_format == "json_schema"
+        if self.way.response_format == "json_schema" and not self._memory.enforces_schema:
+            self._check(answer, schema)
+
+    def _check(self, answer: Completion, schema: Schema) -> None:
+        """Hold a reply against its schema, which a server may take and ignore."""
+        if text_conforms(answer.text, schema.body):
+            self._memory.schema_kept()
         # A cut reply fits no schema, and says nothing about whether one was enforced.
-        if enforced and answer.finish != "length" and not text_conforms(answer.text, schema.body):
+        elif answer.finish != "length":
             self._memory.schema_ignored()
 
     def _labels_answered(self, answer: Completion) -> None:

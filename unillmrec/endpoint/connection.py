@@ -180,13 +180,16 @@ class Connection:
 
 def _stream(client: AsyncOpenAI, route: str, body: Mapping[str, Any]) -> Any:
     """Start a request whose body is read by us: the client's own reading hides broken ones."""
-    # `extra_body` is sent as it is, so a parameter the client does not know needs no detour.
+    import openai
+
+    # `extra_body` is sent as it is, so a parameter the client does not know needs no detour; and
+    # as an argument, each would be held against every kind of message and the name of every model
+    # the client knows, which takes a fifth of the time a request takes here.
+    none: Any = openai.omit
     if route == EMBEDDINGS:
         return client.embeddings.with_streaming_response.create(
-            model=body["model"], input=body["input"], encoding_format="float", extra_body=body
+            model=none, input=none, encoding_format="float", extra_body=body
         )
-    # The body has the messages; as an argument, each would be held against every kind of message
-    # the client knows, which takes a sixth of the time a request takes here.
     return client.chat.completions.with_streaming_response.create(
-        model=body["model"], messages=(), extra_body=body
+        model=none, messages=none, extra_body=body
     )

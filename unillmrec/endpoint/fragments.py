@@ -48,12 +48,38 @@ def fragments(text: str) -> Iterator[Fragment]:
     forgiven. Of one that breaks off, what is complete is kept. The time is linear in the
     length of *text*.
     """
+    opening = _OPENING.search(text)
+    strict = _strict(text, opening.start()) if opening else None
     position = 0
+    if strict is not None:
+        value, position = strict
+        yield Fragment(value, complete=True)
     while (opening := _OPENING.search(text, position)) is not None:
         reader = _Reader()
         # What broke one value may be the beginning of the next, so reading goes on there.
         position = reader.read(text, opening.start())
         yield Fragment(reader.value, reader.complete)
+
+
+def _strict(text: str, start: int) -> tuple[Json, int] | None:
+    """Return the value that begins at *start* and its end, if it is JSON to the letter.
+
+    Most replies are, and are read so in a tenth of the time. It is tried once for a text, which
+    keeps the time linear.
+    """
+    try:
+        value, end = _DECODER.raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return None
+    return (value, end) if _is_shallow(value, _DEEPEST) else None
+
+
+def _is_shallow(value: Json, levels: int) -> bool:
+    """Return whether objects and lists are nested in no more than so many *levels*."""
+    if not isinstance(value, dict | list):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_shallow(each, levels - 1) for each in inner)
 
 
 @dataclass(slots=True)
@@ -159,9 +185,14 @@ def _value(kind: str, token: str) -> Json:
     if kind == "word":
         return _LITERALS[token.lower()]
     number = token.rstrip("%")
-    if number.lstrip("+-").isdecimal() and len(number) <= _MOST_DIGITS:
-        return int(number)
-    return float(number[:400])
+    return _whole(number) if number.lstrip("+-").isdecimal() else float(number[:400])
+
+
+def _whole(digits: str) -> float:
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits[:400])
+
+
+_DECODER = json.JSONDecoder(strict=False, parse_int=_whole, parse_constant=lambda name: None)
 
 
 def _unquoted(token: str) -> str:

@@ -18,10 +18,10 @@ Plain = dict[str, Any]
 def request_as_plain(request: Request) -> Plain:
     """Return all of a request that makes its answer; what it is paid from does not."""
     told: Plain = {}
-    for each in fields(request):
-        value = getattr(request, each.name)
-        if each.compare and value not in (None, ()):
-            told[each.name] = value
+    for name in _ASKED:
+        value = getattr(request, name)
+        if value not in (None, ()):
+            told[name] = value
     told["stage"] = str(request.stage)
     told["messages"] = [[each.role, each.content] for each in request.messages]
     if request.schema is not None:
@@ -29,10 +29,13 @@ def request_as_plain(request: Request) -> Plain:
     return told
 
 
+_ASKED = tuple(each.name for each in fields(Request) if each.compare)
+_encode = json.JSONEncoder(sort_keys=True, default=dict).encode
+
+
 def digest(value: Mapping[str, Any]) -> str:
     """Return what is the same for the same values, and for no others."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=dict)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(_encode(value).encode()).hexdigest()[:32]
 
 
 def reply_as_plain(reply: Reply) -> Plain:
