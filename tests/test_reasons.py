@@ -89,7 +89,8 @@ def test_given_vectors_have_no_words_to_share(shared):
     (reason,) = reasons_for(tree, Profile(()), placed(tree, 6), placed(tree, 12))
 
     assert f"close to {placed(tree, 6)[0].item.title}" == reason.text
-    assert [] == shared_words(tree, *tree.item_vectors([6, 12]))
+    six, twelve = tree.item_vectors([6, 12])
+    assert [[]] == shared_words(tree, [(six, twelve)])
 
 
 def test_titles_are_cut_and_flattened(tmp_path):

@@ -12,7 +12,7 @@ from unillmrec.judge import Profile
 from unillmrec.store import ItemTree, PlacedItem
 from unillmrec.tree.descriptions import breadcrumb
 from unillmrec.tree.sentences import can_be_told
-from unillmrec.tree.vectors import Vector, similarities
+from unillmrec.tree.vectors import Vector, looked_up, similarities
 
 RECENT = 10
 SHARED_WORDS = 3
@@ -40,46 +40,61 @@ def reasons_for(
     vectors = tree.item_vectors([each.number for each in items])
     recent = history[-RECENT:]
     past = tree.item_vectors([each.number for each in recent])
+    ways = tree.ways_to(each.leaf for each in items)
+    likes = [_like(profile, vector, past) for vector in vectors]
+    pairs = [
+        (vector, like[1]) for vector, like in zip(vectors, likes, strict=True) if like is not None
+    ]
+    words = iter(shared_words(tree, pairs))
     reasons = []
-    for each, vector in zip(items, vectors, strict=True):
-        branch = breadcrumb([node.description for node in tree.ancestors(each.leaf)])
-        text = _text(tree, profile, vector, recent, past) or f"in {branch or 'the catalog'}"
-        reasons.append(Reason(text, branch))
+    for each, like in zip(items, likes, strict=True):
+        branch = breadcrumb([node.description for node in ways[each.leaf]])
+        text = "" if like is None else _text(recent, like[0], next(words))
+        reasons.append(Reason(text or f"in {branch or 'the catalog'}", branch))
     return reasons
 
 
-def _text(
-    tree: ItemTree,
-    profile: Profile,
-    vector: Vector,
-    recent: Sequence[PlacedItem],
-    past: Sequence[Vector],
-) -> str:
+def _like(
+    profile: Profile, vector: Vector, past: Sequence[Vector]
+) -> tuple[int | None, Vector] | None:
+    """Return what an item is like: the place of something recent, or the person's taste."""
     near = similarities(vector, past)
     if len(near) and float(near.max()) >= CLOSE:
         best = int(np.argmax(near))
-        title = one_line(recent[best].item.title, TITLE_LENGTH)
-        return f"close to {title}" + _by_words(shared_words(tree, vector, past[best]))
-    if profile.taste is not None and not recent:
-        words = shared_words(tree, vector, profile.taste)
-        return f"about {', '.join(words)}" if words else ""
-    return ""
+        return best, past[best]
+    return None if profile.taste is None or past else (None, profile.taste)
 
 
-def _by_words(words: Sequence[str]) -> str:
-    return f" ({', '.join(words)})" if words else ""
+def _text(recent: Sequence[PlacedItem], best: int | None, words: Sequence[str]) -> str:
+    told = ", ".join(words)
+    if best is None:
+        return f"about {told}" if words else ""
+    title = one_line(recent[best].item.title, TITLE_LENGTH)
+    return f"close to {title}" + (f" ({told})" if words else "")
 
 
-def shared_words(tree: ItemTree, one: Vector, other: Vector) -> list[str]:
-    """Return the words that make two vectors alike, the most telling first."""
+def shared_words(tree: ItemTree, pairs: Sequence[tuple[Vector, Vector]]) -> list[list[str]]:
+    """Return for each pair the words that make it alike, the most telling first."""
+    numbers = [_shared_terms(*pair) for pair in pairs]
+    terms = tree.terms_numbered(list({number for each in numbers for number in each}))
+    return [
+        [terms[number][0] for number in each if is_telling(*terms[number], len(tree))][
+            :SHARED_WORDS
+        ]
+        for each in numbers
+    ]
+
+
+def _shared_terms(one: Vector, other: Vector) -> list[int]:
+    """Return the ids of the terms that two vectors share, the weightiest first."""
     if one.ids is None or other.ids is None:
         return []
-    shared, mine, theirs = np.intersect1d(one.ids, other.ids, return_indices=True)
-    products = one.weights[mine] * other.weights[theirs]
-    order = np.argsort(-products, kind="stable")[: SHARED_WORDS * 3]
-    terms = tree.terms_numbered([int(shared[place]) for place in order])
-    told = [terms[int(shared[place])] for place in order]
-    return [word for word, used in told if is_telling(word, used, len(tree))][:SHARED_WORDS]
+    weights = looked_up(other, one.ids)
+    products = one.weights * weights
+    shared = np.flatnonzero(weights)
+    order = shared[np.argsort(-products[shared], kind="stable")]
+    found: list[int] = one.ids[order[: SHARED_WORDS * 3]].tolist()
+    return found
 
 
 def is_telling(word: str, used: int, items: int) -> bool:

@@ -77,6 +77,7 @@ def test_items_come_leaf_by_leaf(tree):
         numbers = [each.number for each in found if each.leaf == leaf]
         assert sorted(numbers) == numbers
     assert [] == tree.items_in([])
+    assert [each.number for each in found] == tree.numbers_in(wanted)
 
 
 def test_ancestors_lead_from_the_root_to_the_node(tree):
@@ -88,12 +89,15 @@ def test_ancestors_lead_from_the_root_to_the_node(tree):
         assert nodes[node][3] == len(path)
         assert [ROOT, *path][:-1] == [nodes[each][0] for each in path]
     assert [] == tree.ancestors(ROOT)
+    assert {node: tree.ancestors(node) for node in nodes} == tree.ways_to(nodes)
 
 
 def test_a_node_that_is_not_there_is_said(tree):
     """The file and the number are named."""
     with pytest.raises(StoreError, match=r"words\.tree has no node 999"):
         tree.node(999)
+    with pytest.raises(StoreError, match=r"words\.tree has no node 999"):
+        tree.ways_to([ROOT, 999])
 
 
 def test_vectors_are_those_of_the_build(tree):

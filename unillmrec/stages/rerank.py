@@ -32,7 +32,8 @@ def rerank(run: Run, profile: Profile, ranked: Sequence[Candidate]) -> list[Cand
 def _paths(run: Run, candidates: Sequence[Candidate]) -> dict[int, Path]:
     """Return for each leaf the ids of the nodes that lead to it."""
     leaves = {each.placed.leaf for each in candidates}
-    return {leaf: tuple(node.id for node in run.tree.ancestors(leaf)) for leaf in leaves}
+    ways = run.tree.ways_to(leaves)
+    return {leaf: tuple(node.id for node in ways[leaf]) for leaf in leaves}
 
 
 def _within_quota(

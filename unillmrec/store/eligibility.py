@@ -55,6 +55,11 @@ class Eligibility:
         """Return whether an item may be recommended."""
         return number not in self.excluded and self.selects(number)
 
+    def among(self, numbers: Iterable[int]) -> list[int]:
+        """Return those of the items that may be recommended."""
+        left = [number for number in numbers if number not in self.excluded]
+        return left if self.selection is None else [n for n in left if n in self.selection]
+
     def count(self, node: Node) -> int:
         """Return how many items below *node* may be recommended."""
         return self.selected(node) - self._excluded_below[node.id]

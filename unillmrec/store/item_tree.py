@@ -197,13 +197,29 @@ class ItemTree:
 
     def ancestors(self, node_id: int) -> list[Node]:
         """Return the nodes from the root's child down to *node_id* itself."""
-        found: list[Node] = []
-        at: int | None = node_id
-        while at is not None and at != ROOT:
-            node = self.node(at)
-            found.append(node)
-            at = node.parent
-        return found[::-1]
+        return self.ways_to([node_id])[node_id]
+
+    def ways_to(self, node_ids: Iterable[int]) -> dict[int, list[Node]]:
+        """Return for each node those from the root's child down to itself, read together."""
+        found: dict[int, Node] = {}
+        ways: dict[int, list[Node]] = {}
+        wanted = set(node_ids)
+        missing = wanted - {ROOT}
+        while missing:
+            rows = self.rows(f"{_NODE} WHERE id {AMONG}", (as_json(sorted(missing)),))
+            found |= {row[0]: _node(row) for row in rows}
+            if gone := missing - found.keys():
+                self.node(min(gone))
+            above = {found[each].parent for each in missing}
+            missing = {each for each in above if each is not None} - found.keys() - {ROOT}
+        for each in wanted:
+            way: list[Node] = []
+            at: int | None = each
+            while at is not None and at != ROOT:
+                way.append(found[at])
+                at = found[at].parent
+            ways[each] = way[::-1]
+        return ways
 
     def node_vectors(self, node_ids: Sequence[int]) -> list[Vector]:
         """Return the sums of the vectors below nodes, in the order asked for."""
@@ -233,11 +249,12 @@ class ItemTree:
         """Return the numbers of the items of leaves, leaf by leaf in the order asked for."""
 
         def read(leaves: Sequence[int]) -> dict[int, list[int]]:
-            query = f"SELECT leaf, number FROM item WHERE leaf {AMONG} ORDER BY number"
+            # Told to order them, SQLite would rather read all items than sort those of some leaves.
+            query = f"SELECT leaf, number FROM item WHERE leaf {AMONG}"
             held: dict[int, list[int]] = {leaf: [] for leaf in leaves}
             for leaf, number in self.rows(query, (as_json(leaves),)):
                 held[leaf].append(number)
-            return held
+            return {leaf: sorted(numbers) for leaf, numbers in held.items()}
 
         parts = self.kept("numbers", leaf_ids, read, most=KEPT_BRANCHES)
         return [number for numbers in parts for number in numbers]

@@ -193,8 +193,7 @@ class Stacked:
         if self.ids is None:
             return _cosines(self.weights @ query.weights, query, self.norms)
         assert self.owner is not None
-        found = _spread(query)
-        weighed = self.weights * found[np.minimum(self.ids, len(found) - 1)]
+        weighed = self.weights * looked_up(query, self.ids)
         products = np.bincount(self.owner, weighed, len(self.norms)).astype(np.float64)
         return _cosines(products, query, self.norms)
 
@@ -209,6 +208,13 @@ def packed_similarities(query: Vector, packed: Sequence[bytes], *, sparse: bool)
     if not packed:
         return np.zeros(0, np.float32)
     return Stacked.of_packed(packed, sparse=sparse).similarities(query)
+
+
+def looked_up(query: Vector, ids: Ints) -> Floats:
+    """Return the weights of a sparse *query* at *ids*."""
+    spread = _spread(query)
+    found: Floats = spread[np.minimum(ids, len(spread) - 1)]
+    return found
 
 
 # A walk compares one taste with branch after branch.

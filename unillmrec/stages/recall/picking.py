@@ -46,11 +46,8 @@ def filled_up(run: Run, profile: Profile, chosen: Sequence[Candidate]) -> list[C
         return list(chosen)
     taken = {each.placed.number for each in chosen}
     leaves = [event.opened.id for event in run.opened if event.opened.is_leaf]
-    others = [
-        number
-        for number in run.tree.numbers_in(leaves)
-        if number not in taken and run.eligibility.allows(number)
-    ]
+    allowed = run.eligibility.among(run.tree.numbers_in(leaves))
+    others = [number for number in allowed if number not in taken]
     return [*chosen, *nearest_first(run, profile, others, missing)]
 
 
@@ -81,16 +78,15 @@ def gather(run: Run, leaves: Sequence[Node]) -> list[int]:
     """Return the numbers of the eligible items of leaves, and report that they were read."""
     for leaf in leaves:
         run.report(Event(leaf))
-    numbers = run.tree.numbers_in([leaf.id for leaf in leaves])
-    return [number for number in numbers if run.eligibility.allows(number)]
+    return run.eligibility.among(run.tree.numbers_in([leaf.id for leaf in leaves]))
 
 
 def _scored(run: Run, profile: Profile, numbers: Sequence[int]) -> list[tuple[int, float]]:
     if profile.taste is None or not numbers:
         return [(number, 0.0) for number in numbers]
-    near = run.tree.item_likeness(profile.taste, numbers)
-    order = sorted(range(len(numbers)), key=lambda place: -near[place])
-    return [(numbers[place], 100 * float(near[place])) for place in order]
+    near = run.tree.item_likeness(profile.taste, numbers).tolist()
+    order = sorted(range(len(numbers)), key=near.__getitem__, reverse=True)
+    return [(numbers[place], 100 * near[place]) for place in order]
 
 
 def _candidates(run: Run, scored: Sequence[tuple[int, float]]) -> list[Candidate]:
