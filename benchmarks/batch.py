@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import gzip
-import hashlib
 import json
 import os
 import random
@@ -23,16 +22,18 @@ from typing import Any
 
 from benchmarks.datasets import find
 from benchmarks.results import save
+from unillmrec.batch.journal import SUFFIX, Journal
 
 QUESTION = __doc__
 SET = "ml-1m"
 SEED = 0
 LATENCY_SECONDS = 0.05
 PEOPLE = 1_000
-CONCURRENCIES = ((4, 200), (8, PEOPLE), (16, 200))
-SLICE = 100
-MEMORY = (100, PEOPLE)
+# How many are asked at the same time, and for how many people.
+THROUGHPUT = ((8, 100), (8, PEOPLE), (4, 100), (16, 100))
 KILLS = 10
+AT_ONCE = 8
+LONGEST_SECONDS = 5.0
 HISTORY = 40
 
 Span = tuple[int, int]
@@ -45,11 +46,8 @@ def run(data: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="batch-", dir=data) as name:
         folder = Path(name)
         _prepare(data, folder)
-        for concurrency, people in CONCURRENCIES:
+        for concurrency, people in THROUGHPUT:
             rows.append(throughput(folder, concurrency, people))
-            print(rows[-1], flush=True)
-        for people in MEMORY:
-            rows.append(memory(folder, people))
             print(rows[-1], flush=True)
         rows.append(killed(folder))
         print(rows[-1], flush=True)
@@ -75,73 +73,117 @@ def _prepare(data: Path, folder: Path) -> None:
 
 
 def throughput(folder: Path, concurrency: int, people: int) -> dict[str, Any]:
-    """Run batches, and after each send the very same requests with nothing but the client.
+    """Run a batch, then send the very same requests with nothing but the client.
 
-    The two take turns, slice by slice, so that what else the machine does falls on both.
+    Each side has the server to itself, in a process of its own. Where a side, or the server, is
+    at work for nearly all of the time, the processor is what limits it, and not the latency.
     """
-    ours: Counter[str] = Counter()
-    bare: Counter[str] = Counter()
     load = os.getloadavg()[0]
-    for first in range(0, people, SLICE):
-        with served(folder / "requests.jsonl") as server:
-            ours.update(_batch(folder, server, (first, first + SLICE), concurrency))
-        with served() as server:
-            record = str(folder / "requests.jsonl")
-            bare.update(_told(["bare", server.url, record, str(concurrency)]))
+    record = folder / "requests.jsonl"
+    with served(record) as server:
+        ours = _batch(folder, server, (0, people), concurrency)
+        ours |= {"server": server.tell()["cpu"]}
+    with served() as server:
+        bare = _told(["bare", server.url, str(record), str(concurrency)])
+        bare |= {"server": server.tell()["cpu"]}
     assert ours["requests"] == bare["requests"]
-    ratio = bare["seconds"] / ours["seconds"]
-    return {
+    row: dict[str, Any] = {
         "what": "throughput",
         "people": people,
         "concurrency": concurrency,
         "requests": int(ours["requests"]),
-        "batch requests/s": round(ours["requests"] / ours["seconds"], 1),
-        "bare requests/s": round(bare["requests"] / bare["seconds"], 1),
-        "ratio": round(ratio, 3),
-        "batch CPU ms/request": round(1000 * ours["cpu"] / ours["requests"], 2),
-        "bare CPU ms/request": round(1000 * bare["cpu"] / bare["requests"], 2),
-        "load before": round(load, 1),
+        "ratio": round(bare["seconds"] / ours["seconds"], 3),
+        "latency alone requests/s": round(concurrency / LATENCY_SECONDS, 1),
     }
-
-
-def memory(folder: Path, people: int) -> dict[str, Any]:
-    """Return the peak of a whole process."""
-    with served() as server:
-        ours = _batch(folder, server, (0, people), 8)
-    return {"what": "memory", "people": people, "peak MB": round(ours["megabytes"], 1)}
+    for name, side in (("batch", ours), ("bare", bare)):
+        row |= {
+            f"{name} requests/s": round(side["requests"] / side["seconds"], 1),
+            f"{name} CPU ms/request": round(1000 * side["cpu"] / side["requests"], 2),
+            f"{name} CPU busy": round(side["cpu"] / side["seconds"], 2),
+            f"{name}'s server CPU busy": round(side["server"] / side["seconds"], 2),
+        }
+    return row | {"peak MB": round(ours["megabytes"], 1), "load before": round(load, 1)}
 
 
 def killed(folder: Path) -> dict[str, Any]:
-    """Kill a batch at random moments; count what the server was asked, and when."""
+    """Kill a batch at random moments; hold what is asked again against what was on the disk.
+
+    A kill may lose the answers that were under way, or had just come and were not yet in the
+    journal: those are asked for again, and no others.
+    """
     chance = random.Random(SEED)
-    with served(folder / "requests.jsonl") as server:
-        kills = 0
-        out = folder / "killed.jsonl"
+    record, out = folder / "requests.jsonl", folder / "killed.jsonl"
+    for left in folder.glob("killed.jsonl*"):
+        left.unlink()
+    journal = out.with_name(out.name + SUFFIX)
+    ends: list[tuple[int, float]] = []
+    kept: list[int] = []
+    kills = 0
+    with served(record) as server:
+        command = _command(folder, server, (0, PEOPLE), AT_ONCE, out)
         for _ in range(KILLS):
-            process = _start(_command(folder, server, (0, PEOPLE), 8, out))
+            process = _start(command)
             _wait_for_requests(server, process)
-            time.sleep(chance.uniform(0.0, 6.0))
+            time.sleep(chance.uniform(0.0, LONGEST_SECONDS))
             process.kill()
-            kills += 1
-            process.wait()
-        _start(_command(folder, server, (0, PEOPLE), 8, out)).wait()
-    with (folder / "requests.jsonl").open(encoding="utf-8") as file:
-        asked = [json.loads(line) for line in file]
-    again = len(asked) - len({each["digest"] for each in asked})
-    lines = out.read_text(encoding="utf-8").splitlines()
-    ids = Counter(json.loads(line)["id"] for line in lines)
+            kills += process.wait() < 0
+            # What was sent before the kill is in the server's hands a moment later.
+            moment = time.time()
+            time.sleep(2 * LATENCY_SECONDS)
+            ends.append((int(server.tell()["requests"]), moment))
+            kept.append(_kept_calls(journal))
+        finished = _start(command).wait() == 0
+    lines = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    needed = sum(line["usage"]["total"]["calls"] for line in lines)
+    ids = Counter(line["id"] for line in lines)
+    with record.open(encoding="utf-8") as file:
+        came = [json.loads(line)["at"] for line in file]
+    lost, under_way = _lost(came, ends, kept)
     return {
         "what": "kills",
         "people": PEOPLE,
-        "concurrency": 8,
+        "concurrency": AT_ONCE,
         "kills": kills,
+        "finished": finished,
         "lines": len(lines),
         "missing": PEOPLE - len(ids),
         "twice": sum(count - 1 for count in ids.values()),
-        "requests": len(asked),
-        "asked again": again,
-        "under way at the kills, at most": kills * 8,
+        "requests": len(came),
+        "needed": needed,
+        "asked again": len(came) - needed,
+        "of them not on the disk at a kill": sum(lost),
+        "of these under way": sum(under_way),
+        "lost at one kill, at most": max(lost),
+        "asked again though on the disk": len(came) - needed - sum(lost),
     }
+
+
+def _kept_calls(journal: Path) -> int:
+    """Return how many answered calls the journal of a killed run holds."""
+    if not journal.exists():
+        return 0
+    opened = Journal(journal)
+    try:
+        return sum((each.calls for each in opened.bill().by_stage().values()), 0)
+    finally:
+        opened.close()
+
+
+def _lost(
+    came: list[float], ends: list[tuple[int, float]], kept: list[int]
+) -> tuple[list[int], list[int]]:
+    """Return what each kill lost, and how many were under way at it.
+
+    *came* is when each request came, *ends* how many had come by each kill and when that was,
+    *kept* how many answers were in the journal then.
+    """
+    lost, under_way = [], []
+    begin = kept_before = 0
+    for (end, moment), kept_now in zip(ends, kept, strict=True):
+        lost.append(end - begin - (kept_now - kept_before))
+        under_way.append(sum(each + LATENCY_SECONDS > moment for each in came[begin:end]))
+        begin, kept_before = end, kept_now
+    return lost, under_way
 
 
 def _batch(folder: Path, server: Server, people: Span, concurrency: int) -> dict[str, Any]:
@@ -171,8 +213,8 @@ def _start(arguments: list[str]) -> subprocess.Popen[bytes]:
 
 
 def _wait_for_requests(server: Server, process: subprocess.Popen[bytes]) -> None:
-    before = server.count()
-    while server.count() == before and process.poll() is None:
+    before = server.tell()["requests"]
+    while server.tell()["requests"] == before and process.poll() is None:
         time.sleep(0.05)
 
 
@@ -184,13 +226,14 @@ class Server:
         assert process.stdout is not None
         self.url = process.stdout.readline().strip()
 
-    def count(self) -> int:
-        """Return how many requests came in so far."""
+    def tell(self) -> dict[str, float]:
+        """Return how many requests came in so far, and the processor time they took."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        told: dict[str, float] = json.loads(self._process.stdout.readline())
+        return told
 
 
 @contextmanager
@@ -219,31 +262,40 @@ def _serve(record: str) -> None:
     with open(record, "w", encoding="utf-8") as file:
 
         class Recording(FakeServer):
+            written = 0
+
             def respond(self, route: str, body: Any, headers: Any) -> Answer:
                 answer = super().respond(route, body, headers)
                 self.requests.clear()
                 self.headers.clear()
-                text = json.dumps(body, sort_keys=True)
-                digest = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
-                line = {"digest": digest, "body": body}
-                with lock:
-                    file.write(json.dumps(line) + "\n")
+                # A client that is killed may leave half a request, which nobody answers.
+                if body is not None:
+                    line = {"at": time.time(), "body": body}
+                    with lock:
+                        file.write(json.dumps(line) + "\n")
+                        self.written += 1
                 return answer
 
         with Recording(seconds=LATENCY_SECONDS) as server:
             print(server.base_url, flush=True)
+            before = time.process_time()
             for _ in sys.stdin:
-                print(len(server.statuses), flush=True)
+                cpu = time.process_time() - before
+                print(json.dumps({"requests": server.written, "cpu": cpu}), flush=True)
 
 
 def _measured_batch(arguments: list[str]) -> None:
     import contextlib
     import io
 
-    import openai  # noqa: F401 - what it costs to begin is not what a request costs
+    # What it costs to begin is not what a request costs.
+    import openai  # noqa: F401
 
+    import unillmrec.recommender  # noqa: F401
     from unillmrec.cli import main
+    from unillmrec.tokens import TokenCounter
 
+    TokenCounter.for_model("fake-model").count("nothing")
     printed = io.StringIO()
     before = time.process_time()
     with contextlib.redirect_stdout(printed):
