@@ -38,6 +38,10 @@ class Item:
     path: tuple[str, ...] = ()
     attributes: Mapping[str, Value] = field(default_factory=dict)
 
+    def __hash__(self) -> int:
+        # Attributes may be a dict, which has none; equal items have equal ids.
+        return hash(self.id)
+
     def content_hash(self) -> bytes:
         """Return eight bytes that change when anything about the item changes."""
         path = _encode(self.path) if self.path else "[]"

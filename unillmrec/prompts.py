@@ -46,11 +46,12 @@ class Prompt:
     system: Template = field(repr=False, compare=False)
     blocks: tuple[tuple[str, Template], ...] = field(repr=False, compare=False)
     """The user message in pieces, each with the name of its block, if it is one."""
+    placeholders: frozenset[str] = field(init=False, repr=False, compare=False)
+    """The names that `fill` wants, in the system and the user message together."""
 
-    @property
-    def placeholders(self) -> frozenset[str]:
-        """The names that `fill` wants, in the system and the user message together."""
-        return _placeholders(self.system, *(template for _, template in self.blocks))
+    def __post_init__(self) -> None:
+        found = _placeholders(self.system, *(template for _, template in self.blocks))
+        object.__setattr__(self, "placeholders", found)
 
     def fill(self, first: str = "", /, **values: str) -> tuple[str, str]:
         """Return the system and the user message with *values* put in.

@@ -42,9 +42,10 @@ class Usage:
     known_completion: int = 0
 
     def __post_init__(self) -> None:
-        for whole, known in (("prompt", "known_prompt"), ("completion", "known_completion")):
-            if (value := getattr(self, whole)) is not None:
-                object.__setattr__(self, known, value)
+        if self.prompt is not None:
+            object.__setattr__(self, "known_prompt", self.prompt)
+        if self.completion is not None:
+            object.__setattr__(self, "known_completion", self.completion)
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(

@@ -83,9 +83,12 @@ class Desk:
         return (replace(person, history=history), unknown) if unknown else (person, 0)
 
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def _line(entry: Entry, made: Recommendation, unknown: int) -> str:
     """Return the line of a person: the same answers make the same line, whenever they came."""
     told = made.as_dict()
     del told["seconds"]
     told = {"id": entry.id, **told, "unknown_history": unknown, "note": made.note}
-    return json.dumps(told, ensure_ascii=False).encode("utf-8", "replace").decode()
+    return _encode(told).encode("utf-8", "replace").decode()

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -106,7 +106,7 @@ class Journal:
 
     def settle(self, outcome: Outcome) -> None:
         """Keep what became of a row; the answers that led there are not needed any more."""
-        usage = {str(stage): asdict(each) for stage, each in outcome.usage.items()}
+        usage = {str(stage): _as_kept(each) for stage, each in outcome.usage.items()}
         row = (outcome.line, outcome.kind, outcome.id, outcome.text, json.dumps(usage))
         with self._transaction():
             self._db.execute("INSERT INTO outcome VALUES (NULL, ?, ?, ?, ?, ?)", row)
@@ -240,10 +240,18 @@ def _unless_closed() -> Iterator[None]:
 
 def reply_as_json(reply: Reply) -> str:
     """Return a reply as it is kept."""
-    return json.dumps(asdict(reply), ensure_ascii=False)
+    told = {name: getattr(reply, name) for name in _REPLY_FIELDS}
+    usages = {name: _as_kept(told[name]) for name in ("usage", "saved")}
+    return _encode({**told, **usages})
 
 
-_REPLY_FIELDS = {each.name for each in fields(Reply)}
+def _as_kept(usage: Usage) -> dict[str, int | None]:
+    return {name: getattr(usage, name) for name in _USAGE_FIELDS}
+
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+_REPLY_FIELDS = tuple(each.name for each in fields(Reply))
+_USAGE_FIELDS = tuple(each.name for each in fields(Usage))
 
 
 def _reply(text: str) -> Reply:

@@ -147,6 +147,10 @@ class KeepingEndpoint:
         return self._answers.complete(self._endpoint, request)
 
 
+# `json.dumps` makes an encoder anew for each call.
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=str).encode
+
+
 def digest_of(request: Request) -> bytes:
     """Return what is the same for the same request to the same model."""
     content = [
@@ -156,5 +160,5 @@ def digest_of(request: Request) -> bytes:
         [request.schema.name, request.schema.body] if request.schema else None,
         request.labels,
     ]
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
+    text = _encode(content)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -57,6 +57,14 @@ class Choice:
     line: str
     key: int
     prior: float | None = None
+
+
+def numbered(choices: Iterable[Choice]) -> tuple[Choice, ...]:
+    """Return *choices* with the numbers of their places, from one."""
+    return tuple(
+        each if each.number == number else Choice(number, each.line, each.key, each.prior)
+        for number, each in enumerate(choices, start=1)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from unillmrec.judge.questions import (
     Question,
     Verdict,
     kept_exchanges,
+    numbered,
 )
 from unillmrec.usage import Usage
 
@@ -80,8 +81,7 @@ class VotingJudge:
 
     def _in_order(self, question: Question, order: Sequence[Choice]) -> Verdict:
         """Ask in another order; the scores come back under the question's own numbers."""
-        turned = tuple(replace(each, number=place) for place, each in enumerate(order, start=1))
-        verdict = self._judge.choose(replace(question, choices=turned))
+        verdict = self._judge.choose(replace(question, choices=numbered(order)))
         scores = tuple((order[place - 1].number, score) for place, score in verdict.scores)
         shares = tuple((order[place - 1].number, share) for place, share in verdict.shares)
         return replace(verdict, scores=scores, shares=shares)

@@ -11,7 +11,7 @@ from unillmrec.errors import PromptError
 from unillmrec.items import one_line
 from unillmrec.judge.families import FamilyQuestion
 from unillmrec.judge.labels import LETTERS, letters_of
-from unillmrec.judge.questions import Choice, HistoryQuestion, Question
+from unillmrec.judge.questions import Choice, HistoryQuestion, Question, numbered
 from unillmrec.prompts import PromptSet
 from unillmrec.tokens import TokenCounter
 
@@ -250,7 +250,11 @@ class PromptWriter:
     def windows(self, question: Question) -> Sequence[Question]:
         """Part the choices, renumbered from one in each, so that every prompt fits."""
         around = self.counter.count_messages(self._filled(replace(question, choices=())))
-        groups = self._groups(question.choices, self.room - around, self.line)
+        room = self.room - around
+        # Most lists fit however long their lines are: then none of them need be counted.
+        if len(question.choices) * (LINE_CEILING + AROUND_LINE) <= room:
+            return (replace(question, choices=numbered(question.choices)),)
+        groups = self._groups(question.choices, room, self.line)
         return tuple(replace(question, choices=group) for group in groups)
 
     def family_windows(self, question: FamilyQuestion) -> Sequence[FamilyQuestion]:
@@ -294,9 +298,7 @@ class PromptWriter:
                 used = 0
             groups[-1].append(choice)
             used += length
-        return [
-            tuple(replace(each, number=n) for n, each in enumerate(group, 1)) for group in groups
-        ]
+        return [numbered(group) for group in groups]
 
 
 def _without(group: Sequence[Choice], question: FamilyQuestion) -> list[str]:

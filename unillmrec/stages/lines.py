@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from unillmrec.items import Item, Value, one_line, shortened
 
 # An attribute longer than this is a text, not a tag; it would push the title's neighbours out.
 ATTRIBUTE_LENGTH = 60
 
 
+# Many people are shown the same items.
+@lru_cache(4_096)
 def item_line(item: Item, length: int) -> str:
     """Return an item as one line: title, tags, and as much of its text as fits *length*."""
     # A title of nothing but markup leaves nothing to show; its id is better than a blank.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from unillmrec.judge import Profile, Question
 from unillmrec.stages.run import Candidate, Run
@@ -45,12 +44,16 @@ def _ordered_windows(
     ordered = []
     for (_, keys), verdict in zip(windows, verdicts, strict=True):
         scores = {keys[number]: score for number, score in verdict.scores}
-        named = [replace(by_key[key], score=score) for key, score in scores.items()]
+        named = [_scored(by_key[key], score) for key, score in scores.items()]
         # What the model left out is not lost: it keeps recall's order, behind the rest.
         unnamed = set(keys.values()) - scores.keys()
-        left_out = [replace(by_key[key], score=0.0) for key in by_key if key in unnamed]
+        left_out = [_scored(by_key[key], 0.0) for key in by_key if key in unnamed]
         ordered.append(named + left_out)
     return ordered
+
+
+def _scored(candidate: Candidate, score: float) -> Candidate:
+    return Candidate(candidate.placed, score, candidate.found)
 
 
 def _interleaved(lists: Sequence[Sequence[Candidate]]) -> list[Candidate]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from unillmrec.judge import Choice, Question
+from unillmrec.judge.questions import numbered
 
 
 def turned_by(question: Question, seed: int) -> Question:
@@ -19,7 +20,7 @@ def turned_by(question: Question, seed: int) -> Question:
     if question.kind == "rerank":
         return question
     about = "" if question.about_nodes else question.profile.text()
-    return replace(question, choices=renumbered(rotated(question.choices, seed, about)))
+    return replace(question, choices=numbered(rotated(question.choices, seed, about)))
 
 
 def rotated(choices: Sequence[Choice], seed: int, about: str = "") -> list[Choice]:
@@ -33,11 +34,3 @@ def rotated(choices: Sequence[Choice], seed: int, about: str = "") -> list[Choic
     hashes = [hashlib.blake2b(b"%d" % each.key + salt).digest() for each in choices]
     first = hashes.index(min(hashes)) if hashes else 0
     return [*choices[first:], *choices[:first]]
-
-
-def renumbered(choices: Sequence[Choice]) -> tuple[Choice, ...]:
-    """Return *choices* with the numbers of their places, from one."""
-    return tuple(
-        Choice(number, each.line, each.key, each.prior)
-        for number, each in enumerate(choices, start=1)
-    )
