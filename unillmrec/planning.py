@@ -291,6 +291,7 @@ def plan_people(
     *,
     count: int | None = None,
     sample: int = 50,
+    votes: Votes = 1,
     **limits: Any,
 ) -> Plan:
     """Plan recommendations to *count* people by the walks of the first *sample* of them.
@@ -299,22 +300,31 @@ def plan_people(
     all calls of the settings' concurrency in flight.
     """
     planner = Planner.of(settings, tree.path)
-    recommender = Recommender(tree, make_estimating_judge(tree, settings, planner.spoken))
+    judge = make_estimating_judge(tree, settings, planner.spoken, votes=votes)
+    recommender = Recommender(tree, judge)
     made = [
-        recommender.recommend_to(person, options, **limits) for person in islice(people, sample)
+        recommender.recommend_to(person, options, **limits).usage
+        for person in islice(people, sample)
     ]
-    if not made:
+    return plan_sample(planner, made, len(made) if count is None else count, settings.concurrency)
+
+
+def plan_sample(
+    planner: Planner, made: Sequence[Mapping[Stage, Usage]], count: int, at_once: int
+) -> Plan:
+    """Plan what *count* people take, by what was estimated for some of them."""
+    if not made or not count:
         return Plan({})
     asked: dict[Stage, Usage] = {}
     for each in made:
-        for stage, usage in each.usage.items():
+        for stage, usage in each.items():
             asked[stage] = asked.get(stage, Usage()) + usage
-    plan = planner.plan(asked, at_once=settings.concurrency)
-    factor = (len(made) if count is None else count) / len(made)
-    # Those who are not in the sample may be others: twice the error of its mean.
-    spread = 2 * _spread([each.total_usage().estimated_prompt for each in made])
-    spread = spread if factor > 1 else 0.0
-    return _scaled(plan, factor, spread)
+    factor = count / len(made)
+    # Those who are not in the sample may be others: twice the error of its mean, which the part
+    # of them that is in it has no share in.
+    sizes = [sum(usage.estimated_prompt for usage in each.values()) for each in made]
+    spread = 2 * _spread(sizes) * sqrt(max(0.0, 1 - 1 / factor))
+    return _scaled(planner.plan(asked, at_once=at_once), factor, spread)
 
 
 def _spread(sizes: Sequence[int]) -> float:

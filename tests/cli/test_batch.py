@@ -59,15 +59,32 @@ def test_the_json_summary(run, shop, people, server):
 
 
 def test_a_plan_sends_nothing(run, shop, people, server):
-    """A range for the tokens, from a sample of the people."""
+    """A range for the tokens, from a sample of the people, and money where prices are known."""
+    Path("unillmrec.toml").write_text(
+        '[prices]\n"fake-model" = { prompt = 1.0, completion = 4.0 }\n', encoding="utf-8"
+    )
     done = run("batch", shop, people, "-o", "out.jsonl", *SHORT, "--plan", "--json")
 
     assert 0 == done.code
     assert [] == server.requests
-    prompt = done.json["plan"]["prompt"]
-    assert 0 < prompt["low"] <= prompt["likely"] <= prompt["high"]
+    total = done.json["plan"]["total"]
+    assert total["tokens_between"][0] < total["tokens"] < total["tokens_between"][1]
+    assert total["cost_between"][0] < total["cost"] < total["cost_between"][1]
+    assert (8, 8, 6) == tuple(done.json[name] for name in ("total", "sample", "usable"))
     spent = run("batch", shop, people, "-o", "out.jsonl", *SHORT, "--json").json["usage"]["total"]
-    assert abs(spent["prompt"] / prompt["likely"] - 1) < 0.5
+    assert abs(spent["prompt"] / total["prompt"] - 1) < 0.5
+
+
+def test_a_plan_counts_votes_and_holds_them_against_the_budget(run, shop, people, server):
+    """Asking twice costs twice; what the budget does not allow is said."""
+    command = ("batch", shop, people, "-o", "out.jsonl", *SHORT, "--plan")
+    once = run(*command, "--json").json["plan"]["recall"]["calls"]
+
+    twice = run(*command, "--json", "--votes", "2").json["plan"]["recall"]["calls"]
+    short = run(*command, "--max-calls", "8")
+
+    assert once < twice
+    assert "The budget of calls may be spent after about" in short.out.replace("\n", " ")
 
 
 def test_killed_and_typed_again(shop, people, monkeypatch):

@@ -190,3 +190,18 @@ def test_a_mistake_is_one_sentence(run, shop, orders, flags, said):
 
     assert 3 == done.code
     assert said in done.err
+
+
+def test_a_plan_sends_nothing_and_writes_nothing(run, shop, orders, server):
+    """About what the chain and those beside it will take, with an interval."""
+    asked = ("evaluate", shop, "--histories", orders, "--plan", "--lists", "lists.jsonl", *FEW)
+    chain = run(*asked, "--systems", "tfidf", "--json").json
+    every = run(*asked)
+
+    assert [] == server.requests
+    assert not Path("lists.jsonl").exists()
+    assert (4, "fake-model") == (chain["people"], chain["model"])
+    total = chain["plan"]["total"]
+    assert total["tokens_between"][0] < total["tokens"] < total["tokens_between"][1]
+    assert "An evaluation with 4 people by fake-model would take about this" in every.out
+    assert "of paper" in every.out.replace("\n", " ")

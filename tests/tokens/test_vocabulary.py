@@ -63,7 +63,6 @@ def test_reach_leaves_out_a_character_that_is_only_begun() -> None:
     assert 2 == reached[-1]
 
 
-@settings(deadline=None)
 @given(
     lines=st.lists(
         st.sampled_from(["1. ", "12. a. ", "/", "the end", ")", " ", "\r", "\x1c", "…\u2028", "'s"])

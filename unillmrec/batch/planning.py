@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import random
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from unillmrec.batch.people import Entry, PeopleFile
 from unillmrec.batch.running import BatchOptions
+from unillmrec.budget import Budget
 from unillmrec.errors import PersonError
-from unillmrec.judge import Judge
+from unillmrec.judge.voting import Votes
+from unillmrec.planning import Plan, plan_people
 from unillmrec.recommender import Recommender
+from unillmrec.settings import Settings
 from unillmrec.stages import Person
 from unillmrec.store import ItemTree
-from unillmrec.usage import Usage
 
 SAMPLE = 40
 SEED = 0
-# Of a normal distribution, what lies within so many deviations of the mean is 95 %.
-_DEVIATIONS = 1.96
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """A number that is only known about: with 95 % between *low* and *high*."""
-
-    low: int
-    likely: int
-    high: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +28,15 @@ class BatchPlan:
     people: int
     sample: int
     usable: int
-    calls: Range
-    prompt: Range
-    completion: Range
+    plan: Plan
 
 
 def plan_batch(
-    tree: ItemTree, judge: Judge, people: PeopleFile, options: BatchOptions
+    tree: ItemTree,
+    settings: Settings,
+    people: PeopleFile,
+    options: BatchOptions,
+    votes: Votes = 1,
 ) -> BatchPlan:
     """Walk for a seeded sample of the people with a judge that estimates; send nothing.
 
@@ -53,27 +46,21 @@ def plan_batch(
     sample, count = _sample(people)
     if not sample:
         raise PersonError(f"{people.path} holds no people.")
-    recommender = Recommender(tree, judge)
-    selection = recommender.select(options.where) if options.where else None
-    usages = []
-    usable = 0
-    for entry in sample:
-        usage = Usage()
-        if entry.person is not None and (person := _known(tree, entry.person)):
-            made = recommender.recommend_to(
-                person, options.recommend, where=selection, exclude=options.exclude
-            )
-            usage = made.total_usage()
-            usable += 1
-        usages.append(usage)
-    return BatchPlan(
-        count,
-        len(sample),
+    found = (_known(tree, each.person) for each in sample if each.person is not None)
+    usable = [person for person in found if person is not None]
+    where = Recommender(tree).select(options.where) if options.where else None
+    plan = plan_people(
+        tree,
         usable,
-        _scaled([each.calls for each in usages], count),
-        _scaled([each.estimated_prompt for each in usages], count),
-        _scaled([each.estimated_completion for each in usages], count),
+        options.recommend,
+        settings,
+        count=round(count * len(usable) / len(sample)),
+        votes=votes,
+        where=where,
+        exclude=options.exclude,
     )
+    notes = (*plan.notes, *_beyond(plan, options.budget, count))
+    return BatchPlan(count, len(sample), len(usable), replace(plan, notes=notes))
 
 
 def _sample(people: PeopleFile) -> tuple[list[Entry], int]:
@@ -97,13 +84,16 @@ def _known(tree: ItemTree, person: Person) -> Person | None:
     return Person(history, person.like, person.profile)
 
 
-def _scaled(values: list[int], count: int) -> Range:
-    """Return the sum over *count* people, from the values of some of them."""
-    mean = sum(values) / len(values)
-    if len(values) < 2 or len(values) == count:
-        return Range(round(mean * count), round(mean * count), round(mean * count))
-    variance = sum((each - mean) ** 2 for each in values) / (len(values) - 1)
-    # Of those in the sample nothing is left to chance.
-    around = _DEVIATIONS * math.sqrt(variance / len(values) * (1 - len(values) / count))
-    low, high = max(0.0, mean - around), mean + around
-    return Range(round(low * count), round(mean * count), round(high * count))
+def _beyond(plan: Plan, budget: Budget, people: int) -> Iterator[str]:
+    """Say which limits may end the batch before everybody is done, and after how many people."""
+    total = plan.total
+    limits = (
+        ("tokens", budget.tokens, total.tokens),
+        ("calls", budget.calls, total.calls),
+        ("cost", budget.cost, total.cost),
+        ("deadline", budget.seconds, total.seconds),
+    )
+    for name, most, span in limits:
+        if most is not None and span is not None and span.high > most:
+            done = round(people * min(1.0, most / span.likely)) if span.likely else people
+            yield f"The budget of {name} may be spent after about {done:,} of {people:,} people."

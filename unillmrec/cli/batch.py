@@ -35,7 +35,11 @@ FIELDS = (
         "id, then items, profile, judge, usage, dropped, walk, note as for recommend; "
         "unknown_history counts items that the tree does not have",
     ),
-    ("with --plan", "plan: low, likely, high of calls, prompt, completion; total, sample, counted"),
+    (
+        "with --plan",
+        "plan by stage, and total, as for recommend; total, sample, usable (people, those walked "
+        "for, those of them that can be used); tree, people, model, currency, counted, notes",
+    ),
 )
 People: TypeAlias = Annotated[
     Path,
@@ -111,7 +115,7 @@ def batch(
     Killed at any time, the same command goes on: no answer is paid for twice, and no line is
     missing. A budget is for the whole batch, over all its runs; a deadline is for one run.
     """
-    from unillmrec.cli import batching, render_batch
+    from unillmrec.cli import batching, render_batch, render_plan
 
     given = locals()
     kinds = (walks.OPTIONS, walks.LIMITS, one.SETTINGS)
@@ -120,7 +124,7 @@ def batch(
     files, only = (tree, people, out), (where, exclude)
     wishes = batching.Wishes.of(files, walk_options, limits, settings, only, manner)
     if plan:
-        render_batch.show_batch_plan(batching.plan_for(wishes), as_json=json)
+        render_plan.show_plan(batching.plan_for(wishes), as_json=json)
     else:
         batched = batching.run_batch(wishes)
         render_batch.show_batch(batched, as_json=json)

@@ -19,21 +19,21 @@ from rich.progress import (
 )
 
 from unillmrec.batch import Batch, BatchOptions, BatchReport, PeopleFile
-from unillmrec.batch.planning import BatchPlan, plan_batch
+from unillmrec.batch.planning import plan_batch
 from unillmrec.batch.pool import Engine
 from unillmrec.cli.asking import asking_over
 from unillmrec.cli.histories import read_history
 from unillmrec.cli.recommending import budget_of, options_of
 from unillmrec.cli.render import counted, note
+from unillmrec.cli.render_plan import Told
 from unillmrec.errors import BudgetError, EndpointError, ReplyError
 from unillmrec.judge import CONTRACTS
-from unillmrec.judge.making import make_estimating_judge, make_price
+from unillmrec.judge.making import make_price
 from unillmrec.judge.voting import Votes
 from unillmrec.prices import Price
 from unillmrec.prompts import PromptSet
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
-from unillmrec.tokens import TokenCounter
 from unillmrec.usage_log import log_path
 
 
@@ -179,12 +179,25 @@ def _tell_how_to_go_on(report: BatchReport) -> None:
     note(f"{done}; the same command goes on where this one stopped.")
 
 
-def plan_for(wishes: Wishes) -> tuple[BatchPlan, Wishes, str]:
+def plan_for(wishes: Wishes) -> Told:
     """Walk for a sample of the people with the embedded judge, and count the prompts."""
+    settings = wishes.settings
     with ItemTree.open(wishes.tree) as tree:
-        judge = make_estimating_judge(tree, wishes.settings)
-        plan = plan_batch(tree, judge, PeopleFile(wishes.people), wishes.options)
-    return plan, wishes, TokenCounter.for_model(wishes.settings.model).method
+        made = plan_batch(tree, settings, PeopleFile(wishes.people), wishes.options, wishes.votes)
+    return Told(
+        made.plan,
+        what=f"Lists for {counted(made.people, 'person', 'people')}",
+        model=settings.model,
+        walked=True,
+        judged_by=f"{made.sample:,} of them, {made.usable:,} usable",
+        about={
+            "tree": str(wishes.tree),
+            "people": str(wishes.people),
+            "total": made.people,
+            "sample": made.sample,
+            "usable": made.usable,
+        },
+    )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 import typer
 
 from unillmrec.cli import parameters as shared
+from unillmrec.cli import recommend as one
 
 EXAMPLES = """\
 unillmrec evaluate films.tree --histories ratings.csv --least-rating 4
@@ -15,6 +16,7 @@ unillmrec evaluate shop.tree --histories orders.parquet --split time --cutoff 20
 unillmrec evaluate shop.tree --histories orders.csv --systems popular,tfidf --people 200
 unillmrec evaluate --dataset movielens-1m:ml-1m --report films.html
 unillmrec evaluate shop.tree --histories orders.csv --pseudonymise
+unillmrec evaluate shop.tree --histories orders.csv --judge endpoint --people 200 --plan
 unillmrec evaluate shop.tree --histories orders.csv --judge endpoint --people 200 --yes
 """
 
@@ -37,6 +39,10 @@ FIELDS = (
     ),
     ("price", "what a million tokens of the model cost; null is unknown"),
     ("tree, judge, seconds", "the file, who answered, the time"),
+    (
+        "with --plan",
+        "plan by stage, and total, as for recommend; people, tree, model, currency, counted, notes",
+    ),
 )
 HISTORIES_PANEL = "The histories"
 
@@ -158,6 +164,7 @@ def evaluate(
     usage_log: shared.UsageLogFile = None,
     timeout_seconds: shared.TimeoutSeconds = None,
     concurrency: shared.Concurrency = None,
+    plan: one.Plan = False,
     json: shared.Json = False,
 ) -> None:
     """Recommend to people whose last items are held out, and compare with baselines.
@@ -165,8 +172,9 @@ def evaluate(
     No system is told what was held out; every unseen item of the catalog competes. Figures come
     with 95 % intervals and costs; about how much a model will take is said before it is asked.
     """
-    from unillmrec.cli.evaluating import Wishes, evaluate_tree, write_files
+    from unillmrec.cli.evaluating import Wishes, evaluate_tree, plan_for, write_files
     from unillmrec.cli.render_evaluation import show_evaluation
+    from unillmrec.cli.render_plan import show_plan
 
     asked = {"judge": judge, "model": model, "base_url": base_url, "usage_log": usage_log}
     how = {"prompts": prompts, "timeout_seconds": timeout_seconds, "concurrency": concurrency}
@@ -174,6 +182,9 @@ def evaluate(
     what = (at, systems, pseudonymise)
     wishes = Wishes.of(tree, (histories, dataset), protocol, what, {**asked, **how})
     wishes = wishes.writing(lists, report, agreed=yes)
+    if plan:
+        show_plan(plan_for(wishes), as_json=json)
+        return
     made = evaluate_tree(wishes)
     try:
         write_files(made, wishes)

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from unillmrec.cli.asking import asking
 from unillmrec.cli.consent import go_on
 from unillmrec.cli.render import counted, note
+from unillmrec.cli.render_plan import Told
 from unillmrec.errors import SettingsError
 from unillmrec.evaluation.chain import Chain
 from unillmrec.evaluation.datasets import Format, parse
@@ -25,6 +26,7 @@ from unillmrec.evaluation.exam import Shelf, Split
 from unillmrec.evaluation.interactions import Interactions, read_interactions, read_time
 from unillmrec.evaluation.making import REFERENCE, Means, expected_usage, make_systems
 from unillmrec.evaluation.page import page
+from unillmrec.evaluation.planning import SAMPLE, plan_evaluation
 from unillmrec.evaluation.pseudonyms import build_under_false_names
 from unillmrec.evaluation.running import Evaluation, evaluate
 from unillmrec.evaluation.running import Progress as Report
@@ -137,6 +139,28 @@ def evaluate_tree(wishes: Wishes) -> Evaluated:
         )
         judge = asked.judge.name
     return Evaluated(made, _told_tree(wishes), judge)
+
+
+def plan_for(wishes: Wishes) -> Told:
+    """Walk for some of the people with the embedded judge, and count the prompts."""
+    with ExitStack() as stack:
+        path, met = _prepared(wishes, stack)
+        tree = stack.enter_context(ItemTree.open(path))
+        parted = split(met, Shelf.of_tree(tree), wishes.protocol)
+        means = _means(tree, SimilarityJudge(tree), wishes)
+        chains = 1 + wishes.pseudonymise
+        plan = plan_evaluation(
+            means, parted, wishes.settings, wishes.systems, at=wishes.at, chains=chains
+        )
+    count = len(parted.exam.cases)
+    return Told(
+        plan,
+        what=f"An evaluation with {counted(count, 'person', 'people')}",
+        model=wishes.settings.model,
+        walked=True,
+        judged_by=f"{min(count, SAMPLE):,} of them",
+        about={"tree": _told_tree(wishes), "people": count},
+    )
 
 
 def write_files(made: Evaluated, wishes: Wishes) -> None:

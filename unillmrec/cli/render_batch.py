@@ -1,23 +1,18 @@
-"""A batch, or the plan of one, for people and as JSON."""
+"""A batch, for people and as JSON."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from rich.text import Text
 
-from unillmrec.batch.planning import BatchPlan, Range
-from unillmrec.cli.batching import Batched, Wishes
+from unillmrec.cli.batching import Batched
 from unillmrec.cli.render import (
     Page,
     counted,
     in_seconds,
-    numbers_table,
     show_bill,
     show_json,
     shown,
 )
-from unillmrec.cli.render_plan import COUNTED
 from unillmrec.prices import Money
 
 SHOWN = 10
@@ -101,42 +96,3 @@ def _as_dict(batched: Batched) -> dict[str, object]:
 
 def _money(money: Money | None) -> dict[str, float] | None:
     return {money.currency: money.amount} if money else None
-
-
-def show_batch_plan(planned: tuple[BatchPlan, Wishes, str], *, as_json: bool) -> None:
-    """Show what a batch would take, of which nothing was sent."""
-    plan, wishes, method = planned
-    rows = {"calls": plan.calls, "prompt": plan.prompt, "completion": plan.completion}
-    if as_json:
-        show_json(
-            {
-                "plan": {name: asdict(each) for name, each in rows.items()},
-                "total": plan.people,
-                "sample": plan.sample,
-                "usable": plan.usable,
-                "tree": str(wishes.tree),
-                "people": str(wishes.people),
-                "model": wishes.settings.model,
-                "counted": method,
-            }
-        )
-        return
-    page = Page()
-    about = wishes.settings.model or "any model"
-    people = counted(plan.people, "person", "people")
-    page.show(Text(f"Lists for {people} by {about} would take about this; nothing was sent.\n"))
-    table = numbers_table("", ["low", "likely", "high"])
-    for name, each in rows.items():
-        table.add_row(name, *_numbers(each))
-    page.show(table)
-    page.blank()
-    told = (
-        f"Judged by {plan.sample:,} of them, {plan.usable:,} usable, with 95 % certainty. Tokens "
-        f"are {COUNTED[method]}. The walk is that of the embedded judge; a model may open other "
-        "branches."
-    )
-    page.show(Text(told, style="dim"))
-
-
-def _numbers(each: Range) -> tuple[str, str, str]:
-    return f"{each.low:,}", f"{each.likely:,}", f"{each.high:,}"

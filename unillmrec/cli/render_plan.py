@@ -24,13 +24,15 @@ COUNTED = {
 class Told:
     """A plan, and what is said round it.
 
-    *what* it is of, what its prompts have *shared*, and what else the JSON holds.
+    *what* it is of, the people it was *judged_by*, if there are more, what its prompts have
+    *shared*, and what else the JSON holds.
     """
 
     plan: Plan
     what: str
     model: str | None
     walked: bool = False
+    judged_by: str = ""
     shared: Shared | None = None
     about: Mapping[str, object] = field(default_factory=dict)
 
@@ -56,7 +58,7 @@ def show_plan(told: Told, *, as_json: bool) -> None:
     page.show(Text(f"In all {told_total(plan)}"))
     if told.shared:
         page.show(Text(f"{told_shared(told.shared)}."))
-    page.show(Text(" ".join(_small_print(plan, methods, walked=told.walked)), style="dim"))
+    page.show(Text(" ".join(_small_print(told, methods)), style="dim"))
 
 
 def told_shared(shared: Shared) -> str:
@@ -113,10 +115,13 @@ def told_money(amount: float, currency: str) -> str:
     return f"{currency} {told_amount(amount)}"
 
 
-def _small_print(plan: Plan, methods: list[str], *, walked: bool) -> Iterator[str]:
-    told = [COUNTED[method.partition("(")[0]] for method in methods]
-    if told:
-        yield f"Tokens are {', or '.join(dict.fromkeys(told))}."
+def _small_print(told: Told, methods: list[str]) -> Iterator[str]:
+    plan = told.plan
+    if told.judged_by:
+        yield f"Judged by {told.judged_by}."
+    counted_so = [COUNTED[method.partition("(")[0]] for method in methods]
+    if counted_so:
+        yield f"Tokens are {', or '.join(dict.fromkeys(counted_so))}."
     calibrated = [
         f"{stage} {line.counted}"
         for stage, line in plan.lines.items()
@@ -124,9 +129,8 @@ def _small_print(plan: Plan, methods: list[str], *, walked: bool) -> Iterator[st
     ]
     if calibrated:
         yield f"Answers it rests on: {', '.join(calibrated)}."
-    if walked:
-        yield (
-            "The walk is that of the embedded judge; a model may open other branches. "
-            "--json shows the first prompt."
-        )
+    if told.walked:
+        yield "The walk is that of the embedded judge; a model may open other branches."
+    if "first_prompt" in told.about:
+        yield "--json shows the first prompt."
     yield from plan.notes

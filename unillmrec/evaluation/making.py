@@ -89,22 +89,33 @@ def make_systems(means: Means, chosen: Iterable[str] = ()) -> list[System]:
     return [make(means) for name, make in _MAKERS.items() if name in wanted | {REFERENCE}]
 
 
-def expected_usage(means: Means, split: Split, chosen: Iterable[str] = (), at: int = 10) -> Usage:
-    """Return about what the systems that ask a model will take for all people of a split.
+def expected(
+    means: Means, split: Split, chosen: Iterable[str] = (), at: int = 10
+) -> dict[str, list[Usage]]:
+    """Return about what each system that asks a model will take for some people of a split.
 
-    Nothing is sent: *means* holds a judge that is no model, and one that counts. A few people
-    are counted, and stand for all.
+    Nothing is sent: *means* holds a judge that is no model, and one that counts.
     """
     some = replace(split.exam, cases=split.exam.cases[:EXPECTED_FROM])
-    usage = Usage()
     # Without a name all systems are made, and the chain always is.
-    for system in make_systems(means, (set(chosen) or ASKING) & ASKING | {REFERENCE}):
+    names = [name for name in _MAKERS if name in (set(chosen) or ASKING) & ASKING | {REFERENCE}]
+    usages: dict[str, list[Usage]] = {}
+    for name, system in zip(names, make_systems(means, names), strict=True):
         system.learn(some)
         if isinstance(system, FlatListing) and system.listed > FLAT_CEILING:
             continue
-        for case in some.cases:
-            usage += system.answer(case, at).usage or Usage()
-    share = len(split.exam.cases) / len(some.cases)
+        usages[name] = [system.answer(case, at).usage or Usage() for case in some.cases]
+    return usages
+
+
+def expected_usage(means: Means, split: Split, chosen: Iterable[str] = (), at: int = 10) -> Usage:
+    """Return about what the systems that ask a model will take for all people of a split.
+
+    A few people are counted, and stand for all.
+    """
+    by_system = expected(means, split, chosen, at)
+    usage = sum((each for usages in by_system.values() for each in usages), Usage())
+    share = len(split.exam.cases) / len(by_system[REFERENCE])
     return Usage(
         round(usage.calls * share),
         None,
