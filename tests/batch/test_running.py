@@ -1,5 +1,6 @@
 """A batch from start to end, broken off, and gone on with."""
 
+from dataclasses import replace
 from time import sleep
 
 import pytest
@@ -261,6 +262,30 @@ def test_a_budget_holds_for_all_runs_together(people, run, lines):
     assert finished.finished
     assert 8 == len(lines())
     assert first.asked + second.asked + third.asked == finished.total_usage().calls
+
+
+class Hesitant(Scripted):
+    """Is asked three times for each answer: once it refuses a parameter, once it fails."""
+
+    def _answer(self, request):
+        reply = Reply(super()._answer(request), Usage(1, 10, 10), "text", "stop", "m", 0.0)
+        return replace(reply, retries=1, refused=1)
+
+
+def test_a_budget_counts_repeated_and_refused_requests_of_earlier_runs(people, run):
+    """Those of people who are done, of answers that wait, and of calls that failed for nothing."""
+    path = people(histories(8))
+    failed = call_error(Kind.TIMEOUT)
+    failed.retries = 4
+    first, second = Hesitant(before=fails(9, failed)), Hesitant()
+
+    run(path, first, budget=Budget(calls=11), at_once=1)
+    sent = 3 * (first.asked - 1) + 5
+    report = run(path, second, budget=Budget(calls=sent + 4), at_once=1)
+
+    assert 11 == first.asked
+    assert "calls" == report.stopped.limit
+    assert 4 == second.asked
 
 
 class Cheap(Scripted):

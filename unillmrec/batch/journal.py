@@ -38,6 +38,18 @@ CREATE TABLE answer (number INTEGER PRIMARY KEY, line INTEGER NOT NULL, stage TE
 CREATE INDEX answer_by_line ON answer (line);
 """
 
+# Beside what the batch is about: how many requests those who are settled took.
+REQUESTS = "requests"
+_COUNT = (
+    "INSERT INTO about VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
+)
+# An answer that was not paid for came from a cache, if there is what it would have cost.
+_SENT = (
+    "SELECT coalesce(sum(CASE WHEN json_extract(reply, '$.usage.calls') = 0"
+    " AND json_extract(reply, '$.saved.calls') > 0 THEN 0 ELSE"
+    " 1 + json_extract(reply, '$.retries') + json_extract(reply, '$.refused') END), 0) FROM answer"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -110,12 +122,15 @@ class Journal:
         row = (outcome.line, outcome.kind, outcome.id, outcome.text, json.dumps(usage))
         with self._transaction():
             self._db.execute("INSERT INTO outcome VALUES (NULL, ?, ?, ?, ?, ?)", row)
+            sent = self._db.execute(f"{_SENT} WHERE line = ?", (outcome.line,)).fetchone()
+            self._db.execute(_COUNT, (REQUESTS, sent[0]))
             self._db.execute("DELETE FROM answer WHERE line = ?", (outcome.line,))
 
     def has_anything(self) -> bool:
         """Return whether anybody is done, or anything was answered."""
         done = "SELECT 1 FROM outcome WHERE kind = 'done'"
-        query = f"SELECT EXISTS ({done}) OR EXISTS (SELECT 1 FROM answer)"
+        paid = "SELECT 1 FROM answer WHERE json_extract(reply, '$.usage.calls') > 0"
+        query = f"SELECT EXISTS ({done}) OR EXISTS ({paid})"
         with self._lock, suppress(sqlite3.ProgrammingError):
             return bool(self._db.execute(query).fetchone()[0])
         # It is closed, which it only is when all is done.
@@ -185,8 +200,16 @@ class Journal:
                 for stage, counts in json.loads(text).items():
                     bill.add(Stage(stage), Usage(**counts))
             for stage, text in self._db.execute("SELECT stage, reply FROM answer"):
-                bill.add(Stage(stage), _reply(text).usage)
+                # Some rows only say that something was sent.
+                if (usage := _reply(text).usage).calls:
+                    bill.add(Stage(stage), usage)
         return bill
+
+    def requests(self) -> int:
+        """Return how many requests were sent over all runs, repeated and refused ones too."""
+        settled = self._rows("SELECT value FROM about WHERE name = ?", (REQUESTS,))
+        ((waiting,),) = self._rows(_SENT)
+        return int(settled[0][0] if settled else 0) + int(waiting)
 
     def _rows(self, query: str, values: Iterable[object] = ()) -> list[tuple[Any, ...]]:
         with self._lock, self._writing():

@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import Protocol
 
 from unillmrec.budget import PatientPurse, Purse
-from unillmrec.endpoint import AnswerError, Endpoint, Reply, Request, spent
-from unillmrec.errors import BatchError, UnillmrecError
+from unillmrec.endpoint import AnswerError, CallError, Endpoint, Reply, Request, spent
+from unillmrec.errors import BatchError, BudgetError, UnillmrecError
 from unillmrec.judge.dialogue import complete_within
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Stage
 
-# The row that calls are for which were paid and failed: no line of a file, and never settled.
+# The row that calls are for which failed: no line of a file, and never settled.
 NOBODY = 0
 Answers = dict[bytes, list[Reply]]
 
@@ -99,11 +99,12 @@ class KeptAnswers:
             try:
                 reply = complete_within(self.purse, endpoint, request, counter)
             except UnillmrecError as error:
-                paid = Reply("", spent(error), "text", None, None, 0.0)
-                if paid.usage.calls:
+                failed = _failed(error)
+                if failed is not None:
                     # An answer without a text is the person's; what failed is nobody's.
-                    whose = line if isinstance(error, AnswerError) else NOBODY
-                    kept = _estimated(paid, request, counter)
+                    answered = isinstance(error, AnswerError) and failed.usage.calls
+                    whose = line if answered else NOBODY
+                    kept = _estimated(failed, request, counter)
                     self._keeper.keep(whose, request.stage, digest, kept)
                 raise
             self._keeper.keep(line, request.stage, digest, _estimated(reply, request, counter))
@@ -121,6 +122,18 @@ def _again(reply: Reply) -> Reply:
     error = AnswerError("there was no text in the answer.")
     error.usage = reply.usage
     raise error
+
+
+def _failed(error: UnillmrecError) -> Reply | None:
+    """Return what a call that failed took, paid or not; None where nothing was sent."""
+    ended = error.__cause__ if isinstance(error, BudgetError) else error
+    if not isinstance(ended, CallError | AnswerError):
+        return None
+    return Reply(
+        *("", spent(error), "text", None, None, 0.0),
+        retries=ended.retries,
+        refused=ended.refused,
+    )
 
 
 def _estimated(reply: Reply, request: Request, counter: TokenCounter) -> Reply:

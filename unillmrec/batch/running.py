@@ -196,7 +196,7 @@ class Batch:
         completion = spent.estimated_completion if spent.completion is None else spent.completion
         left = {
             "tokens": _less(budget.tokens, prompt + completion),
-            "calls": _less(budget.calls, spent.calls),
+            "calls": _less(budget.calls, self.journal.requests()),
         }
         price = self._price.at_most if self._price else None
         money = budget.cost
