@@ -179,6 +179,23 @@ def test_a_patient_purse_waits_for_what_comes_back():
         purse.reserve(1, 0)
 
 
+def test_a_call_that_is_repeated_waits_too():
+    """Not for others that wait to be repeated: neither gives the other anything."""
+    purse = PatientPurse(Budget(tokens=100))
+    first, second = purse.reserve(30, 20), purse.reserve(30, 20)
+
+    with ThreadPoolExecutor(1) as executor:
+        waiting = executor.submit(first.repeat, Usage(1, 30, 20))
+        assert not threading.Event().wait(0.02)
+        assert not waiting.done()
+        with pytest.raises(BudgetError, match="the budget of tokens is spent"):
+            second.repeat(Usage(1, 30, 20))
+        second.settle(Usage())
+        waiting.result(2)
+    first.settle(Usage(2, 60, 40))
+    assert 1.0 == purse.share_spent
+
+
 @pytest.mark.parametrize("seconds", [None, 0.03])
 def test_nobody_waits_for_ever(seconds):
     """Not beyond the deadline, and not when the purse is closed."""

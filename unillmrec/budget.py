@@ -159,6 +159,21 @@ class Purse:
         self._tokens += prompt + completion
         self._cost += self._price(prompt, completion)
 
+    def take_again(self, prompt: int, completion: int) -> None:
+        """Set as much aside for another attempt of a call that is under way.
+
+        Raises:
+            BudgetError: it does not fit; nothing is set aside.
+        """
+        with self._lock:
+            self.take(prompt, completion)
+
+    def settled(self) -> None:
+        """Note that a call is over, and gives nothing back any more."""
+        with self._lock:
+            self._out -= 1
+            self._lock.notify_all()
+
     def _passed(self, prompt: int, completion: int) -> Limit | None:
         budget = self.budget
         if self.is_late:
@@ -196,12 +211,31 @@ class PatientPurse(Purse):
             BudgetError: there is none, and no call in flight; or `close` was called meanwhile.
         """
         with self._lock:
-            while self._out and (passed := self._passed(prompt, completion)):
-                if self._closed or passed == "deadline":
-                    raise BudgetError(passed, f"the budget of {passed} is spent.")
-                left = self.seconds_left
-                self._lock.wait(None if left is None else min(left, threading.TIMEOUT_MAX))
+            self._wait_for_room(prompt, completion)
             return super().reserve(prompt, completion)
+
+    def take_again(self, prompt: int, completion: int) -> None:
+        """Set as much aside for another attempt, once there is room for it.
+
+        Raises:
+            BudgetError: as `reserve` does.
+        """
+        with self._lock:
+            # Of two calls that wait to be repeated, neither gives the other anything.
+            self._out -= 1
+            self._lock.notify_all()
+            try:
+                self._wait_for_room(prompt, completion)
+                self.take(prompt, completion)
+            finally:
+                self._out += 1
+
+    def _wait_for_room(self, prompt: int, completion: int) -> None:
+        while self._out and (passed := self._passed(prompt, completion)):
+            if self._closed or passed == "deadline":
+                raise BudgetError(passed, f"the budget of {passed} is spent.")
+            left = self.seconds_left
+            self._lock.wait(None if left is None else min(left, threading.TIMEOUT_MAX))
 
     def close(self) -> None:
         """Let nobody wait any more."""
@@ -230,13 +264,13 @@ class Ticket:
         Raises:
             BudgetError: it does not fit.
         """
-        with self._purse._lock:
-            # An attempt that was refused outright has cost nothing; any other may have.
-            if not failed.calls:
+        # An attempt that was refused outright has cost nothing; any other may have.
+        if not failed.calls:
+            with self._purse._lock:
                 self._purse.give_back(*self._size)
-                self._attempts -= 1
-            self._purse.take(*self._size)
-            self._attempts += 1
+            self._attempts -= 1
+        self._purse.take_again(*self._size)
+        self._attempts += 1
 
     def settle(self, usage: Usage, *, sent: bool = True) -> None:
         """Give back what all attempts together did not take; what is unknown was taken whole.
@@ -253,8 +287,8 @@ class Ticket:
         with self._purse._lock:
             self._purse.give_back(prompt - taken[0], completion - taken[1])
             self._purse.uncount(0 if sent else self._attempts)
-            self._purse._out -= self._is_open
-            self._purse._lock.notify_all()
+        if self._is_open:
+            self._purse.settled()
         self._attempts = 0
         self._is_open = False
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.batch.conftest import histories
 from tests.cli.conftest import in_process
 from unillmrec.batch.journal import Journal, reply_as_json
 from unillmrec.batch.on_ray import Till, Trouble
@@ -15,6 +16,7 @@ from unillmrec.endpoint import CallError, Kind, Reply
 from unillmrec.errors import BatchError, BudgetError, PersonError, ReplyError, StoreError
 from unillmrec.testing import FakeServer
 from unillmrec.usage import Stage, Usage
+from unillmrec.usage_log import read_log
 
 
 def call_error():
@@ -60,9 +62,15 @@ def test_the_till_counts_turns_and_money(tmp_path):
         assert not third.done()
         await till.end()
         assert await third
-        limits = [await till.take(40, 20), await till.take(40, 20)]
+        limits = [await till.take(40, 20)]
+        waits = asyncio.ensure_future(till.take(40, 20))
+        await asyncio.sleep(0.01)
+        assert not waits.done()
         await till.give_back(20, 20)
-        limits.append(await till.take(40, 20))
+        await till.settled()
+        limits.append(await waits)
+        again = asyncio.ensure_future(till.take(40, 20, again=True))
+        limits.append(await again)
         await till.halt()
         await till.end()
         await till.close()
@@ -70,7 +78,7 @@ def test_the_till_counts_turns_and_money(tmp_path):
 
     limits, goes_on = asyncio.run(tell())
 
-    assert ["", "tokens", ""] == limits
+    assert ["", "", "tokens"] == limits
     assert not goes_on
 
 
@@ -95,13 +103,14 @@ def test_a_journal_takes_in_what_others_kept(tmp_path):
 def test_a_batch_on_ray_is_killed_and_goes_on(words, people, tmp_path):
     """Local mode: the output is that of threads, and hardly anything is asked again."""
     pytest.importorskip("ray")
-    from tests.batch.conftest import histories
 
     path = people(histories(12))
     command = ("batch", str(words), str(path), "-k", "3", "--usage-log", "off")
+    # How many are asked at once decides how a walk goes.
+    command += ("--concurrency", "2")
     with FakeServer(seconds=0.05) as server:
         where = {"OPENAI_BASE_URL": server.base_url, "UNILLMREC_MODEL": server.model}
-        ray = (*command, "-o", "out.jsonl", "--engine", "ray", "--concurrency", "2")
+        ray = (*command, "-o", "out.jsonl", "--engine", "ray")
         killed = in_process(*ray, **where)
         while len(server.statuses) < 20:
             time.sleep(0.05)
@@ -117,3 +126,24 @@ def test_a_batch_on_ray_is_killed_and_goes_on(words, people, tmp_path):
     assert (tmp_path / "out.jsonl").read_text() == (tmp_path / "threads.jsonl").read_text()
     assert on_ray <= on_threads + 6
     assert not [name for name in os.listdir() if ".batch" in name]
+
+
+@pytest.mark.slow
+def test_workers_share_a_budget_and_the_name_of_the_run(words, people, tmp_path):
+    """Calls wait for what others give back, as they do on threads, and are logged as one run."""
+    pytest.importorskip("ray")
+    path = people(histories(6))
+    command = ("batch", str(words), str(path), "-k", "3", "--usage-log", "log.usage", "--json")
+    with FakeServer(seconds=0.02) as server:
+        where = {"OPENAI_BASE_URL": server.base_url, "UNILLMREC_MODEL": server.model}
+        free = in_process(*command, "-o", "free.jsonl", **where)
+        spent = json.loads(free.communicate()[0])["usage"]["total"]
+        # What one call sets aside, and little more: several of them at once do not fit.
+        enough = spent["prompt"] + spent["completion"] + 6_000
+        ray = ("-o", "out.jsonl", "--engine", "ray", "--max-tokens", str(enough))
+        told = json.loads(in_process(*command, *ray, **where).communicate()[0])
+
+    assert told["finished"]
+    runs, _ = read_log(tmp_path / "log.usage", "run")
+    assert 2 == len(runs)
+    assert (told["run"], told["usage"]["total"]["calls"]) == (runs[1].key, runs[1].usage.calls)

@@ -22,7 +22,7 @@ from unillmrec.batch.journal import ANSWERS, reply_as_json
 from unillmrec.batch.people import Entry
 from unillmrec.batch.pool import GRACE_SECONDS, Take
 from unillmrec.batch.running import Batch, BatchOptions
-from unillmrec.budget import Budget, Limit, Purse
+from unillmrec.budget import Budget, Limit, Purse, Ticket
 from unillmrec.endpoint import CallError, Endpoint, Kind, OpenAIEndpoint, Reply
 from unillmrec.errors import (
     BatchError,
@@ -53,6 +53,7 @@ class Seat:
     options: BatchOptions
     votes: Votes
     seconds: float | None
+    run: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,9 @@ class Till:
         self._slots = asyncio.Semaphore(at_once)
         self._purse = Purse(budget, price.at_most if price else None) if budget.is_set else None
         self._halted = False
+        # The calls that may still give something back, and who waits for that.
+        self._out = 0
+        self._changed = asyncio.Condition()
         # Open for as long as the actor lives.
         self._file = Path(answers).open("a", encoding="utf-8")  # noqa: SIM115
 
@@ -115,7 +119,9 @@ class Till:
 
     async def halt(self) -> None:
         """Let no new call begin."""
-        self._halted = True
+        async with self._changed:
+            self._halted = True
+            self._changed.notify_all()
 
     async def close(self) -> None:
         """Let go of the file."""
@@ -126,19 +132,44 @@ class Till:
         self._file.write(json.dumps([line, stage, digest, reply]) + "\n")
         self._file.flush()
 
-    async def take(self, prompt: int, completion: int) -> str:
-        """Set a request aside; return which limit it does not fit, if one."""
+    async def take(self, prompt: int, completion: int, *, again: bool = False) -> str:
+        """Set a request aside, once there is room; return which limit it does not fit, if one.
+
+        As on threads, a call is refused only when none in flight can give anything back; one
+        that waits to be sent *again* cannot.
+        """
+        if self._purse is None:
+            return ""
+        async with self._changed:
+            self._out -= again
+            self._changed.notify_all()
+            while limit := self._missing(prompt, completion):
+                if not self._out or self._halted or limit == "deadline":
+                    break
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), self._purse.seconds_left)
+            self._out += again or not limit
+        return limit
+
+    def _missing(self, prompt: int, completion: int) -> str:
+        assert self._purse is not None
         try:
-            if self._purse is not None:
-                self._purse.take(prompt, completion)
+            self._purse.take(prompt, completion)
         except BudgetError as error:
             return error.limit
         return ""
 
-    async def give_back(self, prompt: int, completion: int) -> None:
-        """Return what was set aside and not needed."""
+    async def give_back(self, prompt: int, completion: int, calls: int = 0) -> None:
+        """Return what was set aside and not needed, and calls that were not sent."""
         if self._purse is not None:
             self._purse.give_back(prompt, completion)
+            self._purse.uncount(calls)
+
+    async def settled(self) -> None:
+        """Count one call less that may give something back."""
+        async with self._changed:
+            self._out -= 1
+            self._changed.notify_all()
 
 
 class _SharedPurse(Purse):
@@ -148,14 +179,37 @@ class _SharedPurse(Purse):
         super().__init__(Budget(seconds=seconds))
         self._till = till
 
-    def take(self, prompt: int, completion: int) -> None:
-        limit = connected_ray().get(self._till.take.remote(prompt, completion))
-        if limit or self.is_late:
-            limit = limit or "deadline"
+    def reserve(self, prompt: int, completion: int) -> Ticket:
+        """Set a request aside, once there is room for it among all workers."""
+        # Not under the lock: whoever is to give something back needs it.
+        self._ask(prompt, completion, again=False)
+        return Ticket(self, prompt, completion)
+
+    def take_again(self, prompt: int, completion: int) -> None:
+        """Set as much aside for another attempt, once there is room for it."""
+        self._ask(prompt, completion, again=True)
+
+    def _ask(self, prompt: int, completion: int, *, again: bool) -> None:
+        limit = connected_ray().get(self._till.take.remote(prompt, completion, again=again))
+        if not limit and self.is_late:
+            limit = "deadline"
+            self._till.give_back.remote(prompt, completion, 1)
+            if not again:
+                self.settled()
+        if limit:
             raise BudgetError(cast("Limit", limit), f"the budget of {limit} is spent.")
 
     def give_back(self, prompt: int, completion: int) -> None:
+        """Return what was set aside and not needed."""
         self._till.give_back.remote(prompt, completion)
+
+    def uncount(self, calls: int) -> None:
+        """Take back calls that were not sent."""
+        self._till.give_back.remote(0, 0, calls)
+
+    def settled(self) -> None:
+        """Note that a call is over."""
+        self._till.settled.remote()
 
 
 class _SharedKeeper:
@@ -200,7 +254,7 @@ class Worker:
         path = Path(seat.tree)
         tree = ItemTree.open(path)
         where = log_path(path, settings.usage_log)
-        log = UsageLog(where, command="batch", tree=path, warn=lambda text: None)
+        log = UsageLog(where, command="batch", tree=path, warn=lambda text: None, run=seat.run)
         self._keeper = _SharedKeeper(till)
 
         def judge_over(over: Over) -> Judge:
@@ -242,6 +296,7 @@ class OnRay:
         workers: int,
         votes: Votes = 1,
         price: Price | None = None,
+        run: str = "",
     ) -> None:
         self._batch = batch
         self._settings = settings
@@ -250,6 +305,7 @@ class OnRay:
         self._workers = workers
         self._votes = votes
         self._price = price
+        self._run = run
         self._running: dict[Any, tuple[Entry, int]] = {}
 
     def run(self, entries: Iterator[Entry], take: Take) -> None:
@@ -278,7 +334,14 @@ class OnRay:
             ray.remote(num_cpus=0, max_concurrency=1_000, scheduling_strategy=here)(Till)
         ).remote(str(answers), self._settings.concurrency, budget, self._price)
         seconds = purse.seconds_left if purse else None
-        seat = Seat(str(self._tree.resolve()), self._settings, self._options, self._votes, seconds)
+        seat = Seat(
+            str(self._tree.resolve()),
+            self._settings,
+            self._options,
+            self._votes,
+            seconds,
+            self._run,
+        )
         each = max(1, -(-self._options.at_once // self._workers))
         worker = ray.remote(num_cpus=RAY_CORES, max_concurrency=each)(Worker)
         actors = [worker.remote(seat, till) for _ in range(self._workers)]

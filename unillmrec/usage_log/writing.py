@@ -37,13 +37,20 @@ class UsageLog:
     """Adds the calls of one run to a log. Several threads and processes may.
 
     With no *path* nothing is kept. *warn* is told, once, if the log cannot be written, and at
-    the end if there is something that never could be.
+    the end if there is something that never could be. A *run* that several processes share has
+    a name already.
     """
 
     def __init__(
-        self, path: Path | None, *, command: str, tree: Path, warn: Callable[[str], None]
+        self,
+        path: Path | None,
+        *,
+        command: str,
+        tree: Path,
+        warn: Callable[[str], None],
+        run: str = "",
     ) -> None:
-        self.run = new_run()
+        self.run = run or new_run()
         self.path = path
         self._about = {"command": command, "tree": str(tree.resolve())}
         self._warn = warn
