@@ -87,6 +87,27 @@ def test_a_plan_counts_votes_and_holds_them_against_the_budget(run, shop, people
     assert "The budget of calls may be spent after about" in short.out.replace("\n", " ")
 
 
+def test_a_recorded_batch_is_replayed_and_a_cached_one_not_paid_again(run, shop, people, server):
+    """The lists are the same to the byte; the replay needs no server, the cache no money."""
+    command = ("batch", shop, people, *SHORT, "--json")
+    kept = ("--record", "run.jsonl", "--cache", "answers.cache")
+    run(*command, "-o", "first.jsonl", *kept)
+    asked = len(server.requests)
+
+    replayed = run(*command, "-o", "again.jsonl", "--replay", "run.jsonl")
+    cached = run(*command, "-o", "cached.jsonl", "--cache", "answers.cache")
+
+    assert 0 == replayed.code
+    assert Path("first.jsonl").read_text() == Path("again.jsonl").read_text()
+    assert asked == len(server.requests)
+    assert {"hits": asked, "asked": 0} == {
+        name: cached.json["cache"][name] for name in ("hits", "asked")
+    }
+    assert ids("first.jsonl") == ids("cached.jsonl")
+    assert "p0" not in Path("run.jsonl").read_text()
+    assert 2 == run(*command, "-o", "x.jsonl", *kept[2:], "--engine", "ray").code
+
+
 def test_killed_and_typed_again(shop, people, monkeypatch):
     """Nothing that was answered is asked again, and the output is complete."""
     with FakeServer(seconds=0.05) as server:

@@ -41,7 +41,8 @@ CREATE INDEX answer_by_line ON answer (line);
 # Beside what the batch is about: how many requests those who are settled took.
 REQUESTS = "requests"
 _COUNT = (
-    "INSERT INTO about VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
+    "INSERT INTO about VALUES (?, ?)"
+    " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
 )
 # An answer that was not paid for came from a cache, if there is what it would have cost.
 _SENT = (

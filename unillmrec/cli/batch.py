@@ -7,10 +7,12 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
+from unillmrec.cli import answers as kept
 from unillmrec.cli import parameters as shared
 from unillmrec.cli import recommend as one
 from unillmrec.cli import walk_parameters as walks
 
+KINDS = (walks.OPTIONS, walks.LIMITS, one.SETTINGS)
 EXAMPLES = """\
 unillmrec batch films.tree people.jsonl -o lists.jsonl
 unillmrec batch films.tree people.jsonl -o lists.jsonl --plan
@@ -29,6 +31,7 @@ FIELDS = (
     ("usage", "over all runs, by stage, and total; null is unknown"),
     ("cost", "over all runs, money by currency; null is unknown"),
     ("known_cost", "what the calls with a known count of tokens cost; null without a price"),
+    ("with --cache", "cache: hits, asked, saved, as for recommend"),
     ("finished, stopped", "whether everybody is done; what ended the run, or null"),
     (
         "a line of -o",
@@ -107,6 +110,9 @@ def batch(
     usage_log: shared.UsageLogFile = None,
     timeout_seconds: shared.TimeoutSeconds = None,
     concurrency: shared.Concurrency = None,
+    record: kept.Record = None,
+    replay: kept.Replay = None,
+    cache: kept.Cache = None,
     plan: one.Plan = False,
     json: shared.Json = False,
 ) -> None:
@@ -118,11 +124,10 @@ def batch(
     from unillmrec.cli import batching, render_batch, render_plan
 
     given = locals()
-    kinds = (walks.OPTIONS, walks.LIMITS, one.SETTINGS)
-    walk_options, limits, settings = ({name: given[name] for name in kind} for kind in kinds)
+    walk_options, limits, settings = ({name: given[name] for name in kind} for kind in KINDS)
     manner = (unordered, restart, workers if engine == "ray" else None)
-    files, only = (tree, people, out), (where, exclude)
-    wishes = batching.Wishes.of(files, walk_options, limits, settings, only, manner)
+    files, only, how = (tree, people, out), (where, exclude), kept.Answers(record, replay, cache)
+    wishes = batching.Wishes.of(files, walk_options, limits, settings, only, manner, how)
     if plan:
         render_plan.show_plan(batching.plan_for(wishes), as_json=json)
     else:

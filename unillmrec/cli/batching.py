@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -21,6 +22,7 @@ from rich.progress import (
 from unillmrec.batch import Batch, BatchOptions, BatchReport, PeopleFile
 from unillmrec.batch.planning import plan_batch
 from unillmrec.batch.pool import Engine
+from unillmrec.cli.answers import Answers
 from unillmrec.cli.asking import asking_over
 from unillmrec.cli.histories import read_history
 from unillmrec.cli.recommending import budget_of, options_of
@@ -48,6 +50,7 @@ class Wishes:
     settings: Settings
     ray_workers: int | None = None
     votes: Votes = 1
+    answers: Answers = field(default_factory=Answers)
 
     @classmethod
     def of(
@@ -58,9 +61,15 @@ class Wishes:
         flags: Mapping[str, object],
         out: tuple[str | None, str | None],
         manner: tuple[bool, bool, int | None],
+        answers: Answers | None = None,
     ) -> Wishes:
         """Put everything in its place."""
-        settings = Settings.resolve(flags)
+        answers = answers or Answers()
+        if manner[2] is not None and answers != Answers():
+            raise typer.TyperException(
+                "--record, --replay and --cache are kept by one process; leave out --engine ray."
+            )
+        settings = answers.settle(Settings.resolve(flags))
         made, votes = options_of(walk)
         options = BatchOptions(
             recommend=made,
@@ -72,16 +81,20 @@ class Wishes:
             restart=manner[1],
             budget=budget_of(limits),
         )
-        return cls(*files, options, settings, manner[2], votes)
+        return cls(*files, options, settings, manner[2], votes, answers)
 
 
 @dataclass(frozen=True, slots=True)
 class Batched:
-    """What a run of a batch did; *run* is its name in the usage log."""
+    """What a run of a batch did; *run* is its name in the usage log.
+
+    *cache* is what a cache was good for, if there was one.
+    """
 
     report: BatchReport
     wishes: Wishes
     run: str
+    cache: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def problems(self) -> Path | None:
@@ -131,7 +144,7 @@ def run_batch(wishes: Wishes) -> Batched:
     }
     with (
         ItemTree.open(wishes.tree) as tree,
-        asking_over(tree, settings, "batch", votes=wishes.votes) as asked,
+        asking_over(tree, settings, "batch", wishes.answers, wishes.votes) as asked,
         Batch(
             tree,
             PeopleFile(wishes.people),
@@ -145,14 +158,14 @@ def run_batch(wishes: Wishes) -> Batched:
     ):
         try:
             with _progress(batch.report) as told:
-                report = batch.run(_engine(wishes, batch), told=told)
+                report = batch.run(_engine(wishes, batch, asked.run), told=told)
         except BaseException:
             _tell_how_to_go_on(batch.report)
             raise
-        return Batched(report, wishes, asked.run)
+        return Batched(report, wishes, asked.run, asked.answers.as_dict())
 
 
-def _engine(wishes: Wishes, batch: Batch) -> Engine | None:
+def _engine(wishes: Wishes, batch: Batch, run: str) -> Engine | None:
     if wishes.ray_workers is None:
         return None
     from unillmrec.batch.on_ray import OnRay
@@ -165,6 +178,7 @@ def _engine(wishes: Wishes, batch: Batch) -> Engine | None:
         votes=wishes.votes,
         workers=wishes.ray_workers,
         price=_price(wishes.settings),
+        run=run,
     )
 
 

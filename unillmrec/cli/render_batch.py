@@ -86,6 +86,7 @@ def _as_dict(batched: Batched) -> dict[str, object]:
             **{str(stage): usage.as_dict() for stage, usage in report.usage.items()},
             "total": report.total_usage().as_dict(),
         },
+        **batched.cache,
         "cost": _money(report.cost),
         "known_cost": _money(report.known_cost),
         "finished": report.finished,
