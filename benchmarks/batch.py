@@ -88,7 +88,7 @@ def throughput(folder: Path, concurrency: int, people: int) -> dict[str, Any]:
         bare |= {"server": server.tell()["cpu"]}
     assert ours["requests"] == bare["requests"]
     row: dict[str, Any] = {
-        "what": "throughput",
+        "measures": "throughput",
         "people": people,
         "concurrency": concurrency,
         "requests": int(ours["requests"]),
@@ -140,7 +140,7 @@ def killed(folder: Path) -> dict[str, Any]:
         came = [json.loads(line)["at"] for line in file]
     lost, under_way = _lost(came, ends, kept)
     return {
-        "what": "kills",
+        "measures": "kills",
         "people": PEOPLE,
         "concurrency": AT_ONCE,
         "kills": kills,

@@ -104,8 +104,16 @@ def section(result: dict[str, Any]) -> str:
     cores = result["machine"]["cores"]
     setup = f"`{result['command']}` · {result['date']} · {result['commit']} · {cores} cores.{judge}"
     rows = SHORTENED.get(result["name"], list)(result["rows"])
-    body = result["text"] if "text" in result else table(rows)
+    body = result["text"] if "text" in result else "\n".join(map(table, _parted(rows)))
     return f"\n{setup}\n\n{body}\n"
+
+
+def _parted(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Return rows of one shape together: different ones measure different things."""
+    shapes: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        shapes.setdefault(str(row["measures"]) if "measures" in row else "", []).append(row)
+    return list(shapes.values())
 
 
 def table(rows: list[dict[str, Any]]) -> str:
