@@ -26,15 +26,13 @@ def test_most_items_find_their_own_leaf(tree):
 
 
 def test_one_by_one_or_together_is_the_same(tree, monkeypatch):
-    """A few items are placed in another way than many, with the same result."""
+    """Items are placed as if each were alone, however much of the tree is read at once."""
     rows = tree.item_rows(list(range(0, 300, 7)))
     together = nearest_leaves(tree, rows)
 
     assert together == [nearest_leaves(tree, rows[at : at + 1])[0] for at in range(rows.shape[0])]
-    monkeypatch.setattr(placing, "FEW", 1_000)
-    assert together == nearest_leaves(tree, rows)
-    monkeypatch.setattr(placing, "FEW", 0)
-    monkeypatch.setattr(placing, "AT_ONCE", 3)
+    monkeypatch.setattr(placing, "BRANCHES_AT_ONCE", 1)
+    monkeypatch.setattr(placing, "ITEMS_AT_ONCE", 5)
     assert together == nearest_leaves(tree, rows)
 
 

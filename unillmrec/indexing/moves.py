@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unillmrec.indexing.rows import packed_rows, row_vector
+from unillmrec.indexing.rows import Stack, entries
 from unillmrec.store import EditableTree, NodeGain
-from unillmrec.tree.vectors import NODE_TERMS, Floats
+from unillmrec.tree.vectors import Floats, Vector
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-# What is left of a weight that was added and taken away again: vectors are kept in half precision.
-REMAINDER = 5e-4
 # When so much of a node came or went, or half as much, it is summed up and told anew. Until then
 # items are added to its sum and taken from it, and its few words and titles, which they hardly
 # change, stay.
@@ -82,36 +80,24 @@ class Moves:
         """Return the nodes whose sizes, sums or priors are no longer right."""
         return set(self.counts)
 
-    def bring_in_step(self, tree: EditableTree, nodes: Iterable[int]) -> None:
-        """Add to the sums, sizes and priors of *nodes* what came to them and left them."""
+    def bring_in_step(self, tree: EditableTree, nodes: Iterable[int]) -> dict[int, Vector]:
+        """Add to the sums, sizes and priors of *nodes* what came and went; return the sums."""
         chosen = sorted(nodes)
         states = tree.sizes_and_priors(chosen)
+        sums = dict(zip(chosen, self._sums(tree, chosen), strict=True))
         gains = []
-        for node, packed in zip(chosen, self._sums(tree, chosen), strict=True):
+        for node, total in sums.items():
             size, prior = states[node]
             grown = size + self.counts[node]
             prior = (prior * size + self._priors[node]) / max(grown, 1)
-            gains.append(NodeGain(node, grown, prior, packed))
+            gains.append(NodeGain(node, grown, prior, total.to_bytes(precise=True)))
         tree.add_gains(gains)
+        return sums
 
-    def _sums(self, tree: EditableTree, nodes: Sequence[int]) -> list[bytes]:
-        """Return the new sums of *nodes*, packed."""
+    def _sums(self, tree: EditableTree, nodes: Sequence[int]) -> list[Vector]:
+        """Return the new sums of *nodes*."""
         if not nodes:
             return []
-        gained = self._gained(nodes, int(tree.facts["next_term"]))
-        if gained is None:
-            return tree.packed_sums(nodes)
-        sums = tree.node_rows(nodes)
-        if isinstance(gained, np.ndarray):
-            return packed_rows(sums + gained, precise=True)
-        return _packed(sums + gained)
-
-    def _gained(self, nodes: Sequence[int], width: int) -> csr_matrix | Floats | None:
-        """Return for each of *nodes* the vectors that came to it less those that left it."""
-        if not self._parts:
-            return None
-        from scipy.sparse import csr_matrix
-
         places = {node: place for place, node in enumerate(nodes)}
         held = [
             (places[node], row, sign)
@@ -119,42 +105,28 @@ class Moves:
             for node in above
             if node in places
         ]
-        at, rows, signs = zip(*held, strict=True) if held else ((), (), ())
-        shape = (len(nodes), len(self._signs))
-        below = csr_matrix((np.array(signs, np.float32), (at, rows)), shape=shape)
-        gained: csr_matrix | Floats = below @ _stacked(self._parts, width)
-        return gained
+        sums = Stack.unpacked(tree.packed_sums(nodes), sparse=tree.sparse, precise=True)
+        at, rows, signs = np.array(held, np.int64).reshape(-1, 3).T
+        if not tree.sparse:
+            totals = sums.dense().copy()
+            if len(at):
+                np.add.at(totals, at, signs[:, None] * np.concatenate(self._parts)[rows])
+            return [Vector(total) for total in totals]
+        gained = entries(_stacked(self._parts), rows)
+        return sums.with_added(at[gained.owners], gained.ids, gained.weights * signs[gained.owners])
 
 
-def _stacked(parts: Sequence[csr_matrix | Floats], width: int) -> csr_matrix | Floats:
-    dense: list[Floats] = []
-    sparse: list[csr_matrix] = []
-    for part in parts:
-        if isinstance(part, np.ndarray):
-            dense.append(part)
-        else:
-            sparse.append(part)
-    if dense:
-        return np.concatenate(dense)
+def _stacked(parts: Sequence[csr_matrix | Floats]) -> csr_matrix:
+    """Return sparse parts as one; terms that came after the first was made widen the others."""
     from scipy.sparse import csr_matrix, vstack
 
-    # Terms that came after the first part was made have widened the others.
+    sparse = [part for part in parts if not isinstance(part, np.ndarray)]
+    if len(sparse) < 2:
+        return sparse[0] if sparse else csr_matrix((0, 1), dtype=np.float32)
+    width = max(part.shape[1] for part in sparse)
     for part in sparse:
         part.resize((part.shape[0], width))
     return csr_matrix(vstack(sparse))
-
-
-def _packed(sums: csr_matrix) -> list[bytes]:
-    """Return sums packed for the store, without what is left of weights that are gone."""
-    # Below zero is a weight that a sum had lost among its lightest before it was taken away.
-    sums.data[sums.data < REMAINDER] = 0
-    sums.eliminate_zeros()
-    sums.sort_indices()
-    packed = packed_rows(sums, precise=True)
-    for place in np.flatnonzero(np.diff(sums.indptr) > NODE_TERMS):
-        whole = row_vector(sums, int(place))
-        packed[place] = whole.strongest(NODE_TERMS).to_bytes(precise=True)
-    return packed
 
 
 def passes_a_step(before: int, now: int, size: int) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unillmrec.indexing.moves import Moves
-from unillmrec.indexing.rows import Stack, row_vector
+from unillmrec.indexing.rows import Stack, entries
 from unillmrec.store import ROOT, EditableTree
 from unillmrec.tree.vectors import Floats
 
@@ -20,11 +21,9 @@ if TYPE_CHECKING:
 
 # How many nodes of a level are followed; with one, a wrong turn at the top is final.
 WIDTH = 3
-# For so few rows, one item or two on all ways they take, looking terms up is faster than a
-# product of matrices.
-FEW = 2 * WIDTH
-# How many nodes' sums are held at once: some forty megabytes.
-AT_ONCE = 4_000
+# The children of so many branches are held at once: some forty megabytes.
+BRANCHES_AT_ONCE = 256
+ITEMS_AT_ONCE = 4_096
 
 
 @dataclass(slots=True)
@@ -92,7 +91,6 @@ def nearest_leaves(
     states = tree.states(sorted(set(starts)))
     if all(state.is_leaf for state in states.values()):
         return list(starts)
-    points = _Points(tree, rows)
     at = _Reached(
         np.arange(count),
         np.array(starts, np.int64),
@@ -100,7 +98,7 @@ def nearest_leaves(
         np.array([states[start].is_leaf for start in starts], bool),
     )
     while not at.leaves.all():
-        at = _joined([_settled(at), *_steps(tree, points, at)]).best(WIDTH)
+        at = _joined([_settled(at), *_steps(tree, rows, at)]).best(WIDTH)
     return [int(node) for node in at.best(1).nodes]
 
 
@@ -109,82 +107,106 @@ def _settled(at: _Reached) -> _Reached:
     return _Reached(at.items[kept], at.nodes[kept], at.scores[kept], at.leaves[kept])
 
 
-class _Points:
-    """The vectors that are to be placed, and how near they are to nodes of a tree."""
-
-    def __init__(self, tree: EditableTree, rows: csr_matrix | Floats) -> None:
-        self._tree = tree
-        self._rows = rows
-
-    def closeness(
-        self, items: Sequence[NDArray[np.int64]], families: Sequence[Sequence[int]]
-    ) -> Iterator[Floats]:
-        """Yield the cosines of the items at each branch with what its children point to."""
-        if sum(map(len, items)) <= FEW:
-            together = self._few(items, families)
-        else:
-            together = self._many(items, families)
-        for products, lengths in together:
-            yield (products / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-
-    def _few(
-        self, items: Sequence[NDArray[np.int64]], families: Sequence[Sequence[int]]
-    ) -> Iterator[tuple[NDArray[np.floating], NDArray[np.floating]]]:
-        for some, nodes in zip(items, families, strict=True):
-            packed = self._tree.packed_sums(nodes)
-            sums = Stack.unpacked(packed, sparse=self._tree.sparse, precise=True)
-            queries = [row_vector(self._rows, int(item)) for item in some]
-            yield np.stack([sums.products(query) for query in queries]), sums.norms()
-
-    def _many(
-        self, items: Sequence[NDArray[np.int64]], families: Sequence[Sequence[int]]
-    ) -> Iterator[tuple[NDArray[np.floating], NDArray[np.floating]]]:
-        ends = np.cumsum([0, *map(len, families)])
-        first = 0
-        while first < len(families):
-            # As many families as fit into some memory are read at once.
-            last = max(first + 1, int(np.searchsorted(ends, ends[first] + AT_ONCE, "right")) - 1)
-            nodes = [node for family in families[first:last] for node in family]
-            sums = self._tree.node_rows(nodes)
-            lengths = _lengths(sums)
-            for place in range(first, last):
-                own = slice(ends[place] - ends[first], ends[place + 1] - ends[first])
-                products = self._rows[items[place]] @ sums[own].T
-                dense = products if isinstance(products, np.ndarray) else products.toarray()
-                yield dense, lengths[own]
-            first = last
+def _steps(tree: EditableTree, rows: csr_matrix | Floats, at: _Reached) -> Iterator[_Reached]:
+    """Take every item that stands at a branch to the nearest of the branch's children."""
+    moving = np.flatnonzero(~at.leaves)
+    branches, places = np.unique(at.nodes[moving], return_inverse=True)
+    order = np.argsort(places, kind="stable")
+    items, places = at.items[moving[order]], places[order]
+    for first in range(0, len(branches), BRANCHES_AT_ONCE):
+        last = first + BRANCHES_AT_ONCE
+        start, end = np.searchsorted(places, [first, last])
+        families = _Families(tree, branches[first:last])
+        yield families.nearest(rows, items[start:end], places[start:end] - first)
 
 
-def _lengths(sums: csr_matrix | Floats) -> NDArray[np.floating]:
-    if isinstance(sums, np.ndarray):
-        lengths: NDArray[np.floating] = np.linalg.norm(sums, axis=1)
-        return lengths
-    owners = np.repeat(np.arange(sums.shape[0]), np.diff(sums.indptr))
-    return np.sqrt(np.bincount(owners, sums.data**2, sums.shape[0]))
+class _Families:
+    """The children of a few branches, in a row for each branch, and what they point to.
 
+    All items at all of these branches are compared with all children there at once: a product
+    for each branch would take several times as long.
+    """
 
-def _steps(tree: EditableTree, points: _Points, at: _Reached) -> list[_Reached]:
-    """Take every item that stands at a branch to all of the branch's children."""
-    order = np.argsort(at.nodes[~at.leaves], kind="stable")
-    moving = np.flatnonzero(~at.leaves)[order]
-    branches, starts = np.unique(at.nodes[moving], return_index=True)
-    families = list(tree.families(branches.tolist()).values())
-    items = np.split(at.items[moving], starts[1:])
-    children = [[child for child, _ in family] for family in families]
-    steps = []
-    closeness = points.closeness(items, children)
-    for family, some, scores in zip(families, items, closeness, strict=True):
+    def __init__(self, tree: EditableTree, branches: NDArray[np.int64]) -> None:
+        children = tree.children_with_sums(branches.tolist())
+        parents, nodes, leaves, packed = zip(*children, strict=True) if children else [()] * 4
+        self._rows = np.searchsorted(branches, np.array(parents, np.int64))
+        # Of each child the place among its siblings; they were read in order.
+        starts = np.searchsorted(self._rows, self._rows)
+        self._columns = np.arange(len(children)) - starts
+        self._sums = Stack.unpacked(packed, sparse=tree.sparse, precise=True)
+        self._shape = (len(branches), int(self._columns.max(initial=-1)) + 1)
+        self._there = self._spread(np.ones(len(children), np.bool_))
+        self._nodes = self._spread(np.array(nodes, np.int64))
+        self._leaves = self._spread(np.array(leaves, np.bool_))
+        lengths = self._spread(self._sums.norms())
+        self._lengths = np.where(lengths > 0, lengths, 1)
+
+    def _spread(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Put a value for each child in its branch's row."""
+        table = np.zeros(self._shape, values.dtype)
+        table[self._rows, self._columns] = values
+        return table
+
+    def nearest(
+        self, rows: csr_matrix | Floats, items: NDArray[np.int64], at: NDArray[np.int64]
+    ) -> _Reached:
+        """Return the best few children for each item, of the branch in whose row it is *at*."""
+        products = self._products(rows, items, at)
+        scores = np.where(self._there[at], products / self._lengths[at], -np.inf)
         # None but the best few of each family can be among the best few of all.
         best = np.argsort(-scores, axis=1, kind="stable")[:, :WIDTH]
-        steps.append(
-            _Reached(
-                np.repeat(some, best.shape[1]),
-                np.array([child for child, _ in family], np.int64)[best].ravel(),
-                np.take_along_axis(scores, best, axis=1).ravel(),
-                np.array([is_leaf for _, is_leaf in family], bool)[best].ravel(),
-            )
+        row = at[:, None]
+        found = self._there[row, best].ravel()
+        return _Reached(
+            np.repeat(items, best.shape[1])[found],
+            self._nodes[row, best].ravel()[found],
+            np.take_along_axis(scores, best, axis=1).ravel()[found].astype(np.float32),
+            self._leaves[row, best].ravel()[found],
         )
-    return steps
+
+    def _products(
+        self, rows: csr_matrix | Floats, items: NDArray[np.int64], at: NDArray[np.int64]
+    ) -> NDArray[np.floating]:
+        if not isinstance(rows, np.ndarray):
+            return self._sparse_products(rows, items, at)
+        products = np.zeros((len(items), self._shape[1]), np.float32)
+        vectors = self._sums.dense()
+        for row, (start, end) in enumerate(pairwise(np.searchsorted(at, range(self._shape[0] + 1)))):
+            own = vectors[self._rows == row]
+            products[start:end, : len(own)] = rows[items[start:end]] @ own.T
+        return products
+
+    def _sparse_products(
+        self, rows: csr_matrix, items: NDArray[np.int64], at: NDArray[np.int64]
+    ) -> NDArray[np.floating]:
+        products = np.zeros((len(items), self._shape[1]), np.float32)
+        asked = entries(rows, items)
+        if not len(asked.ids):
+            return products
+        # One key for a term at a branch: first those of the items, then who of the children
+        # has them.
+        width = max(rows.shape[1], int(self._sums.ids.max(initial=0)) + 1)
+        wanted, places = np.unique(at[asked.owners] * width + asked.ids, return_inverse=True)
+        # A look at every term of the children costs less than a search for it.
+        anywhere = np.zeros(width, np.bool_)
+        anywhere[asked.ids] = True
+        near = np.flatnonzero(anywhere[self._sums.ids])
+        owners = self._sums.owners_of(near)
+        keys = self._rows[owners] * width + self._sums.ids[near]
+        found = np.minimum(np.searchsorted(wanted, keys), len(wanted) - 1)
+        held = wanted[found] == keys
+        table = np.zeros((len(wanted), self._shape[1]), np.float32)
+        table[found[held], self._columns[owners[held]]] = self._sums.vector.weights[near[held]]
+        # Making a matrix takes scipy longer than most of these products take.
+        for first in range(0, len(items), ITEMS_AT_ONCE):
+            ends = asked.ends[first : first + ITEMS_AT_ONCE + 1]
+            own = slice(ends[0], ends[-1])
+            said = np.flatnonzero(np.diff(ends))
+            if len(said):
+                parts = table[places[own]] * asked.weights[own, None]
+                products[first + said] = np.add.reduceat(parts, ends[said] - ends[0])
+        return products
 
 
 def _joined(parts: Sequence[_Reached]) -> _Reached:

@@ -258,6 +258,15 @@ class EditableTree(ItemTree):
             found[parent].append((node, bool(leaf)))
         return found
 
+    def children_with_sums(self, node_ids: Sequence[int]) -> list[tuple[int, int, bool, bytes]]:
+        """Return (parent, child, whether it is a leaf, its packed sum), by parent and in order."""
+        query = (
+            "SELECT parent, id, leaf, packed FROM node JOIN node_sum ON node = id"
+            f" WHERE parent {AMONG} ORDER BY parent, place"
+        )
+        rows: list[tuple[Any, ...]] = self.rows(query, (as_json(node_ids),))
+        return rows
+
     def sizes_and_priors(self, node_ids: Sequence[int]) -> dict[int, tuple[int, float]]:
         """Return how many items nodes hold, and how popular these are."""
         query = f"SELECT id, size, prior FROM node WHERE id {AMONG}"
