@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,7 +28,7 @@ from unillmrec.tree.describing import (
     told_ranges,
     typicality,
 )
-from unillmrec.tree.descriptions import Description, beyond_names
+from unillmrec.tree.descriptions import Description, beyond_names, with_words
 from unillmrec.tree.terms import term_worth, terms_of, vector_of, weighted_words
 from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector, unpacked_rows
 
@@ -60,8 +60,9 @@ class _Fresh:
 class Refresh:
     """Brings nodes in step with what a change has touched, in a transaction.
 
-    Where only items came or went, what is kept of a node follows them; when a tenth of a node
-    has changed so, and where nodes themselves changed, all is summed up and told anew.
+    Where only items came or went, what is kept of a node follows them, and where vectors are
+    words, so do the words it is told by. When a tenth of a node has changed so, and where nodes
+    themselves changed, all is summed up and told anew: titles and ranges too.
     """
 
     def __init__(self, tree: EditableTree, touched: Touched) -> None:
@@ -69,6 +70,8 @@ class Refresh:
         self.touched = touched
         self.states: dict[int, NodeState] = {}
         self.fresh: dict[int, _Fresh] = {}
+        # Those that only follow, and what else nodes are told apart from.
+        self.followed: dict[int, _Fresh] = {}
         self.around: dict[int, _Fresh] = {}
         # The new sizes of the branches that hold more or fewer items than before.
         self.sizes: dict[int, int] = {}
@@ -82,7 +85,7 @@ class Refresh:
             for node, state in reached.items()
             if node in self.touched.nodes or self._is_due(state)
         }
-        moves.bring_in_step(self.tree, reached.keys() - self.states.keys())
+        self._follow({node: reached[node] for node in reached.keys() - self.states.keys()})
         self._sum_leaves([state for state in self.states.values() if state.is_leaf])
         branches = [state for state in self.states.values() if not state.is_leaf]
         for state in sorted(branches, key=lambda each: -each.depth):
@@ -97,6 +100,15 @@ class Refresh:
         self.touched.settle()
         return set(self.fresh)
 
+    def _follow(self, states: Mapping[int, NodeState]) -> None:
+        """Let nodes follow the items that came to them and left them."""
+        moves = self.touched.moves
+        for node, total in moves.bring_in_step(self.tree, states).items():
+            state = states[node]
+            size = state.size + moves.counts[node]
+            spans = _unpacked(state.packed_spans)
+            self.followed[node] = _Fresh(state, size, total, state.prior, spans, _typical(state))
+
     def _is_due(self, state: NodeState) -> bool:
         """Return whether a node has to be told anew, or shows what it has no more."""
         before = state.moved - self.touched.moved[state.id]
@@ -108,13 +120,15 @@ class Refresh:
 
     def _look_around(self) -> None:
         """Get what nodes are told apart from: their parents, be they told anew or not."""
-        parents = {state.parent for state in self.states.values() if state.parent is not None}
-        states = self.tree.states(sorted(parents - self.fresh.keys()))
-        vectors = self.tree.node_vectors(list(states))
-        for state, vector in zip(states.values(), vectors, strict=True):
-            spans = _unpacked(state.packed_spans)
-            self.around[state.id] = _Fresh(state, state.size, vector, state.prior, spans, [])
-        together = self.fresh | self.around
+        known = self.fresh | self.followed
+        parents = {each.state.parent for each in known.values() if each.state.parent is not None}
+        if missing := sorted(parents - known.keys()):
+            states = self.tree.states(missing)
+            vectors = self.tree.node_vectors(list(states))
+            for state, vector in zip(states.values(), vectors, strict=True):
+                spans = _unpacked(state.packed_spans)
+                self.around[state.id] = _Fresh(state, state.size, vector, state.prior, spans, [])
+        together = known | self.around
         if self.tree.sparse:
             for each in together.values():
                 each.words, each.worded = each.total, each.size
@@ -148,6 +162,8 @@ class Refresh:
         return [item for child in children for item in self._typical(child)]
 
     def _sum_leaves(self, leaves: Sequence[NodeState]) -> None:
+        if not leaves:
+            return
         held = self.tree.contents([state.id for state in leaves])
         if not held:
             self._note_empty(leaves)
@@ -228,15 +244,37 @@ class Refresh:
         return float(np.average(priors, weights=sizes))
 
     def _describe(self) -> None:
-        together = self.fresh | self.around
-        told = _Told(self.tree).words(
-            [
-                (each, together[each.state.parent])
-                for each in self.fresh.values()
-                if each.state.parent is not None
-            ]
-        )
-        names = self._names()
+        together = self.fresh | self.followed | self.around
+        # Where vectors are no words, these are read from the items, and wait until that is due.
+        told = self.fresh | self.followed if self.tree.sparse else self.fresh
+        names = self._names(told)
+        pairs = [
+            (each, together[each.state.parent])
+            for each in told.values()
+            if each.state.parent is not None
+        ]
+        words = {
+            node: beyond_names(found, names[node])
+            for node, found in _Told(self.tree).words(pairs).items()
+        }
+        self._tell_words({node: words[node] for node in words if node in self.followed})
+        self._tell_anew(words, together)
+
+    def _tell_words(self, words: Mapping[int, Sequence[str]]) -> None:
+        """Write the words of nodes that only follow, where they are others than before."""
+        rows = []
+        for node, found in words.items():
+            state = self.followed[node].state
+            description = with_words(state.description, found)
+            if description != state.description:
+                rows.append((description, state.stale, node))
+        self.tree.set_descriptions(rows)
+
+    def _tell_anew(
+        self, words: Mapping[int, Sequence[str]], together: Mapping[int, _Fresh]
+    ) -> None:
+        if not self.fresh:
+            return
         titles = self.tree.titles(
             sorted({number for each in self.fresh.values() for number in each.typical})
         )
@@ -246,7 +284,7 @@ class Refresh:
             known = Description.from_json(each.state.description)
             description = replace(
                 known,
-                words=beyond_names(told.get(number, ()), names[number]),
+                words=tuple(words.get(number, ())),
                 titles=tuple(titles[item] for item in each.typical),
                 typical=tuple(each.typical),
                 ranges=told_ranges(each.spans, parent.spans) if parent else (),
@@ -254,15 +292,15 @@ class Refresh:
             rows.append(_row(number, each, description))
         self.tree.put_nodes(rows)
 
-    def _names(self) -> dict[int, str]:
+    def _names(self, nodes: Iterable[int]) -> dict[int, str]:
         """Return the names of nodes with those of all above them."""
         if not along_paths(self.tree):
-            return dict.fromkeys(self.fresh, "")
-        states = self.tree.with_ancestors(sorted(self.fresh))
+            return dict.fromkeys(nodes, "")
+        states = self.tree.with_ancestors(nodes)
         names: dict[int | None, str] = {None: ""}
         for state in sorted(states.values(), key=lambda each: each.depth):
             names[state.id] = f"{names[state.parent]} {name_of(state.description)}"
-        return {number: names[number] for number in self.fresh}
+        return {number: names[number] for number in nodes}
 
 
 def _typical(state: NodeState) -> list[int]:

@@ -16,7 +16,7 @@ from unillmrec.tree.descriptions import Description
 from unillmrec.tree.growing import Bounds, Growth, Rows, grow, straighten
 from unillmrec.tree.paths import grow_paths
 from unillmrec.tree.terms import terms_of, weighted_words
-from unillmrec.tree.vectors import NODE_TERMS, Vector
+from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -29,16 +29,25 @@ UNDESCRIBED = Description().to_json()
 class Grown:
     """A subtree that was grown anew, and what of the old one goes on in it.
 
-    A leaf that keeps nearly the same items keeps its id and its summary.
+    A leaf that keeps nearly the same items keeps its id and its summary. Items are weighed anew
+    unless their *rows* are given, in the order of their numbers.
     """
 
-    def __init__(self, tree: EditableTree, state: NodeState, old: dict[int, list[int]]) -> None:
+    def __init__(
+        self,
+        tree: EditableTree,
+        state: NodeState,
+        old: dict[int, list[int]],
+        rows: csr_matrix | Floats | None = None,
+    ) -> None:
         self._tree = tree
-        self._state = state
+        self.state = state
         # By how much the sum of all items changed, where their terms were weighed anew.
         self.gained: csr_matrix | None = None
         self.numbers = np.array(sorted(each for held in old.values() for each in held), np.int64)
-        self.rows = self._weighed() if tree.sparse else tree.item_rows(self.numbers.tolist())
+        if rows is None:
+            rows = self._weighed() if tree.sparse else tree.item_rows(self.numbers.tolist())
+        self.rows = rows
         self._home = {number: leaf for leaf, numbers in old.items() for number in numbers}
         self._sizes = {leaf: len(numbers) for leaf, numbers in old.items()}
         states = tree.states(list(old)).values()
@@ -68,7 +77,7 @@ class Grown:
 
     def grow(self, bounds: Bounds) -> Growth:
         """Grow the subtree; in a tree of paths its nodes have names."""
-        tree, state = self._tree, self._state
+        tree, state = self._tree, self.state
         if not along_paths(tree):
             return self._clusters(bounds)
         if state.id == ROOT and len(self.numbers) > bounds.leaf_capacity:
@@ -82,9 +91,9 @@ class Grown:
 
     def _clusters(self, bounds: Bounds) -> Growth:
         facts = self._tree.facts
-        place = (int(facts["seed"]), self._state.id, int(facts["generation"]))
+        place = (int(facts["seed"]), self.state.id, int(facts["generation"]))
         root = grow(self.rows, np.arange(len(self.numbers)), bounds, place)
-        most = bounds.root_children if self._state.id == ROOT else bounds.fan_out
+        most = bounds.root_children if self.state.id == ROOT else bounds.fan_out
         return straighten(root, replace(bounds, root_children=most))
 
     def _along_paths(self, bounds: Bounds) -> Growth:
@@ -106,7 +115,7 @@ class Grown:
         A leaf that became a branch leaves its id to the child that goes on as that leaf;
         the root stays the root.
         """
-        state = self._state
+        state = self.state
         if state.is_leaf and root.children and state.id != ROOT:
             return self._tree.next_numbers("node", 1)[0]
         self._sizes.pop(state.id, None)

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from unillmrec.indexing.following import along_paths, home_leaves
 from unillmrec.indexing.joining import Joiner, like_groups
@@ -26,7 +27,10 @@ from unillmrec.store import ROOT, EditableTree, NodeRow, NodeState
 from unillmrec.tree.clustering import one_thread
 from unillmrec.tree.descriptions import Description
 from unillmrec.tree.growing import Bounds, Growth
-from unillmrec.tree.vectors import NODE_TERMS
+from unillmrec.tree.vectors import NODE_TERMS, Floats
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 # A leaf is merged below this and split above its capacity; what is between is left alone, so
 # that a burst of inserts and deletes does not thrash.
@@ -65,15 +69,21 @@ class Upkeep:
 
     def restore(self) -> None:
         """Bring every touched leaf, and what hangs above it, back within the bounds."""
-        self._dissolve_small_leaves()
-        if self._named:
+        states = self.tree.with_ancestors(self.touched.nodes | self.touched.leaves)
+        sizes = self._touched_sizes(states)
+        if self._dissolve_small_leaves(sizes) or self._named:
             self._straighten_new_branches()
-        self._grow_due_subtrees()
-        sizes = self.tree.leaf_sizes(self._touched_leaves())
-        for leaf, size in sorted(sizes.items()):
-            if size > self.bounds.leaf_capacity:
-                self._grow_anew(leaf)
-                self.touched.splits += 1
+            states = self.tree.with_ancestors(self.touched.nodes | self.touched.leaves)
+            sizes = self._touched_sizes(states)
+        if self._grow_due_subtrees(states):
+            sizes = self._touched_sizes(self.tree.states(sorted(self.touched.leaves | self.touched.nodes)))
+        self._split([leaf for leaf, size in sizes.items() if size > self.bounds.leaf_capacity])
+
+    def _touched_sizes(self, states: Mapping[int, NodeState]) -> dict[int, int]:
+        """Return the sizes of the touched leaves, by their ids."""
+        touched = self.touched.nodes | self.touched.leaves
+        leaves = [node for node, state in states.items() if state.is_leaf and node in touched]
+        return self.tree.leaf_sizes(sorted(leaves))
 
     def merge_small_branches(self, sizes: Mapping[int, int]) -> bool:
         """Make leaves of branches that have come to hold no more than one leaf should."""
@@ -101,6 +111,8 @@ class Upkeep:
 
     def _straighten_new_branches(self) -> None:
         """Part branches that new categories have made too wide; collapse those of one child."""
+        if not self._named:
+            return
         for node in sorted(self.touched.nodes):
             state = self.tree.states([node]).get(node)
             if state is None or state.is_leaf:
@@ -111,15 +123,11 @@ class Upkeep:
             elif children < 2:
                 self._tidy(node)
 
-    def _touched_leaves(self) -> list[int]:
-        states = self.tree.states(sorted(self.touched.nodes | self.touched.leaves))
-        return [state.id for state in states.values() if state.is_leaf]
-
     # Under-full
 
-    def _dissolve_small_leaves(self) -> None:
-        """Give the items of leaves that are nearly empty to the leaves nearest to them."""
-        sizes = self.tree.leaf_sizes(self._touched_leaves())
+    def _dissolve_small_leaves(self, sizes: Mapping[int, int]) -> bool:
+        """Give the items of nearly empty leaves to the leaves nearest; return if there are any."""
+        before = self.touched.merges
         homeless: dict[int, tuple[int, ...]] = {}
         for leaf in sorted(sizes, key=lambda each: (sizes[each], each)):
             # Taking one out may have made its neighbour the root.
@@ -131,6 +139,7 @@ class Upkeep:
                 self.touched.merges += 1
         if homeless:
             self._house(homeless)
+        return self.touched.merges > before
 
     def _house(self, homeless: Mapping[int, tuple[int, ...]]) -> None:
         """Give items without a leaf, and the ways that led to them, to the leaves nearest."""
@@ -244,13 +253,12 @@ class Upkeep:
 
     # Over-full
 
-    def _grow_due_subtrees(self) -> None:
-        """Grow anew the largest subtrees that changed enough.
+    def _grow_due_subtrees(self, states: Mapping[int, NodeState]) -> bool:
+        """Grow anew the largest subtrees that changed enough; return whether there are any.
 
         The change that makes a large one due takes the longer; spread over all that led to it,
         growing costs each of them little.
         """
-        states = self.tree.with_ancestors(sorted(self.touched.nodes | self.touched.leaves))
         counts = self.touched.moves.counts
         due = set()
         for state in states.values():
@@ -263,24 +271,62 @@ class Upkeep:
             if not due & set(above(states, node)) and self.tree.states([node]):
                 self._grow_anew(node)
                 self.touched.regrown += 1
+        return bool(due)
+
+    def _split(self, leaves: Sequence[int]) -> None:
+        """Part over-full leaves by content."""
+        if not leaves:
+            return
+        numbers = self.tree.numbers_by_leaf(leaves)
+        rows = self.tree.item_rows([number for held in numbers.values() for number in held])
+        first = 0
+        for leaf, held in numbers.items():
+            self._split_one(leaf, held, rows[first : first + len(held)])
+            first += len(held)
+            self.touched.splits += 1
+
+    def _split_one(self, leaf: int, numbers: list[int], rows: csr_matrix | Floats) -> None:
+        """Put the parts of a leaf in its place, or below it where there is no room beside it."""
+        state = self.tree.states([leaf])[leaf]
+        if state.parent is None:
+            self._grow_anew(leaf)
+            return
+        grown = Grown(self.tree, state, {leaf: numbers}, rows)
+        root = self._grow(grown)
+        siblings = [node for node, _ in self.tree.families([state.parent])[state.parent]]
+        together = len(siblings) - 1 + len(root.children)
+        if self._named or together > self._most_children(state.parent):
+            self._replant(grown, root, [leaf])
+            return
+        self.tree.remove_nodes([leaf])
+        self.touched.forget([leaf])
+        parts = self._identified(grown, root.children)
+        self._put(grown, [(*part, state.parent, 0, state.depth) for part in parts])
+        at = siblings.index(leaf)
+        self.tree.renumber([*siblings[:at], *(number for _, number in parts), *siblings[at + 1 :]])
 
     def _grow_anew(self, node: int) -> None:
         """Grow the subtree of *node* from its items, keeping the ids of what stays the same."""
-        tree = self.tree
-        state = tree.states([node])[node]
-        below = tree.below(node)
-        grown = Grown(
-            tree, state, tree.numbers_by_leaf([each for each, is_leaf in below if is_leaf])
-        )
+        state = self.tree.states([node])[node]
+        below = self.tree.below(node)
+        leaves = [each for each, is_leaf in below if is_leaf]
+        grown = Grown(self.tree, state, self.tree.numbers_by_leaf(leaves))
         if grown.gained is not None and state.parent is not None:
-            self.touched.moves.note_weighed(tree, state.parent, grown.gained)
-        tree.facts["generation"] += 1
+            self.touched.moves.note_weighed(self.tree, state.parent, grown.gained)
+        self._replant(grown, self._grow(grown), [each for each, _ in below])
+
+    def _grow(self, grown: Grown) -> Growth:
+        self.tree.facts["generation"] += 1
         self._limit_threads()
-        root = grown.grow(self.bounds)
+        return grown.grow(self.bounds)
+
+    def _replant(self, grown: Grown, root: Growth, below: Sequence[int]) -> None:
+        """Put what was grown in the place of what was there, *below* included."""
+        state = grown.state
         top = grown.top_for(root)
-        tree.remove_nodes([each for each, _ in below])
-        self.touched.forget(each for each, _ in below)
-        self._put(root, top, state, grown)
+        self.tree.remove_nodes(below)
+        self.touched.forget(below)
+        self._put(grown, [(root, top, state.parent, state.place, state.depth)])
         # A category stays one; only what is part of another may join its siblings.
         if not self._named or (
             state.parent is not None and is_part(root.label, self._name_of(state.parent))
@@ -290,9 +336,10 @@ class Upkeep:
     def _name_of(self, node: int) -> str:
         return name_of(self.tree.states([node])[node].description)
 
-    def _put(self, root: Growth, top: int, state: NodeState, grown: Grown) -> None:
-        """Write a grown subtree, its top under the id *top*, where *state* was."""
-        waiting = [(root, top, state.parent, state.place, state.depth)]
+    def _put(
+        self, grown: Grown, waiting: list[tuple[Growth, int, int | None, int, int]]
+    ) -> None:
+        """Write what was grown: each part under its id, below a parent, in its place and depth."""
         rows: list[NodeRow] = []
         while waiting:
             growth, number, parent, place, depth = waiting.pop()
@@ -308,13 +355,20 @@ class Upkeep:
                 )
             )
             self.touched.nodes.add(number)
-            ids = [grown.id_for(child) for child in growth.children]
-            fresh = iter(self.tree.next_numbers("node", ids.count(None)))
             waiting += [
-                (child, next(fresh) if given is None else given, number, at, depth + 1)
-                for at, (child, given) in enumerate(zip(growth.children, ids, strict=True))
+                (*part, number, at, depth + 1)
+                for at, part in enumerate(self._identified(grown, growth.children))
             ]
         self.tree.put_nodes(rows)
+
+    def _identified(self, grown: Grown, parts: Sequence[Growth]) -> list[tuple[Growth, int]]:
+        """Return parts with their ids: that of the leaf that goes on in it, or a new one."""
+        ids = [grown.id_for(part) for part in parts]
+        fresh = iter(self.tree.next_numbers("node", ids.count(None)))
+        return [
+            (part, next(fresh) if given is None else given)
+            for part, given in zip(parts, ids, strict=True)
+        ]
 
     def _lift(self, node: int) -> None:
         """Put the children of a grown branch in its place.

@@ -134,9 +134,14 @@ class EditableTree(ItemTree):
             self._db.executemany(statement, rows)
 
     def _write_facts(self) -> None:
+        before = self._read_facts()
         self._many(
             "INSERT OR REPLACE INTO fact VALUES (?, ?)",
-            [(name, json.dumps(value, ensure_ascii=False)) for name, value in self.facts.items()],
+            [
+                (name, json.dumps(value, ensure_ascii=False))
+                for name, value in self.facts.items()
+                if name not in before or before[name] != value
+            ],
         )
 
     def next_numbers(self, kind: str, count: int) -> range:
@@ -227,28 +232,19 @@ class EditableTree(ItemTree):
             found[row[1]].append(_state(row))
         return found
 
-    def with_ancestors(self, node_ids: Sequence[int]) -> dict[int, NodeState]:
+    def with_ancestors(self, node_ids: Iterable[int]) -> dict[int, NodeState]:
         """Return nodes and everything above them."""
-        # Level by level: of a recursive query SQLite makes one that reads all nodes.
-        found: dict[int, NodeState] = {}
-        wanted = set(node_ids)
-        while wanted:
-            states = self.states(sorted(wanted))
-            found |= states
-            parents = {state.parent for state in states.values() if state.parent is not None}
-            wanted = parents - found.keys()
-        return found
+        return self.states(sorted(self.parents_above(node_ids)))
 
     def parents_above(self, node_ids: Iterable[int]) -> dict[int, int | None]:
         """Return the parents of nodes and of everything above them."""
-        found: dict[int, int | None] = {}
-        wanted = set(node_ids)
-        while wanted:
-            query = f"SELECT id, parent FROM node WHERE id {AMONG}"
-            rows = dict(self.rows(query, (as_json(sorted(wanted)),)))
-            found |= rows
-            wanted = {parent for parent in rows.values() if parent is not None} - found.keys()
-        return found
+        # Left to itself SQLite reads all nodes to find the parents of a few.
+        query = (
+            f"WITH RECURSIVE way (id, parent) AS (SELECT id, parent FROM node WHERE id {AMONG}"
+            " UNION SELECT node.id, node.parent FROM way CROSS JOIN node ON node.id = way.parent)"
+            " SELECT id, parent FROM way"
+        )
+        return dict(self.rows(query, (as_json(sorted(node_ids)),)))
 
     def families(self, node_ids: Sequence[int]) -> dict[int, list[tuple[int, bool]]]:
         """Return the children of nodes, in their order, each with whether it is a leaf."""

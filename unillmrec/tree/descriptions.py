@@ -96,6 +96,15 @@ def _line(told: Description, count: int) -> str:
     return "; ".join(parts) + (": " + " / ".join(titles) if titles else "")
 
 
+# In a packed description; no text can look like it, for its quotes would be escaped.
+_AFTER_WORDS = ',"titles":['
+
+
+def with_words(packed: str, words: Sequence[str]) -> str:
+    """Return a packed description with other words, all else as it was."""
+    return f'{{"words":{_encode(list(words))}{packed[packed.index(_AFTER_WORDS) :]}'
+
+
 @lru_cache(4_096)
 def _read(text: str) -> Description:
     kept = json.loads(text)
