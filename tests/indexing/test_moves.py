@@ -88,8 +88,8 @@ def test_weights_that_changed_reach_all_above(tree):
     moved=st.integers(0, 5_000),
     changes=st.lists(st.tuples(st.sampled_from([-1, 0, 1]), st.integers(1, 30)), max_size=300),
 )
-def test_words_are_never_older_than_a_tenth(size, moved, changes):
-    """However a node shrinks and grows, what moved since it was told is a tenth of it at most."""
+def test_titles_are_never_older_than_a_fifth(size, moved, changes):
+    """However a node shrinks and grows, what moved since it was told is a fifth of it at most."""
     told = None
     for sign, count in changes:
         before, moved, size = moved, moved + count, max(0, size + sign * count)

@@ -5,7 +5,9 @@ import pytest
 
 from tests import trees
 from unillmrec.indexing.changing import TreeChanger
+from unillmrec.indexing.telling import Contrast, Mean, told_words
 from unillmrec.items import Item
+from unillmrec.store import ROOT
 
 
 @pytest.fixture(params=["words", "given"])
@@ -50,6 +52,34 @@ def test_a_new_word_is_told_where_it_says_most(changer):
 
     told = [changer.tree.node(leaf).description.words for leaf in leaves]
     assert any("submarine" in words for words in told)
+
+
+def test_one_item_is_enough_for_other_words(tmp_path):
+    """Every node on the way of a new item is told by what it holds now; so when it is gone."""
+    with trees.tree(tmp_path) as built, TreeChanger(built.path) as changer:
+        changer.insert([sea(1)])
+        leaf = changer.tree.items_with_ids(["new-1"])["new-1"].leaf
+        with_it = words_and_what_they_should_be(changer.tree, leaf)
+        changer.delete(["new-1"])
+        without = words_and_what_they_should_be(changer.tree, leaf)
+
+    assert with_it[0] == with_it[1]
+    assert without[0] == without[1]
+
+
+def words_and_what_they_should_be(tree, leaf):
+    """Return the words of the nodes on the way to a leaf, and those that their sums tell."""
+    way = tree.ancestors(leaf)
+    nodes = [tree.node(ROOT), *way]
+    means = [
+        Mean(vector, node.size)
+        for node, vector in zip(nodes, tree.node_vectors([node.id for node in nodes]), strict=True)
+    ]
+    contrasts = [
+        Contrast(node.id, own, around)
+        for node, own, around in zip(way, means[1:], means, strict=False)
+    ]
+    return {node.id: node.description.words for node in way}, told_words(tree, contrasts)
 
 
 def test_titles_are_of_items_that_are_there(changer):

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unillmrec.indexing.rows import Stack, entries
-from unillmrec.store import EditableTree, NodeGain
+from unillmrec.store import STALE_SHARE, EditableTree, NodeGain
 from unillmrec.tree.vectors import Floats, Vector
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 # When so much of a node came or went, or half as much, it is summed up and told anew. Until then
-# items are added to its sum and taken from it, and its few words and titles, which they hardly
-# change, stay.
-ANEW_AT = 0.1
+# items are added to its sum and taken from it; of what it shows, only titles and ranges can be
+# older, and no more than a summary by a model that is still good.
+ANEW_AT = STALE_SHARE
 
 
 class Moves:

@@ -172,7 +172,9 @@ class _Families:
             return self._sparse_products(rows, items, at)
         products = np.zeros((len(items), self._shape[1]), np.float32)
         vectors = self._sums.dense()
-        for row, (start, end) in enumerate(pairwise(np.searchsorted(at, range(self._shape[0] + 1)))):
+        for row, (start, end) in enumerate(
+            pairwise(np.searchsorted(at, range(self._shape[0] + 1)))
+        ):
             own = vectors[self._rows == row]
             products[start:end, : len(own)] = rows[items[start:end]] @ own.T
         return products

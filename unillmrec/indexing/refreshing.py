@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from unillmrec.indexing.contents import contents_of
 from unillmrec.indexing.following import along_paths
 from unillmrec.indexing.moves import passes_a_step
 from unillmrec.indexing.naming import name_of
 from unillmrec.indexing.placing import Touched
-from unillmrec.indexing.rows import Stack, looked_up, sum_and_closeness, summed
+from unillmrec.indexing.rows import Stack, summed
+from unillmrec.indexing.telling import Contrast, Mean, told_words
 from unillmrec.store import EditableTree, NodeRow, NodeState
-from unillmrec.tree.describing import (
-    AROUND,
-    KEPT_TITLES,
-    KEPT_WORDS,
-    TAIL,
-    Spans,
-    largest,
-    span,
-    telling,
-    told_ranges,
-    typicality,
-)
+from unillmrec.tree.describing import KEPT_TITLES, TAIL, Spans, largest, told_ranges
 from unillmrec.tree.descriptions import Description, beyond_names, with_words
-from unillmrec.tree.terms import term_worth, terms_of, vector_of, weighted_words
-from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector, unpacked_rows
+from unillmrec.tree.terms import terms_of, vector_of, weighted_words
+from unillmrec.tree.vectors import NODE_TERMS, Vector
 
-# How many of the terms of a node are looked up, which usually tells which of them say most.
-LOOKED_AT = 96
 # In a packed description; no text can look like it, for its quotes would be escaped.
 TYPICAL = '"typical":['
-# Packed attributes without it hold no number, and need not be unpacked.
-_NUMBER = re.compile(r'": [-\dNI]')
 
 
 @dataclass(slots=True)
@@ -55,6 +40,11 @@ class _Fresh:
     typical: list[int]
     words: Vector | None = None
     worded: int = 0
+
+    def mean(self) -> Mean:
+        """Return the words of one of its items."""
+        assert self.words is not None
+        return Mean(self.words, self.worded)
 
 
 class Refresh:
@@ -162,42 +152,12 @@ class Refresh:
         return [item for child in children for item in self._typical(child)]
 
     def _sum_leaves(self, leaves: Sequence[NodeState]) -> None:
-        if not leaves:
-            return
-        held = self.tree.contents([state.id for state in leaves])
-        if not held:
-            self._note_empty(leaves)
-            return
-        rows = unpacked_rows(
-            [each.packed for each in held],
-            int(self.tree.facts["next_term"]),
-            sparse=self.tree.sparse,
-        )
-        places: dict[int, list[int]] = {state.id: [] for state in leaves}
-        for place, each in enumerate(held):
-            places[each.leaf].append(place)
+        found = contents_of(self.tree, [state.id for state in leaves])
         for state in leaves:
-            # What a leaf holds lies together, for it was read in the order of the leaves.
-            own = places[state.id]
-            first, last = (own[0], own[-1] + 1) if own else (0, 0)
-            total, near = sum_and_closeness(rows, first, last)
-            if not isinstance(rows, np.ndarray):
-                near = typicality(near, np.diff(rows.indptr[first : last + 1]))
-            items = held[first:last]
+            held = found[state.id]
             self.fresh[state.id] = _Fresh(
-                state=state,
-                size=len(items),
-                total=total.strongest(NODE_TERMS),
-                prior=float(np.mean([each.prior for each in items])) if items else 0.0,
-                spans=_spans_of([each.attributes for each in items]),
-                typical=[items[place].number for place in largest(near, KEPT_TITLES)],
+                state, held.size, held.total, held.prior, held.spans, held.typical
             )
-
-    def _note_empty(self, leaves: Sequence[NodeState]) -> None:
-        """Note leaves without items: the root of an empty tree."""
-        nothing = summed([]) if self.tree.sparse else Vector(np.zeros(0, np.float32))
-        for state in leaves:
-            self.fresh[state.id] = _Fresh(state, 0, nothing, 0.0, {}, [])
 
     def _sum_branch(self, state: NodeState) -> None:
         children = self.tree.child_states([state.id])[state.id]
@@ -248,14 +208,14 @@ class Refresh:
         # Where vectors are no words, these are read from the items, and wait until that is due.
         told = self.fresh | self.followed if self.tree.sparse else self.fresh
         names = self._names(told)
-        pairs = [
-            (each, together[each.state.parent])
-            for each in told.values()
+        contrasts = [
+            Contrast(node, each.mean(), together[each.state.parent].mean())
+            for node, each in told.items()
             if each.state.parent is not None
         ]
         words = {
             node: beyond_names(found, names[node])
-            for node, found in _Told(self.tree).words(pairs).items()
+            for node, found in told_words(self.tree, contrasts).items()
         }
         self._tell_words({node: words[node] for node in words if node in self.followed})
         self._tell_anew(words, together)
@@ -315,66 +275,6 @@ def _unpacked(spans: str) -> Spans:
     return {name: (low, high) for name, (low, high) in json.loads(spans).items()}
 
 
-class _Told:
-    """Which words can be told of nodes, looked up together."""
-
-    def __init__(self, tree: EditableTree) -> None:
-        self._tree = tree
-
-    def words(self, pairs: Sequence[tuple[_Fresh, _Fresh]]) -> dict[int, tuple[str, ...]]:
-        """Return the words that set nodes apart from what surrounds them, given their parents."""
-        told: dict[int, tuple[str, ...]] = {}
-        waiting = [_Contrast(own, parent) for own, parent in pairs]
-        looked_at = LOOKED_AT
-        while waiting:
-            parts = [each.strongest(looked_at) for each in waiting]
-            ids = np.unique(
-                np.concatenate([each.ids[part] for each, part in zip(waiting, parts, strict=True)])
-            )
-            terms, worth = self._look_up(ids)
-            unsure = []
-            for each, part in zip(waiting, parts, strict=True):
-                places = np.searchsorted(ids, each.ids[part])
-                contrast = worth[places] * each.weights[part]
-                best = [place for place in largest(contrast, KEPT_WORDS) if contrast[place] > 0]
-                least = contrast[best[-1]] if len(best) == KEPT_WORDS else 0
-                # A term counts for less than its weight, so that the lighter ones cannot win.
-                if len(part) < len(each.ids) and each.weights[part].min() > least:
-                    unsure.append(each)
-                told[each.node] = tuple(terms[places[place]] for place in best)
-            waiting = unsure
-            looked_at *= 16
-        return told
-
-    def _look_up(self, ids: NDArray[np.int32]) -> tuple[list[str], Floats]:
-        known = self._tree.terms_numbered(ids.tolist())
-        terms = [known[int(number)][0] for number in ids]
-        used = np.array([known[int(number)][1] for number in ids], np.int64)
-        return terms, telling(terms, term_worth(used, len(self._tree)))
-
-
-class _Contrast:
-    """The terms that weigh more in a node than in what surrounds it."""
-
-    def __init__(self, own: _Fresh, parent: _Fresh) -> None:
-        self.node = own.state.id
-        assert own.words is not None
-        assert parent.words is not None
-        weights = own.words.weights / np.float32(max(own.worded, 1))
-        around = looked_up(parent.words, own.words) / np.float32(max(parent.worded, 1))
-        contrast = weights - np.float32(AROUND) * around
-        heavier = contrast > 0
-        assert own.words.ids is not None
-        self.ids = own.words.ids[heavier]
-        self.weights = contrast[heavier]
-
-    def strongest(self, count: int) -> NDArray[np.integer]:
-        """Return the places of the *count* heaviest."""
-        if len(self.ids) <= count:
-            return np.arange(len(self.ids))
-        return np.argpartition(-self.weights, count)[:count]
-
-
 def _row(number: int, fresh: _Fresh, description: Description) -> NodeRow:
     state = fresh.state
     return NodeRow(
@@ -392,22 +292,6 @@ def _row(number: int, fresh: _Fresh, description: Description) -> NodeRow:
         # Words are always fresh; only what a model wrote can be out of date.
         stale=state.stale if description.summary else 0,
     )
-
-
-def _spans_of(attributes: Sequence[str]) -> Spans:
-    numbers: dict[str, list[float]] = {}
-    told = ",".join(packed for packed in attributes if _NUMBER.search(packed))
-    for each in json.loads(f"[{told}]"):
-        for name, value in each.items():
-            # A truth value is a number to Python, and none to people.
-            if type(value) in (int, float):
-                numbers.setdefault(name, []).append(value)
-    found = {}
-    for name, values in numbers.items():
-        between = span(np.array(values + [np.nan] * (len(attributes) - len(values))))
-        if between is not None:
-            found[name] = between
-    return found
 
 
 def _joined_spans(parts: Sequence[tuple[Spans, int]]) -> Spans:

@@ -217,19 +217,3 @@ def summed(vectors: Sequence[Vector]) -> Vector:
     places, inverse = np.unique(ids, return_inverse=True)
     sums = np.bincount(inverse, np.concatenate([vector.weights for vector in vectors]))
     return Vector(sums.astype(np.float32), places.astype(np.int32))
-
-
-def sum_and_closeness(
-    rows: csr_matrix | Floats, first: int, last: int
-) -> tuple[Vector, NDArray[np.floating]]:
-    """Return the sum of the rows from *first* to before *last*, and each one's product with it."""
-    if isinstance(rows, np.ndarray):
-        total = rows[first:last].sum(axis=0)
-        return Vector(total), rows[first:last] @ total
-    start, end = rows.indptr[first], rows.indptr[last]
-    places, inverse = np.unique(rows.indices[start:end], return_inverse=True)
-    weights = rows.data[start:end]
-    total = np.bincount(inverse, weights, len(places))
-    owners = np.repeat(np.arange(last - first), np.diff(rows.indptr[first : last + 1]))
-    near = np.bincount(owners, weights * total[inverse], last - first).astype(np.float64)
-    return Vector(total.astype(np.float32), places.astype(np.int32)), near

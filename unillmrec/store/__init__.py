@@ -1,15 +1,16 @@
 """The SQLite file of a tree: its layout, writing it whole, reading it piece by piece."""
 
-from unillmrec.store.editing import EditableTree, NodeGain, NodeState
+from unillmrec.store.editing import EditableTree, LeafItem, NodeGain, NodeState
 from unillmrec.store.files import Staging
 from unillmrec.store.item_tree import ROOT, STALE_SHARE, ItemTree, Node, PlacedItem
-from unillmrec.store.writing import NodeRow, TreeWriter, item_row
+from unillmrec.store.writing import NodeRow, TreeWriter
 
 __all__ = [
     "ROOT",
     "STALE_SHARE",
     "EditableTree",
     "ItemTree",
+    "LeafItem",
     "Node",
     "NodeGain",
     "NodeRow",
@@ -17,5 +18,4 @@ __all__ = [
     "PlacedItem",
     "Staging",
     "TreeWriter",
-    "item_row",
 ]

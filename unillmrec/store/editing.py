@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unillmrec.errors import StoreError
+from unillmrec.items import ItemFields
 from unillmrec.store.files import connect_to_change
 from unillmrec.store.item_tree import AMONG, ItemTree, PlacedItem, as_json
-from unillmrec.store.writing import NodeRow, item_row
+from unillmrec.store.writing import NodeRow, item_rows
 
 if TYPE_CHECKING:
     from unillmrec.store.columns import ColumnWriter
@@ -156,9 +157,11 @@ class EditableTree(ItemTree):
         self, items: Sequence[PlacedItem], before: Mapping[int, PlacedItem] | None = None
     ) -> None:
         """Write items; those that are in the tree already are given as they were *before*."""
+        fields = ItemFields.of([each.item for each in items])
+        rows = item_rows([each.number for each in items], fields)
         self._many(
             "INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [item_row(each.number, each.item, each.leaf, each.prior) for each in items],
+            [(*row, each.leaf, each.prior) for row, each in zip(rows, items, strict=True)],
         )
         columns = self._column_writer()
         with self._told():

@@ -49,16 +49,9 @@ class NodeRow:
     stale: int = 0
 
 
-def item_row(number: int, item: Item, leaf: int | None, prior: float = 0.0) -> tuple[object, ...]:
-    """Return an item as the row the store keeps of it."""
-    (row,) = item_rows(number, ItemFields.of([item]))
-    return (*row, leaf, prior)
-
-
-def item_rows(first: int, items: ItemFields) -> list[tuple[object, ...]]:
-    """Return items, numbered from *first* on, as rows of the store but for leaf and popularity."""
+def item_rows(numbers: Iterable[int], items: ItemFields) -> list[tuple[object, ...]]:
+    """Return numbered items as rows of the store but for leaf and popularity."""
     paths, attributes = items.told_paths(), items.told_attributes()
-    numbers = range(first, first + len(items.ids))
     hashes = items.hashes(paths, attributes)
     texts = (items.ids, items.titles, items.texts)
     return list(zip(numbers, *texts, paths, attributes, hashes, strict=True))
@@ -83,7 +76,7 @@ class ItemWriter:
         try:
             self._db.executemany(
                 "INSERT INTO item VALUES (?, ?, ?, ?, ?, ?, ?, NULL, 0)",
-                item_rows(self._next, items),
+                item_rows(range(self._next, self._next + len(items.ids)), items),
             )
         except UnicodeEncodeError as error:
             raise StoreError(
