@@ -43,8 +43,9 @@ def run(data: Path) -> None:
                     str(seed),
                 ]
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
-            rows.append({"way": way, "seed": seed, **json.loads(done.stdout.splitlines()[-1])})
-            print(rows[-1], flush=True)
+            for row in json.loads(done.stdout.splitlines()[-1]):
+                rows.append({"way": way, "seed": seed, **row})
+                print(rows[-1], flush=True)
     save(
         "churn",
         QUESTION,
@@ -56,7 +57,7 @@ def run(data: Path) -> None:
 
 
 def _main() -> None:
-    from benchmarks.change import Churn
+    from benchmarks.change import synthetic
     from unillmrec.indexing import regrowing, upkeep
     from unillmrec.indexing.joining import Joiner
 
@@ -66,8 +67,7 @@ def _main() -> None:
         regrowing.Grown._weighed = lambda self: self._tree.item_rows(self.numbers.tolist())  # type: ignore[method-assign]
     if not how["joined"]:
         Joiner.make_room = lambda *_: False  # type: ignore[method-assign]
-    churn = Churn(folder, SIZE, seed, PEOPLE)
-    print(json.dumps(churn.replaced(1.0)))
+    print(json.dumps(synthetic(folder, SIZE, seed, PEOPLE, 1.0)))
 
 
 if __name__ == "__main__":

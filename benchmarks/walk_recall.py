@@ -37,26 +37,66 @@ class Walked:
     nodes: float
 
 
-def walk_recall(path: Path, size: int, seed: int, count: int) -> Walked:
-    """Let *count* people of a synthetic catalog walk its tree, and compare."""
+def walk_recall(
+    path: Path, size: int, seed: int, count: int, *, leaves: int | None = None
+) -> Walked:
+    """Let *count* people of a synthetic catalog walk its tree, and compare.
+
+    They gather so many *leaves*, or as many as a walk does by default.
+    """
     catalog = SyntheticCatalog(size, seed)
     topics = catalog.topics()
     people = catalog.people(count)
     with ItemTree.open(path) as tree:
         points = _item_points(tree, path)
-        compared = [_compared(Recommender(tree), points, topics, person) for person in people]
+        compared = [
+            _compared(Recommender(tree), points, topics, person, leaves) for person in people
+        ]
     one = np.array([len(person.topics) == 1 for person in people])
     walked, exact, likeness, overlap, nodes = np.array(compared).T
     means = [walked, exact, walked[one], exact[one], likeness, overlap, nodes]
     return Walked(*(round(float(each.mean()), 3) for each in means))
 
 
+def found_of_nearest(
+    path: Path, histories: Sequence[Sequence[str]], leaves: int | None
+) -> tuple[float, float, float]:
+    """Let people walk any tree: which of the nearest items they find, how like, nodes opened."""
+    compared = []
+    with ItemTree.open(path) as tree:
+        points = _item_points(tree, path)
+        rows = {each: row for row, (each,) in enumerate(tree.rows(_BY_NUMBER))}
+        for history in histories:
+            best = Recommender(tree).recommend(history, options=_nearest_first(leaves))
+            assert best.profile.taste is not None
+            near = _similarities(best.profile.taste, points)
+            near[[rows[each] for each in history]] = -1
+            nearest = np.argsort(-near, kind="stable")[:COMPARED]
+            found = [rows[each.item.id] for each in best.items]
+            overlap = len(set(found) & set(nearest.tolist())) / COMPARED
+            likeness = near[found].sum() / near[nearest].sum()
+            compared.append((overlap, float(likeness), float(len(best.opened))))
+    found_of, likeness_of, opened = np.array(compared).mean(axis=0).round(3).tolist()
+    return found_of, likeness_of, opened
+
+
+_BY_NUMBER = "SELECT id FROM item ORDER BY number"
+
+
+def _nearest_first(leaves: int | None) -> Options:
+    return Options(limit=COMPARED, reorder="none", leaves=leaves)
+
+
 def _compared(
-    recommender: Recommender, points: Any, topics: NDArray[np.int64], person: Person
+    recommender: Recommender,
+    points: Any,
+    topics: NDArray[np.int64],
+    person: Person,
+    leaves: int | None,
 ) -> tuple[float, ...]:
     history = [item_id(number) for number in person.history]
-    listed = recommender.recommend(history, limit=LISTED)
-    best = recommender.recommend(history, options=Options(limit=COMPARED, reorder="none"))
+    listed = recommender.recommend(history, options=Options(limit=LISTED, leaves=leaves))
+    best = recommender.recommend(history, options=_nearest_first(leaves))
     assert listed.profile.taste is not None
     near = _similarities(listed.profile.taste, points)
     near[list(person.history)] = -1
