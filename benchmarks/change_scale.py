@@ -13,7 +13,7 @@ from benchmarks.results import save
 
 QUESTION = __doc__
 SEED = 0
-SIZES = (240_000, 1_000_000)
+SIZES = (100_000, 1_000_000)
 SINGLES = 100
 MANY = 10_000
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from unillmrec.indexing.following import along_paths, categories_of
 from unillmrec.indexing.naming import name_of, name_parts, renamed
-from unillmrec.indexing.rows import packed_rows, weighed_rows
+from unillmrec.indexing.rows import entries, packed_rows, weighed_rows
 from unillmrec.store import ROOT, EditableTree, NodeState
 from unillmrec.tree.descriptions import Description
 from unillmrec.tree.growing import Bounds, Growth, Rows, grow, straighten
@@ -139,12 +139,13 @@ class Grown:
 
     def sum_of(self, growth: Growth) -> Vector:
         """Return the sum of a node's items' vectors."""
-        members = self.rows[_members(growth)]
-        if isinstance(members, np.ndarray):
-            return Vector(members.sum(axis=0))
-        total = np.asarray(members.sum(axis=0), np.float32).ravel()
+        members = _members(growth)
+        if isinstance(self.rows, np.ndarray):
+            return Vector(self.rows[members].sum(axis=0))
+        held = entries(self.rows, members)
+        total = np.bincount(held.ids, held.weights)
         ids = np.flatnonzero(total).astype(np.int32)
-        return Vector(total[ids], ids).strongest(NODE_TERMS)
+        return Vector(total[ids].astype(np.float32), ids).strongest(NODE_TERMS)
 
 
 def _members(growth: Growth) -> Rows:

@@ -135,14 +135,10 @@ class EditableTree(ItemTree):
             self._db.executemany(statement, rows)
 
     def _write_facts(self) -> None:
-        before = self._read_facts()
         self._many(
-            "INSERT OR REPLACE INTO fact VALUES (?, ?)",
-            [
-                (name, json.dumps(value, ensure_ascii=False))
-                for name, value in self.facts.items()
-                if name not in before or before[name] != value
-            ],
+            "INSERT INTO fact VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+            " WHERE value != excluded.value",
+            [(name, json.dumps(value, ensure_ascii=False)) for name, value in self.facts.items()],
         )
 
     def next_numbers(self, kind: str, count: int) -> range:

@@ -120,6 +120,8 @@ def _read(text: str) -> Description:
 
 def beyond_names(words: Sequence[str], names: str) -> tuple[str, ...]:
     """Return the words that say more than *names* do; "shampoo" says no more than "Shampoos"."""
+    if not names:
+        return tuple(words)
     said = " " + " ".join(_WORD.findall(names.lower()))
     return tuple(word for word in words if f" {word}" not in said)
 

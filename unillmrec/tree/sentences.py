@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from unillmrec.tree.terms import words
 
@@ -25,6 +26,8 @@ FUNCTION_WORDS = frozenset(_SPELLED_OUT.split())
 LONGEST_WORD = 40
 
 
+# The same terms come up again with every change.
+@lru_cache(1 << 16)
 def can_be_told(term: str) -> bool:
     """Return whether a term says something to a reader.
 
