@@ -68,14 +68,13 @@ class Applier:
         """Change the items, and bring the tree above them back into shape."""
         started = time.perf_counter()
         touched = Touched()
-        moved: Counter[int] = Counter()
         # What a term is worth depends on how many items there are.
         self.tree.facts["items"] += len(batch.inserts) - len(batch.deletes)
         used = self._note_terms(batch)
-        self._remove(batch.deletes, touched, moved)
+        self._remove(batch.deletes, touched)
         self._rewrite_rows(batch.kept, touched)
-        self._place(batch, used, touched, moved)
-        refreshed = self._restore(touched, moved)
+        self._place(batch, used, touched)
+        refreshed = self._restore(touched)
         return ChangeReport(
             inserted=len(batch.inserts),
             updated=len(batch.kept) + len(batch.rewritten),
@@ -101,12 +100,11 @@ class Applier:
     def _terms(self, item: Item) -> dict[str, float]:
         return terms_of(weighted_words(item), with_pieces=bool(self.tree.facts["pieces"]))
 
-    def _remove(self, deletes: Sequence[PlacedItem], touched: Touched, moved: Counter[int]) -> None:
+    def _remove(self, deletes: Sequence[PlacedItem], touched: Touched) -> None:
         if not deletes:
             return
         self._note_leaving(deletes, touched)
         self.tree.remove_items(deletes)
-        moved.update(placed.leaf for placed in deletes)
 
     def _note_leaving(self, items: Sequence[PlacedItem], touched: Touched) -> None:
         leaves = [each.leaf for each in items]
@@ -134,7 +132,6 @@ class Applier:
         batch: Batch,
         used: Sequence[dict[str, float]],
         touched: Touched,
-        moved: Counter[int],
     ) -> None:
         """Put new items, and those whose words changed, into the leaves nearest to them."""
         items = batch.placed
@@ -157,8 +154,6 @@ class Applier:
         self.tree.put_vectors(zip(numbers, packed_rows(rows), strict=True))
         touched.moves.note(self.tree, leaves, rows, [each.prior for each in placed], 1)
         touched.leaves.update(leaves)
-        moved.update(leaves)
-        moved.update(old.leaf for old in olds)
 
     def _rows(self, items: Sequence[Item], used: Sequence[dict[str, float]]) -> csr_matrix | Floats:
         if self.tree.sparse:
@@ -187,17 +182,10 @@ class Applier:
             return 0.0
         return min(1.0, math.log1p(max(count, 0.0)) / float(self.tree.facts["popularity_top"]))
 
-    def _restore(self, touched: Touched, moved: Counter[int]) -> int:
+    def _restore(self, touched: Touched) -> int:
         if not touched.nodes and not touched.leaves:
             return 0
-        parents = self.tree.parents_above(moved)
-        below: Counter[int] = Counter()
-        for leaf, count in moved.items():
-            at: int | None = leaf
-            while at is not None:
-                below[at] += count
-                at = parents[at]
-        touched.note_moved(self.tree, below)
+        touched.note_moved(self.tree, touched.moves.moved)
         with Upkeep(self.tree, touched) as upkeep:
             upkeep.restore()
             refresh = Refresh(self.tree, touched)

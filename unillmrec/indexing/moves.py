@@ -25,12 +25,14 @@ class Moves:
     """Items that came to leaves or left them, for all nodes above as they were then.
 
     *elsewhere* are the items that left a leaf or have another title: who showed them must look
-    again.
+    again. *counts* says how many more items are below each node than before, *moved* how many
+    came there or left.
     """
 
     def __init__(self) -> None:
         self.elsewhere: set[int] = set()
         self.counts: Counter[int] = Counter()
+        self.moved: Counter[int] = Counter()
         self._priors: defaultdict[int, float] = defaultdict(float)
         self._parts: list[csr_matrix | Floats] = []
         # For each row of the parts, how it counts, and in which nodes.
@@ -73,6 +75,7 @@ class Moves:
         for leaf, own in gained.items():
             for node in ways[leaf]:
                 self.counts[node] += sign * len(own)
+                self.moved[node] += abs(sign) * len(own)
                 self._priors[node] += sum(own)
         return [ways[leaf] for leaf in leaves]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unillmrec.indexing.moves import Moves
-from unillmrec.indexing.rows import Stack, entries
+from unillmrec.indexing.rows import Entries, Stack, entries
 from unillmrec.store import ROOT, EditableTree
 from unillmrec.tree.vectors import Floats
 
@@ -161,7 +161,7 @@ class _Families:
         return _Reached(
             np.repeat(items, best.shape[1])[found],
             self._nodes[row, best].ravel()[found],
-            np.take_along_axis(scores, best, axis=1).ravel()[found].astype(np.float32),
+            scores[np.arange(len(best))[:, None], best].ravel()[found].astype(np.float32),
             self._leaves[row, best].ravel()[found],
         )
 
@@ -186,6 +186,8 @@ class _Families:
         asked = entries(rows, items)
         if not len(asked.ids):
             return products
+        if (items == items[0]).all():
+            return self._products_of_one(asked)[at]
         # One key for a term at a branch: first those of the items, then who of the children
         # has them.
         width = max(rows.shape[1], int(self._sums.ids.max(initial=0)) + 1)
@@ -207,8 +209,17 @@ class _Families:
             said = np.flatnonzero(np.diff(ends))
             if len(said):
                 parts = table[places[own]] * asked.weights[own, None]
-                products[first + said] = np.add.reduceat(parts, ends[said] - ends[0])
+                sums = np.add.reduceat(parts, ends[said] - ends[0], dtype=np.float64)
+                products[first + said] = sums
         return products
+
+    def _products_of_one(self, asked: Entries) -> NDArray[np.floating]:
+        """Return the product of a single item with every child."""
+        own = slice(0, asked.ends[1])
+        weights = np.zeros(max(asked.ids[own].max(), self._sums.ids.max(initial=0)) + 1, np.float32)
+        weights[asked.ids[own]] = asked.weights[own]
+        products = self._sums.summed(self._sums.vector.weights * weights[self._sums.ids])
+        return self._spread(products.astype(np.float32))
 
 
 def _joined(parts: Sequence[_Reached]) -> _Reached:

@@ -58,14 +58,14 @@ class Stack:
         if query.ids is None:
             products: NDArray[np.floating] = self.dense() @ query.weights
             return products
-        return self._summed(self.vector.weights * looked_up(query, self.vector))
+        return self.summed(self.vector.weights * looked_up(query, self.vector))
 
     def norms(self) -> NDArray[np.floating]:
         """Return how long each vector is as an arrow."""
         if self.vector.ids is None:
             norms: NDArray[np.floating] = np.linalg.norm(self.dense(), axis=1)
         else:
-            norms = np.sqrt(self._summed(self.vector.weights**2))
+            norms = np.sqrt(self.summed(self.vector.weights**2))
         return norms
 
     def with_sum(self, others: Sequence[Vector]) -> Vector:
@@ -104,7 +104,8 @@ class Stack:
         """Return dense vectors as rows."""
         return self.vector.weights.reshape(len(self.lengths), -1)
 
-    def _summed(self, weights: Floats) -> NDArray[np.floating]:
+    def summed(self, weights: Floats) -> NDArray[np.floating]:
+        """Return for each vector the sum of what is given for its weights."""
         sums = np.zeros(len(self.lengths))
         told = np.flatnonzero(self.lengths)
         if len(told):
