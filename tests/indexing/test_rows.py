@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unillmrec.indexing.rows import Stack, as_rows, looked_up, row_vector, summed
+from unillmrec.indexing.rows import Stack, as_rows, row_vector, summed
 from unillmrec.tree.vectors import Vector
 
 SPARSE = st.dictionaries(st.integers(0, 30), st.floats(0.125, 4, width=16), max_size=8)
@@ -60,11 +60,3 @@ def test_rows_and_vectors_are_the_same(rows):
         assert dense(each).tolist() == dense(row_vector(matrix, number)).tolist()
     total = np.sum([dense(each) for each in vectors], axis=0)
     np.testing.assert_allclose(total, dense(summed(vectors)), rtol=1e-5)
-
-
-def test_looks_weights_up():
-    """A place that a vector has not weighs nothing."""
-    own, other = vector({1: 2.0, 5: 3.0}), vector({5: 1.0, 7: 1.0})
-
-    assert [3.0, 0.0] == looked_up(own, other).tolist()
-    assert [0.0, 0.0] == looked_up(vector({}), other).tolist()

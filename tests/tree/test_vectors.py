@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unillmrec.tree.vectors import Vector, combine, packed_similarities, similarities
+from unillmrec.tree.vectors import Vector, combine, looked_up, packed_similarities, similarities
 
 SIZE = 12
 WEIGHTS = st.floats(-4, 4, width=16).map(lambda weight: 0.0 if abs(weight) < 1e-3 else weight)
@@ -117,3 +117,13 @@ def test_packed_vectors_are_as_like_as_unpacked_ones(sparse):
         expected = similarities(query, vectors)
         assert expected.tolist() == packed_similarities(query, packed, sparse=sparse).tolist()
     assert 0 == len(packed_similarities(vectors[2], [], sparse=sparse))
+
+
+def test_looks_weights_up():
+    """A place that a vector has not weighs nothing."""
+    ids = np.array([0, 5, 7, 1_000], np.int32)
+    own = Vector(np.array([2, 3], np.float32), np.array([1, 5], np.int32))
+    empty = Vector(np.zeros(0, np.float32), np.zeros(0, np.int32))
+
+    assert [0.0, 3.0, 0.0, 0.0] == looked_up(own, ids).tolist()
+    assert [0.0, 0.0, 0.0, 0.0] == looked_up(empty, ids).tolist()

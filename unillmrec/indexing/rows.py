@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector
+from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector, looked_up
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -58,7 +58,8 @@ class Stack:
         if query.ids is None:
             products: NDArray[np.floating] = self.dense() @ query.weights
             return products
-        return self.summed(self.vector.weights * looked_up(query, self.vector))
+        assert self.vector.ids is not None
+        return self.summed(self.vector.weights * looked_up(query, self.vector.ids))
 
     def norms(self) -> NDArray[np.floating]:
         """Return how long each vector is as an arrow."""
@@ -195,17 +196,6 @@ def row_vector(rows: csr_matrix | Floats, number: int) -> Vector:
         order = np.argsort(ids)
         ids, weights = ids[order], weights[order]
     return Vector(weights, ids.astype(np.int32))
-
-
-def looked_up(vector: Vector, other: Vector) -> Floats:
-    """Return the weights of a sparse *vector* at the places of another one."""
-    assert vector.ids is not None
-    assert other.ids is not None
-    if not len(vector.ids):
-        return np.zeros(len(other.ids), np.float32)
-    places = np.minimum(np.searchsorted(vector.ids, other.ids), len(vector.ids) - 1)
-    found: Floats = np.where(vector.ids[places] == other.ids, vector.weights[places], np.float32(0))
-    return found
 
 
 def summed(vectors: Sequence[Vector]) -> Vector:

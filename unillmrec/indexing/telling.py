@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unillmrec.indexing.rows import looked_up
 from unillmrec.store import EditableTree
 from unillmrec.tree.describing import AROUND, KEPT_WORDS, telling
 from unillmrec.tree.terms import term_worth
-from unillmrec.tree.vectors import Floats, Ints, Vector
+from unillmrec.tree.vectors import Floats, Ints, Vector, looked_up
 
 # How many of the terms of a node are looked up, which usually tells which of them say most.
 LOOKED_AT = 32
@@ -37,10 +36,10 @@ class Contrast:
 
     def __init__(self, node: int, own: Mean, around: Mean) -> None:
         self.node = node
-        usual = looked_up(around.total, own.total) / np.float32(max(around.count, 1))
+        assert own.total.ids is not None
+        usual = looked_up(around.total, own.total.ids) / np.float32(max(around.count, 1))
         contrast = own.weights - np.float32(AROUND) * usual
         heavier = contrast > 0
-        assert own.total.ids is not None
         self.ids: Ints = own.total.ids[heavier]
         self.weights: Floats = contrast[heavier]
 

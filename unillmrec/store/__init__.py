@@ -2,7 +2,8 @@
 
 from unillmrec.store.editing import EditableTree, LeafItem, NodeGain, NodeState
 from unillmrec.store.files import Staging
-from unillmrec.store.item_tree import ROOT, STALE_SHARE, ItemTree, Node, PlacedItem
+from unillmrec.store.item_tree import ItemTree
+from unillmrec.store.nodes import ROOT, STALE_SHARE, Node, PlacedItem
 from unillmrec.store.writing import NodeRow, TreeWriter
 
 __all__ = [

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from unillmrec.store.item_tree import ROOT, ItemTree
+from unillmrec.store.item_tree import ItemTree
+from unillmrec.store.nodes import ROOT
 
 SHOWN = 5
 

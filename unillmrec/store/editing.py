@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unillmrec.errors import StoreError
 from unillmrec.items import ItemFields
 from unillmrec.store.files import connect_to_change
-from unillmrec.store.item_tree import AMONG, ItemTree, PlacedItem, as_json
+from unillmrec.store.item_tree import AMONG, ItemTree, as_json
+from unillmrec.store.nodes import PlacedItem
 from unillmrec.store.writing import NodeRow, item_rows
 
 if TYPE_CHECKING:

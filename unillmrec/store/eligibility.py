@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from unillmrec.store.item_tree import AMONG, ItemTree, Node, as_json
+from unillmrec.store.item_tree import AMONG, ItemTree, as_json
+from unillmrec.store.nodes import Node
 
 if TYPE_CHECKING:
     from unillmrec.store.selection import Selection

@@ -7,7 +7,8 @@ import json
 import networkx
 
 from unillmrec.items import one_line
-from unillmrec.store.item_tree import ROOT, ItemTree, Node
+from unillmrec.store.item_tree import ItemTree
+from unillmrec.store.nodes import ROOT, Node
 
 
 def to_networkx(tree: ItemTree, root: int = ROOT, depth: int | None = None) -> networkx.DiGraph:

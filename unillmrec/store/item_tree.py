@@ -8,7 +8,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from unillmrec.errors import StoreError
 from unillmrec.items import Item
 from unillmrec.store.files import connect_to_read
 from unillmrec.store.keeping import Kept, Key, Value
+from unillmrec.store.nodes import ROOT, Node, PlacedItem
 from unillmrec.tree.descriptions import Description
 
 if TYPE_CHECKING:
@@ -25,48 +25,11 @@ if TYPE_CHECKING:
 
     from unillmrec.tree.vectors import Floats, Vector
 
-ROOT = 1
-# Judging by summaries that are out of date by up to this share of the items cost nothing
-# measurable; beyond it a summary is due to be written anew.
-STALE_SHARE = 0.2
 # What is kept of a file that many are recommended from: some tens of megabytes at most.
 KEPT_BRANCHES = 2_000
 KEPT_STACKS = 500
 KEPT_NODES = 20_000
 KEPT_VECTORS = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A node of the tree: the root, a branch, or a leaf that holds *size* items.
-
-    *moved* counts the items that came or went below it since it was grown, *stale* those since
-    its summary was written.
-    """
-
-    id: int
-    parent: int | None
-    depth: int
-    size: int
-    is_leaf: bool
-    description: Description
-    prior: float = 0.0
-    moved: int = 0
-    stale: int = 0
-
-    def is_stale(self, share: float = STALE_SHARE) -> bool:
-        """Return whether more than *share* of the items changed since the summary was written."""
-        return bool(self.description.summary) and self.stale > share * self.size
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedItem:
-    """An item of the catalog, its number in the store, and the leaf it sits in."""
-
-    number: int
-    item: Item
-    leaf: int
-    prior: float = 0.0
 
 
 class ItemTree:

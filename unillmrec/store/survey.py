@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from unillmrec.store.item_tree import ItemTree, PlacedItem
+from unillmrec.store.item_tree import ItemTree
+from unillmrec.store.nodes import PlacedItem
 
 
 @dataclass(frozen=True, slots=True)
