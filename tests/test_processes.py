@@ -1,8 +1,12 @@
+import os
 import subprocess
+import threading
 from pathlib import Path
 
+import pytest
+
 import unillmrec
-from unillmrec.processes import command_of, environment_of_commands
+from unillmrec.processes import command_of, environment_of_commands, on_one_core
 
 
 def test_a_command_runs_this_package_and_not_what_lies_around(monkeypatch):
@@ -19,3 +23,18 @@ def test_a_command_runs_this_package_and_not_what_lies_around(monkeypatch):
     assert 0 == done.returncode, done.stderr
     assert unillmrec.__version__ in done.stdout
     assert environment["PYTHONPATH"].endswith("elsewhere")
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no say in where threads run")
+def test_threads_that_take_turns_stay_on_one_core():
+    """Those that are started inside as well; afterwards all is as before."""
+    before, inside = os.sched_getaffinity(0), []
+
+    with pytest.raises(KeyError), on_one_core():
+        thread = threading.Thread(target=lambda: inside.append(os.sched_getaffinity(0)))
+        thread.start()
+        thread.join()
+        raise KeyError
+
+    assert [1] == [len(cores) for cores in inside]
+    assert inside[0] <= before == os.sched_getaffinity(0)

@@ -1,9 +1,11 @@
-"""Start another process of this very package."""
+"""Processes of this very package: how to start one, and where it runs."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -21,3 +23,22 @@ def environment_of_commands() -> dict[str, str]:
     home = str(Path(__file__).parents[1])
     paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
     return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+@contextmanager
+def on_one_core() -> Iterator[None]:
+    """Keep this thread, and those that it starts inside, to one core, if the system can.
+
+    One thread at a time runs Python. Handing that from core to core costs threads that mostly
+    wait for a network a third more of the processor (benchmarks/results/batch.json).
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    # Two such processes should not choose the same one.
+    os.sched_setaffinity(0, {sorted(before)[os.getpid() % len(before)]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from unillmrec.judge import CONTRACTS
 from unillmrec.judge.making import make_price
 from unillmrec.judge.voting import Votes
 from unillmrec.prices import Price
+from unillmrec.processes import on_one_core
 from unillmrec.prompts import PromptSet
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
@@ -143,6 +144,7 @@ def run_batch(wishes: Wishes) -> Batched:
         "votes": wishes.votes,
     }
     with (
+        nullcontext() if wishes.ray_workers else on_one_core(),
         ItemTree.open(wishes.tree) as tree,
         asking_over(tree, settings, "batch", wishes.answers, wishes.votes) as asked,
         Batch(
