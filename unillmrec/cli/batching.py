@@ -77,7 +77,7 @@ class Wishes:
             where=out[0],
             exclude=read_history(out[1]),
             # While some people are between two calls, others fill their places.
-            at_once=settings.concurrency + max(2, settings.concurrency // 2),
+            at_once=max(2 * settings.concurrency, settings.concurrency + 2),
             as_they_come=manner[0],
             restart=manner[1],
             budget=budget_of(limits),
