@@ -88,6 +88,28 @@ def test_an_id_that_comes_twice_is_said_by_the_other_process(small_batches):
     assert [] == list(Path().iterdir())
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        lambda n: {"id": np.str_(f"i{n}")},
+        lambda n: {"title": np.str_(f"Title {n}")},
+        lambda n: {"path": (np.str_("a"),)},
+        lambda n: {"attributes": {"price": np.float64(n), "tags": (np.str_("x"),)}},
+        lambda n: {"attributes": {np.str_("kind"): np.str_("k")}},
+    ],
+)
+def test_types_like_pythons_own_are_written_as_those(field, small_batches):
+    """Whoever reads a catalog with numpy or pandas gets such; none may end as bytes."""
+    items = [Item(**({"id": f"i{n}", "title": f"Title {n}"} | field(n))) for n in range(50)]
+    write("one.tree", items, workers=1)
+
+    write("two.tree", items, workers=2)
+
+    query = "SELECT id, title, path, attributes FROM item ORDER BY number"
+    with closing(sqlite3.connect("one.tree")) as one, closing(sqlite3.connect("two.tree")) as two:
+        assert one.execute(query).fetchall() == two.execute(query).fetchall()
+
+
 def test_a_small_catalog_starts_no_process(started):
     """Starting one takes longer than writing a few thousand items."""
     write("one.tree", ITEMS, workers=2)
