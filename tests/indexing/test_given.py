@@ -1,3 +1,7 @@
+import errno
+import gc
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -187,3 +191,22 @@ def test_many_vectors_lie_in_a_file_while_they_are_used(monkeypatch):
     assert 1 == len(list(Path("kept").iterdir()))
     del shared
     assert [] == list(Path("kept").iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="files cannot be given room")
+def test_a_full_disk_is_said_before_anything_is_mapped(monkeypatch, tmp_path):
+    """A page that the disk has no room for would end the process without a word."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(given, "WORTH_A_FILE", 100)
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    np.save("v.npy", np.ones((60, 4), np.float32))
+
+    with pytest.raises(TreeError, match=r"no room for 60 vectors .* No space left on device"):
+        VectorFile(Path("v.npy")).for_items(60)
+
+    gc.collect()
+    assert [] == list(tmp_path.glob("unillmrec-*"))

@@ -190,11 +190,28 @@ def _room_for(shape: tuple[int, int]) -> Floats:
     """Return an array to fill; a large one lies in a file, where all processes can share it."""
     if shape[0] * shape[1] < WORTH_A_FILE:
         return np.empty(shape, np.float32)
-    handle, path = tempfile.mkstemp(prefix="unillmrec-", suffix=".npy")
-    os.close(handle)
-    rows = np.lib.format.open_memmap(path, "w+", np.float32, shape)
-    weakref.finalize(rows, _remove, path)
+    try:
+        handle, path = tempfile.mkstemp(prefix="unillmrec-", suffix=".npy")
+        os.close(handle)
+        rows = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+        weakref.finalize(rows, _remove, path)
+        _take_room(path)
+    except OSError as error:
+        raise TreeError(
+            f"there is no room for {shape[0]:,} vectors in {tempfile.gettempdir()}: "
+            f"{error.strerror or error}.",
+            detail="Nothing was written.",
+            remedy="make room there, or set TMPDIR to another folder.",
+        ) from error
     return rows
+
+
+def _take_room(path: str) -> None:
+    """See that all of a file is on the disk: a full one would end the process without a word."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with open(path, "r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
 
 
 def _remove(path: str) -> None:
