@@ -123,7 +123,10 @@ class Refresh:
             for each in together.values():
                 each.words, each.worded = each.total, each.size
         else:
-            self._sum_words(together)
+            # Only what is described anew is told its words; the others wait.
+            above = {each.state.parent for each in self.fresh.values()}
+            wanted = self.fresh.keys() | above
+            self._sum_words({node: each for node, each in together.items() if node in wanted})
 
     def _sum_words(self, together: Mapping[int, _Fresh]) -> None:
         """Sum up words where vectors are none: of all items of a leaf, of a branch's typical."""
