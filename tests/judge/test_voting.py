@@ -15,7 +15,7 @@ from unillmrec.judge import (
     Question,
     Verdict,
 )
-from unillmrec.judge.questions import keep_exchanges
+from unillmrec.judge.questions import keep_exchanges, kept_exchanges
 from unillmrec.judge.voting import VotingJudge, is_close
 from unillmrec.testing import BiasedJudge
 from unillmrec.usage import Stage, Usage
@@ -149,22 +149,15 @@ def test_where_a_budget_ends_the_given_votes_count(asking):
     assert ONE == verdict.choose(asking("choose"))
 
 
-def test_an_answer_outlives_the_failure_of_a_later_vote(asking):
-    """It was paid for; what the failed vote cost is on the bill and in the trace."""
+def test_a_failure_keeps_the_calls_before_it(asking):
+    """They were paid for, and belong on the bill and into the trace."""
     error = EndpointError("it is gone.")
     keep_exchanges(error, [exchange("c")])
 
-    verdict = VotingJudge(Prepared(ONE, error), 2).choose(asking("choose"))
+    with pytest.raises(EndpointError) as caught:
+        VotingJudge(Prepared(ONE, error), 2).choose(asking("choose"))
 
-    assert ONE.scores == verdict.scores
-    assert 2 == verdict.usage.calls
-    assert ["a", "c"] == [each.reply for each in verdict.exchanges]
-
-
-def test_a_failure_of_the_first_vote_is_one(asking):
-    """There is nothing to go by."""
-    with pytest.raises(EndpointError):
-        VotingJudge(Prepared(EndpointError("it is gone.")), 2).choose(asking("choose"))
+    assert ["a", "c"] == [each.reply for each in kept_exchanges(caught.value)]
 
 
 def test_asks_as_the_judge_does():

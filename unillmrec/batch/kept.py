@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from unillmrec.budget import PatientPurse, Purse
@@ -22,8 +22,18 @@ from unillmrec.usage import Stage
 NOBODY = 0
 Answers = dict[bytes, list[Reply]]
 
+
+@dataclass(slots=True)
+class AskedFor:
+    """The row that calls are for, what is left of its kept answers, and what ended the asking."""
+
+    line: int
+    answers: Answers
+    ended: BudgetError | None = None
+
+
 # Which person a call is about: the stages know nothing of it, and need not.
-_asked_for: ContextVar[tuple[int, Answers] | None] = ContextVar("asked_for", default=None)
+_asked_for: ContextVar[AskedFor | None] = ContextVar("asked_for", default=None)
 
 
 class Keeper(Protocol):
@@ -61,15 +71,22 @@ class KeptAnswers:
 
     @contextmanager
     def about(self, line: int) -> Iterator[None]:
-        """Say that the calls made here, and on threads that are given work here, are for a row."""
+        """Say that the calls made here, and on threads that are given work here, are for a row.
+
+        Raises:
+            BudgetError: one of them was refused, though whoever asked made do without it.
+        """
         answers: Answers = {}
         for digest, reply in self._keeper.kept(line):
             answers.setdefault(digest, []).append(reply)
-        token = _asked_for.set((line, answers))
+        asked_for = AskedFor(line, answers)
+        token = _asked_for.set(asked_for)
         try:
             yield
         finally:
             _asked_for.reset(token)
+        if asked_for.ended:
+            raise asked_for.ended
 
     def over(self, endpoint: Endpoint) -> KeepingEndpoint:
         """Return what is asked in place of *endpoint*."""
@@ -85,7 +102,7 @@ class KeptAnswers:
         asked_for = _asked_for.get()
         if asked_for is None:
             return endpoint.complete(request)
-        line, answers = asked_for
+        line, answers = asked_for.line, asked_for.answers
         digest = digest_of(request)
         with self._lock:
             # The same request twice, for one person, is meant to be answered twice.
@@ -99,6 +116,8 @@ class KeptAnswers:
             try:
                 reply = complete_within(self.purse, endpoint, request, counter)
             except UnillmrecError as error:
+                if isinstance(error, BudgetError):
+                    asked_for.ended = error
                 failed = _failed(error)
                 if failed is not None:
                     # An answer without a text is the person's; what failed is nobody's.

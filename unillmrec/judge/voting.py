@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
-from unillmrec.errors import BudgetError, EndpointError, SettingsError
+from unillmrec.errors import BudgetError, SettingsError, UnillmrecError
 from unillmrec.judge.questions import (
     Choice,
     Dropped,
@@ -15,6 +15,7 @@ from unillmrec.judge.questions import (
     Judge,
     Question,
     Verdict,
+    keep_exchanges,
     kept_exchanges,
     numbered,
 )
@@ -34,8 +35,8 @@ class VotingJudge:
 
     The second order is the first one backwards: what a place adds to a score it takes away
     again. A branch that a vote leaves out has zero points in it. Votes of somebody who stood
-    in for the judge count only where there are no others, and where a budget ends or a call
-    fails, those that were given do.
+    in for the judge count only where there are no others, and where a budget ends, those
+    that were given do.
     """
 
     def __init__(self, judge: Judge, votes: Votes) -> None:
@@ -70,13 +71,18 @@ class VotingJudge:
         for number in range(1, count):
             try:
                 given.append(self._in_order(question, _order(question.choices, number, count)))
-            except (BudgetError, EndpointError) as error:
-                # Whoever has answered is not asked in vain because a later vote failed; what
-                # that vote had paid for is billed with the others.
+            except BudgetError as error:
+                # A vote that was cut off between its two questions has paid for the first.
                 cut_off = kept_exchanges(error)
                 merged = _merged(given)
                 usage = sum((each.usage for each in cut_off), merged.usage)
                 return replace(merged, usage=usage, exchanges=(*merged.exchanges, *cut_off))
+            except UnillmrecError as error:
+                # A failed call is a failed call, whichever vote it was: fewer votes than were
+                # wanted would be another answer.
+                paid = [exchange for verdict in given for exchange in verdict.exchanges]
+                keep_exchanges(error, [*paid, *kept_exchanges(error)])
+                raise
         return _merged(given) if len(given) > 1 else given[0]
 
     def _in_order(self, question: Question, order: Sequence[Choice]) -> Verdict:
