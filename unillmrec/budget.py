@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -174,6 +175,11 @@ class Purse:
             self._out -= 1
             self._lock.notify_all()
 
+    def unsettled(self) -> None:
+        """Note that a call goes on that may give something back."""
+        with self._lock:
+            self._out += 1
+
     def _passed(self, prompt: int, completion: int) -> Limit | None:
         budget = self.budget
         if self.is_late:
@@ -257,6 +263,15 @@ class Ticket:
     def seconds_left(self) -> float | None:
         """The time that is left; None if there is no deadline."""
         return self._purse.seconds_left
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Wait for somebody else inside: meanwhile nobody waits for what this call gives back."""
+        self._purse.settled()
+        try:
+            yield
+        finally:
+            self._purse.unsettled()
 
     def repeat(self, failed: Usage) -> None:
         """Set as much aside for another attempt, after one that took *failed*.

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from unillmrec.budget import Budget, Purse
+from unillmrec.budget import Budget, PatientPurse, Purse
 from unillmrec.endpoint import CallError, Message, Reply, Request, Schema
 from unillmrec.endpoint.caching import AnswerCache, CachedEndpoint
-from unillmrec.errors import SettingsError
+from unillmrec.errors import BudgetError, SettingsError
 from unillmrec.testing import ScriptedEndpoint
 from unillmrec.usage import Stage, Usage
 
@@ -221,3 +221,39 @@ def test_a_file_of_somebody_else_is_left_alone():
             AnswerCache(Path(name), print)
 
     assert before == Path("other.db").read_bytes()
+
+
+def test_who_waits_for_an_answer_keeps_nobody_waiting_for_money(cache):
+    """The one that asks may need room for a repetition, while another waits for its answer."""
+    purse = PatientPurse(Budget(calls=2))
+    tickets = [purse.reserve(10, 10), purse.reserve(10, 10)]
+    asked = threading.Event()
+
+    class Repeating:
+        model, name = "m", "n"
+
+        def complete(self, request):
+            if asked.is_set():
+                raise CallError("no.")
+            asked.set()
+            time.sleep(0.05)
+            request.ticket.repeat(Usage())
+            raise AssertionError("There is no room for a third call.")
+
+    endpoint = CachedEndpoint(Repeating(), cache, IDENTITY)
+    ended = []
+
+    def ask(ticket):
+        try:
+            endpoint.complete(request(ticket=ticket))
+        except (BudgetError, CallError) as error:
+            ended.append(type(error))
+
+    threads = [threading.Thread(target=ask, args=[each], daemon=True) for each in tickets]
+    for each in threads:
+        each.start()
+        asked.wait(5)
+    for each in threads:
+        each.join(5)
+
+    assert {BudgetError, CallError} == set(ended)

@@ -165,10 +165,10 @@ class Till:
             self._purse.give_back(prompt, completion)
             self._purse.uncount(calls)
 
-    async def settled(self) -> None:
-        """Count one call less that may give something back."""
+    async def settled(self, calls: int = 1) -> None:
+        """Count calls less that may give something back."""
         async with self._changed:
-            self._out -= 1
+            self._out -= calls
             self._changed.notify_all()
 
 
@@ -210,6 +210,10 @@ class _SharedPurse(Purse):
     def settled(self) -> None:
         """Note that a call is over."""
         self._till.settled.remote()
+
+    def unsettled(self) -> None:
+        """Note that a call goes on."""
+        self._till.settled.remote(-1)
 
 
 class _SharedKeeper:

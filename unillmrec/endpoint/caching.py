@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from unillmrec.budget import Ticket
 from unillmrec.endpoint.contract import Endpoint, Reply, Request
 from unillmrec.endpoint.writing_down import digest, reply_as_plain, reply_of, request_as_plain
 from unillmrec.errors import SettingsError
@@ -140,8 +141,7 @@ class CachedEndpoint:
                     self._asking[key] = threading.Event()
             if other is None:
                 return self._ask(key, request)
-            left = request.ticket.seconds_left if request.ticket else None
-            if not other.wait(left if left is None else min(left, threading.TIMEOUT_MAX)):
+            if not _waited(other, request.ticket):
                 # The deadline is over; the endpoint says so in its own words.
                 return self._endpoint.complete(request)
 
@@ -167,6 +167,16 @@ class CachedEndpoint:
         self.saved.add(request.stage, reply.usage)
         _LOG.info(Event("cached", stage=request.stage, model=self.model))
         return replace(reply, usage=Usage(), saved=reply.usage, seconds=0.0, retries=0, refused=0)
+
+
+def _waited(other: threading.Event, ticket: Ticket | None) -> bool:
+    """Wait for another's answer; say whether it came before the deadline."""
+    if ticket is None:
+        return other.wait()
+    left = ticket.seconds_left
+    # Whoever is waited for may itself wait for what calls under way give back.
+    with ticket.resting():
+        return other.wait(left if left is None else min(left, threading.TIMEOUT_MAX))
 
 
 def _today() -> int:
