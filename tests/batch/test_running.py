@@ -10,6 +10,7 @@ from unillmrec.batch.running import PATIENCE
 from unillmrec.budget import Budget
 from unillmrec.endpoint import AnswerError, CallError, Kind, Reply
 from unillmrec.errors import BatchError, BudgetError
+from unillmrec.judge.voting import VotingJudge
 from unillmrec.prices import Price
 from unillmrec.recommender import Recommender
 from unillmrec.stages import Person
@@ -233,6 +234,38 @@ def test_a_person_that_fails_is_asked_about_again(people, run, lines):
     assert run(path, again, at_once=1).finished
     assert whole.asked == scripted.asked - 1 + again.asked
     assert [f"person-{n}" for n in range(6)] == [each["id"] for each in lines()]
+
+
+class Voting(Scripted):
+    """The same, asked twice about branches."""
+
+    def judge_over(self, tree):
+        made = super().judge_over(tree)
+        return lambda over: VotingJudge(made(over), 2)
+
+
+@pytest.mark.parametrize("number", [3, 5])
+def test_nobody_gets_a_list_of_fewer_votes(people, run, lines, number):
+    """A vote that fails is a call that failed: the person is asked about again."""
+    path = people(histories(1))
+    whole = Voting()
+    run(path, whole, out="whole.jsonl")
+
+    report = run(path, Voting(before=fails(number, call_error(Kind.TIMEOUT))), at_once=1)
+
+    assert (1, 0) == (len(report.failed), report.done)
+    assert run(path, Voting(), at_once=1).finished
+    assert lines("whole.jsonl") == lines()
+
+
+@pytest.mark.parametrize("calls", [3, 4, 5, 6])
+def test_a_budget_that_ends_between_two_votes_leaves_nobody_done(people, run, calls):
+    """What is asked for is a list of all votes, or none yet."""
+    report = run(people(histories(1)), Voting(), budget=Budget(calls=calls), at_once=1)
+
+    assert 0 == report.done
+    assert isinstance(report.stopped, BudgetError)
+    assert calls == report.total_usage().calls
 
 
 def test_an_endpoint_that_is_down_ends_the_run(people, run):
