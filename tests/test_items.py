@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from unillmrec.items import Item, content_hashes, encoded_apart, one_line
+from unillmrec.items import Item, content_hashes, encoded_apart, one_line, values_by_name
 
 ITEM = Item("a", "Title", "Text", ("Films", "Drama"), {"year": 1999, "tags": ("x", "y")})
 
@@ -189,3 +189,10 @@ def test_a_long_text_is_cut():
     assert "abcd…" == one_line("abcdefgh", 5)
     assert "ab…" == one_line("ab     cdefgh", 4)
     assert 300 == len(one_line("x" * 10_000_000))
+
+
+def test_values_stand_by_name_and_place():
+    """Whatever an item lacks is not there."""
+    told = values_by_name([{"a": 1}, {}, {"b": "x", "a": 2.5}])
+
+    assert {"a": {0: 1, 2: 2.5}, "b": {2: "x"}} == told

@@ -84,6 +84,21 @@ class ItemFields(NamedTuple):
         return list(map(_hashed, self.ids, self.titles, self.texts, paths, attributes))
 
 
+def values_by_name(attributes: Sequence[Mapping[str, Value]]) -> dict[str, dict[int, Value]]:
+    """Return for each attribute its values by the place of the item, looking at each value once.
+
+    A catalog may have thousands of attributes, of which an item has a few.
+    """
+    found: dict[str, dict[int, Value]] = {}
+    for place, each in enumerate(attributes):
+        for name, value in each.items():
+            if name in found:
+                found[name][place] = value
+            else:
+                found[name] = {place: value}
+    return found
+
+
 def content_hashes(items: Sequence[Item]) -> list[bytes]:
     """Return the content hash of each item, at a fraction of the price of asking each for it."""
     fields = ItemFields.of(items)

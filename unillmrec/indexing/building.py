@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeGuard, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeGuard, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from unillmrec.errors import TreeError
 from unillmrec.indexing.given import GivenVectors
 from unillmrec.indexing.paths import grow_along_paths
 from unillmrec.indexing.subtrees import grow_in_processes
-from unillmrec.items import Item
+from unillmrec.items import Item, values_by_name
 from unillmrec.store import ROOT, NodeRow, Staging, TreeWriter
 from unillmrec.tree.categories import Category, PathReader, PathsRead
 from unillmrec.tree.describing import Sources, describe_nodes, node_spans, node_sums
@@ -36,7 +36,6 @@ RANGED_ATTRIBUTES = 8
 # So many at a time; four times as many are a block of the store.
 REPORT_EVERY = 1_024
 _NO_NUMBERS = frozenset({str, tuple, bool, type(None)})
-_NUMBERS = frozenset({int, float, type(None)})
 
 
 TreeKind: TypeAlias = Literal["clusters", "paths", "paths+clusters"]
@@ -188,22 +187,20 @@ class _Build:
                 given.add(item)
 
     def _note_numbers(self, items: Sequence[Item]) -> None:
-        held = [item.attributes for item in items]
-        for name in dict.fromkeys(chain.from_iterable(held)):
-            values: list[Any] = [each.get(name) for each in held]
+        for name, values in values_by_name([item.attributes for item in items]).items():
             known = self.numbers.get(name)
-            # Most columns hold only what is no number, or only numbers.
-            kinds = set(map(type, values))
-            if kinds <= _NO_NUMBERS or (known is None and len(self.numbers) >= RANGED_ATTRIBUTES):
+            if known is None and len(self.numbers) >= RANGED_ATTRIBUTES:
                 continue
-            if not kinds <= _NUMBERS:
-                values = [value if is_number(value) else None for value in values]
+            # Most columns hold only what is no number.
+            if set(map(type, values.values())) <= _NO_NUMBERS:
+                continue
+            numbers = {place: as_float(each) for place, each in values.items() if is_number(each)}
+            if not numbers:
+                continue
             if known is None:
-                if values.count(None) == len(values):
-                    continue
                 known = self.numbers[name] = array("d")
             known.extend([math.nan] * (self.writer.items - len(known)))
-            known.extend([math.nan if value is None else as_float(value) for value in values])
+            known.extend([numbers.get(place, math.nan) for place in range(len(items))])
 
     def _grow(self, points: csr_matrix | Floats) -> Shape:
         def report(done: int, total: int) -> None:

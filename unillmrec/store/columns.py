@@ -16,7 +16,6 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 
 from unillmrec.catalog.predicates import Kind
 from unillmrec.errors import StoreError
-from unillmrec.items import Item, ItemFields
+from unillmrec.items import Item, ItemFields, Value, values_by_name
 from unillmrec.store.blocks import BLOCK, Block, Mask, Values
 
 ColumnKind: TypeAlias = Kind | Literal["path", "leaf"]
@@ -136,8 +135,7 @@ class ColumnWriter:
             part = slice(start, start + BLOCK - at)
             columns = self._waiting[block]
             held = items.attributes[part]
-            for name in dict.fromkeys(chain.from_iterable(held)):
-                values = [each.get(name) for each in held]
+            for name, values in values_by_name(held).items():
                 _put_values(columns, name, at, values)
             paths = {place: path for place, path in enumerate(items.paths[part], start=at) if path}
             if paths:
@@ -317,10 +315,10 @@ def _held(item: Item) -> list[tuple[Key, Any]]:
 
 
 def _put_values(
-    columns: defaultdict[Key, dict[int, Any]], name: str, first: int, values: list[Any]
+    columns: defaultdict[Key, dict[int, Any]], name: str, first: int, values: Mapping[int, Value]
 ) -> None:
-    """Note the values of an attribute, from the place *first* of a block on."""
-    given = {place: value for place, value in enumerate(values, start=first) if value is not None}
+    """Note the values of an attribute, their places counted from *first* of a block."""
+    given = {first + place: value for place, value in values.items() if value is not None}
     kinds = {type_: _KINDS.get(type_) for type_ in set(map(type, given.values()))}
     if None not in kinds.values() and len(set(kinds.values())) == 1:
         columns[name, next(filter(None, kinds.values()))].update(given)
