@@ -29,9 +29,6 @@ STARTS = 5
 # A leaf with fewer items costs a line in a prompt and leads to next to nothing.
 TINY = 5
 SAMPLE_SECONDS = 0.1
-# What most people would write takes these.
-RECIPE_DIMENSIONS = 128
-RECIPE_GROUPS = 16
 # What a million items may take on two cores; "clustering" is of vectors, the others of titles.
 TARGETS = {
     "clustering CPU s": 30,
@@ -88,14 +85,11 @@ def _measured(data: Path, size: int, *, vectors: bool) -> dict[str, Any]:
         row: dict[str, Any] = {}
         if vectors:
             clustered = _in_process("cluster", folder, size, vectors)
-            row |= {f"clustering {name}": figure for name, figure in _costs(clustered).items()}
+            row |= {"clustering s": clustered["seconds"], "clustering CPU s": clustered["cpu"]}
+            row |= {"clustering MB": clustered["megabytes"]}
         built = _in_process("build", folder, size, vectors)
-        row |= {f"build {name}": figure for name, figure in _costs(built).items()}
-        row |= {**built["told"], **_shape(folder / "a.tree")}
-        if not vectors:
-            usual = _in_process("recipe", folder, size, vectors)
-            row |= {f"usual recipe {name}": figure for name, figure in _costs(usual).items()}
-            row |= {f"usual recipe {name}": figure for name, figure in usual["told"].items()}
+        row |= {"build s": built["seconds"], "build CPU s": built["cpu"]}
+        row |= {"build MB": built["megabytes"], **built["told"], **_shape(folder / "a.tree")}
         row |= _cold_starts(folder, size)
         walked: dict[str, Any] = _in_process("walk", folder, size, vectors)["told"]
         return row | walked
@@ -108,12 +102,12 @@ def _clustered(data: Path) -> dict[str, Any]:
         _in_process("scatter", folder, MANY_VECTORS, True)
         os.sync()
         clustered = _in_process("cluster", folder, MANY_VECTORS, True)
-        costs = {f"clustering {name}": figure for name, figure in _costs(clustered).items()}
-        return costs | clustered["told"]
-
-
-def _costs(step: dict[str, Any]) -> dict[str, Any]:
-    return {"s": step["seconds"], "CPU s": step["cpu"], "MB": step["megabytes"]}
+        return {
+            "clustering s": clustered["seconds"],
+            "clustering CPU s": clustered["cpu"],
+            "clustering MB": clustered["megabytes"],
+            **clustered["told"],
+        }
 
 
 def _in_process(step: str, folder: Path, size: int, vectors: bool) -> dict[str, Any]:
@@ -261,40 +255,6 @@ def _build(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
     return {f"{phase} s": round(taken, 1) for phase, taken in report.seconds.items()}
 
 
-def _recipe(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
-    """Grow a tree as most people would: TF-IDF, one truncated SVD, k-means from the top down.
-
-    It keeps nothing, describes nothing and writes nothing: what a build does on top is for free.
-    """
-    import numpy as np
-    from sklearn.cluster import MiniBatchKMeans
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    assert not vectors
-    with (folder / "a.jsonl").open(encoding="utf-8") as lines:
-        titles = [json.loads(line)["title"] for line in lines]
-    words = TfidfVectorizer().fit_transform(titles)
-    points = TruncatedSVD(RECIPE_DIMENSIONS, random_state=SEED).fit_transform(words)
-    leaves, waiting = [], [np.arange(size)]
-    while waiting:
-        rows = waiting.pop()
-        if len(rows) <= TARGETS["largest leaf"]:
-            leaves.append(len(rows))
-            continue
-        groups = MiniBatchKMeans(RECIPE_GROUPS, n_init="auto", random_state=SEED).fit_predict(
-            points[rows]
-        )
-        parts = [rows[groups == group] for group in range(RECIPE_GROUPS)]
-        if max(map(len, parts)) == len(rows):
-            # Nothing sets them apart.
-            leaves.append(len(rows))
-        else:
-            waiting += [part for part in parts if len(part)]
-    tiny = sum(leaf < TINY for leaf in leaves)
-    return {"leaves": len(leaves), "tiny leaves %": round(100 * tiny / len(leaves), 2)}
-
-
 def _walk(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
     """Compare what walks find with what people like, and with what an exhaustive look finds."""
     from benchmarks.walk_recall import walk_recall
@@ -308,7 +268,6 @@ STEPS: dict[str, Callable[[Path, int, bool], dict[str, Any]]] = {
     "scatter": _scatter,
     "cluster": _cluster,
     "build": _build,
-    "recipe": _recipe,
     "walk": _walk,
 }
 
