@@ -1,13 +1,15 @@
 """Baselines that ask a model: one list, a shortlist, the scheme of the paper."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from tests import trees
 from unillmrec.evaluation.asking import FlatListing, retrieve_and_rank, title_of
 from unillmrec.evaluation.content import FlatVectors
-from unillmrec.evaluation.making import Means
+from unillmrec.evaluation.making import REFERENCE, Means, make_systems
+from unillmrec.evaluation.page import page
 from unillmrec.evaluation.paper import PaperScheme, read_titles, two_levels
 from unillmrec.evaluation.running import evaluate
 from unillmrec.judge import LanguageModelJudge, SimilarityJudge
@@ -166,3 +168,30 @@ def test_a_catalog_too_long_to_send_is_not_sent(parted, tree, writer, monkeypatc
 
     assert "not sent" in system.note
     assert [] == sent.requests
+
+
+@pytest.mark.parametrize("name", ["flat", "retrieve", "paper", REFERENCE])
+def test_replies_that_cannot_be_used_are_told(parted, tree, writer, name):
+    """What the embedded judge listed instead, or nobody did, is no list of the model's."""
+    judge = LanguageModelJudge(ScriptedEndpoint(lambda _: "no"), writer, SimilarityJudge(tree))
+    first = replace(parted, exam=replace(parted.exam, cases=parted.exam.cases[:2]))
+    made = evaluate(first, make_systems(Means(tree, judge, writer), [name]))
+    outcome, told = made.outcomes[0], made.as_dict()["systems"][0]
+
+    # The embedded judge has no taste to go by in a flat listing, and lists nothing.
+    counts = (0, 2) if name in {"flat", "paper"} else (2, 0)
+    assert counts == (told["fallbacks"], told["unusable"])
+    (remark,) = [each for each in outcome.remarks if "could not be used" in each]
+    assert remark.startswith("2 of 2 people")
+    assert ("embedded judge" in remark) == bool(outcome.fallbacks)
+    assert remark in page(made, {})
+
+
+def test_replies_that_can_be_used_leave_no_remark(parted, tree, writer):
+    """Nobody stood in for anybody."""
+    sent = ScriptedEndpoint(lambda request: '{"picks": [{"number": 1, "score": 9}]}')
+    flat = Means(tree, LanguageModelJudge(sent, writer, SimilarityJudge(tree)), writer).flat()
+    (outcome,) = evaluate(parted, [flat]).outcomes
+
+    assert (0, 0) == (outcome.fallbacks, outcome.unusable)
+    assert not any("could not be used" in each for each in outcome.remarks)

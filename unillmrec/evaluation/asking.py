@@ -106,7 +106,10 @@ class FlatListing:
         ]
         verdict = judge.choose(self._question(met, choices, limit))
         ids = [self._shelf.items[unseen[number - 1]].id for number, _ in verdict.scores[:limit]]
-        return Answer(tuple(ids), verdict.usage)
+        if verdict.stand_in and not ids:
+            # Without a taste the embedded judge has nothing to go by.
+            return Answer((), verdict.usage, unusable=1)
+        return Answer(tuple(ids), verdict.usage, fallbacks=int(bool(verdict.stand_in)))
 
 
 def _ten(limit: int) -> list[Choice]:

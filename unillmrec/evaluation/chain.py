@@ -46,7 +46,13 @@ class Chain:
             case.history, exclude=case.disliked, limit=limit, options=self._options
         )
         items = tuple(each.item.id for each in made.items)
-        return Answer(items, self._priced(case, made, limit), made.candidates, made.partial)
+        return Answer(
+            items,
+            self._priced(case, made, limit),
+            made.candidates,
+            made.partial,
+            fallbacks=made.dropped.fallbacks,
+        )
 
     def _priced(self, case: Case, made: Recommendation, limit: int) -> Usage | None:
         if self._pricing is None:

@@ -72,6 +72,7 @@ class Session:
     seen: frozenset[str]
     found: list[str]
     usage: Usage
+    unusable: int = 0
 
 
 class PaperScheme:
@@ -112,7 +113,8 @@ class PaperScheme:
                 waiting += self._ranked(session, node)[::-1]
             else:
                 session.found += self._recalled(session, node)
-        return Answer(tuple(session.found[:limit]), session.usage, tuple(session.found))
+        found = tuple(session.found)
+        return Answer(found[:limit], session.usage, found, unusable=session.unusable)
 
     def begun(self, history: Sequence[str]) -> Usage:
         """Return what the profile call alone takes."""
@@ -129,6 +131,7 @@ class PaperScheme:
         session = Session(history, "", taste, asked + PROFILE_TOKENS, seen, [], Usage())
         if self._endpoint:
             session.profile = self._asked(session, None, Stage.PROFILE)
+            session.unusable += not session.profile.strip()
         else:
             session.usage = estimated(1, self._around(2) + asked, PROFILE_TOKENS)
         return session
@@ -163,7 +166,9 @@ class PaperScheme:
         text = template.format(count=count, name=name, lines=listed)
         if self._endpoint:
             stage = Stage.RECALL
-            return read_titles(self._asked(session, text, stage), lines)[:count]
+            named = read_titles(self._asked(session, text, stage), lines)
+            session.unusable += not named
+            return named[:count]
         near = similarities(session.taste, vectors) if session.taste else np.zeros(len(lines))
         best = [int(place) for place in np.argsort(-near, kind="stable")[:count]]
         written = sum(self._length(f"{n}. {lines[place]}") + 1 for n, place in enumerate(best, 1))

@@ -72,6 +72,16 @@ class Outcome:
         return sum(bool(answer.partial) for answer in self.answers)
 
     @property
+    def fallbacks(self) -> int:
+        """For how many people the embedded judge answered in place of an unusable reply."""
+        return sum(bool(answer.fallbacks) for answer in self.answers)
+
+    @property
+    def unusable(self) -> int:
+        """For how many people a reply could not be used and nobody answered in its place."""
+        return sum(bool(answer.unusable) for answer in self.answers)
+
+    @property
     def failed(self) -> int:
         """For how many people there is no list, because a call or its reply was of no use."""
         return sum(bool(answer.failed) for answer in self.answers)
@@ -84,6 +94,16 @@ class Outcome:
             told.append(
                 f"{self.partial:,} of {len(self.answers):,} people partial, "
                 "finished by the embedded judge"
+            )
+        if self.fallbacks:
+            told.append(
+                f"{self.fallbacks:,} of {len(self.answers):,} people were answered by the embedded "
+                "judge at least once, because a reply could not be used"
+            )
+        if self.unusable:
+            told.append(
+                f"{self.unusable:,} of {len(self.answers):,} people got at least one reply that "
+                "could not be used, and found nothing by it"
             )
         if self.failed:
             first = next(answer.failed for answer in self.answers if answer.failed)
@@ -106,6 +126,8 @@ class Outcome:
             "priced": self.priced,
             **{name: money.as_dict() if money else None for name, money in costs.items()},
             "partial": self.partial,
+            "fallbacks": self.fallbacks,
+            "unusable": self.unusable,
             "failed": self.failed,
             "void": self.graded.void.as_dict(),
             "seconds": {

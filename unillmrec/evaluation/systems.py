@@ -22,7 +22,8 @@ class Answer:
     *recalled* are the ids that were looked at before the ranking, where a system has such a
     stage: what is not among them no ranking can find. *partial* says what kept the judge from
     answering everything, so that the embedded judge finished the list; *failed* why there is
-    no list at all.
+    no list at all. *fallbacks* counts replies that could not be used and in whose place the
+    embedded judge answered; *unusable* those in whose place nobody did.
     """
 
     items: tuple[str, ...]
@@ -30,6 +31,8 @@ class Answer:
     recalled: tuple[str, ...] | None = None
     partial: str = ""
     failed: str = ""
+    fallbacks: int = 0
+    unusable: int = 0
 
 
 class System(Protocol):
