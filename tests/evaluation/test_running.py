@@ -29,7 +29,7 @@ from unillmrec.evaluation.making import (
     expected_usage,
     make_systems,
 )
-from unillmrec.evaluation.page import page
+from unillmrec.evaluation.page import page, told_cost, told_tokens
 from unillmrec.evaluation.running import evaluate
 from unillmrec.evaluation.splitting import Protocol, split
 from unillmrec.evaluation.systems import Answer
@@ -301,3 +301,37 @@ def test_what_asks_no_model_costs_nothing_where_no_price_is_known(parted):
     (outcome,) = evaluate(parted, [paid(Usage())]).outcomes
 
     assert {} == outcome.as_dict()["cost"]
+
+
+def broken(case, limit):
+    raise ReplyError("the call failed.")
+
+
+def test_what_failed_calls_took_is_unknown_and_not_nothing(parted):
+    """They were billed all the same."""
+    made = evaluate(parted, [Scripted(broken)], price=PRICE)
+    (outcome,) = made.outcomes
+    told = outcome.as_dict()
+
+    assert (0, None, None, None) == tuple(
+        told[name] for name in ("priced", "usage", "cost", "estimated_cost")
+    )
+    assert ("unknown", "unknown", "unknown") == (*told_tokens(outcome), told_cost(outcome))
+    assert "what the failed people took is unknown" in outcome.remarks
+    assert "is unknown of every system" in page(made, {})
+
+
+def test_what_has_no_bill_is_not_drawn_as_free(parted):
+    """Its place on the axis of tokens is nowhere."""
+    free = Scripted(lambda case, limit: [], "free")
+    drawn = page(evaluate(parted, [Scripted(broken), free]), {})
+
+    assert ">2</text>" in drawn
+    assert ">1</text>" not in drawn
+
+
+def test_tokens_without_those_of_failed_people_are_told(parted):
+    """Their calls may have been paid for."""
+    (outcome,) = evaluate(parted, [failing(parted, ReplyError("no."), 3)]).outcomes
+
+    assert "without the tokens of 1 failed person" in outcome.remarks

@@ -29,9 +29,10 @@ FIELDS = (
     (
         "systems",
         "a list of name, zero_shot, note, metrics (each value, low, high), usage of as many "
-        "people as priced says, cost and estimated_cost (of one person, by currency; null is "
-        "unknown, nothing is of no currency), partial (people whose lists the embedded judge "
-        "finished), fallbacks (people for whom it answered where a reply could not be used), "
+        "people as priced says (null where that is nobody), cost and estimated_cost (of one "
+        "person, by currency; null is unknown, nothing is of no currency), partial (people whose "
+        "lists the embedded judge finished), fallbacks (people for whom it answered where a reply "
+        "could not be used), "
         "unusable (people with a reply of no use and nothing in its place), failed (people without "
         "a list), void (places that count as misses), seconds",
     ),

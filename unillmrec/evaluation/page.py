@@ -122,7 +122,9 @@ def told_p(each: Comparison) -> str:
 
 def told_tokens(outcome: Outcome) -> tuple[str, str]:
     """Return a person's tokens, as the server counted them or, with a ~, as we estimate them."""
-    usage, people = outcome.usage, max(outcome.priced, 1)
+    usage, people = outcome.usage, outcome.priced
+    if not people:
+        return "unknown", "unknown"
     if not usage.calls:
         return "0", "0"
     pairs = (
@@ -207,11 +209,15 @@ def _lists(made: Evaluation) -> str:
 def _plot(made: Evaluation) -> str:
     points = []
     for number, outcome in enumerate(made.outcomes, start=1):
-        usage, people = outcome.usage, max(outcome.priced, 1)
+        usage, people = outcome.usage, outcome.priced
+        if not people:
+            continue
         prompt = usage.estimated_prompt if usage.prompt is None else usage.prompt
         figure = outcome.estimates[f"ndcg@{made.at}"]
         ours = outcome.name == made.reference
         points.append(Point(str(number), prompt / people, figure, ours))
+    if not points:
+        return '<p class="note">What a person took is unknown of every system.</p>'
     told = f"ndcg@{made.at} against the prompt tokens of one person; numbers are those of the table"
     return f"<figure>{cost_plot(points, f'ndcg@{made.at}')}<figcaption>{told}</figcaption></figure>"
 

@@ -53,6 +53,8 @@ class Outcome:
 
         What asks no model costs nothing, whatever models cost.
         """
+        if not self.priced:
+            return None
         if not self.usage.calls:
             return Money(0.0, self.price.currency if self.price else "")
         cost = self.price.cost_of(self.usage) if self.price else None
@@ -111,6 +113,12 @@ class Outcome:
                 f"{self.failed:,} of {len(self.answers):,} people failed and count as misses, "
                 f"the first because {first.rstrip('.')}"
             )
+            people = "person" if self.failed == 1 else "people"
+            told.append(
+                f"without the tokens of {self.failed:,} failed {people}"
+                if self.priced
+                else "what the failed people took is unknown"
+            )
         void = self.graded.void.as_dict()
         return told + [f"{count:,} places {what}" for what, count in void.items() if count]
 
@@ -122,7 +130,7 @@ class Outcome:
             "zero_shot": self.zero_shot,
             "note": self.note,
             "metrics": {name: each.as_dict() for name, each in self.estimates.items()},
-            "usage": self.usage.as_dict(),
+            "usage": self.usage.as_dict() if self.priced else None,
             "priced": self.priced,
             **{name: money.as_dict() if money else None for name, money in costs.items()},
             "partial": self.partial,
