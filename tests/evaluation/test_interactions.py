@@ -118,3 +118,34 @@ def test_a_number_of_hundreds_of_digits_is_none(column, said):
 
     with pytest.raises(EvaluationError, match=said):
         read_interactions(write("met.jsonl", json.dumps(line)))
+
+
+def test_a_column_that_the_first_line_lacks_is_read_where_it_is():
+    """Lines of JSON need not have the same keys; a name that was found is kept to."""
+    lines = [
+        {"user_id": "anna", "item_id": "a"},
+        {"user_id": "anna", "item_id": "b", "Timestamp": 30, "rating": 4},
+        {"rating": 5, "item_id": "c", "user_id": "anna"},
+        {"user_id": "anna", "item_id": "d", "date": 10},
+        {"user_id": "anna", "item_id": "e", "time": 7, "date": 20},
+    ]
+    found = read_interactions(write("met.jsonl", "\n".join(map(json.dumps, lines))))
+
+    np.testing.assert_equal([np.nan, 30, np.nan, 10, 20], found.time)
+    np.testing.assert_equal([np.nan, 4, 5, np.nan, np.nan], found.rating)
+
+
+def test_a_person_whom_the_first_history_lacks_is_read_where_it_is():
+    """A history without an id is that of its line."""
+    lines = ['{"history": ["a"]}', '{"id": "anna", "history": ["b"]}']
+    found = read_interactions(write("people.jsonl", "\n".join(lines)))
+
+    assert [("people.jsonl:1", "a"), ("anna", "b")] == told(found)
+
+
+@pytest.mark.parametrize(("first", "times"), [(0, False), (1, False), (2, True)])
+def test_places_in_a_sequence_are_no_times(first, times):
+    """Whether they are counted from nought or from one."""
+    met = rows_of(*((person, item, first + n) for person in "xy" for n, item in enumerate("abc")))
+
+    assert times == met.has_times

@@ -68,7 +68,7 @@ class Interactions:
     def has_times(self) -> bool:
         """Whether every row has a time that can be compared between people.
 
-        Where each person's times are 0, 1, 2 …, they are places in a sequence, not times.
+        Where each person's times are 0, 1, 2 … or 1, 2, 3 …, they are places in a sequence.
         """
         if not len(self) or np.isnan(self.time).any():
             return False
@@ -76,7 +76,7 @@ class Interactions:
         person, time = self.person[order], self.time[order]
         starts = np.flatnonzero(np.r_[True, person[1:] != person[:-1]])
         place = np.arange(len(person)) - np.repeat(starts, np.diff(np.r_[starts, len(person)]))
-        return not bool((time == place).all())
+        return not any(bool((time == place + first).all()) for first in (0, 1))
 
 
 class InteractionRows:
@@ -148,55 +148,77 @@ def _read(path: str | Path, format: str | None) -> Interactions:
 def _taker(
     taken: InteractionRows, first: Mapping[str, object], label: str
 ) -> Callable[[str, Mapping[str, object]], None]:
-    """Return what takes rows that look like the *first*."""
-    folded = {name.casefold(): name for name in first}
-    history = next((folded[name] for name in HISTORY if name in folded), None)
-    if history is not None and isinstance(first[history], list):
-        identity = next((folded[name] for name in IDENTITY if name in folded), None)
-        return _Histories(taken, history, identity).take
-    found = {
-        role: next((folded[name] for name in names if name in folded), None)
-        for role, names in COLUMNS.items()
-    }
-    missing = [COLUMNS[role][0] for role in ("person", "item") if found[role] is None]
+    """Return what takes rows of the same kind as the *first*."""
+    met = _Columns({"history": HISTORY}).of(first).get("history")
+    if isinstance(met, list):
+        return _Histories(taken).take
+    found = _Columns(COLUMNS).of(first)
+    missing = [COLUMNS[role][0] for role in ("person", "item") if role not in found]
     if missing:
         raise EvaluationError(
             f"{label}: there is no column {' or '.join(map(repr, missing))}.",
             detail=f"It has {', '.join(map(shown, list(first)[:12]))}.",
             remedy=f"give {KNOWN_FORMS}.",
         )
-    return _Table(taken, found["person"] or "", found["item"] or "", found).take
+    return _Table(taken).take
+
+
+class _Columns:
+    """Finds the values of a row by their roles, whatever their columns are called.
+
+    Lines of JSON need not have the same keys: a role that one row lacks another may have. The
+    first name that was found for a role is kept, where a row has it.
+    """
+
+    def __init__(self, roles: Mapping[str, tuple[str, ...]]) -> None:
+        self._roles = roles
+        self._shape: frozenset[str] = frozenset()
+        self._names: dict[str, str] = {}
+
+    def of(self, row: Mapping[str, object]) -> dict[str, object]:
+        """Return values by role; a role that no row had so far is not among them."""
+        if row.keys() != self._shape:
+            self._look(row)
+        return {role: row.get(name) for role, name in self._names.items()}
+
+    def _look(self, row: Mapping[str, object]) -> None:
+        self._shape = frozenset(row)
+        folded = {name.casefold(): name for name in row}
+        for role, names in self._roles.items():
+            found = next((folded[name] for name in names if name in folded), None)
+            if found is not None and self._names.get(role) not in self._shape:
+                self._names[role] = found
 
 
 class _Table:
     """Rows of one interaction each."""
 
-    def __init__(
-        self, taken: InteractionRows, person: str, item: str, found: Mapping[str, str | None]
-    ) -> None:
+    def __init__(self, taken: InteractionRows) -> None:
         self._taken = taken
-        self._person, self._item = person, item
-        self._time, self._rating = found["time"], found["rating"]
+        self._columns = _Columns(COLUMNS)
 
     def take(self, place: str, row: Mapping[str, object]) -> None:
-        person, item = row.get(self._person), row.get(self._item)
-        time = read_time(row.get(self._time), place) if self._time else None
-        rating = _number(row.get(self._rating), place, "rating") if self._rating else None
-        self._taken.add(_name(person, place), _name(item, place), time, rating)
+        found = self._columns.of(row)
+        time = read_time(found.get("time"), place)
+        rating = _number(found.get("rating"), place, "rating")
+        self._taken.add(
+            _name(found.get("person"), place), _name(found.get("item"), place), time, rating
+        )
 
 
 class _Histories:
     """Rows of one person each; the order of the list stands for the time."""
 
-    def __init__(self, taken: InteractionRows, history: str, identity: str | None) -> None:
+    def __init__(self, taken: InteractionRows) -> None:
         self._taken = taken
-        self._history, self._identity = history, identity
+        self._columns = _Columns({"history": HISTORY, "identity": IDENTITY})
 
     def take(self, place: str, row: Mapping[str, object]) -> None:
-        met = row.get(self._history)
+        found = self._columns.of(row)
+        met = found.get("history")
         if not isinstance(met, list):
-            raise EvaluationError(f"{place}: {self._history!r} is not a list of item ids.")
-        person = _name(row.get(self._identity), place) if self._identity else place
+            raise EvaluationError(f"{place}: there is no history that is a list of item ids.")
+        person = _name(found["identity"], place) if "identity" in found else place
         for position, item in enumerate(met):
             self._taken.add(person, _name(item, place), float(position))
 
