@@ -119,3 +119,14 @@ def test_nobody_to_ask_is_told(rows, said):
     """With what is wrong with the histories."""
     with pytest.raises(EvaluationError, match=said):
         split(rows_of(*rows), shelf(), Protocol())
+
+
+def test_all_is_learnt_of_people_who_are_not_asked_about():
+    """Of those with too few items nothing is held out, under "last"."""
+    rows = [("anna", f"item-{n:03}", n * DAY) for n in (1, 2, 3)]
+    rows += [("ben", "item-004", DAY), ("cleo", "item-005", DAY), ("cleo", "item-006", 2 * DAY)]
+    parted, pairs = everything(rows_of(*rows), Protocol())
+
+    assert [(("item-001", "item-002"), ["item-003"])] == pairs
+    assert {1, 2, 4, 5, 6} == set(parted.exam.known.item.tolist())
+    assert 5 == parted.facts["learnt_from"]

@@ -28,10 +28,10 @@ BEFORE = 0.9
 class Protocol:
     """How people and their interactions are parted.
 
-    "last" holds out each person's last item; "time" all that happens from *cutoff* on, which
-    by default leaves nine tenths of the interactions before it. What is rated below
-    *least_rating* is neither in a history nor held out; it was met all the same. *people* are
-    drawn with *seed*; 0 takes everybody.
+    "last" holds out the last item of everybody who met *least_history* items before it; "time"
+    all that happens from *cutoff* on, which by default leaves nine tenths of the interactions
+    before it. What is rated below *least_rating* is neither in a history nor held out; it was
+    met all the same. *people* are drawn with *seed*; 0 takes everybody.
     """
 
     split: SplitKind = "last"
@@ -66,7 +66,7 @@ def split(interactions: Interactions, shelf: Shelf, protocol: Protocol) -> Split
         found = [_by_time(person, rows, liked, cutoff) for person, rows in parts]
     else:
         cutoff = None
-        found = [_HeldOut(person, rows[:-1], rows[-1:]) for person, rows in parts]
+        found = [_last(person, rows, protocol.least_history) for person, rows in parts]
     eligible = [
         each for each in found if len(each.seen) >= protocol.least_history and len(each.held)
     ]
@@ -120,6 +120,12 @@ def _cutoff(interactions: Interactions, liked: Interactions, protocol: Protocol)
     if protocol.cutoff is not None:
         return protocol.cutoff
     return float(np.quantile(liked.time, BEFORE))
+
+
+def _last(person: int, rows: Integers, least_history: int) -> _HeldOut:
+    # Of those who met too little to be asked about nothing is held out: all may be learnt from.
+    seen = len(rows) - 1 if len(rows) > least_history else len(rows)
+    return _HeldOut(person, rows[:seen], rows[seen:])
 
 
 def _by_time(person: int, rows: Integers, interactions: Interactions, cutoff: float) -> _HeldOut:
