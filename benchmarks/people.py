@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.datasets import LEAST_RATING, find
 from unillmrec import read_catalog
-from unillmrec.evaluation.exam import Shelf, Split
+from unillmrec.evaluation.exam import Case, Exam, Shelf, Split, Truth
 from unillmrec.evaluation.interactions import Interactions, read_interactions
 from unillmrec.evaluation.splitting import Protocol, split
 
@@ -43,12 +43,14 @@ def others(parted: Split, met: Interactions, shelf: Shelf, name: str, count: int
     return shortened(everybody, cases, count)
 
 
-def shortened(whole: Split, cases: tuple, count: int) -> Split:
-    """Hold out of each case the last item of its history."""
-    from unillmrec.evaluation.exam import Case, Exam, Known, Truth
-
+def shortened(whole: Split, cases: tuple[Case, ...], count: int) -> Split:
+    """Hold out of each case the last item of its history, from what may be learnt from too."""
     kept = [case for case in cases if len(case.history) > 2][:count]
-    made = tuple(Case(n, case.history[:-1]) for n, case in enumerate(kept))
+    made = tuple(Case(n, case.history[:-1], case.disliked) for n, case in enumerate(kept))
     truth = Truth({n: [case.history[-1]] for n, case in enumerate(kept)})
-    known: Known = whole.exam.known
-    return Split(Exam(whole.exam.shelf, known, made), truth, {"people": len(made)})
+    shelf = whole.exam.shelf
+    rows = {n: whole.rows[case.number] for n, case in enumerate(kept)}
+    known = whole.exam.known.without(
+        (rows[n], shelf.places[case.history[-1]]) for n, case in enumerate(kept)
+    )
+    return Split(Exam(shelf, known, made), truth, {"people": len(made)}, rows)

@@ -86,6 +86,12 @@ class Known:
         ones = np.ones(len(self.item), np.float32)
         return csr_matrix((ones, (self.person, self.item)), (self.people, self.size))
 
+    def without(self, pairs: Iterable[tuple[int, int]]) -> Known:
+        """Return the same less some pairs of a person and an item."""
+        gone = np.array([person * self.size + item for person, item in pairs], np.int64)
+        kept = ~np.isin(self.person * self.size + self.item, gone)
+        return Known(self.person[kept], self.item[kept], self.people, self.size)
+
 
 @dataclass(frozen=True, slots=True)
 class Exam:
@@ -117,8 +123,12 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """An exam, its truth, and how the two were parted; *facts* stand in every report."""
+    """An exam, its truth, and how the two were parted; *facts* stand in every report.
+
+    *rows* says which person of what may be learnt from each case is: the scorer's, as the truth.
+    """
 
     exam: Exam
     truth: Truth
     facts: dict[str, object] = field(default_factory=dict)
+    rows: Mapping[int, int] = field(default_factory=dict)

@@ -73,9 +73,11 @@ def split(interactions: Interactions, shelf: Shelf, protocol: Protocol) -> Split
     if not eligible:
         raise _nobody(interactions, liked, places, protocol)
     drawn = _drawn(eligible, liked, protocol)
-    known = _known(found, liked, places, len(shelf), protocol)
+    # Numbers in the order of the file would say which person is which.
+    renamed = np.random.default_rng((protocol.seed, 1)).permutation(len(liked.people))
+    known = _known(found, liked, places, len(shelf), renamed)
     met = _Met(interactions, places, np.flatnonzero(chosen), cutoff)
-    cases, targets, twins = _cases(drawn, met, liked, shelf, places)
+    cases, targets, asked, twins = _cases(drawn, met, liked, shelf, places)
     if not cases:
         raise EvaluationError("every held-out item is in its history under another id.")
     facts: dict[str, object] = {
@@ -93,7 +95,8 @@ def split(interactions: Interactions, shelf: Shelf, protocol: Protocol) -> Split
         "ties": _ties(drawn, liked) if protocol.split == "last" else 0,
         "twins": twins,
     }
-    return Split(Exam(shelf, known, cases), Truth(targets), facts)
+    rows = {number: int(renamed[person]) for number, person in enumerate(asked)}
+    return Split(Exam(shelf, known, cases), Truth(targets), facts, rows)
 
 
 def _chosen(interactions: Interactions, least: float | None) -> NDArray[np.bool_]:
@@ -147,12 +150,10 @@ def _known(
     interactions: Interactions,
     places: NDArray[np.int64],
     size: int,
-    protocol: Protocol,
+    renamed: Integers,
 ) -> Known:
     """Return what is not held out of anybody, of whom there are more than are asked about."""
     rows = np.concatenate([each.seen for each in found])
-    # Numbers in the order of the file would say which person is which.
-    renamed = np.random.default_rng((protocol.seed, 1)).permutation(len(interactions.people))
     person = renamed[interactions.person[rows]]
     order = np.argsort(person, kind="stable")
     item = places[interactions.item[rows]]
@@ -194,10 +195,11 @@ def _cases(
     interactions: Interactions,
     shelf: Shelf,
     places: Integers,
-) -> tuple[tuple[Case, ...], dict[int, list[str]], int]:
-    """Make cases and their targets; a target whose twin was met already is no target."""
+) -> tuple[tuple[Case, ...], dict[int, list[str]], list[int], int]:
+    """Make cases, their targets and whose they are; one whose twin was met already is no target."""
     cases: list[Case] = []
     targets: dict[int, list[str]] = {}
+    asked: list[int] = []
     twins = 0
     for each in drawn:
         history = [shelf.items[place] for place in places[interactions.item[each.seen]]]
@@ -213,7 +215,8 @@ def _cases(
             )
             cases.append(Case(number, history_ids, disliked_ids))
             targets[number] = wanted
-    return tuple(cases), targets, twins
+            asked.append(each.person)
+    return tuple(cases), targets, asked, twins
 
 
 def content_words(item: Item) -> tuple[str, ...]:

@@ -1,0 +1,67 @@
+"""People to tune on."""
+
+import numpy as np
+
+from benchmarks.people import shortened
+from unillmrec.evaluation.exam import Shelf
+from unillmrec.evaluation.interactions import read_interactions
+from unillmrec.evaluation.splitting import Protocol, split
+from unillmrec.items import Item
+
+PEOPLE = 12
+
+
+def whole(tmp_path):
+    """Everybody meets five items in turn, one of them without liking it."""
+    met = tmp_path / "interactions.csv"
+    rows = [
+        f"p{person},i{(person * 7 + step * 5) % 60},{step},{1 if step == 1 else 5}"
+        for person in range(PEOPLE)
+        for step in range(5)
+    ]
+    met.write_text("user_id,item_id,timestamp,rating\n" + "\n".join(rows) + "\n")
+    shelf = Shelf(
+        tuple(Item(f"i{n}", f"Thing{'abcdefghij'[n % 10] * (n // 10 + 1)}") for n in range(60))
+    )
+    return split(read_interactions(met), shelf, Protocol(people=0, least_rating=4))
+
+
+def learnt(parted, number):
+    """What a trained system has of the person of a case."""
+    known = parted.exam.known
+    return {
+        parted.exam.shelf.items[place].id
+        for place in known.item[known.person == parted.rows[number]]
+    }
+
+
+def test_a_trained_system_has_nothing_of_what_it_is_tuned_by(tmp_path):
+    """The item held out of the history is held out of the rows learnt from, and no other is."""
+    everybody = whole(tmp_path)
+    for case in everybody.exam.cases:
+        assert set(case.history) == learnt(everybody, case.number)
+
+    tuned = shortened(everybody, everybody.exam.cases[4:], 5)
+
+    assert 5 == len(tuned.exam.cases)
+    for case in tuned.exam.cases:
+        assert not tuned.truth.of(case.number) & learnt(tuned, case.number)
+        assert set(case.history) == learnt(tuned, case.number)
+    assert len(everybody.exam.known.item) - 5 == len(tuned.exam.known.item)
+    others = set(everybody.rows.values()) - set(tuned.rows.values())
+    for person in others:
+        before, after = (
+            each.item[each.person == person] for each in (everybody.exam.known, tuned.exam.known)
+        )
+        assert np.array_equal(before, after)
+
+
+def test_what_people_to_tune_on_disliked_is_not_recommended_to_them(tmp_path):
+    """As it is not to those who are asked about."""
+    everybody = whole(tmp_path)
+    tuned = shortened(everybody, everybody.exam.cases, 5)
+
+    assert all(case.disliked for case in everybody.exam.cases)
+    assert [case.disliked for case in everybody.exam.cases[:5]] == [
+        case.disliked for case in tuned.exam.cases
+    ]
