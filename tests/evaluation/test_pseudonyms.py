@@ -74,6 +74,78 @@ def test_names_go_and_kinds_stay():
     assert first.title.endswith(" 0")
 
 
+def goods(**attributes):
+    """Items enough to share a tag, of a maker whose name begins no title."""
+    return [Item(f"i{n}", f"Thing {n} by Dove", "", (), attributes) for n in range(40)]
+
+
+def first_of(items):
+    """Return the first item under false names."""
+    return next(iter(pseudonymised(items)))
+
+
+@pytest.mark.parametrize("key", ["brand", "author", "store", "director", "publisher", "maker"])
+def test_a_name_goes_however_many_items_have_it(key):
+    """A maker may have as many items as a genre: the attribute says which of the two it is."""
+    made = first_of(goods(**{key: "Dove", "genre": "Soap"}))
+
+    assert "Dove" != made.attributes[key]
+    assert "Soap" == made.attributes["genre"]
+
+
+@pytest.mark.parametrize("key", ["genres", "main_category", "productType", "Subjects", "language"])
+def test_attributes_of_kinds_are_told_by_the_last_word_of_their_names(key):
+    """As catalogs write them."""
+    assert ("Soap",) == first_of(goods(**{key: ("Soap",)})).attributes[key]
+
+
+def test_the_same_tag_stays_as_a_kind_and_goes_as_a_name():
+    """ "Soap" may be what a thing is, and who made another."""
+    made = first_of(goods(category="Soap", brand="Soap"))
+
+    assert "Soap" == made.attributes["category"]
+    assert "Soap" != made.attributes["brand"]
+
+
+def test_a_brand_among_the_categories_goes():
+    """A title of its own items begins with it, whatever its apostrophe; elsewhere it goes too."""
+    items = goods(categories=("Skin", "Burt's Bees"))
+    items[7] = replace(items[7], title="BURTS BEES hand cream", path=("Skin", "Burt's Bees"))
+    made = list(pseudonymised(items))
+
+    assert all("Skin" == item.attributes["categories"][0] for item in made)
+    assert all("Burt's Bees" != item.attributes["categories"][1] for item in made)
+    assert "Skin" == made[7].path[0]
+    assert made[7].attributes["categories"][1] == made[7].path[1] != "Burt's Bees"
+
+
+def test_a_kind_that_begins_the_title_of_an_item_of_another_kind_stays():
+    """A book called "History of soap" among the soaps makes no brand of history."""
+    items = [*goods(genre="Soap"), *(replace(i, id=f"h{i.id}") for i in goods(genre="History"))]
+    items[0] = replace(items[0], title="History of soap")
+
+    assert {"Soap", "History"} == {item.attributes["genre"] for item in pseudonymised(items)}
+
+
+def test_titles_are_found_in_texts_that_write_nothing_large():
+    """And names; the longest that fits, as one may begin with another."""
+    items = [
+        Item(
+            "a",
+            "千と千尋の神隠し (2001)",
+            "千と千尋の神隠しは宮崎駿の映画。",
+            (),
+            {"author": "宮崎駿"},
+        ),
+        Item("b", "千と", "千と千尋の神隠しのあとで千とを見た。"),
+    ]
+    first, second = pseudonymised(items)
+    long, short = first.title.partition(" (")[0], second.title
+
+    assert f"{long}は{first.attributes['author']}の映画。" == first.text
+    assert f"{long}のあとで{short}を見た。" == second.text
+
+
 def test_the_embedded_judge_remembers_nothing(parted, tmp_path):
     """Words it compares are as alike under false names: its figures hardly change."""
     from unillmrec.evaluation.content import TfIdf
