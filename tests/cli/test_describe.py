@@ -243,7 +243,7 @@ def test_ctrl_c_leaves_things_whole(shop, monkeypatch):
         paid.append(asked(body))
         if len(paid) == 3:
             process.send_signal(signal.SIGINT)
-            time.sleep(0.3)
+            time.sleep(1.0)
         return sensible(body)
 
     with FakeServer(answer) as server:
