@@ -36,8 +36,6 @@ PEOPLE = {1_217: 12, 10_000: 12, 100_000: 12, 1_000_000: 6}
 SIGMAS = (0.0, 4.0)
 SOUGHT = 20
 SEED = 0
-# The paper sends the last fifty titles with every call.
-PAPER_HISTORY = 50
 SAMPLED_LINES = 5_000
 
 

@@ -76,16 +76,7 @@ def _cheapest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         key = (row["items"], row["space"], row["noise"], row["system"])
         groups.setdefault(key, []).append(row)
-    return [
-        min(
-            group,
-            key=lambda row: (
-                row["ratio"] < ENOUGH,
-                row["tokens"] if row["ratio"] >= ENOUGH else -row["ratio"],
-            ),
-        )
-        for group in groups.values()
-    ]
+    return [min(group, key=_price_of_enough) for group in groups.values()]
 
 
 def _price_of_enough(row: dict[str, Any]) -> tuple[bool, float]:

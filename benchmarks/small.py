@@ -35,11 +35,10 @@ TOPICS = {
 }
 SEED = 5
 
-# What is set otherwise in each benchmark, by the name it has there.
-MADE_UP = SimpleNamespace(told="400 made up", kept="synthetic-400", size=400)
 ONE = {"SETS": ("ml-1m",), "PEOPLE": 3}
 # These measure processes of their own, which have their sizes from the files themselves.
 NOT_SMALL = frozenset({"batch", "churn", "crash", "scale", "sharded"})
+# What is set otherwise in each benchmark, by the name it has there.
 SIZES: Mapping[str, Mapping[str, Any]] = {
     "baselines": {"SETS": ("ml-1m",), "PEOPLE": 10, "TUNED_ON": 5},
     "budgets": {"RUNS": 6, "ITEMS": 2_000},

@@ -99,12 +99,6 @@ def values_by_name(attributes: Sequence[Mapping[str, Value]]) -> dict[str, dict[
     return found
 
 
-def content_hashes(items: Sequence[Item]) -> list[bytes]:
-    """Return the content hash of each item, at a fraction of the price of asking each for it."""
-    fields = ItemFields.of(items)
-    return fields.hashes(fields.told_paths(), fields.told_attributes())
-
-
 def _hashed(item_id: str, title: str, text: str, path: str, attributes: str) -> bytes:
     # The lengths say where one text ends and the next one begins.
     content = f"{len(item_id)} {len(title)} {len(text)} {item_id}{title}{text}{path}{attributes}"

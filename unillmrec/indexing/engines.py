@@ -24,7 +24,6 @@ Told = Callable[[int], None]
 
 # A task that asks for a whole core waits forever where whoever waits for it holds the last one.
 RAY_CORES = 0.5
-WAITING_LOOK_SECONDS = 0.2
 
 
 class Engine(Protocol):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from unillmrec.indexing.moves import Moves
 from unillmrec.indexing.rows import Entries, Stack, entries
 from unillmrec.store import ROOT, EditableTree
-from unillmrec.tree.vectors import Floats
+from unillmrec.tree.vectors import Floats, Vector
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -216,9 +216,7 @@ class _Families:
     def _products_of_one(self, asked: Entries) -> NDArray[np.floating]:
         """Return the product of a single item with every child."""
         own = slice(0, asked.ends[1])
-        weights = np.zeros(max(asked.ids[own].max(), self._sums.ids.max(initial=0)) + 1, np.float32)
-        weights[asked.ids[own]] = asked.weights[own]
-        products = self._sums.summed(self._sums.vector.weights * weights[self._sums.ids])
+        products = self._sums.products(Vector(asked.weights[own], asked.ids[own]))
         return self._spread(products.astype(np.float32))
 
 

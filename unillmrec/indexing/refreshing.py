@@ -51,8 +51,8 @@ class Refresh:
     """Brings nodes in step with what a change has touched, in a transaction.
 
     Where only items came or went, what is kept of a node follows them, and where vectors are
-    words, so do the words it is told by. When a tenth of a node has changed so, and where nodes
-    themselves changed, all is summed up and told anew: titles and ranges too.
+    words, so do the words it is told by. When a tenth to a fifth of a node has changed so, and
+    where nodes themselves changed, all is summed up and told anew: titles and ranges too.
     """
 
     def __init__(self, tree: EditableTree, touched: Touched) -> None:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from unillmrec.tree.vectors import Floats, Vector
 
-# What is kept of a file that many are recommended from: some tens of megabytes at most.
+# What is kept of a file that many are recommended from: some tens of megabytes where vectors are
+# of words, and as much as they are wide where they were given.
 KEPT_BRANCHES = 2_000
 KEPT_STACKS = 500
 KEPT_NODES = 20_000

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 # So many vectors are unpacked at once: the memory of a search does not grow with the catalog.
 BLOCK = 20_000
-# Some ten megabytes each, so that a shop of the usual size is read once for many people.
+# Some ten megabytes each where vectors are of words, so that a shop of the usual size is read once
+# for many people.
 KEPT_BLOCKS = 4
 
 
