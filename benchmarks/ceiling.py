@@ -10,19 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.datasets import WITH_PEOPLE, DataSet, load_with_people
+from benchmarks.datasets import SEED, WITH_PEOPLE, DataSet, load_with_people
+from benchmarks.intervals import mean, told
 from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, Options, Recommender, SimilarityJudge, build
+from unillmrec.evaluation.statistics import Bootstrap
 from unillmrec.judge import CONTRACTS, EstimatingJudge, PromptWriter
 from unillmrec.prompts import PromptSet
 from unillmrec.tokens import TokenCounter
 from unillmrec.tree.vectors import similarities
 
 QUESTION = __doc__
-PEOPLE = 600
+PEOPLE = 300
 # Branches that are opened (None: as many as by default), and leaves that are gathered.
 WALKS = ((None, 5), (None, 30), (13, 5), (13, 30), (21, 30))
 SHOWN = 72
+COUNTS = ("branches opened", "items kept")
 
 
 def run(data: Path) -> None:
@@ -51,12 +54,12 @@ def run(data: Path) -> None:
                         }
                     )
                     print(rows[-1], flush=True)
-    save("ceiling", QUESTION, rows, seed=42, judge="embedded similarity judge, no model")
+    save("ceiling", QUESTION, rows, seed=SEED, judge="embedded similarity judge, no model")
 
 
 def _measured(found: DataSet, tree: ItemTree, branches: int | None, leaves: int) -> dict[str, Any]:
     everything = tree.item_vectors(range(len(tree)))
-    in_leaves = flat = in_shown = flat_shown = candidates = kept = opened = 0
+    people: list[dict[str, Any]] = []
     # Priced like a model, the judge walks no further than one would.
     writer = PromptWriter(PromptSet.load(CONTRACTS), TokenCounter.for_model("gpt-4o"))
     recommender = Recommender(tree, EstimatingJudge(SimilarityJudge(tree), writer))
@@ -71,25 +74,32 @@ def _measured(found: DataSet, tree: ItemTree, branches: int | None, leaves: int)
         near = similarities(made.profile.taste, everything)
         rank = _rank(near, person.target, person.history)
         shown = sorted(numbers, key=lambda number: -near[number])[:SHOWN]
-        opened += len(made.opened) - len(read)
-        kept += len(numbers)
-        in_leaves += person.target in numbers
-        flat += rank < len(numbers)
-        in_shown += person.target in shown
-        flat_shown += rank < SHOWN
-        candidates += found.items[person.target].id in made.candidates
-    people = len(found.people)
+        people.append(
+            {
+                "branches opened": len(made.opened) - len(read),
+                "items kept": len(numbers),
+                "in leaves": person.target in numbers,
+                "in flat top": rank < len(numbers),
+                f"among {SHOWN} shown": person.target in shown,
+                f"in flat top {SHOWN}": rank < SHOWN,
+                "among 30 candidates": found.items[person.target].id in made.candidates,
+            }
+        )
+    columns = {name: np.array([each[name] for each in people]) for name in people[0]}
+    bootstrap = Bootstrap(len(people))
     return {
-        "people": people,
-        "branches opened": round(opened / people, 1),
-        "items kept": round(kept / people, 1),
-        "in leaves": round(in_leaves / people, 4),
-        "in flat top": round(flat / people, 4),
-        "share of flat": round(in_leaves / max(flat, 1), 3),
-        "among 72 shown": round(in_shown / people, 4),
-        "in flat top 72": round(flat_shown / people, 4),
-        "share of flat, shown": round(in_shown / max(flat_shown, 1), 3),
-        "among 30 candidates": round(candidates / people, 4),
+        "people": len(people),
+        **{
+            name: round(float(values.mean()), 1) if name in COUNTS else mean(values)
+            for name, values in columns.items()
+        },
+        **{
+            name: told(bootstrap.ratio(columns[walked], columns[flat]), 2)
+            for name, walked, flat in (
+                ("share of flat", "in leaves", "in flat top"),
+                ("share of flat, shown", f"among {SHOWN} shown", f"in flat top {SHOWN}"),
+            )
+        },
     }
 
 

@@ -49,7 +49,7 @@ def run(data: Path) -> None:
             print(rows[-1], flush=True)
     rows += _means(rows)
     note = "recall is of a person's topics, or in real catalogs of the nearest twenty there are"
-    save("change", QUESTION, rows, items=SIZE, step=STEP, people=PEOPLE, note=note)
+    save("change", QUESTION, rows, seed=SEEDS, items=SIZE, step=STEP, people=PEOPLE, note=note)
 
 
 def synthetic(

@@ -50,6 +50,7 @@ def run(data: Path) -> None:
         "churn",
         QUESTION,
         rows,
+        seed=SEEDS,
         items=SIZE,
         people=PEOPLE,
         judge="embedded similarity judge, no model",

@@ -12,6 +12,8 @@ from pathlib import Path
 from unillmrec import Item, read_catalog
 
 SEED = 42
+# What was looked up so far: the files that the figures of this run come from.
+FOUND: dict[str, Path] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ def find(data: Path, name: str, stem: str) -> Path:
     for suffix in ("", ".gz"):
         path = data / name / (stem + suffix)
         if path.exists():
+            FOUND[f"{name}/{path.name}"] = path
             return path
     raise MissingDataError(
         f"The data set {name!r} is missing: no {stem}[.gz] in {data / name}. "

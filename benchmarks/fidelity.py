@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.intervals import mean
 from benchmarks.results import save
 from benchmarks.synthetic import SyntheticCatalog, item_id
 from unillmrec import BuildOptions, ItemTree, Options, Recommender, SimilarityJudge, build
@@ -100,6 +101,7 @@ def _rows(
     writer = PromptWriter(PromptSet.load(CONTRACTS), TokenCounter.for_model("gpt-4o"))
     people = [[item_id(number) for number in each.history] for each in catalog.people(PEOPLE[size])]
     flat, sliding = _listing_tokens(tree, writer, people[0])
+    nearest = [_nearest(tree, writer, history) for history in people]
     about = {"items": size, "space": space}
     for name, tokens in (("flat listing", flat), ("sliding windows 20/10", sliding)):
         yield {**about, "noise": 0.0, "system": name, "tokens": tokens, "found": 1.0, "ratio": 1.0}
@@ -109,7 +111,7 @@ def _rows(
                 **about,
                 "noise": sigma,
                 "system": system.name,
-                **_walked(tree, writer, system.options, sigma, people),
+                **_walked(tree, writer, system.options, sigma, people, nearest),
             }
             row["saved"] = round(1 - row["tokens"] / flat, 4)
             print(row, flush=True)
@@ -122,18 +124,16 @@ def _walked(
     options: Options,
     sigma: float,
     people: Sequence[Sequence[str]],
+    nearest: Sequence[dict[int, float]],
 ) -> dict[str, Any]:
-    """Return means over people; a depth-first walk is priced as the paper's as well."""
+    """Return means over people."""
     judge = EstimatingJudge(NoisyJudge(SimilarityJudge(tree), sigma, SEED), writer)
     judge.at_once = AT_ONCE
     found = []
-    for history in people:
+    for history, best in zip(people, nearest, strict=True):
         made = Recommender(tree, judge).recommend(history, options=options)
         taste = made.profile.taste
         assert taste is not None
-        eligibility = Eligibility(tree)
-        eligibility.exclude(tree.places_of(history).values())
-        best = nearest_items(tree, taste, SOUGHT, eligibility)
         placed = tree.items_with_ids(made.candidates)
         numbers = [placed[each].number for each in made.candidates]
         scores = _closeness(tree, taste, numbers)
@@ -143,18 +143,30 @@ def _walked(
                 total.estimated_prompt,
                 total.calls,
                 made.rounds,
-                len({number for number, _ in best} & set(numbers)) / SOUGHT,
-                float(np.sort(scores)[::-1][:SOUGHT].mean() / np.mean([near for _, near in best])),
+                len(best.keys() & set(numbers)) / SOUGHT,
+                float(np.sort(scores)[::-1][:SOUGHT].mean() / np.mean(list(best.values()))),
             )
         )
     tokens, calls, rounds, share, ratio = np.array(found).mean(axis=0)
+    of_share, of_ratio = (mean(column) for column in np.array(found).T[-2:])
     return {
         "tokens": round(tokens),
         "calls": round(float(calls), 1),
         "rounds": round(float(rounds), 1),
         "found": round(float(share), 3),
         "ratio": round(float(ratio), 3),
+        "found, interval": of_share.partition(" ")[2],
+        "ratio, interval": of_ratio.partition(" ")[2],
     }
+
+
+def _nearest(tree: ItemTree, writer: PromptWriter, history: Sequence[str]) -> dict[int, float]:
+    """Return how near those items are that an exhaustive look puts first."""
+    made = Recommender(tree, EstimatingJudge(SimilarityJudge(tree), writer)).recommend(history)
+    assert made.profile.taste is not None
+    eligibility = Eligibility(tree)
+    eligibility.exclude(tree.places_of(history).values())
+    return dict(nearest_items(tree, made.profile.taste, SOUGHT, eligibility))
 
 
 def _closeness(tree: ItemTree, taste: Any, numbers: Sequence[int]) -> np.ndarray:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.datasets import WITH_PEOPLE, DataSet, load_with_people
+from benchmarks.datasets import SEED, WITH_PEOPLE, DataSet, load_with_people
+from benchmarks.intervals import mean
 from benchmarks.results import save
 from unillmrec.tree.terms import FieldWeights, TermCounter
 
@@ -42,13 +43,13 @@ def run(data: Path) -> None:
                     "set": name,
                     "fields": label,
                     "people": len(ranks),
-                    "recall@10": round(float((ranks < 10).mean()), 4),
-                    "recall@50": round(float((ranks < 50).mean()), 4),
+                    "recall@10": mean(ranks < 10),
+                    "recall@50": mean(ranks < 50),
                     "terms an item": round(matrix.nnz / matrix.shape[0], 1),
                 }
             )
             print(rows[-1], flush=True)
-    save("fields", QUESTION, rows, seed=42, protocol="leave last out, all unseen items")
+    save("fields", QUESTION, rows, seed=SEED, protocol="leave last out, all unseen items")
 
 
 def ranks_of_targets(

@@ -58,7 +58,7 @@ def run(data: Path) -> None:
             "slowest": f"{slowest:.2f} CPU s",
         },
     ]
-    save("fuzz", QUESTION, rows, judge="none: replies are generated, no model is asked")
+    save("fuzz", QUESTION, rows, seed=SEED, judge="none: replies are generated, no model is asked")
 
 
 def read_some(replies: int, seed: int) -> dict[str, Any]:

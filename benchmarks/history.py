@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.datasets import WITH_PEOPLE, load_with_people
+from benchmarks.datasets import SEED, WITH_PEOPLE, load_with_people
 from benchmarks.fields import ranks_of_targets
+from benchmarks.intervals import mean
 from benchmarks.results import save
 from unillmrec.tree.terms import TermCounter
 
@@ -34,9 +35,9 @@ def run(data: Path) -> None:
                         "last items": recent,
                         "decay": decay,
                         "people": len(ranks),
-                        "recall@10": round(float((ranks < 10).mean()), 4),
-                        "recall@50": round(float((ranks < 50).mean()), 4),
+                        "recall@10": mean(ranks < 10),
+                        "recall@50": mean(ranks < 50),
                     }
                 )
                 print(rows[-1], flush=True)
-    save("history", QUESTION, rows, seed=42, protocol="leave last out, all unseen items")
+    save("history", QUESTION, rows, seed=SEED, protocol="leave last out, all unseen items")

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.datasets import load_with_people
+from benchmarks.datasets import SEED, load_with_people
+from benchmarks.intervals import mean
 from benchmarks.results import save
 from benchmarks.synthetic import SyntheticCatalog, item_id
 from unillmrec import BuildOptions, ItemTree, Options, Recommender, SimilarityJudge, build
@@ -52,7 +53,7 @@ def run(data: Path) -> None:
         rows += _measured(name, found.items, sought)
     for size in SIZES:
         rows += _measured(f"synthetic {size:,}", *_synthetic(size))
-    save("interests", QUESTION, rows, seed=42, judge="embedded similarity judge, no model")
+    save("interests", QUESTION, rows, seed=SEED, judge="embedded similarity judge, no model")
 
 
 def _synthetic(size: int) -> tuple[list[Item], list[tuple[list[str], Sought]]]:
@@ -98,10 +99,8 @@ def _measured(
                         "branches": branches,
                         "people": len(people),
                         "with two": sum(len(m.profile.interests) > 1 for m in made),
-                        "found": round(float(np.mean(hits)), 4),
-                        "tokens": round(
-                            float(np.mean([m.total_usage().estimated_prompt for m in made]))
-                        ),
+                        "found": mean(hits, 2),
+                        "tokens": mean([m.total_usage().estimated_prompt for m in made], 0),
                         "calls": round(float(np.mean([m.total_usage().calls for m in made])), 1),
                     }
                     rows.append(row)

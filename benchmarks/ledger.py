@@ -69,7 +69,8 @@ def run(data: Path) -> None:
         "runs whose log differs": len(different),
     }
     seconds = round(time.process_time() - started)
-    save("ledger", QUESTION, [row], judge=JUDGE, faults=faults, cpu_seconds=seconds)
+    notes = {"judge": JUDGE, "faults": faults, "cpu_seconds": seconds}
+    save("ledger", QUESTION, [row], seed=f"0 to {RUNS - 1}, one a run", **notes)
 
 
 def checked(path: Path, seed: int) -> Checked:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.datasets import load_with_people
+from benchmarks.datasets import SEED, load_with_people
 from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, OpenAIEndpoint, Options, Recommender, build
 from unillmrec.indexing.summaries import DescribeOptions, describe, plan_describing
@@ -35,6 +35,7 @@ from unillmrec.usage_log import Experience, LoggedEndpoint, UsageLog
 
 SETS = ("ml-1m", "amazon-beauty", "goodreads")
 PEOPLE = 30
+MODEL_SEED, FAULT_SEED = 7, 11
 # So many are served before plans count as calibrated.
 FIRST = 5
 DESCRIBED = 40
@@ -159,6 +160,7 @@ def run(data: Path) -> None:
         "planning",
         QUESTION,
         rows,
+        seed=(SEED, MODEL_SEED, FAULT_SEED),
         judge=JUDGE,
         people=PEOPLE,
         median_error_percent=summary,
@@ -173,8 +175,8 @@ def _shares(rows: Sequence[Mapping[str, Any]], key: str) -> list[float]:
 def _compared(
     name: str, path: Path, people: Sequence[Person], manner: Manner
 ) -> list[dict[str, Any]]:
-    model = SimulatedModel(manner, seed=7)
-    faults = random.Random(11)
+    model = SimulatedModel(manner, MODEL_SEED)
+    faults = random.Random(FAULT_SEED)
 
     def fault(number: int) -> int | None:
         return 503 if faults.random() < 0.02 else None

@@ -125,21 +125,32 @@ def fidelity(result: dict[str, Any]) -> Any:
     for axes, space in zip(figure.subplots(1, 2, sharey=True), spaces, strict=True):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color=INK, alpha=0.25, linewidth=0.6)
-        for hue, name in zip(HUES, ("best-first", "beam", "depth-first", "hybrid"), strict=False):
-            rows = [
-                row
-                for row in result["rows"]
-                if (row["items"], row["space"], row["system"]) == (100_000, space, name)
-            ]
+        shown = (row for row in result["rows"] if (row["items"], row["space"]) == (100_000, space))
+        systems: dict[str, list[dict[str, Any]]] = {}
+        for row in shown:
+            systems.setdefault(row["system"], []).append(row)
+        for name, hue in WALKS.items():
             for noise, style in ((0.0, "-"), (4.0, ":")):
-                line = [(row["tokens"], row["ratio"]) for row in rows if row["noise"] == noise]
-                told = name if noise == 0 else f"{name}, noise of 4 points"
-                if line:
-                    axes.plot(*zip(*line, strict=True), style, marker="o", color=hue, label=told)
+                rows = [row for row in systems.get(name, []) if row["noise"] == noise]
+                _line(axes, rows, style, hue, name if noise == 0 else f"{name}, noise of 4 points")
+        # What looks at everything is one price each, and finds all.
+        for name, shape in LISTINGS.items():
+            _line(axes, systems.get(name, []), shape, INK, name)
         axes.set(xscale="log", xlabel=f"prompt tokens, 100,000 items, {space}")
     figure.axes[0].set_ylabel("score ratio to an exhaustive look")
     figure.axes[1].legend(frameon=False, fontsize=7, loc="lower right")
     return figure
+
+
+WALKS = dict(zip(("best-first", "beam", "depth-first", "hybrid"), HUES, strict=False))
+LISTINGS = {"flat listing": "s", "sliding windows 20/10": "^"}
+
+
+def _line(axes: Any, rows: list[dict[str, Any]], style: str, hue: str, told: str) -> None:
+    if rows:
+        points = [(row["tokens"], row["ratio"]) for row in rows]
+        marker = {} if style in LISTINGS.values() else {"marker": "o"}
+        axes.plot(*zip(*points, strict=True), style, color=hue, label=told, **marker)
 
 
 DRAWN: dict[str, Callable[[dict[str, Any]], Any]] = {

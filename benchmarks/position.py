@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import datasets
+from benchmarks.intervals import mean
 from benchmarks.results import save
 from unillmrec import ItemTree, Recommender
 from unillmrec.indexing import BuildOptions, build
@@ -107,6 +108,7 @@ def run(data: Path) -> None:
         QUESTION,
         rows,
         judge="embedded similarity judge with simulated faults, no model",
+        seed=datasets.SEED,
         people=PEOPLE,
         leaves=OPTIONS.leaves,
     )
@@ -152,12 +154,12 @@ def _walked(
                 usage.estimated_prompt or 0,
             )
         )
-    reached, first, calls, prompt = np.array(found).mean(axis=0)
+    reached, first, calls, prompt = np.array(found).T
     return {
-        "best 20 in opened leaves": f"{reached:.1%}",
-        "opened from the first third": f"{first:.1%}",
-        "calls": round(float(calls), 1),
-        "prompt tokens": round(float(prompt)),
+        "best 20 in opened leaves": mean(reached),
+        "opened from the first third": mean(first),
+        "calls": round(float(calls.mean()), 1),
+        "prompt tokens": round(float(prompt.mean())),
     }
 
 

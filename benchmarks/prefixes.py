@@ -46,6 +46,7 @@ def run(data: Path) -> None:
         "prefixes",
         QUESTION,
         rows,
+        seed=datasets.SEED,
         judge="embedded similarity judge, no model; prompts written as for one, none sent",
         cache_tokens=CACHE,
         minimum_tokens=HOSTED_MINIMUM,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import report
-from benchmarks.results import load, names
+from benchmarks.results import load, names, told_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,6 @@ def expected(name: str) -> str:
     return (
         "which took an unknown time" if seconds is None else f"which took {told_seconds(seconds)}"
     )
-
-
-def told_seconds(seconds: float) -> str:
-    """Return a time as people say it."""
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _run(name: str, data: Path) -> Redone:

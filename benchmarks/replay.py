@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.datasets import load_with_people
+from benchmarks.datasets import SEED, load_with_people
 from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, LanguageModelJudge, OpenAIEndpoint, Recommender, build
 from unillmrec.endpoint import Endpoint
@@ -29,6 +29,7 @@ from unillmrec.testing.faults import by_rate
 QUESTION = __doc__
 SET = "ml-1m"
 PEOPLE = 123
+ORDERED_BY = 7
 AT_ONCE = 16
 FAULTS = (("503", 0.02), ("drop", 0.01), ("null-content", 0.02), ("ignore-schema", 0.02))
 KEY = "sk-a-key-that-must-not-be-found"
@@ -43,7 +44,13 @@ def run(data: Path) -> None:
         build(found.items, folder / "tree", BuildOptions(workers=1))
         with ItemTree.open(folder / "tree") as tree:
             rows = _measured(tree, histories, folder)
-    save("replay", QUESTION, rows, judge="fake server with faults (no language model)")
+    save(
+        "replay",
+        QUESTION,
+        rows,
+        seed=(SEED, ORDERED_BY),
+        judge="fake server with faults (no language model)",
+    )
 
 
 def _measured(
@@ -65,7 +72,7 @@ def _measured(
     for run in ("replayed", "replayed, people shuffled"):
         order = list(range(len(histories)))
         if "shuffled" in run:
-            random.Random(7).shuffle(order)
+            random.Random(ORDERED_BY).shuffle(order)
         replayed = ReplayedEndpoint(folder / "run.jsonl")
         # What was recorded was asked at another address, which is a part of no answer.
         replayed.name = endpoint.name

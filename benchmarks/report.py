@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plots
-from benchmarks.results import load, names
+from benchmarks.results import load, names, told_seconds
 
 README = Path(__file__).parent / "README.md"
 FRONT = README.parents[1] / "README.md"
@@ -93,7 +93,8 @@ def section(result: dict[str, Any]) -> str:
     """Return what the README says of a result: one line of setup, then the table."""
     judge = f" Judge: {result['judge']}." if "judge" in result else ""
     cores = result["machine"]["cores"]
-    setup = f"`{result['command']}` · {result['date']} · {result['commit']} · {cores} cores.{judge}"
+    setup = f"`{result['command']}` · {result['date']} · {result['commit']} · {cores} cores"
+    setup += f" · {told_seconds(result['seconds'])}.{judge}" if "seconds" in result else f".{judge}"
     rows = SHORTENED.get(result["name"], list)(result["rows"])
     body = result["text"] if "text" in result else "\n".join(map(table, _parted(rows)))
     return f"\n{setup}\n\n{body}\n"

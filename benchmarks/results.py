@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from benchmarks import datasets
 
 FOLDER = Path(__file__).parent / "results"
 # What a run writes: that it did so does not make the code another one.
@@ -23,8 +27,19 @@ PACKAGES = (
 )
 
 
-def save(name: str, question: str, rows: list[dict[str, Any]], **notes: Any) -> Path:
-    """Write a result file beside its place and put it there."""
+def save(
+    name: str,
+    question: str,
+    rows: list[dict[str, Any]],
+    *,
+    seed: int | Sequence[int] | str,
+    **notes: Any,
+) -> Path:
+    """Write a result file beside its place and put it there.
+
+    Whatever decides over its figures stands in it: the code, the libraries, the prompts, the
+    lots that were drawn and the data.
+    """
     content = {
         "name": name,
         "question": question,
@@ -38,6 +53,9 @@ def save(name: str, question: str, rows: list[dict[str, Any]], **notes: Any) -> 
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
             **{package: version(package) for package in PACKAGES},
         },
+        "seed": seed,
+        "prompts": prompt_digests(),
+        "data": {told: _digest(path) for told, path in sorted(datasets.FOUND.items())},
         **notes,
         "rows": rows,
     }
@@ -63,9 +81,19 @@ def prompt_digests() -> dict[str, str]:
     return {each.name: each.digest for each in PromptSet.load(CONTRACTS, None)}
 
 
+def told_seconds(seconds: float) -> str:
+    """Return a time as people say it."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
 def names() -> list[str]:
     """Return the names of the committed results."""
     return sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
 def _shown(argument: str) -> str:

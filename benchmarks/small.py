@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from benchmarks import results
+from benchmarks import datasets, results
 
 SETS = (
     *("ml-1m", "amazon-beauty", "amazon-games", "amazon-industrial", "goodreads"),
@@ -109,6 +109,7 @@ def in_small(name: str) -> Iterator[tuple[Path, Path]]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         write_sets(folder / "data")
         stack.enter_context(patch.object(results, "FOLDER", folder / "results"))
+        stack.enter_context(patch.object(datasets, "FOUND", {}))
         stack.enter_context(patch.object(sys, "argv", ["benchmarks", "run", name, "--small"]))
         for constant, value in SIZES.get(name, {}).items():
             stack.enter_context(patch.object(module, constant, value))

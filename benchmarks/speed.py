@@ -32,7 +32,13 @@ def run(data: Path) -> None:
             rows.append({"what": "build", "set": name, **built})
             rows.append({"what": "recommend", "set": name, **_timed(like, REPEATS)})
             print(rows[-2], rows[-1], sep="\n", flush=True)
-    save("speed", QUESTION, rows, judge="embedded similarity judge, no model")
+    save(
+        "speed",
+        QUESTION,
+        rows,
+        seed="nothing is drawn by lot",
+        judge="embedded similarity judge, no model",
+    )
 
 
 def _timed(arguments: list[str], repeats: int) -> dict[str, Any]:

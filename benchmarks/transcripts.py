@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.datasets import find, load_with_people
+from benchmarks.datasets import SEED, find, load_with_people
 from benchmarks.results import save
 from unillmrec import BuildOptions, Recommendation, Recommender, build, read_catalog
 
@@ -48,6 +48,7 @@ def run(data: Path) -> None:
         "transcripts",
         QUESTION,
         rows,
+        seed=SEED,
         judge="embedded similarity judge, no model",
         text="\n".join(parts),
     )

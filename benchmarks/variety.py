@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.datasets import WITH_PEOPLE, DataSet, load_with_people
+from benchmarks.datasets import SEED, WITH_PEOPLE, DataSet, load_with_people
+from benchmarks.intervals import mean
 from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, Options, Recommender, build
 from unillmrec.tree.vectors import similarities
@@ -33,25 +34,22 @@ def run(data: Path) -> None:
                         {"set": name, "variety": variety, **_measured(found, tree, variety)}
                     )
                     print(rows[-1], flush=True)
-    save("variety", QUESTION, rows, seed=42, judge="embedded similarity judge, no model")
+    save("variety", QUESTION, rows, seed=SEED, judge="embedded similarity judge, no model")
 
 
 def _measured(found: DataSet, tree: ItemTree, variety: float) -> dict[str, Any]:
     recommender = Recommender(tree)
-    hits, apart = 0, []
+    hits, apart = [], []
     for person in found.people:
         ids = [found.items[place].id for place in person.history]
         made = recommender.recommend(ids, options=Options(variety=variety))
         listed = [each.item.id for each in made.items]
-        hits += found.items[person.target].id in listed
+        hits.append(found.items[person.target].id in listed)
         apart.append(_distance(tree, listed))
-    people = len(found.people)
-    interval = 1.96 * np.sqrt(hits / people * (1 - hits / people) / people)
     return {
-        "people": people,
-        "recall@10": round(hits / people, 4),
-        "± 95 %": round(float(interval), 4),
-        "mean distance": round(float(np.mean(apart)), 4),
+        "people": len(hits),
+        "recall@10": mean(hits),
+        "mean distance": mean(apart),
     }
 
 

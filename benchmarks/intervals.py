@@ -1,0 +1,30 @@
+"""Figures of a sample of people, with the interval that the same bootstrap as everywhere gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from unillmrec.evaluation.statistics import Bootstrap, Estimate, same_for_all
+
+
+def told(estimate: Estimate | None, digits: int = 3) -> str:
+    """Return a figure with its interval."""
+    if estimate is None or estimate.value is None:
+        return ""
+    low, high = estimate.low or 0.0, estimate.high or 0.0
+    return f"{estimate.value:,.{digits}f} [{low:,.{digits}f}, {high:,.{digits}f}]"
+
+
+def mean(values: Sequence[float] | Any, digits: int = 3) -> str:
+    """Return the mean of a value for each person, with its interval.
+
+    Where it is a yes or no that all share, the interval is Wilson's.
+    """
+    column = np.asarray(values)
+    if column.dtype == bool and (column == column[0]).all():
+        return told(same_for_all(float(column[0]), len(column)), digits)
+    (found,) = Bootstrap(len(column)).estimates(column[:, None].astype(float))
+    return told(found, digits)
