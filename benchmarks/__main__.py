@@ -37,6 +37,7 @@ BENCHMARKS = (
     "batch",
     "baselines",
     "evaluation",
+    "encoder",
     "tokens",
 )
 

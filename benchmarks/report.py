@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plots
-from benchmarks.results import load, names, told_seconds
+from benchmarks import figures, plots
+from benchmarks.results import load, names, prompt_digests, told_seconds
 
 README = Path(__file__).parent / "README.md"
 FRONT = README.parents[1] / "README.md"
@@ -27,9 +27,12 @@ def write(*, check: bool) -> int:
     if problems := plots.write(check=check):
         print(" ".join(problems), "Run `python -m benchmarks report`.")
         return 1
-    fresh = _BLOCK.sub(lambda found: found[1] + section(load(found[2])) + found[3], text)
+    if stale := _of_other_prompts():
+        print(f"Measured with other prompts, so run again: {', '.join(stale)}.")
+        return 1
+    fresh = figures.filled(_BLOCK.sub(_section_between, text))
     front = FRONT.read_text(encoding="utf-8")
-    newer = _SUMMARY.sub(lambda found: found[1] + _summed(found[2]) + found[3], front)
+    newer = figures.filled(_SUMMARY.sub(_summed_between, front))
     if (fresh, newer) == (text, front):
         return 0
     if check:
@@ -40,9 +43,23 @@ def write(*, check: bool) -> int:
     return 0
 
 
-def _summed(name: str) -> str:
+# What is counted there are the prompts themselves.
+OF_PROMPTS = ("evaluation", "fidelity", "interests", "planning", "position", "prefixes", "tokens")
+
+
+def _of_other_prompts() -> list[str]:
+    """Return the results whose figures would be others with the prompts that are there now."""
+    present = prompt_digests()
+    return [each for each in OF_PROMPTS if load(each)["prompts"] != present]
+
+
+def _section_between(found: re.Match[str]) -> str:
+    return found[1] + section(load(found[2])) + found[3]
+
+
+def _summed_between(found: re.Match[str]) -> str:
     """Return the short table of a result that stands in the project's own README."""
-    return f"\n{table(SUMMARIES[name](load(name)))}\n"
+    return f"{found[1]}\n{table(SUMMARIES[found[2]](load(found[2])))}\n{found[3]}"
 
 
 def _billed(result: dict[str, Any]) -> list[dict[str, Any]]:

@@ -10,13 +10,16 @@ import json
 import random
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
+from string import ascii_lowercase
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
+
+import numpy as np
 
 from benchmarks import datasets, results
 
@@ -35,6 +38,17 @@ TOPICS = {
 }
 SEED = 5
 
+
+class LetterEncoder:
+    """Stands for a sentence encoder, where only the way is to be seen: counts letters."""
+
+    def encode(self, texts: Sequence[str], **_: object) -> np.ndarray:
+        """Return a row of length one for each text."""
+        rows = [[text.lower().count(letter) for letter in ascii_lowercase] for text in texts]
+        counts = np.array(rows, np.float32)
+        return counts / np.linalg.norm(counts, axis=1, keepdims=True)
+
+
 ONE = {"SETS": ("ml-1m",), "PEOPLE": 3}
 # These measure processes of their own, which have their sizes from the files themselves.
 NOT_SMALL = frozenset({"batch", "churn", "crash", "scale", "sharded"})
@@ -46,6 +60,7 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
     "change": {"SIZE": 3_000, "SHARES": (0.2,), "PEOPLE": 3},
     "change_scale": {"SIZES": (3_000,), "SINGLES": 2, "MANY": 20},
     "descriptions": {"SETS": ("ml-1m",), "HIDDEN": 5},
+    "encoder": {"SETS": ("ml-1m",), "PEOPLE": 5, "_encoder": lambda folder: LetterEncoder()},
     "evaluation": {"SETS": ("ml-1m",), "PEOPLE": 5},
     "fidelity": {"SIZES": (3_000,), "PEOPLE": {3_000: 1}},
     "fields": {"WITH_PEOPLE": ("ml-1m",), "PEOPLE": 5},

@@ -1,0 +1,80 @@
+"""What do vectors of a small sentence encoder change, against those of words?
+
+The encoder is all-MiniLM-L6-v2, which is no language model to ask: it turns texts into vectors.
+Its files (from its page at Hugging Face; Apache 2.0) are looked for in the folder
+DATA/models/all-MiniLM-L6-v2; the package sentence-transformers reads them. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import datasets
+from benchmarks.evaluation import BAR, SETS
+from benchmarks.intervals import told
+from benchmarks.people import PEOPLE, SEED, interactions_of, last_out, shelf_of
+from benchmarks.results import save
+from unillmrec import BuildOptions, ItemTree, Options, Recommender, SimilarityJudge, build
+from unillmrec.evaluation.chain import Chain
+from unillmrec.evaluation.content import FlatVectors, item_text
+from unillmrec.evaluation.exam import Shelf, Split
+from unillmrec.evaluation.running import evaluate
+from unillmrec.indexing.given import VectorFile
+
+QUESTION = __doc__.partition("\n")[0]
+MODEL = "all-MiniLM-L6-v2"
+
+
+def run(data: Path) -> None:
+    """Put the walk, and its vectors without it, through the same exam over either vectors."""
+    encoder = _encoder(data / "models" / MODEL)
+    rows: list[dict[str, Any]] = []
+    for name in SETS:
+        shelf = shelf_of(data, name)
+        parted = last_out(interactions_of(data, name), shelf, name, PEOPLE)
+        with tempfile.TemporaryDirectory() as folder:
+            given = Path(folder) / "encoded.npy"
+            np.save(given, _encoded(encoder, shelf))
+            for vectors, file in (("words", None), (MODEL, VectorFile(given))):
+                path = Path(folder) / f"{vectors}.tree"
+                build(shelf.items, path, BuildOptions(workers=1, given=file))
+                for row in _examined(path, parted):
+                    rows.append({"set": name, "bar": BAR[name], "vectors": vectors, **row})
+                    print(rows[-1], flush=True)
+    judge = "embedded similarity judge, no model"
+    save("encoder", QUESTION, rows, seed=SEED, people=PEOPLE, judge=judge)
+
+
+def _examined(path: Path, parted: Split) -> list[dict[str, Any]]:
+    with ItemTree.open(path) as tree:
+        chain = Chain(Recommender(tree, SimilarityJudge(tree)), Options())
+        made = evaluate(parted, [FlatVectors(tree), chain], seed=SEED)
+        return [
+            {
+                "system": each.name,
+                "people": len(parted.exam.cases),
+                "recall@10": told(each.estimates["recall@10"]),
+                "ndcg@10": told(each.estimates["ndcg@10"]),
+            }
+            for each in made.outcomes
+        ]
+
+
+def _encoder(folder: Path) -> Any:
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise SystemExit("This needs an encoder: pip install sentence-transformers.") from error
+    if not folder.is_dir():
+        raise SystemExit(f"The files of {MODEL} are missing: put them into {folder}.")
+    datasets.FOUND[f"models/{MODEL}"] = folder / "model.safetensors"
+    return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+
+
+def _encoded(encoder: Any, shelf: Shelf) -> Any:
+    texts = [item_text(item) for item in shelf.items]
+    return encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False)

@@ -1,0 +1,80 @@
+"""Figures in sentences: each comes from a result, and stands between markers like the tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.results import load, names, told_seconds
+
+_MARKED = re.compile(r"(<!-- figure (\S+) -->).*?(<!-- end figure -->)", re.DOTALL)
+
+
+def filled(text: str) -> str:
+    """Return a text with all its figures as the results have them.
+
+    Raises:
+        KeyError: a figure is asked for that nothing tells.
+    """
+    return _MARKED.sub(lambda found: f"{found[1]}{FIGURES[found[2]]()}{found[3]}", text)
+
+
+def _number(told: object) -> float:
+    """Return the first number of a cell such as `0.041 [0.029, 0.054]`."""
+    found = re.match(r"-?[\d,.]+", str(told))
+    return float(found[0].replace(",", "")) if found else float("nan")
+
+
+def _rows(result: str, **wanted: object) -> list[dict[str, Any]]:
+    return [
+        row
+        for row in load(result)["rows"]
+        if all(row.get(column) == value for column, value in wanted.items())
+    ]
+
+
+def _kept_by_changes() -> str:
+    (mean,) = _rows("change", catalog="mean of 5 seeds", walk="30 leaves")
+    return str(mean["share of fresh"])
+
+
+def _least_kept_by_changes() -> str:
+    return str(min(_number(row["share of fresh"]) for row in load("change")["rows"]))
+
+
+def _compared() -> list[bool]:
+    """Return of each figure that was found elsewhere too whether it is outside the interval."""
+    return [
+        f"{metric} by" in row["there is within"]
+        for row in load("baselines")["rows"]
+        for metric in row
+        if f"{metric} there" in row
+    ]
+
+
+def _tuned(method: str) -> str:
+    found = _rows("baselines", method=method)
+    return " and ".join(str(row["recall@10"]).partition(" ")[0] for row in found)
+
+
+def _plan_off(how: str) -> str:
+    return f"{load('planning')['median_error_percent'][how]:.0f} %"
+
+
+def _time_of_all() -> str:
+    return told_seconds(sum(load(name)["seconds"] for name in names()))
+
+
+FIGURES: dict[str, Callable[[], str]] = {
+    "change-kept": _kept_by_changes,
+    "change-least-kept": _least_kept_by_changes,
+    "plan-off-at-first": lambda: _plan_off("first"),
+    "plan-off-learnt": lambda: _plan_off("learnt"),
+    "baselines-compared": lambda: str(len(_compared())),
+    "baselines-outside": lambda: str(sum(_compared())),
+    "tuned-bm25": lambda: _tuned("BM25"),
+    "tuned-item-knn": lambda: _tuned("item-kNN"),
+    "tuned-als": lambda: _tuned("ALS"),
+    "time-of-all": _time_of_all,
+}
