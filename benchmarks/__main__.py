@@ -34,6 +34,7 @@ BENCHMARKS = (
     "prefixes",
     "fuzz",
     "position",
+    "letters",
     "batch",
     "baselines",
     "evaluation",
