@@ -33,6 +33,7 @@ BENCHMARKS = (
     "replay",
     "prefixes",
     "fuzz",
+    "titles",
     "position",
     "letters",
     "batch",

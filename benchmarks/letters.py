@@ -2,7 +2,8 @@
 
 The model is simulated: a fake server whose log odds of a letter grow with the words that its line
 shares with the person, and with a taste for letters that is drawn for it. `doctor` measures the
-taste as it would a real model's. The best line is the one without the taste.
+taste as it would a real model's; a model that it finds astray is not asked by letters, and so is
+not asked here. The best line is the one without the taste.
 """
 
 from __future__ import annotations
@@ -61,23 +62,27 @@ def run(data: Path) -> None:
 def measured(deviation: float, moods: float) -> dict[str, Any]:
     """Return how models whose tastes deviate so much answer, raw and calibrated."""
     writer = make_writer(Settings.resolve({"model": "gpt-4o"}))
-    each = np.array([list(_of_model(seed, deviation, moods, writer)) for seed in range(MODELS)])
+    answers = [list(_of_model(seed, deviation, moods, writer)) for seed in range(MODELS)]
+    asked = np.array([each for each in answers if each])
     # Lists of one model have its taste in common: models are what is drawn anew.
-    bootstrap = Bootstrap(MODELS, SEED)
     found = [
-        same_for_all(one.value, MODELS) if one.value in (0.0, 1.0) else one
-        for one in bootstrap.estimates(each.mean(axis=1))
+        same_for_all(one.value, len(asked)) if one.value in (0.0, 1.0) else one
+        for one in Bootstrap(len(asked), SEED).estimates(asked.mean(axis=1))
     ]
     shown = [f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]" for one in found]
     names = (f"{what}, {how}" for what in ("best first", "off by") for how in ("raw", "calibrated"))
     told = {"taste": deviation, "of its own in each list": moods, "models": MODELS}
-    return {**told, "lists": MODELS * LISTS, **dict(zip(names, shown, strict=True))}
+    told |= {"asked by letters": len(asked), "lists": len(asked) * LISTS}
+    return {**told, **dict(zip(names, shown, strict=True))}
 
 
 def _of_model(
     seed: int, deviation: float, moods: float, writer: PromptWriter
 ) -> Iterator[tuple[float, ...]]:
-    """Examine a model, then ask it; of each list, what was right and how far shares were off."""
+    """Examine a model, then ask it; of each list, what was right and how far shares were off.
+
+    Of a model that is not asked by letters there is nothing.
+    """
     chance = random.Random(f"{SEED} {seed}")
     taste = [chance.gauss(0, 1) for _ in LETTERS]
     dialect = Dialect(tells_logprobs=True, context=8_192)
@@ -88,9 +93,9 @@ def _of_model(
         with endpoint:
             examiner = Examiner(endpoint, writer)
             examiner.look()
-            bias = examiner.examine().label_bias
-            judges = [_judge(endpoint, writer, known) for known in ({}, bias)]
-            for _ in range(LISTS):
+            examined = examiner.examine()
+            judges = [_judge(endpoint, writer, bias) for bias in ({}, examined.label_bias)]
+            for _ in range(LISTS if examined.asks_by_letters else 0):
                 question = made_up(chance)
                 mood = [moods * chance.gauss(0, 1) for _ in LETTERS]
                 tastes = [deviation * one + own for one, own in zip(taste, mood, strict=True)]

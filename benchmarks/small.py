@@ -59,6 +59,7 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
     "prefixes": {"SETS": {"ml-1m": 5}},
     "replay": {"PEOPLE": 3},
     "speed": {"SETS": ("ml-1m",), "REPEATS": 1},
+    "titles": {},
     "tokens": {
         "CATALOGS": (SimpleNamespace(told="400 made up", source="synthetic", size=400),),
         "PEOPLE": 2,
