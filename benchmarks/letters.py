@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.results import prompt_digests, save
+from benchmarks.results import save
 from unillmrec.endpoint import OpenAIEndpoint
 from unillmrec.evaluation.statistics import Bootstrap, same_for_all
 from unillmrec.judge import Choice, Interest, Judge, LanguageModelJudge, Profile, Question, Verdict
@@ -55,8 +55,7 @@ def run(data: Path) -> None:
     for deviation, moods in TASTES:
         rows.append(measured(deviation, moods))
         print(rows[-1], flush=True)
-    notes = {"seed": SEED, "models": MODELS, "prompts": prompt_digests()}
-    save("letters", QUESTION, rows, judge=JUDGE, **notes)
+    save("letters", QUESTION, rows, seed=SEED, models=MODELS, judge=JUDGE)
 
 
 def measured(deviation: float, moods: float) -> dict[str, Any]:

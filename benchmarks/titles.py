@@ -10,6 +10,7 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+from benchmarks.datasets import find
 from benchmarks.results import save
 from unillmrec import read_catalog
 from unillmrec.items import one_line
@@ -22,13 +23,13 @@ LENGTH = 10_000
 def run(data: Path) -> None:
     """Clean the titles of every set that is there."""
     rows: list[dict[str, Any]] = []
-    for path in sorted(data.glob("*/items.jsonl*")):
-        titles = [item.title for item in read_catalog(path)]
-        rows.append(_row(path.parent.name, len(titles), sum(map(is_changed, titles))))
+    for name in sorted(path.parent.name for path in data.glob("*/items.jsonl*")):
+        titles = [item.title for item in read_catalog(find(data, name, "items.jsonl"))]
+        rows.append(_row(name, len(titles), sum(map(is_changed, titles))))
         print(rows[-1], flush=True)
     titles, changed = (sum(row[name] for row in rows) for name in ("titles", "changed"))
     rows.append(_row(f"all {len(rows)} sets", titles, changed))
-    save("titles", QUESTION, rows)
+    save("titles", QUESTION, rows, seed="none: no lot is drawn")
 
 
 def _row(name: str, titles: int, changed: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.datasets import find
-from benchmarks.results import prompt_digests, save
+from benchmarks.results import save
 from benchmarks.synthetic import SyntheticCatalog
 from unillmrec import BuildOptions, Item, ItemTree, Options, Recommender, build, read_catalog
 from unillmrec.evaluation.asking import HISTORY, SHORTLIST, title_of
@@ -94,7 +94,6 @@ def run(data: Path) -> None:
         rows,
         seed=SEED,
         people=PEOPLE,
-        prompts=prompt_digests(),
         judge=f"embedded similarity judge, no model; counted with the vocabulary of {MODEL}",
     )
 
