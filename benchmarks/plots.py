@@ -78,7 +78,7 @@ def _figure(width: float = 8.0, height: float = 4.2) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _number(told: object) -> float:
+def first_number(told: object) -> float:
     """Return the first number of a cell such as `0.041 [0.029, 0.054]`."""
     return float(re.split(r"[\s\[]", str(told).replace(",", ""))[0])
 
@@ -89,8 +89,8 @@ def tokens(result: dict[str, Any]) -> Any:
     ways = list(dict.fromkeys(row["way"] for row in result["rows"]))
     for way, hue in zip(ways, HUES, strict=True):
         rows = [row for row in result["rows"] if row["way"] == way]
-        sizes = [_number(row["catalog"]) for row in rows]
-        billed = [row["input"] + row["output"] for row in rows]
+        sizes = [first_number(row["catalog"]) for row in rows]
+        billed = [first_number(row["billed"]) for row in rows]
         ours = way.startswith("unillmrec")
         axes.plot(sizes, billed, marker="o", color=hue, label=way, linewidth=2.4 if ours else 1.4)
     axes.set(xscale="log", yscale="log", xlabel="items in the catalog")

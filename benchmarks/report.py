@@ -67,7 +67,9 @@ def _billed(result: dict[str, Any]) -> list[dict[str, Any]]:
     ways: dict[str, dict[str, Any]] = {}
     for row in result["rows"]:
         size = row["catalog"].partition(" ")[0]
-        ways.setdefault(row["way"], {"items": row["way"]})[size] = row["input"] + row["output"]
+        ways.setdefault(row["way"], {"items": row["way"]})[size] = round(
+            plots.first_number(row["billed"])
+        )
     return list(ways.values())
 
 

@@ -68,13 +68,15 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
     "history": {"WITH_PEOPLE": ("ml-1m",), "PEOPLE": 5},
     "interests": {**ONE, "SIZES": (3_000,)},
     "ledger": {"RUNS": 3},
+    "letters": {"TASTES": ((1.0, 0.5),), "MODELS": 2, "LISTS": 1},
     "planning": {"SETS": ("ml-1m",), "PEOPLE": 7, "DESCRIBED": 2},
     "position": ONE,
     "prefixes": {"SETS": {"ml-1m": 5}},
     "replay": {"PEOPLE": 3},
     "speed": {"SETS": ("ml-1m",), "REPEATS": 1},
+    "titles": {},
     "tokens": {
-        "CATALOGS": (SimpleNamespace(told="400 made up", kept="synthetic-400", size=400),),
+        "CATALOGS": (SimpleNamespace(told="400 made up", source="synthetic", size=400),),
         "PEOPLE": 2,
     },
     "transcripts": {

@@ -1,15 +1,16 @@
 """How many tokens does a recommendation take, against the size of the catalog?
 
 Prompts are rendered and counted, nothing is sent. Every person met fifty items of a few leaves,
-so that all sizes are alike but for their size.
+so that all sizes are alike but for their size. What is written back is, in every way of asking,
+the JSON or the lines that the prompt asks for, counted as it stands.
 """
 
 from __future__ import annotations
 
-import math
+import json
 import random
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -18,50 +19,60 @@ from typing import Any
 import numpy as np
 
 from benchmarks.datasets import find
-from benchmarks.results import prompt_digests, save
+from benchmarks.results import save
 from benchmarks.synthetic import SyntheticCatalog
 from unillmrec import BuildOptions, Item, ItemTree, Options, Recommender, build, read_catalog
-from unillmrec.evaluation.asking import SHORTLIST, title_of
+from unillmrec.evaluation.asking import HISTORY, SHORTLIST, title_of
 from unillmrec.evaluation.exam import Case, Exam, Known, Shelf
-from unillmrec.evaluation.paper import PaperScheme
-from unillmrec.evaluation.statistics import Bootstrap
-from unillmrec.judge import Choice, HistoryQuestion, Interest, Interests, Profile, Question
+from unillmrec.evaluation.paper import PaperScheme, levels_over_leaves
+from unillmrec.evaluation.statistics import Bootstrap, Estimate
+from unillmrec.judge import HistoryQuestion, Interest, Interests, Profile, Question, Verdict
 from unillmrec.judge.making import make_estimating_judge, make_writer
 from unillmrec.judge.writing import PromptWriter
 from unillmrec.settings import Settings
-from unillmrec.usage import Stage
+from unillmrec.tokens import TokenCounter
+from unillmrec.usage import Stage, Usage
 
 QUESTION = __doc__.partition("\n")[0]
 MODEL = "gpt-4o"
 SEED = 42
-PEOPLE = 20
-HISTORY = 50
+PEOPLE = 50
 OF_LEAVES = 5
+LIMIT = 10
 # The published window: twenty lines, ten of which are seen again with the next ten.
 WINDOW, STEP = 20, 10
+# How deep the tree of the paper's scheme may be.
+LEVELS = (2, 3)
+# As many titles as the chain's own profile stage shows.
+PROFILED = 30
 # As long as the profile prompt allows: five interests of twelve words.
 INTEREST = "quiet stories of long journeys by sea told in the first person"
 INTERESTS = tuple(Interest(INTEREST, 0.2) for _ in range(5))
+SCORE = 80
 MIXED = 288_923
-COUNTED = 20_000
+# How many lines are counted at once; so many are a text that is worth no cache.
+BLOCK = 1_000
+STAGES = (Stage.PROFILE, Stage.RECALL, Stage.RANK)
+WALK, RETRIEVE, PAPER = "unillmrec, the walk", "retrieve and rank", "the paper's scheme"
+FLAT, WINDOWS = "flat listing", f"sliding windows {WINDOW}/{STEP}"
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """A catalog of one size; *kept* is the name of a tree of it that may be there already."""
+    """A catalog of one size, and where it comes from."""
 
     told: str
-    kept: str
+    source: str
     size: int
 
 
 CATALOGS = (
-    Catalog("1,217 news (of MIND)", "mind-1217", 1_217),
-    Catalog("6,176 games (of Amazon)", "games-6176", 6_176),
+    Catalog("1,217 news (of MIND)", "mind-sample", 1_217),
+    Catalog("6,176 games (of Amazon)", "amazon-games", 6_176),
     Catalog("12,101 beauty products", "amazon-beauty", 12_101),
-    Catalog("100,000 made up", "synthetic-100000", 100_000),
+    Catalog("100,000 made up", "synthetic", 100_000),
     Catalog("288,923 mixed", "catalog-mixed", MIXED),
-    Catalog("1,000,000 made up", "synthetic-1000000", 1_000_000),
+    Catalog("1,000,000 made up", "synthetic", 1_000_000),
 )
 
 
@@ -70,116 +81,194 @@ def run(data: Path) -> None:
     rows: list[dict[str, Any]] = []
     for catalog in CATALOGS:
         with tempfile.TemporaryDirectory() as folder:
-            path = tree_of(data, catalog, Path(folder))
+            path = Path(folder) / "measured.tree"
+            build(items_of(data, catalog), path, BuildOptions())
             with ItemTree.open(path) as tree:
                 assert len(tree) == catalog.size, (catalog, len(tree))
-                rows += counted(tree, catalog.told)
-        for row in rows[-5:]:
-            print(row, flush=True)
+                made = counted(tree, catalog.told)
+        print(*made, sep="\n", flush=True)
+        rows += made
     save(
         "tokens",
         QUESTION,
         rows,
         seed=SEED,
         people=PEOPLE,
-        prompts=prompt_digests(),
         judge=f"embedded similarity judge, no model; counted with the vocabulary of {MODEL}",
     )
 
 
-def tree_of(data: Path, catalog: Catalog, folder: Path) -> Path:
-    """Return a tree of a catalog: one that is in DATA/trees, or one that is built now."""
-    kept = data / "trees" / f"{catalog.kept}.tree"
-    if kept.exists():
-        return kept
-    path = folder / "measured.tree"
-    build(items_of(data, catalog), path, BuildOptions(workers=1))
-    return path
-
-
 def items_of(data: Path, catalog: Catalog) -> Iterator[Item]:
     """Return the items of a catalog: all of a set, the first so many by lot, or made-up ones."""
-    name, _, size = catalog.kept.partition("-")
-    if name == "synthetic":
-        return SyntheticCatalog(int(size), 0).items()
-    sets = {"mind": "mind-sample", "games": "amazon-games"}
-    found = list(read_catalog(find(data, sets.get(name, catalog.kept), "items.jsonl")))
+    if catalog.source == "synthetic":
+        return SyntheticCatalog(catalog.size, 0).items()
+    found = list(read_catalog(find(data, catalog.source, "items.jsonl")))
     if len(found) > catalog.size:
         random.Random(SEED).shuffle(found)
     return islice(iter(found), catalog.size)
 
 
-class Wordy:
-    """An estimating judge whose profile is as long as a model's may be.
+class Spoken:
+    """A judge that answers as the estimating one, in the words that a model would need.
 
-    The embedded judge's own profile is eight words, which would flatter every later prompt.
+    Its profile is as long as a model's may be: the embedded judge's own is eight words, which
+    would flatter every later prompt. *shown* gathers what the lists of choices are in tokens.
     """
 
-    def __init__(self, judge: Any) -> None:
+    def __init__(self, judge: Any, writer: PromptWriter) -> None:
         self._judge = judge
+        self._writer = writer
         self.name, self.at_once = judge.name, judge.at_once
         self.goes_by_words = judge.goes_by_words
         self.asks_by_letters = judge.asks_by_letters
+        self.shown: list[int] = []
 
     def interests(self, question: HistoryQuestion) -> Interests:
         """Answer with the long profile, at the price of the question."""
-        return replace(self._judge.interests(question), interests=INTERESTS)
+        found = self._judge.interests(question)
+        usage = self._billed(found.usage, profile_json())
+        return replace(found, interests=INTERESTS, usage=usage)
 
-    def choose(self, question: Question) -> Any:
-        """Answer as before."""
-        return self._judge.choose(question)
+    def choose(self, question: Question) -> Verdict:
+        """Answer as before; a branch that was not worth naming is named as well."""
+        verdict: Verdict = self._judge.choose(question)
+        listed = "".join(f"{self._writer.line(choice)}\n" for choice in question.choices)
+        self.shown.append(self._writer.counter.count(listed))
+        numbers = [choice.number for choice in question.choices]
+        named = order_json if question.wants_order else picks_json
+        told = named(numbers if question.wants_order else numbers[: question.limit])
+        return replace(verdict, usage=self._billed(verdict.usage, told))
 
     def windows(self, question: Question) -> Sequence[Question]:
         """Part a question as before."""
         windows: Sequence[Question] = self._judge.windows(question)
         return windows
 
+    def _billed(self, usage: Usage, answer: str) -> Usage:
+        return replace(usage, estimated_completion=self._writer.counter.count(answer))
+
+
+def picks_json(numbers: Iterable[int]) -> str:
+    """Return the answer that scores so many choices."""
+    return json.dumps({"picks": [{"number": each, "score": SCORE} for each in numbers]})
+
+
+def order_json(numbers: Iterable[int]) -> str:
+    """Return the answer that orders so many choices."""
+    return json.dumps({"order": list(numbers)})
+
+
+def profile_json() -> str:
+    """Return the answer that names the interests."""
+    told = [{"interest": each.text, "weight": round(100 * each.weight)} for each in INTERESTS]
+    return json.dumps({"interests": told})
+
+
+@dataclass(frozen=True, slots=True)
+class Titles:
+    """The titles of a catalog as lines, in tokens: numbered through, and over all windows.
+
+    In a window lines are numbered from one, which is shorter than a place among a million.
+    """
+
+    size: int
+    through: int
+    windows: int
+    in_windows: int
+
+    @classmethod
+    def of(cls, tree: ItemTree, counter: TokenCounter) -> Titles:
+        """Count every line of the catalog, its end included."""
+        rows = tree.rows("SELECT id, title FROM item ORDER BY number")
+        told = [title_of(Item(*row)) for row in rows]
+        size = len(told)
+
+        def unnumbered(begin: int, end: int) -> int:
+            return counter.count("".join(f". {line}\n" for line in told[begin:end]))
+
+        blocks = range(0, size, BLOCK)
+        bare = sum(unnumbered(begin, begin + BLOCK) for begin in blocks)
+        # Numbers of as many digits are as many tokens.
+        tens = [10**power for power in range(len(str(size)))]
+        numbers = sum(counter.count(str(ten)) * (min(size + 1, 10 * ten) - ten) for ten in tens)
+        steps = -(-size // STEP)
+        if size <= WINDOW:
+            return cls(size, bare + numbers, 1, bare + size)
+        # All lines are seen twice but those of the first step and of the last. Each number of a
+        # window is one token.
+        last = (steps - 1) * STEP
+        once = unnumbered(0, STEP) + STEP + unnumbered(last, size) + size - last
+        return cls(size, bare + numbers, steps - 1, 2 * (bare + size) - once)
+
 
 def counted(tree: ItemTree, told: str) -> list[dict[str, Any]]:
     """Return a row for each way of asking."""
     settings = Settings.resolve({"model": MODEL, "judge": "embedded"})
-    judge, writer = Wordy(make_estimating_judge(tree, settings)), make_writer(settings)
+    writer = make_writer(settings)
+    judge = Spoken(make_estimating_judge(tree, settings), writer)
     people = histories(tree)
-    text, size = catalog_text(tree, writer)
+    titles = Titles.of(tree, writer.counter)
     recommender = Recommender(tree, judge)
-    shortlist = Options(walk="retrieve", candidates=SHORTLIST, reorder="none")
-    walked = [_walked(recommender, each, Options(), writer) for each in people]
-    ranked = [_walked(recommender, each, shortlist, writer) for each in people]
-    paper = _paper(tree, writer, people)
-    flat, windows = _flat(writer, people, tree, text, size)
+    shortlist = Options(walk="retrieve", candidates=SHORTLIST, reorder="none", limit=LIMIT)
+    unbound = PromptWriter(writer.prompts, writer.counter, 1 << 40)
+    met = [_titles_met(tree, each) for each in people]
     made = {
-        "unillmrec, the walk": walked,
-        "retrieve and rank": ranked,
-        "the paper's scheme": paper,
-        "flat listing": flat,
-        f"sliding windows {WINDOW}/{STEP}": windows,
+        WALK: [_walked(recommender, judge, each, Options(limit=LIMIT)) for each in people],
+        RETRIEVE: [_walked(recommender, judge, each, shortlist) for each in people],
+        PAPER: _paper(tree, writer.counter, people),
+        FLAT: [_flat(unbound, each, titles) for each in met],
+        WINDOWS: [_windows(unbound, each, titles) for each in met],
     }
-    whole = float(np.mean([each["prompt"] + each["completion"] for each in flat]))
-    return [{"catalog": told, "way": way, **_row(each, text, whole)} for way, each in made.items()]
+    flat = [each.billed for each in made[FLAT]]
+    return [
+        {"catalog": told, "way": way, "people": len(spent), **_row(spent, titles, flat)}
+        for way, spent in made.items()
+    ]
 
 
-def _row(people: Sequence[dict[str, float]], text: int, whole: float) -> dict[str, Any]:
-    def mean(name: str) -> float:
-        return float(np.mean([each[name] for each in people]))
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one person's recommendation takes: calls, tokens by stage, lines to choose from."""
 
-    total = np.array([[each["prompt"] + each["completion"]] for each in people])
-    (billed,) = Bootstrap(len(people), SEED).estimates(total)
+    calls: int
+    stages: tuple[tuple[int, int], ...]
+    shown: int
+
+    @property
+    def billed(self) -> int:
+        """All that is read and written."""
+        return sum(map(sum, self.stages))
+
+
+def _row(people: Sequence[Spent], titles: Titles, flat: Sequence[int]) -> dict[str, Any]:
+    stages = np.array([each.stages for each in people])
+    read, written = map(round, stages.sum(axis=1).mean(axis=0).tolist())
+    billed = np.array([each.billed for each in people], float)
+    shown = np.array([each.shown / titles.through for each in people])
+    bootstrap = Bootstrap(len(people), SEED)
+    interval, share = bootstrap.estimates(np.column_stack([billed, shown]))
+    calls = np.mean([each.calls for each in people])
+    pairs = zip(STAGES, stages.mean(axis=0).tolist(), strict=True)
     return {
-        "calls": round(mean("calls"), 1),
-        "profile": _pair(mean("profile"), mean("profile out")),
-        "recall": _pair(mean("recall"), mean("recall out")),
-        "rank": _pair(mean("rank"), mean("rank out")),
-        "input": round(mean("prompt")),
-        "output": round(mean("completion")),
-        "billed": f"{billed.value:,.0f} [{billed.low:,.0f}, {billed.high:,.0f}]",
-        "item text shown / catalog text": f"{mean('item text') / text:.2%}",
-        "billed / flat listing": f"{mean('prompt') + mean('completion'):,.0f} / {whole:,.0f}"
-        f" = {(mean('prompt') + mean('completion')) / whole:.2%}",
+        "calls": int(calls) if calls.is_integer() else round(float(calls), 1),
+        **{str(stage): _pair(*pair) for stage, pair in pairs},
+        "input": read,
+        "output": written,
+        # The sum of what stands beside it, and the only one: tables and plots take it from here.
+        "billed": f"{read + written:,} [{interval.low:,.0f}, {interval.high:,.0f}]",
+        "item text shown / catalog text": _share(share),
+        "billed / flat listing": _share(bootstrap.ratio(billed, np.array(flat, float))),
     }
 
 
 def _pair(read: float, written: float) -> str:
     return f"{read:,.0f} + {written:,.0f}" if read or written else ""
+
+
+def _share(share: Estimate) -> str:
+    """Return a share in percent with its interval, if it is not the same for everybody."""
+    value, low, high = (f"{100 * (each or 0):.3g}" for each in (share.value, share.low, share.high))
+    return f"{value} %" if low == high else f"{value} % [{low}, {high}]"
 
 
 def histories(tree: ItemTree) -> list[tuple[str, ...]]:
@@ -197,116 +286,71 @@ def histories(tree: ItemTree) -> list[tuple[str, ...]]:
     return people
 
 
-def catalog_text(tree: ItemTree, writer: PromptWriter) -> tuple[int, int]:
-    """Return how many tokens the numbered titles of all items are, and how many items.
-
-    Of a large catalog twenty thousand are counted, drawn by lot, and stand for all.
-    """
-    numbers = [number for (number,) in tree.rows("SELECT number FROM item ORDER BY number")]
-    sample = random.Random(SEED).sample(numbers, min(len(numbers), COUNTED))
-    placed = tree.items_numbered(sample)
-    count = writer.counter.count
-    # Numbers of seven digits are longer than those of four.
-    told = [count(f"{number + 1}. {title_of(placed[number].item)}") + 1 for number in sample]
-    return round(sum(told) * len(numbers) / len(sample)), len(numbers)
+def _titles_met(tree: ItemTree, history: Sequence[str]) -> list[str]:
+    placed = tree.items_with_ids(history)
+    return [title_of(placed[each].item) for each in history]
 
 
 def _walked(
-    recommender: Recommender, history: Sequence[str], options: Options, writer: PromptWriter
-) -> dict[str, float]:
-    asked: list[dict[str, Any]] = []
-    made = recommender.recommend(history, options=options, trace=asked.append)
-    usage, total = made.usage, made.total_usage()
-    told: dict[str, float] = {"calls": total.calls, "prompt": total.estimated_prompt}
-    told["completion"] = total.estimated_completion
-    for stage in (Stage.PROFILE, Stage.RECALL, Stage.RANK):
-        found = usage.get(stage)
-        told[str(stage)] = found.estimated_prompt if found else 0
-        told[f"{stage} out"] = found.estimated_completion if found else 0
-    items = [line for each in asked if each["kind"] in ("pick", "rank") for line in each["choices"]]
-    told["item text"] = sum(writer.counter.count(line) + 1 for line in items)
-    return told
+    recommender: Recommender, judge: Spoken, history: Sequence[str], options: Options
+) -> Spent:
+    judge.shown.clear()
+    made = recommender.recommend(history, options=options)
+    usage = [made.usage.get(stage, Usage()) for stage in STAGES]
+    stages = tuple((each.estimated_prompt, each.estimated_completion) for each in usage)
+    return Spent(made.total_usage().calls, stages, sum(judge.shown))
 
 
-def _paper(
-    tree: ItemTree, writer: PromptWriter, people: Sequence[tuple[str, ...]]
-) -> list[dict[str, float]]:
-    """Count the paper's scheme; the titles of the leaves it opens are its item text."""
+def _paper(tree: ItemTree, counter: TokenCounter, people: Sequence[tuple[str, ...]]) -> list[Spent]:
+    """Count the paper's scheme over as many levels as take the least.
+
+    The names of branches and the titles of leaves are its lines.
+    """
     shown: list[int] = []
 
     class Counting(PaperScheme):
         def _chosen(self, session: Any, question: Any, vectors: Any) -> list[int]:
-            if question[0].startswith("Select"):
-                lines = (f"{n}. {line}" for n, line in enumerate(question[2], 1))
-                shown[-1] += sum(self._length(line) + 1 for line in lines)
+            listed = "".join(f"{n}. {line}\n" for n, line in enumerate(question[2], 1))
+            shown.append(counter.count(listed))
             return super()._chosen(session, question, vectors)
 
-    none = np.zeros(0, np.int64)
-    scheme = Counting(tree, writer.counter)
-    scheme.learn(Exam(Shelf(()), Known(none, none, 0, 0), ()))
-    told = []
-    for history in people:
-        shown.append(0)
-        usage = scheme.answer(Case(0, history), 10).usage
+    def searched(history: tuple[str, ...]) -> Spent:
+        shown.clear()
+        usage, begun = scheme.answer(Case(0, history), LIMIT).usage, scheme.begun(history)
         assert usage is not None
-        begun = scheme.begun(history)
-        told.append(
-            {
-                "calls": usage.calls,
-                "prompt": usage.estimated_prompt,
-                "completion": usage.estimated_completion,
-                "profile": begun.estimated_prompt,
-                "profile out": begun.estimated_completion,
-                "recall": usage.estimated_prompt - begun.estimated_prompt,
-                "recall out": usage.estimated_completion - begun.estimated_completion,
-                "rank": 0,
-                "rank out": 0,
-                "item text": shown[-1],
-            }
+        profile = begun.estimated_prompt, begun.estimated_completion
+        search = (
+            usage.estimated_prompt - begun.estimated_prompt,
+            usage.estimated_completion - begun.estimated_completion,
         )
-    return told
+        return Spent(usage.calls, (profile, search, (0, 0)), sum(shown))
+
+    none = np.zeros(0, np.int64)
+    scheme = Counting(tree, counter)
+    scheme.learn(Exam(Shelf(()), Known(none, none, 0, 0), ()))
+    made = []
+    for levels in LEVELS:
+        scheme.groups = levels_over_leaves(tree, levels)
+        made.append([searched(each) for each in people])
+    return min(made, key=lambda spent: sum(each.billed for each in spent))
 
 
-def _flat(
-    writer: PromptWriter,
-    people: Sequence[tuple[str, ...]],
-    tree: ItemTree,
-    text: int,
-    size: int,
-) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
-    """Count one prompt with everything, and windows over everything after a profile call."""
-    roomy = PromptWriter(writer.prompts, writer.counter, 1 << 40)
-    profile = Profile(INTERESTS)
-    windows = 1 + math.ceil(max(size - WINDOW, 0) / STEP)
-    twenty = tuple(Choice(n, "", n) for n in range(1, WINDOW + 1))
-    around = _around(roomy, Question("rank", Stage.RANK, profile, (), 0))
-    _, ordered = roomy.estimate(roomy.ask(Question("rank", Stage.RANK, profile, twenty, WINDOW)))
-    shown = text / size * WINDOW * windows
-    flat, slid = [], []
-    for history in people:
-        placed = tree.items_with_ids(history)
-        titles = [title_of(placed[each].item) for each in history]
-        met = Profile((Interest("\n".join(titles), 1.0),))
-        whole = _around(roomy, Question("pick", Stage.RECALL, met, (), 10)) + text
-        ten = Question("pick", Stage.RECALL, met, twenty[:10], 10)
-        _, picked = roomy.estimate(roomy.ask(ten))
-        flat.append(_told(1, 0, 0, whole, picked, 0, 0, text))
-        lines = tuple(f"- {title}" for title in titles[-30:])
-        asked, answered = roomy.estimate(roomy.ask_history(HistoryQuestion(lines)))
-        read, written = windows * around + shown, windows * ordered
-        slid.append(_told(1 + windows, asked, answered, 0, 0, read, written, shown))
-    return flat, slid
+def _flat(writer: PromptWriter, met: Sequence[str], titles: Titles) -> Spent:
+    """Count one prompt with the titles of the history and of everything."""
+    likes = Profile((Interest("\n".join(met), 1.0),))
+    around, _ = writer.estimate(writer.ask(Question("pick", Stage.RECALL, likes, (), LIMIT)))
+    numbers = random.Random(SEED).sample(range(1, titles.size + 1), LIMIT)
+    picked = writer.counter.count(picks_json(numbers))
+    return Spent(1, ((0, 0), (around + titles.through, picked), (0, 0)), titles.through)
 
 
-def _around(writer: PromptWriter, question: Question) -> int:
-    return writer.estimate(writer.ask(question))[0]
-
-
-def _told(calls: float, *stages: float) -> dict[str, float]:
-    """Return the figures of one person: profile, recall, rank, each read and written; item text."""
-    names = ("profile", "profile out", "recall", "recall out", "rank", "rank out", "item text")
-    told = dict(zip(names, stages, strict=True))
-    told["calls"] = calls
-    told["prompt"] = told["profile"] + told["recall"] + told["rank"]
-    told["completion"] = told["profile out"] + told["recall out"] + told["rank out"]
-    return told
+def _windows(writer: PromptWriter, met: Sequence[str], titles: Titles) -> Spent:
+    """Count a profile call, and windows over everything that carry the profile."""
+    lines = tuple(f"- {title}" for title in met[-PROFILED:])
+    asked, _ = writer.estimate(writer.ask_history(HistoryQuestion(lines)))
+    question = Question("rank", Stage.RANK, Profile(INTERESTS), (), 0)
+    around, _ = writer.estimate(writer.ask(question))
+    answered = writer.counter.count(profile_json())
+    ordered = writer.counter.count(order_json(range(1, WINDOW + 1)))
+    rank = titles.windows * around + titles.in_windows, titles.windows * ordered
+    return Spent(1 + titles.windows, ((asked, answered), (0, 0), rank), titles.in_windows)

@@ -12,7 +12,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(plots, "DRAWN", {"tokens": plots.tokens})
     monkeypatch.setattr(plots, "names", lambda: ["tokens"])
     rows = [
-        {"catalog": f"{size:,} items", "way": way, "input": size, "output": 5}
+        {"catalog": f"{size:,} items", "way": way, "billed": f"{size:,} [1, 2]"}
         for size in (100, 1_000)
         for way in ("unillmrec, the walk", "b", "c", "d", "e")
     ]
@@ -34,7 +34,7 @@ def test_a_plot_is_drawn_once(folder):
 def test_another_result_is_noticed(folder):
     """One number is enough."""
     plots.write(check=False)
-    folder[0][3]["input"] += 1
+    folder[0][3]["billed"] = "7 [1, 9]"
 
     assert ["The plot of tokens is of another result."] == plots.write(check=True)
 

@@ -10,7 +10,7 @@ from unillmrec.evaluation.asking import FlatListing, retrieve_and_rank, title_of
 from unillmrec.evaluation.content import FlatVectors
 from unillmrec.evaluation.making import REFERENCE, Means, make_systems
 from unillmrec.evaluation.page import page
-from unillmrec.evaluation.paper import PaperScheme, read_titles, two_levels
+from unillmrec.evaluation.paper import PaperScheme, levels_over_leaves, read_titles
 from unillmrec.evaluation.running import evaluate
 from unillmrec.judge import LanguageModelJudge, SimilarityJudge
 from unillmrec.judge.making import make_estimating_judge
@@ -148,13 +148,23 @@ def test_titles_are_read_letter_for_letter():
 
 def test_two_levels_hold_every_leaf_once(tree):
     """In about as many groups as each has leaves."""
-    groups = two_levels(tree)
+    groups = levels_over_leaves(tree)
     leaves = [leaf.leaf for group in groups for leaf in group.children]
     counted = tree.rows("SELECT count(*) FROM node WHERE leaf = 1")[0][0]
 
     assert counted == len(leaves) == len(set(leaves))
     assert abs(len(groups) ** 2 - counted) <= 2 * len(groups)
     assert all(group.name for group in groups)
+
+
+def test_levels_may_be_more(tree):
+    """Each is then a shorter list, and the leaves are the same ones."""
+    two, three = levels_over_leaves(tree), levels_over_leaves(tree, 3)
+
+    assert [leaf.leaf for group in two for leaf in group.children] == [
+        leaf.leaf for group in three for part in group.children for leaf in part.children
+    ]
+    assert max(len(group.children) for group in three) < max(len(group.children) for group in two)
 
 
 def test_a_catalog_too_long_to_send_is_not_sent(parted, tree, writer, monkeypatch):

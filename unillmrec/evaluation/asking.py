@@ -72,7 +72,7 @@ class FlatListing:
         self._near.learn(exam)
         self._titles = [title_of(item) for item in exam.shelf.items]
         count = self._writer.counter.count
-        lengths = (count(f"{n}. {title}") + 1 for n, title in enumerate(self._titles, 1))
+        lengths = (count(f"{n}. {title}\n") for n, title in enumerate(self._titles, 1))
         self.listed = sum(lengths)
         if self.listed > FLAT_CEILING:
             self._judge = None

@@ -1,9 +1,11 @@
 """The search scheme of the paper (arXiv 2404.00702v3), to compare with; parameters are its own.
 
-Two fixed levels over leaves of at most fifty; the model ranks ten children of a node, and five
-items of a leaf; depth first until twenty items are found. The conversation begins anew for each
-node and carries the last fifty titles and the profile every time. Titles are all it shows and
-all it reads back. The wording of the prompts here is ours, in the shape the paper describes.
+The model ranks ten children of a node, and five items of a leaf; depth first until twenty items
+are found. What it searches is not the paper's tree, which is the catalog's own categories with
+leaves filled up to fifty: it is two levels over the leaves of ours, which hold at most fifty.
+The conversation begins anew for each node and carries the last fifty titles and the profile
+every time. Titles are all it shows and all it reads back. The wording of the prompts here is
+ours, in the shape the paper describes.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from unillmrec.usage import Stage, Usage
 CHILDREN = 10
 FROM_LEAF = 5
 WANTED = 20
+LEVELS = 2
 # The one profile answer that its authors published is this long.
 PROFILE_TOKENS = 170
 MOST_OUTPUT = 1_024
@@ -53,7 +56,7 @@ _ANSWER = re.compile(r"^\s*\d+\s*[.)]\s*(.+?)\s*$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A node of the two levels: a group of leaves, or a leaf."""
+    """A node of the levels: a group of such nodes, or a leaf."""
 
     name: str
     vector: Vector
@@ -90,16 +93,16 @@ class PaperScheme:
         self._tree = tree
         self._counter = counter
         self._endpoint = endpoint
-        self.note = "two levels, 10 children, 5 of a leaf, 50 titles in every call; " + (
+        self.note = "two levels of our leaves, 10 children, 5 a leaf, 50 titles in every call; " + (
             f"{endpoint.model} at {endpoint.name}"
             if endpoint
             else "prompts counted and not sent, the tree's vectors answer"
         )
 
     def learn(self, exam: Exam) -> None:
-        """Make the two levels, and count the lists that do not depend on the person."""
+        """Make the levels, and count the lists that do not depend on the person."""
         self._items = exam.shelf
-        self.groups = two_levels(self._tree)
+        self.groups = levels_over_leaves(self._tree)
         self._leaves: dict[int, list[PlacedItem]] = {}
         self._lengths: dict[str, int] = {}
 
@@ -171,7 +174,7 @@ class PaperScheme:
             return named[:count]
         near = similarities(session.taste, vectors) if session.taste else np.zeros(len(lines))
         best = [int(place) for place in np.argsort(-near, kind="stable")[:count]]
-        written = sum(self._length(f"{n}. {lines[place]}") + 1 for n, place in enumerate(best, 1))
+        written = sum(self._length(f"{n}. {lines[place]}\n") for n, place in enumerate(best, 1))
         prompt = self._around(4) + session.carried + self._length(text)
         session.usage += estimated(1, prompt, written)
         return best
@@ -206,25 +209,26 @@ def read_titles(reply: str, lines: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(place for place in named if place is not None))
 
 
-def two_levels(tree: ItemTree) -> tuple[Branch, ...]:
-    """Return the tree's leaves in as many groups as each has leaves, neighbours together."""
+def levels_over_leaves(tree: ItemTree, levels: int = LEVELS) -> tuple[Branch, ...]:
+    """Return the tree's leaves in *levels* levels of equal fan-out, neighbours together."""
     order = _leaves_in_order(tree)
-    vectors = tree.node_vectors(order)
-    leaves = []
-    for leaf, vector in zip(order, vectors, strict=True):
+    nodes = []
+    for leaf, vector in zip(order, tree.node_vectors(order), strict=True):
         name = one_line(tree.node(leaf).description.label, NAME_LENGTH)
-        leaves.append(Branch(name, vector, leaf=leaf))
-    size = max(math.ceil(math.sqrt(len(leaves))), 1)
-    parts = [tuple(leaves[begin : begin + size]) for begin in range(0, len(leaves), size)]
-    return tuple(_group(part) for part in parts)
+        nodes.append(Branch(name, vector, leaf=leaf))
+    size = max(math.ceil(len(nodes) ** (1 / levels)), 2)
+    for _ in range(levels - 1):
+        parts = [tuple(nodes[begin : begin + size]) for begin in range(0, len(nodes), size)]
+        nodes = [_group(part) for part in parts]
+    return tuple(nodes)
 
 
-def _group(leaves: tuple[Branch, ...]) -> Branch:
-    words = Counter(chain.from_iterable(leaf.name.split(", ") for leaf in leaves))
+def _group(parts: tuple[Branch, ...]) -> Branch:
+    words = Counter(chain.from_iterable(part.name.split(", ") for part in parts))
     name = one_line(", ".join(word for word, _ in words.most_common(3)), NAME_LENGTH)
-    vector = combine([leaf.vector for leaf in leaves], [1.0] * len(leaves))
+    vector = combine([part.vector for part in parts], [1.0] * len(parts))
     assert vector is not None
-    return Branch(name, vector, leaves)
+    return Branch(name, vector, parts)
 
 
 def _leaves_in_order(tree: ItemTree) -> list[int]:
