@@ -62,6 +62,21 @@ def _plan_off(how: str) -> str:
     return f"{load('planning')['median_error_percent'][how]:.0f} %"
 
 
+def _letters(how: str, *, mixed: bool) -> str:
+    (row,) = _rows("letters", taste=1.0, **{"of its own in each list": 0.5 if mixed else 0.0})
+    return f"{100 * _number(row[f'best first, {how}']):.0f} %"
+
+
+def _walk_over_encoder() -> str:
+    found = [row for row in _rows("encoder", system="unillmrec") if row["vectors"] != "words"]
+    return " and ".join(str(row["recall@10"]).partition(" ")[0] for row in found)
+
+
+def _titles() -> dict[str, Any]:
+    row: dict[str, Any] = load("titles")["rows"][-1]
+    return row
+
+
 def _time_of_all() -> str:
     return told_seconds(sum(load(name)["seconds"] for name in names()))
 
@@ -76,5 +91,12 @@ FIGURES: dict[str, Callable[[], str]] = {
     "tuned-bm25": lambda: _tuned("BM25"),
     "tuned-item-knn": lambda: _tuned("item-kNN"),
     "tuned-als": lambda: _tuned("ALS"),
+    "letters-raw": lambda: _letters("raw", mixed=False),
+    "letters-calibrated": lambda: _letters("calibrated", mixed=False),
+    "letters-mixed-raw": lambda: _letters("raw", mixed=True),
+    "letters-mixed-calibrated": lambda: _letters("calibrated", mixed=True),
+    "encoder-walk": _walk_over_encoder,
+    "titles-read": lambda: f"{_titles()['titles']:,}",
+    "titles-changed": lambda: str(_titles()["share"]).replace("%", " %"),
     "time-of-all": _time_of_all,
 }
