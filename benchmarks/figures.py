@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from benchmarks.results import load, names, told_seconds
 
+_TEXT, _BILLED = "item text shown / catalog text", "billed / flat listing"
 _MARKED = re.compile(r"(<!-- figure (\S+) -->).*?(<!-- end figure -->)", re.DOTALL)
 
 
@@ -77,6 +79,20 @@ def _titles() -> dict[str, Any]:
     return row
 
 
+def _walks_tokens(column: str) -> list[float]:
+    """Return a column of the walk's rows, from the smallest catalog to the largest."""
+    return [_number(row[column]) for row in _rows("tokens", way="unillmrec, the walk")]
+
+
+def _tokens_grown() -> str:
+    billed = _walks_tokens("billed")
+    return f"{billed[-1] / billed[0]:.1f} times"
+
+
+def _tokens_share(column: str, place: int) -> str:
+    return f"{float(f'{_walks_tokens(column)[place]:.2g}'):g} %"
+
+
 def _time_of_all() -> str:
     return told_seconds(sum(load(name)["seconds"] for name in names()))
 
@@ -98,5 +114,11 @@ FIGURES: dict[str, Callable[[], str]] = {
     "encoder-walk": _walk_over_encoder,
     "titles-read": lambda: f"{_titles()['titles']:,}",
     "titles-changed": lambda: str(_titles()["share"]).replace("%", " %"),
+    "tokens-grown": _tokens_grown,
+    **{
+        f"tokens-{told}-{size}": partial(_tokens_share, column, place)
+        for told, column in (("text", _TEXT), ("billed", _BILLED))
+        for size, place in (("smallest", 0), ("second", 1), ("largest", -1))
+    },
     "time-of-all": _time_of_all,
 }
