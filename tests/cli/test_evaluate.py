@@ -50,6 +50,21 @@ def test_json_has_the_documented_fields(run, shop, orders):
     assert {"value", "low", "high"} == done.json["systems"][0]["metrics"]["ndcg@10"].keys()
 
 
+def test_processes_change_nothing_but_the_time(run, shop, orders, server, monkeypatch):
+    """Whatever their number; where a model is asked, there are none."""
+    monkeypatch.setattr("unillmrec.evaluation.in_processes.WORTH_A_PROCESS", 0)
+    asked = ("evaluate", shop, "--histories", orders, "--systems", "random", *FEW, "--json")
+    one, two = (run(*asked, "--judge", "embedded", "--workers", n).json for n in ("1", "2"))
+    for made in (one, two):
+        del made["seconds"]
+        for system in made["systems"]:
+            del system["seconds"]
+
+    assert one == two
+    monkeypatch.setattr("unillmrec.processes._start", None)
+    assert 0 == run(*asked, "--workers", "2", "--yes").code
+
+
 def test_a_split_by_time(run, shop, orders):
     """The cut is a date."""
     done = run(

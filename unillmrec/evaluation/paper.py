@@ -101,7 +101,6 @@ class PaperScheme:
 
     def learn(self, exam: Exam) -> None:
         """Make the levels, and count the lists that do not depend on the person."""
-        self._items = exam.shelf
         self.groups = levels_over_leaves(self._tree)
         self._leaves: dict[int, list[PlacedItem]] = {}
         self._lengths: dict[str, int] = {}
