@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from unillmrec.errors import UnillmrecError
 from unillmrec.evaluation.exam import Case, Exam
 from unillmrec.evaluation.systems import Answer
+from unillmrec.judge import Exchange
+from unillmrec.judge.questions import keep_exchanges
 from unillmrec.recommendation import Recommendation
 from unillmrec.recommender import Recommender
 from unillmrec.stages import Options
@@ -41,10 +44,24 @@ class Chain:
         """Take in nothing: the tree is all it needs."""
 
     def answer(self, case: Case, limit: int) -> Answer:
-        """Recommend to one person."""
-        made = self._recommender.recommend(
-            case.history, exclude=case.disliked, limit=limit, options=self._options
-        )
+        """Recommend to one person.
+
+        Raises:
+            UnillmrecError: the walk failed; all of its calls are with the error.
+        """
+        paid: list[Exchange] = []
+        try:
+            made = self._recommender.recommend(
+                case.history,
+                exclude=case.disliked,
+                limit=limit,
+                options=self._options,
+                on_call=lambda _, exchange: paid.append(exchange),
+            )
+        except UnillmrecError as error:
+            # It came with those of the question alone that could not be answered.
+            keep_exchanges(error, paid)
+            raise
         items = tuple(each.item.id for each in made.items)
         return Answer(
             items,

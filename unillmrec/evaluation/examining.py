@@ -11,7 +11,9 @@ from unillmrec.endpoint import CallError, Kind
 from unillmrec.errors import EndpointError, ReplyError
 from unillmrec.evaluation.exam import Case, Exam
 from unillmrec.evaluation.systems import Answer, System
+from unillmrec.judge.questions import kept_exchanges
 from unillmrec.tree.clustering import one_thread
+from unillmrec.usage import Usage
 
 _FOR_ALL = frozenset({Kind.KEY, Kind.MONEY, Kind.MODEL})
 _FROM_THE_START = frozenset({Kind.UNREACHABLE, Kind.FOREIGN, Kind.CLOSED})
@@ -60,7 +62,8 @@ def _answered(system: System, case: Case, limit: int, *, begun: bool) -> Answer:
     """Return the system's answer; where a call is of no use, an empty one that says why.
 
     What everybody else was answered is paid for. Only what no other person would be spared
-    ends the evaluation: for some mistakes, if nobody was answered before.
+    ends the evaluation: for some mistakes, if nobody was answered before. The calls that were
+    made for this person come with the error, and are billed.
     """
     try:
         return system.answer(case, limit)
@@ -68,5 +71,5 @@ def _answered(system: System, case: Case, limit: int, *, begun: bool) -> Answer:
         kind = error.kind if isinstance(error, CallError) else None
         if kind in _FOR_ALL or (kind in _FROM_THE_START and not begun):
             raise
-        # What its other calls took is not known here.
-        return Answer((), None, (), failed=error.problem)
+        bills = [each.usage for each in kept_exchanges(error)]
+        return Answer((), sum(bills, Usage()) if bills else None, (), failed=error.problem)

@@ -111,12 +111,14 @@ class Outcome:
                 f"{self.failed:,} of {len(self.answers):,} people failed and count as misses, "
                 f"the first because {first.rstrip('.')}"
             )
-            people = "person" if self.failed == 1 else "people"
-            told.append(
-                f"without the tokens of {self.failed:,} failed {people}"
-                if self.priced
-                else "what the failed people took is unknown"
-            )
+            unknown = sum(bool(each.failed) and each.usage is None for each in self.answers)
+            people = "person" if unknown == 1 else "people"
+            if unknown:
+                told.append(
+                    f"without the tokens of {unknown:,} failed {people}"
+                    if self.priced
+                    else "what the failed people took is unknown"
+                )
         void = self.graded.void.as_dict()
         return told + [f"{count:,} places {what}" for what, count in void.items() if count]
 
