@@ -220,3 +220,23 @@ def test_a_plan_sends_nothing_and_writes_nothing(run, shop, orders, server):
     assert total["tokens_between"][0] < total["tokens"] < total["tokens_between"][1]
     assert "An evaluation with 4 people by fake-model would take about this" in every.out
     assert "of paper" in every.out.replace("\n", " ")
+
+
+def test_made_up_titles_cost_what_they_cost(run, shop, orders, server):
+    """In a row of their own, in the plan, and in what is said before a model is asked."""
+    asked = ("evaluate", shop, "--histories", orders, "--systems", "tfidf", *FEW)
+    made_up = run(*asked, "--pseudonymise", "--judge", "embedded", "--json").json["systems"][-1]
+    plain, both = (
+        run(*asked, *more, "--plan", "--json").json for more in ((), ("--pseudonymise",))
+    )
+    calls = [each["plan"]["total"]["calls"] for each in (plain, both)]
+
+    assert "unillmrec, made-up titles" == made_up["name"]
+    assert made_up["usage"]["estimated_prompt"] > 1_000
+    assert (4, calls[1] - calls[0]) == (made_up["priced"], made_up["usage"]["calls"])
+    (told,) = [each for each in both["notes"] if "made-up titles" in each]
+    assert f"{calls[1] - calls[0]:,} calls" in told
+    assert [] == server.requests
+
+    paid = run(*asked, "--pseudonymise", "--yes", "--json").json["systems"][-1]
+    assert (4, 4 * 1_000) < (paid["priced"], paid["usage"]["prompt"])

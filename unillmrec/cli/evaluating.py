@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
 import typer
 from rich.console import Console
@@ -27,6 +28,7 @@ from unillmrec.evaluation.examining import Progress as Report
 from unillmrec.evaluation.in_processes import InProcesses
 from unillmrec.evaluation.interactions import Interactions, read_interactions, read_time
 from unillmrec.evaluation.making import (
+    MADE_UP,
     REFERENCE,
     Entry,
     Means,
@@ -36,7 +38,7 @@ from unillmrec.evaluation.making import (
 )
 from unillmrec.evaluation.page import page
 from unillmrec.evaluation.planning import SAMPLE, plan_evaluation
-from unillmrec.evaluation.pseudonyms import build_under_false_names
+from unillmrec.evaluation.pseudonyms import build_under_false_names, remark_on
 from unillmrec.evaluation.running import Evaluation, evaluate
 from unillmrec.evaluation.splitting import Protocol, SplitKind, split
 from unillmrec.evaluation.systems import System
@@ -47,8 +49,6 @@ from unillmrec.processes import available_cores
 from unillmrec.settings import Settings
 from unillmrec.stages import Options
 from unillmrec.store import ItemTree
-
-MADE_UP = f"{REFERENCE}, made-up titles"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +134,13 @@ def evaluate_tree(wishes: Wishes) -> Evaluated:
         tree = stack.enter_context(ItemTree.open(path))
         asked = stack.enter_context(asking(tree, wishes.settings, "evaluate"))
         parted = split(met, Shelf.of_tree(tree), wishes.protocol)
+        renamed = _under_false_names(parted, tree, wishes, stack)
         if isinstance(asked.judge, LanguageModelJudge):
-            systems = _asking(parted, tree, asked.judge, wishes, stack)
+            systems = _asking(parted, (tree, renamed), asked.judge, wishes)
             # Calls are made where the log, the cache and the limits are.
             examine: Examine = one_by_one
         else:
-            systems, examine = _counting(parted, tree, wishes, stack)
+            systems, examine = _counting((tree, renamed), wishes)
         progress = stack.enter_context(evaluation_progress())
         made = evaluate(
             parted,
@@ -155,34 +156,33 @@ def evaluate_tree(wishes: Wishes) -> Evaluated:
     return Evaluated(made, _told_tree(wishes), judge)
 
 
-def _asking(
-    parted: Split, tree: ItemTree, judge: LanguageModelJudge, wishes: Wishes, stack: ExitStack
-) -> list[System]:
+Trees: TypeAlias = tuple[ItemTree, ItemTree | None]
+"""A tree, and the same items under false names, if they are wanted."""
+
+
+def _asking(parted: Split, trees: Trees, judge: LanguageModelJudge, wishes: Wishes) -> list[System]:
     """Return systems of which those that can ask the model, once that was agreed to."""
-    _agree(parted, tree, judge, wishes)
+    tree, renamed = trees
+    _agree(parted, trees, judge, wishes)
     means = Means(tree, judge, make_writer(wishes.settings), Options(), wishes.protocol.seed)
     systems = make_systems(means, wishes.systems)
-    if wishes.pseudonymise:
-        renamed = _under_false_names(parted, tree, wishes, stack)
+    if renamed is not None:
         asked = judge.with_fallback(SimilarityJudge(renamed))
-        systems.append(replace(means, tree=renamed, judge=asked, name=MADE_UP).chain())
+        named = replace(means, tree=renamed, judge=asked, name=MADE_UP, remark=remark_on(tree))
+        systems.append(named.chain())
     return systems
 
 
-def _counting(
-    parted: Split, tree: ItemTree, wishes: Wishes, stack: ExitStack
-) -> tuple[list[System], Examine]:
+def _counting(trees: Trees, wishes: Wishes) -> tuple[list[System], Examine]:
     """Return systems that ask nobody and count what it would cost, and processes for them."""
-    seed = wishes.protocol.seed
-    entries = [
-        Entry(kind, tree.path, wishes.settings, seed=seed) for kind in kinds_of(wishes.systems)
-    ]
+    tree, renamed = trees
+    chain = Entry(REFERENCE, tree.path, wishes.settings, seed=wishes.protocol.seed)
+    entries = [replace(chain, kind=kind) for kind in kinds_of(wishes.systems)]
     systems = [each.made(tree) for each in entries]
-    if wishes.pseudonymise:
-        renamed = _under_false_names(parted, tree, wishes, stack)
-        entry = Entry(REFERENCE, renamed.path, wishes.settings, seed=seed, name=MADE_UP)
-        entries.append(entry)
-        systems.append(entry.made(renamed))
+    if renamed is not None:
+        named = replace(chain, tree=renamed.path, name=MADE_UP, remark=remark_on(tree))
+        entries.append(named)
+        systems.append(named.made(renamed))
     return systems, InProcesses(entries, wishes.workers or available_cores())
 
 
@@ -192,10 +192,10 @@ def plan_for(wishes: Wishes) -> Told:
         path, met = _prepared(wishes, stack)
         tree = stack.enter_context(ItemTree.open(path))
         parted = split(met, Shelf.of_tree(tree), wishes.protocol)
-        means = Means.without_model(tree, wishes.settings, Options(), wishes.protocol.seed)
-        chains = 1 + wishes.pseudonymise
+        renamed = _under_false_names(parted, tree, wishes, stack)
+        means = Means.without_model(tree, wishes.settings, wishes.protocol.seed)
         plan = plan_evaluation(
-            means, parted, wishes.settings, wishes.systems, at=wishes.at, chains=chains
+            means, parted, wishes.settings, wishes.systems, at=wishes.at, made_up=renamed
         )
     count = len(parted.exam.cases)
     return Told(
@@ -244,15 +244,17 @@ def _prepared(wishes: Wishes, stack: ExitStack) -> tuple[Path, Interactions]:
     return path, loaded.interactions
 
 
-def _agree(parted: Split, tree: ItemTree, judge: LanguageModelJudge, wishes: Wishes) -> None:
+def _agree(parted: Split, trees: Trees, judge: LanguageModelJudge, wishes: Wishes) -> None:
     """Say about what asking the model will take, and go on if that was agreed to.
 
     Raises:
         SettingsError: nobody said yes.
     """
-    means = Means.without_model(tree, wishes.settings, Options(), wishes.protocol.seed)
+    tree, renamed = trees
+    means = Means.without_model(tree, wishes.settings)
     usage = expected_usage(means, parted, wishes.systems, wishes.at)
-    if wishes.pseudonymise:
+    if renamed is not None:
+        means = Means.without_model(renamed, wishes.settings)
         usage += expected_usage(means, parted, [REFERENCE], wishes.at)
     people = counted(len(parted.exam.cases), "person", "people")
     told = f"{usage.calls:,} calls, {usage.estimated_prompt:,} prompt and "
@@ -260,8 +262,12 @@ def _agree(parted: Split, tree: ItemTree, judge: LanguageModelJudge, wishes: Wis
     go_on(f"Asking {judge.name} about {people} takes about {told}.", yes=wishes.agreed)
 
 
-def _under_false_names(parted: Split, tree: ItemTree, wishes: Wishes, stack: ExitStack) -> ItemTree:
-    """Return a tree of the same items under false names, for the time being."""
+def _under_false_names(
+    parted: Split, tree: ItemTree, wishes: Wishes, stack: ExitStack
+) -> ItemTree | None:
+    """Return a tree of the same items under false names, for the time being, if it is wanted."""
+    if not wishes.pseudonymise:
+        return None
     path = Path(stack.enter_context(TemporaryDirectory())) / "renamed.tree"
     build_under_false_names(tree, parted.exam.shelf.items, path, wishes.protocol.seed)
     return stack.enter_context(ItemTree.open(path))

@@ -21,7 +21,7 @@ class Chain:
     """Walks the tree for each person, as `unillmrec recommend` does.
 
     Where no model is asked, *pricing* is a recommender that counts what asking one would cost;
-    it does so for the first hundred people.
+    it does so for the first hundred people. *remark* is what else is to be said of its figures.
     """
 
     def __init__(
@@ -31,10 +31,11 @@ class Chain:
         name: str = "unillmrec",
         *,
         pricing: Recommender | None = None,
+        remark: str = "",
     ) -> None:
         self.name = name
         self._pricing = pricing
-        self.note = recommender.judge.name
+        self.note = "; ".join(filter(None, [recommender.judge.name, remark]))
         # A tree that was told how popular items are has learnt it from somebody's interactions.
         self.zero_shot = not recommender.tree.has_prior
         self._recommender = recommender

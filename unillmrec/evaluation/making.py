@@ -25,14 +25,16 @@ from unillmrec.store import ItemTree
 from unillmrec.usage import Usage
 
 REFERENCE = "unillmrec"
+MADE_UP = f"{REFERENCE}, made-up titles"
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
     """What systems are made from: the tree, who answers, how prompts are written and counted.
 
-    *options* are those of the chain, and *name* is what it is called in tables. *pricing* counts
-    what asking a model would cost, where the judge is none.
+    *options* are those of the chain, *name* is what it is called in tables, and *remark* what is
+    to be said of it there. *pricing* counts what asking a model would cost, where the judge is
+    none.
     """
 
     tree: ItemTree
@@ -42,19 +44,19 @@ class Means:
     seed: int = 0
     pricing: Judge | None = None
     name: str = REFERENCE
+    remark: str = ""
 
     @classmethod
-    def without_model(
-        cls, tree: ItemTree, settings: Settings, options: Options, seed: int, name: str = REFERENCE
-    ) -> Means:
+    def without_model(cls, tree: ItemTree, settings: Settings, seed: int = 0) -> Means:
         """Return those of an evaluation in which no model is asked; asking it is counted."""
         writer, pricing = make_writer(settings), make_estimating_judge(tree, settings)
-        return cls(tree, SimilarityJudge(tree), writer, options, seed, pricing, name)
+        return cls(tree, SimilarityJudge(tree), writer, Options(), seed, pricing)
 
     def chain(self) -> Chain:
         """Make this package's own chain."""
         pricing = Recommender(self.tree, self.pricing) if self.pricing else None
-        return Chain(Recommender(self.tree, self.judge), self.options, self.name, pricing=pricing)
+        recommender = Recommender(self.tree, self.judge)
+        return Chain(recommender, self.options, self.name, pricing=pricing, remark=self.remark)
 
     def flat(self) -> FlatListing:
         """Make the listing of everything, with room for a long prompt."""
@@ -104,11 +106,13 @@ class Entry:
     options: Options = field(default_factory=Options)
     seed: int = 0
     name: str = REFERENCE
+    remark: str = ""
 
     def made(self, tree: ItemTree) -> System:
         """Make the system over its tree, which is open."""
-        means = Means.without_model(tree, self.settings, self.options, self.seed, self.name)
-        return _MAKERS[self.kind](means)
+        means = Means.without_model(tree, self.settings, self.seed)
+        named = replace(means, options=self.options, name=self.name, remark=self.remark)
+        return _MAKERS[self.kind](named)
 
     def told(self) -> dict[str, Any]:
         """Return the entry as JSON has it, how a model would be asked already decided."""
@@ -123,6 +127,7 @@ class Entry:
             "options": asdict(self.options),
             "seed": self.seed,
             "name": self.name,
+            "remark": self.remark,
         }
 
     @classmethod
@@ -134,9 +139,9 @@ class Entry:
             ask=told["ask"],
             concurrency=told["concurrency"],
         )
-        options = Options(**told["options"])
-        where = Path(told["tree"])
-        return cls(told["kind"], where, settings, options, told["seed"], told["name"])
+        same = {name: told[name] for name in ("kind", "seed", "name", "remark")}
+        where, options = Path(told["tree"]), Options(**told["options"])
+        return cls(tree=where, settings=settings, options=options, **same)
 
 
 def make_systems(means: Means, chosen: Iterable[str] = ()) -> list[System]:
