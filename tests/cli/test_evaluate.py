@@ -53,7 +53,8 @@ def test_json_has_the_documented_fields(run, shop, orders):
 def test_processes_change_nothing_but_the_time(run, shop, orders, server, monkeypatch):
     """Whatever their number; where a model is asked, there are none."""
     monkeypatch.setattr("unillmrec.evaluation.in_processes.WORTH_A_PROCESS", 0)
-    asked = ("evaluate", shop, "--histories", orders, "--systems", "random", *FEW, "--json")
+    few = ("--systems", "random", "--people", "2", "--json")
+    asked = ("evaluate", shop, "--histories", orders, *few)
     one, two = (run(*asked, "--judge", "embedded", "--workers", n).json for n in ("1", "2"))
     for made in (one, two):
         del made["seconds"]

@@ -97,7 +97,7 @@ def _show_notes(page: Page, made: Evaluation) -> None:
     page.show(
         Text(
             f"{in_seconds(learning)} learning, {in_seconds(answering)} recommending, "
-            f"{in_seconds(made.measuring)} measuring.",
+            f"{in_seconds(made.measuring)} measuring; {in_seconds(made.seconds)} in all.",
             style="dim",
         )
     )

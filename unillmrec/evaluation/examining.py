@@ -44,7 +44,8 @@ def one_by_one(
     for system in systems:
         progress(system.name, 0, len(exam.cases))
         with one_thread():
-            yield _sheet(system, exam, limit, progress)
+            sheet = _sheet(system, exam, limit, progress)
+        yield sheet
 
 
 def _sheet(system: System, exam: Exam, limit: int, progress: Progress) -> Sheet:

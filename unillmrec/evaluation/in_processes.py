@@ -33,9 +33,9 @@ from unillmrec.store import ItemTree
 from unillmrec.tree.clustering import one_thread
 from unillmrec.usage import Usage
 
-# Starting a process and reading its imports takes about as long as all baselines do with so many
-# pairs of a person and an item.
-WORTH_A_PROCESS = 500_000
+# With fewer pairs of a person and an item, starting processes and learning anew what they share
+# takes as long as they save: fifty people and four thousand items are the least that pay.
+WORTH_A_PROCESS = 200_000
 # So many people are told of at a time, and at most so many make a task: an uneven share evens out.
 AT_A_TIME = 25
 
