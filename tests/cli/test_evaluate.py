@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.evaluation.exams import interactions
+from unillmrec.evaluation.examining import one_by_one
+from unillmrec.processes import available_cores
 
 WORDS = ("harbour", "whale", "comet", "rocket", "bread", "oven", "alibi", "violin")
 FEW = ("--people", "4")
@@ -50,20 +52,24 @@ def test_json_has_the_documented_fields(run, shop, orders):
     assert {"value", "low", "high"} == done.json["systems"][0]["metrics"]["ndcg@10"].keys()
 
 
-def test_processes_change_nothing_but_the_time(run, shop, orders, server, monkeypatch):
-    """Whatever their number; where a model is asked, there are none."""
-    monkeypatch.setattr("unillmrec.evaluation.in_processes.WORTH_A_PROCESS", 0)
-    few = ("--systems", "random", "--people", "2", "--json")
-    asked = ("evaluate", shop, "--histories", orders, *few)
-    one, two = (run(*asked, "--judge", "embedded", "--workers", n).json for n in ("1", "2"))
-    for made in (one, two):
-        del made["seconds"]
-        for system in made["systems"]:
-            del system["seconds"]
+def test_so_many_processes_as_are_wanted(run, shop, orders, server, monkeypatch):
+    """By default one for each core; where a model is asked, there are none."""
+    wanted = []
 
-    assert one == two
-    monkeypatch.setattr("unillmrec.processes._start", None)
-    assert 0 == run(*asked, "--workers", "2", "--yes").code
+    def made(entries, workers):
+        wanted.append((workers, [each.kind for each in entries]))
+        return one_by_one
+
+    monkeypatch.setattr("unillmrec.cli.evaluating.InProcesses", made)
+    few = ("--systems", "random", "--people", "2")
+    asked = ("evaluate", shop, "--histories", orders, *few)
+    for more in ((), ("--workers", "3")):
+        assert 0 == run(*asked, "--judge", "embedded", *more).code
+    assert 0 == run(*asked, "--workers", "3", "--yes").code
+
+    kinds = ["random", "unillmrec"]
+    assert [(available_cores(), kinds), (3, kinds)] == wanted
+    assert server.requests
 
 
 def test_a_split_by_time(run, shop, orders):

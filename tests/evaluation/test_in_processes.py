@@ -53,8 +53,8 @@ def examined(entries, tree, exam, workers, progress=silent):
 def test_many_processes_answer_what_one_does(parted, tree, started, monkeypatch):
     """The same lists and the same bills, whoever answers whom; how far they are is told."""
     monkeypatch.setattr(in_processes, "AT_A_TIME", 5)
-    few = replace(parted.exam, cases=parted.exam.cases[:12])
-    entries = entries_over(tree, "random", "popular", "vectors", "retrieve", "paper", REFERENCE)
+    few = replace(parted.exam, cases=parted.exam.cases[:10])
+    entries = entries_over(tree, "random", "popular", "vectors", "paper", REFERENCE)
     entries.append(replace(entries[-1], options=Options(variety=0.0), name="no variety"))
     told = []
     alone = examined(entries, tree, few, 1)
@@ -63,9 +63,9 @@ def test_many_processes_answer_what_one_does(parted, tree, started, monkeypatch)
 
     assert 2 == len(started)
     assert [each.answers for each in alone] == [each.answers for each in together]
-    assert together[3].answers[0].usage.estimated_prompt > 500
-    assert together[4].answers[0].recalled
-    assert {("random", 12, 12), ("unillmrec", 12, 12), ("no variety", 0, 12)} <= set(told)
+    assert together[3].answers[0].recalled
+    assert together[4].answers[0].usage.estimated_prompt > 1_000
+    assert {("random", 10, 10), ("unillmrec", 10, 10), ("no variety", 0, 10)} <= set(told)
     assert all(process.returncode is not None for process in started)
 
 
