@@ -225,8 +225,8 @@ def packed_similarities(query: Vector, packed: Sequence[bytes], *, sparse: bool)
 
 def looked_up(query: Vector, ids: Ints) -> Floats:
     """Return the weights of a sparse *query* at *ids*."""
-    spread = _spread(query)
-    found: Floats = spread[np.minimum(ids, len(spread) - 1)]
+    # What lies beyond the last is looked up there, where nought stands.
+    found: Floats = _spread(query).take(ids, mode="clip")
     return found
 
 
