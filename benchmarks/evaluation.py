@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -9,18 +10,19 @@ from typing import Any
 
 from benchmarks.people import PEOPLE, SEED, interactions_of, last_out, shelf_of
 from benchmarks.results import prompt_digests, save
-from unillmrec import BuildOptions, ItemTree, Options, Recommender, SimilarityJudge, build
-from unillmrec.evaluation.chain import Chain
-from unillmrec.evaluation.making import REFERENCE, Means, make_systems
+from unillmrec import BuildOptions, ItemTree, Options, build
+from unillmrec.evaluation.exam import Split
+from unillmrec.evaluation.in_processes import InProcesses
+from unillmrec.evaluation.making import REFERENCE, Entry, kinds_of
 from unillmrec.evaluation.running import Evaluation, Outcome, evaluate
 from unillmrec.evaluation.statistics import Estimate
-from unillmrec.judge.making import make_estimating_judge, make_price, make_writer
-from unillmrec.prices import told_amount
+from unillmrec.judge.making import make_price
+from unillmrec.prices import Price, told_amount
+from unillmrec.processes import available_cores
 from unillmrec.settings import Settings
 
 QUESTION = __doc__
 SETS = ("ml-1m", "amazon-beauty")
-# Its prompts are those of the chain, and are not counted again.
 PLAIN = "unillmrec, no variety"
 # Nobody is asked: the model whose vocabulary and price tell what asking would cost.
 MODEL = "gpt-4o"
@@ -41,12 +43,13 @@ def run(data: Path) -> None:
             path = Path(folder) / "measured.tree"
             build(shelf.items, path, BuildOptions(workers=1))
             with ItemTree.open(path) as tree:
-                started, cpu = time.perf_counter(), time.process_time()
-                made = evaluate(parted, _systems(tree), reference=REFERENCE, seed=SEED, price=price)
-                took = time.perf_counter() - started, time.process_time() - cpu
+                started, cpu = time.perf_counter(), _cpu()
+                made = _evaluated(parted, tree, price)
+                took = time.perf_counter() - started, _cpu() - cpu
         rows += [_row(name, outcome, made) for outcome in made.outcomes]
         comparisons += [{"set": name, **each.as_dict()} for each in made.comparisons]
-        told = {"wall": round(took[0], 1), "cpu": round(took[1], 1), "measuring": _measuring(made)}
+        told = {"wall": round(took[0], 1), "cpu": round(took[1], 1)}
+        told |= {"processes": available_cores(), "measuring": round(made.measuring, 1)}
         print(name, told, flush=True)
         rows[-1] |= {"seconds": told}
     save(
@@ -63,15 +66,24 @@ def run(data: Path) -> None:
     )
 
 
-def _systems(tree: ItemTree) -> list[Any]:
+def _evaluated(parted: Split, tree: ItemTree, price: Price | None) -> Evaluation:
     settings = Settings.resolve(SETTINGS)
-    judge, pricing = SimilarityJudge(tree), make_estimating_judge(tree, settings)
-    means = Means(tree, judge, make_writer(settings), Options(), SEED, pricing)
+    entries = [Entry(kind, tree.path, settings, seed=SEED) for kind in kinds_of()]
     plain = Options(variety=0.0, reorder="none")
-    return [
-        *make_systems(means),
-        Chain(Recommender(tree, judge), plain, PLAIN),
-    ]
+    entries.append(Entry(REFERENCE, tree.path, settings, plain, SEED, PLAIN))
+    return evaluate(
+        parted,
+        [each.made(tree) for each in entries],
+        reference=REFERENCE,
+        seed=SEED,
+        price=price,
+        examine=InProcesses(entries, available_cores()),
+    )
+
+
+def _cpu() -> float:
+    """Return the seconds that this process and those it has started have computed."""
+    return sum(os.times()[:4])
 
 
 def _row(name: str, outcome: Outcome, made: Evaluation) -> dict[str, Any]:
@@ -86,7 +98,7 @@ def _row(name: str, outcome: Outcome, made: Evaluation) -> dict[str, Any]:
         "distance": told(each["intra-list distance"]),
         "novelty": told(each["novelty"], 2),
         "popularity lift": told(each["popularity lift"], 2),
-        **({} if outcome.name == PLAIN else _billed(outcome)),
+        **_billed(outcome),
         "ms a person": round(1_000 * outcome.answering / len(made.split.exam.cases), 1),
     }
 
@@ -107,8 +119,3 @@ def told(estimate: Estimate | None, digits: int = 3) -> str:
         return ""
     low, high = estimate.low or 0.0, estimate.high or 0.0
     return f"{estimate.value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
-def _measuring(made: Evaluation) -> float:
-    spent = sum(each.learning + each.answering for each in made.outcomes)
-    return round(made.seconds - spent, 1)

@@ -224,9 +224,9 @@ def _cluster(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
     """Grow a tree over given vectors, and nothing else."""
     import numpy as np
 
-    from unillmrec.indexing.building import available_cores
     from unillmrec.indexing.given import VectorFile
     from unillmrec.indexing.subtrees import grow_in_processes
+    from unillmrec.processes import available_cores
     from unillmrec.tree.growing import Bounds, Shape, straighten
 
     assert vectors

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.evaluation.exams import interactions
+from unillmrec.evaluation.examining import one_by_one
+from unillmrec.processes import available_cores
 
 WORDS = ("harbour", "whale", "comet", "rocket", "bread", "oven", "alibi", "violin")
 FEW = ("--people", "4")
@@ -48,6 +50,26 @@ def test_json_has_the_documented_fields(run, shop, orders):
     } == done.json.keys()
     assert ["TF-IDF", "unillmrec"] == [each["name"] for each in done.json["systems"]]
     assert {"value", "low", "high"} == done.json["systems"][0]["metrics"]["ndcg@10"].keys()
+
+
+def test_so_many_processes_as_are_wanted(run, shop, orders, server, monkeypatch):
+    """By default one for each core; where a model is asked, there are none."""
+    wanted = []
+
+    def made(entries, workers):
+        wanted.append((workers, [each.kind for each in entries]))
+        return one_by_one
+
+    monkeypatch.setattr("unillmrec.cli.evaluating.InProcesses", made)
+    few = ("--systems", "random", "--people", "2")
+    asked = ("evaluate", shop, "--histories", orders, *few)
+    for more in ((), ("--workers", "3")):
+        assert 0 == run(*asked, "--judge", "embedded", *more).code
+    assert 0 == run(*asked, "--workers", "3", "--yes").code
+
+    kinds = ["random", "unillmrec"]
+    assert [(available_cores(), kinds), (3, kinds)] == wanted
+    assert server.requests
 
 
 def test_a_split_by_time(run, shop, orders):
@@ -205,3 +227,23 @@ def test_a_plan_sends_nothing_and_writes_nothing(run, shop, orders, server):
     assert total["tokens_between"][0] < total["tokens"] < total["tokens_between"][1]
     assert "An evaluation with 4 people by fake-model would take about this" in every.out
     assert "of paper" in every.out.replace("\n", " ")
+
+
+def test_made_up_titles_cost_what_they_cost(run, shop, orders, server):
+    """In a row of their own, in the plan, and in what is said before a model is asked."""
+    asked = ("evaluate", shop, "--histories", orders, "--systems", "tfidf", *FEW)
+    made_up = run(*asked, "--pseudonymise", "--judge", "embedded", "--json").json["systems"][-1]
+    plain, both = (
+        run(*asked, *more, "--plan", "--json").json for more in ((), ("--pseudonymise",))
+    )
+    calls = [each["plan"]["total"]["calls"] for each in (plain, both)]
+
+    assert "unillmrec, made-up titles" == made_up["name"]
+    assert made_up["usage"]["estimated_prompt"] > 1_000
+    assert (4, calls[1] - calls[0]) == (made_up["priced"], made_up["usage"]["calls"])
+    (told,) = [each for each in both["notes"] if "made-up titles" in each]
+    assert f"{calls[1] - calls[0]:,} calls" in told
+    assert [] == server.requests
+
+    paid = run(*asked, "--pseudonymise", "--yes", "--json").json["systems"][-1]
+    assert (4, 4 * 1_000) < (paid["priced"], paid["usage"]["prompt"])

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests import trees
+from unillmrec.endpoint import CallError, Reply
 from unillmrec.evaluation.asking import FlatListing, retrieve_and_rank, title_of
 from unillmrec.evaluation.content import FlatVectors
 from unillmrec.evaluation.making import REFERENCE, Means, make_systems
@@ -19,6 +20,7 @@ from unillmrec.prompts import PromptSet
 from unillmrec.settings import Settings
 from unillmrec.testing import ScriptedEndpoint
 from unillmrec.tokens import TokenCounter
+from unillmrec.usage import Usage
 
 
 @pytest.fixture
@@ -195,6 +197,32 @@ def test_replies_that_cannot_be_used_are_told(parted, tree, writer, name):
     assert remark.startswith("2 of 2 people")
     assert ("embedded judge" in remark) == bool(outcome.fallbacks)
     assert remark in page(made, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "before"), [("flat", 1), ("retrieve", 3), ("paper", 1), (REFERENCE, 3)]
+)
+def test_the_calls_of_a_person_who_failed_are_billed(parted, tree, writer, name, before):
+    """Those before the one that failed, and what that one cost itself."""
+    answered = Reply("no", Usage(1, 1_000, 10), "text", "stop", "scripted", 0.0)
+
+    def answer(request):
+        if len(sent.requests) <= before:
+            return answered
+        error = CallError("the call failed.")
+        error.usage = Usage(1, 300, 0)
+        return error
+
+    sent = ScriptedEndpoint(answer)
+    judge = LanguageModelJudge(sent, writer, SimilarityJudge(tree), at_once=1)
+    first = replace(parted, exam=replace(parted.exam, cases=parted.exam.cases[:1]))
+    made = evaluate(first, make_systems(Means(tree, judge, writer), [name]))
+    outcome = made.outcomes[0]
+
+    assert (1, 1) == (outcome.failed, outcome.priced)
+    assert (before + 1, 1_000 * before + 300) == (outcome.usage.calls, outcome.usage.prompt)
+    assert any("1 of 1 people failed" in each for each in outcome.remarks)
+    assert not any("tokens of" in each for each in outcome.remarks)
 
 
 def test_replies_that_can_be_used_leave_no_remark(parted, tree, writer):

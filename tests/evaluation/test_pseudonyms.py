@@ -8,8 +8,22 @@ import pytest
 from tests import trees
 from unillmrec import BuildOptions, ItemTree
 from unillmrec.evaluation.exam import Shelf
-from unillmrec.evaluation.pseudonyms import Pseudonyms, build_under_false_names, pseudonymised
+from unillmrec.evaluation.making import Means
+from unillmrec.evaluation.pseudonyms import (
+    Pseudonyms,
+    build_under_false_names,
+    pseudonymised,
+    remark_on,
+)
+from unillmrec.indexing.summaries import describe
 from unillmrec.items import Item
+from unillmrec.judge.describer import LanguageModelDescriber
+from unillmrec.judge.writing import CONTRACTS, PromptWriter
+from unillmrec.prompts import PromptSet
+from unillmrec.settings import Settings
+from unillmrec.store import EditableTree
+from unillmrec.testing import ScriptedEndpoint, sensible_answer
+from unillmrec.tokens import TokenCounter
 
 JOINING = {"the", "and"}
 
@@ -184,3 +198,22 @@ def test_given_vectors_are_given_again(tmp_path):
 
             assert [1, 1] == pytest.approx(near, abs=2e-3)
             assert real.facts["space"] == made.facts["space"]
+
+
+def test_summaries_that_are_missing_under_false_names_are_told(tmp_path):
+    """A tree that a model has described is walked by other lines than its copy is."""
+    with trees.tree(tmp_path) as tree:
+        assert "" == remark_on(tree)
+    writer = PromptWriter(PromptSet.load(CONTRACTS), TokenCounter.for_model(None))
+    model = ScriptedEndpoint(lambda r: sensible_answer(r.messages[-1].content, "descriptions"))
+    with EditableTree.open(tree.path) as changed:
+        describe(changed, LanguageModelDescriber(model, writer))
+    with ItemTree.open(tree.path) as described:
+        told = remark_on(described)
+        means = replace(Means.without_model(described, Settings()), remark=told)
+
+        assert re.search(r"[1-9]\d* of words\.tree by what a model wrote", told)
+        assert told in means.chain().note
+        build_under_false_names(described, trees.items(), tmp_path / "false.tree", 1)
+    with ItemTree.open(tmp_path / "false.tree") as made:
+        assert "" == remark_on(made)

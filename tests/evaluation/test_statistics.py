@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, bootstrap
 
+from unillmrec.evaluation import statistics
 from unillmrec.evaluation.statistics import Bootstrap, holm, jackknife, paired_p, same_for_all
 
 
@@ -17,13 +18,15 @@ def test_an_interval_is_that_of_another_library():
     np.testing.assert_allclose([other.low, other.high], [found.low, found.high], atol=0.005)
 
 
-def test_the_same_seed_draws_the_same_people():
+def test_the_same_seed_draws_the_same_people(monkeypatch):
     """Whatever is asked, and in however many blocks."""
     values = np.random.default_rng(1).random((50, 2))
     one, other = Bootstrap(50, seed=3).means(values), Bootstrap(50, seed=3).means(values[:, :1])
 
     np.testing.assert_allclose(one[:, :1], other, rtol=1e-12)
     assert (one != Bootstrap(50, seed=4).means(values)).any()
+    monkeypatch.setattr(statistics, "_BLOCK", 700)
+    np.testing.assert_allclose(one, Bootstrap(50, seed=3).means(values), rtol=1e-12)
 
 
 def test_an_interval_covers_the_truth_about_as_often_as_it_says():

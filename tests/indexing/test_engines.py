@@ -9,8 +9,9 @@ import pytest
 
 from tests import trees
 from tests.indexing.test_sharding import SMALL, build_small, options
+from unillmrec import processes
 from unillmrec.errors import MissingExtraError, TreeError
-from unillmrec.indexing import engines, sharding
+from unillmrec.indexing import sharding
 from unillmrec.indexing.engines import Local, Processes, Ray, engine_named
 from unillmrec.indexing.sharded import build_in_shards
 from unillmrec.indexing.slicing import Sharding
@@ -73,9 +74,9 @@ def test_every_number_is_told_once(unfinished):
 def test_a_failing_worker_is_said(unfinished, monkeypatch):
     """Its last words are told, and no process is left running."""
     started = []
-    start = engines._start
+    start = processes._start
     monkeypatch.setattr(
-        engines, "_start", lambda *given: started.append(start(*given)) or started[-1]
+        processes, "_start", lambda *given: started.append(start(*given)) or started[-1]
     )
 
     with pytest.raises(TreeError, match="ended with code 1") as caught:
@@ -89,14 +90,14 @@ def test_a_failing_worker_is_said(unfinished, monkeypatch):
 
 def test_a_killed_worker_is_said(unfinished, monkeypatch):
     """Somebody short of memory kills without a word."""
-    start = engines._start
+    start = processes._start
 
     def killed(*given):
         process = start(*given)
         process.kill()
         return process
 
-    monkeypatch.setattr(engines, "_start", killed)
+    monkeypatch.setattr(processes, "_start", killed)
 
     with pytest.raises(TreeError, match="ended with code -9") as caught:
         Processes(1).run("map", unfinished, [0], lambda number: None)
@@ -128,7 +129,7 @@ def test_a_worker_ends_when_nobody_asks_anything_more(unfinished):
         env=os.environ | {"PYTHONPATH": home},
     )
 
-    assert "0\n1\n" == ended.stdout
+    assert "0\n\n1\n\n" == ended.stdout
 
 
 def test_ray_that_is_not_installed_is_said(unfinished, monkeypatch):

@@ -434,3 +434,16 @@ def test_an_estimate_counts_a_profile_as_long_as_a_models(writer, asking):
     assert "quiet things" == told.text
     assert own_prompt + 40 <= usual_prompt <= own_prompt + 50
     assert own_prompt + 130 <= wordy_prompt <= own_prompt + 140
+
+
+@pytest.mark.parametrize("bias", [None, {}, {"A": 0.2}])
+def test_with_another_fallback_it_asks_as_before(judging, asking, bias):
+    """By letters where it did, and with the same correction."""
+    replies = (lettered(("A", 0.6), ("B", 0.3)), picks((3, 80)))
+    judge, _ = judging(*replies[bias is None :], label_bias=bias)
+    same, endpoint = judging(*replies[bias is None :], label_bias=bias)
+    other = same.with_fallback(ScriptedJudge(in_order))
+
+    assert (bias is not None, same.at_once) == (other.asks_by_letters, other.at_once)
+    assert judge.choose(asking("choose")).scores == other.choose(asking("choose")).scores
+    assert 1 == len(endpoint.requests)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unillmrec.judge import Choice, Interest, Profile, Question
-from unillmrec.stages.rotation import rotated, turned_by
+from unillmrec.stages.rotation import rotated, turned
 from unillmrec.usage import Stage
 
 CHOICES = [Choice(n, f"line {n}", key) for n, key in enumerate((7, 1, 12, 5, 30, 2), start=1)]
@@ -56,8 +56,8 @@ def test_branches_are_turned_alike_for_everybody_and_items_are_not():
     """Prompts about the same branches share their list; people differ in their items anyway."""
     people = [f"likes {n}" for n in range(20)]
 
-    branches = {turned_by(question("choose", each), 0).choices for each in people}
-    items = {turned_by(question("pick", each), 0).choices for each in people}
+    branches = {turned(question("choose", each), 0) for each in people}
+    items = {turned(question("pick", each), 0) for each in people}
 
     assert 1 == len(branches)
     assert len(items) > 3
@@ -65,17 +65,17 @@ def test_branches_are_turned_alike_for_everybody_and_items_are_not():
 
 def test_the_numbers_are_those_of_the_places():
     """A turned list counts from one like any other."""
-    turned = turned_by(question("rank"), 4)
+    choices = turned(question("rank"), 4)
 
-    assert [1, 2, 3, 4, 5, 6] == [choice.number for choice in turned.choices]
-    assert sorted(keys(CHOICES)) == sorted(keys(turned.choices))
+    assert [1, 2, 3, 4, 5, 6] == [choice.number for choice in choices]
+    assert sorted(keys(CHOICES)) == sorted(keys(choices))
 
 
 def test_another_seed_turns_another_way():
     """The seed is what it depends on."""
-    assert len({turned_by(question("choose"), seed).choices for seed in range(40)}) > 3
+    assert len({turned(question("choose"), seed) for seed in range(40)}) > 3
 
 
 def test_a_list_that_is_read_from_the_top_stays():
     """Rerank says that the best fit comes first."""
-    assert question("rerank") == turned_by(question("rerank"), 4)
+    assert question("rerank").choices == turned(question("rerank"), 4)

@@ -8,7 +8,7 @@ from unillmrec.indexing.changing import TreeChanger
 from unillmrec.items import Item
 from unillmrec.store import nearest
 from unillmrec.store.eligibility import Eligibility
-from unillmrec.store.nearest import nearest_items
+from unillmrec.store.nearest import nearest_items, nearest_of_leaves
 from unillmrec.store.selection import Selection
 from unillmrec.tree.vectors import similarities
 
@@ -50,6 +50,25 @@ def test_finds_only_what_a_predicate_lets_through(tree):
 
     assert selection.total == len(found)
     assert all(number in selection for number, _ in found)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(item=st.integers(0, 299), count=st.integers(1, 80), chosen=st.sets(st.integers(0, 30)))
+def test_finds_in_some_leaves_what_a_plain_search_finds_there(tree, item, count, chosen):
+    """Also twice in a row, when the leaves are kept; no leaf at all holds nothing."""
+    leaves = [leaf for (leaf,) in tree.rows("SELECT id FROM node WHERE leaf = 1 ORDER BY id")]
+    some = [leaves[number] for number in sorted(chosen) if number < len(leaves)]
+    (taste,) = tree.item_vectors([item])
+    eligibility = Eligibility(tree)
+    eligibility.exclude((number, 1) for number in range(0, 300, 4))
+    found, again = (nearest_of_leaves(tree, taste, some, count, eligibility) for _ in range(2))
+
+    numbers = eligibility.among(tree.numbers_in(some))
+    plain = tree.item_likeness(taste, numbers)
+    order = np.argsort(-plain, kind="stable")[:count]
+    assert [numbers[place] for place in order] == [number for number, _ in found]
+    assert [float(plain[place]) for place in order] == pytest.approx([near for _, near in found])
+    assert found == again
 
 
 def test_words_that_came_after_opening_do_no_harm(tmp_path):

@@ -142,6 +142,15 @@ Pseudonymise: TypeAlias = Annotated[
         "model finds there it does not merely remember.",
     ),
 ]
+Workers: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        "--workers",
+        help="Processes; 0 is one for each core. A model is asked by one.",
+        metavar="N",
+        min=0,
+    ),
+]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it is paid.")]
 
 
@@ -159,6 +168,7 @@ def evaluate(
     lists: Lists = None,
     report: Report = None,
     pseudonymise: Pseudonymise = False,
+    workers: Workers = 0,
     yes: Yes = False,
     judge: shared.Judge = None,
     model: shared.Model = None,
@@ -182,7 +192,7 @@ def evaluate(
     asked = {"judge": judge, "model": model, "base_url": base_url, "usage_log": usage_log}
     how = {"prompts": prompts, "timeout_seconds": timeout_seconds, "concurrency": concurrency}
     protocol = (split, cutoff, people, seed, least_rating)
-    what = (at, systems, pseudonymise)
+    what = (at, systems, pseudonymise, workers)
     wishes = Wishes.of(tree, (histories, dataset), protocol, what, {**asked, **how})
     wishes = wishes.writing(lists, report, agreed=yes)
     if plan:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
 import typer
 from rich.console import Console
@@ -20,21 +21,31 @@ from unillmrec.cli.consent import go_on
 from unillmrec.cli.render import counted, note
 from unillmrec.cli.render_plan import Told
 from unillmrec.errors import SettingsError
-from unillmrec.evaluation.chain import Chain
 from unillmrec.evaluation.datasets import Format, parse
 from unillmrec.evaluation.exam import Shelf, Split
+from unillmrec.evaluation.examining import Examine, one_by_one
+from unillmrec.evaluation.examining import Progress as Report
+from unillmrec.evaluation.in_processes import InProcesses
 from unillmrec.evaluation.interactions import Interactions, read_interactions, read_time
-from unillmrec.evaluation.making import REFERENCE, Means, expected_usage, make_systems
+from unillmrec.evaluation.making import (
+    MADE_UP,
+    REFERENCE,
+    Entry,
+    Means,
+    expected_usage,
+    kinds_of,
+    make_systems,
+)
 from unillmrec.evaluation.page import page
 from unillmrec.evaluation.planning import SAMPLE, plan_evaluation
-from unillmrec.evaluation.pseudonyms import build_under_false_names
+from unillmrec.evaluation.pseudonyms import build_under_false_names, remark_on
 from unillmrec.evaluation.running import Evaluation, evaluate
-from unillmrec.evaluation.running import Progress as Report
 from unillmrec.evaluation.splitting import Protocol, SplitKind, split
+from unillmrec.evaluation.systems import System
 from unillmrec.indexing import build
-from unillmrec.judge import Judge, LanguageModelJudge, SimilarityJudge
-from unillmrec.judge.making import make_estimating_judge, make_price, make_writer
-from unillmrec.recommender import Recommender
+from unillmrec.judge import LanguageModelJudge, SimilarityJudge
+from unillmrec.judge.making import make_price, make_writer
+from unillmrec.processes import available_cores
 from unillmrec.settings import Settings
 from unillmrec.stages import Options
 from unillmrec.store import ItemTree
@@ -55,6 +66,7 @@ class Wishes:
     lists: Path | None = None
     report: Path | None = None
     agreed: bool = False
+    workers: int = 0
 
     @classmethod
     def of(
@@ -62,13 +74,13 @@ class Wishes:
         tree: Path | None,
         people: tuple[Path | None, str | None],
         protocol: tuple[SplitKind, str | None, int, int, float | None],
-        what: tuple[int, str | None, bool],
+        what: tuple[int, str | None, bool, int],
         flags: Mapping[str, object],
     ) -> Wishes:
         """Put everything in its place."""
         histories, named_set = people
         kind, cutoff, count, seed, least_rating = protocol
-        at, systems, pseudonymise = what
+        at, systems, pseudonymise, workers = what
         if (histories is None) == (named_set is None):
             raise typer.TyperException("who met what: give either --histories or --dataset.")
         if tree is None and named_set is None:
@@ -82,7 +94,8 @@ class Wishes:
         named = tuple(each.strip() for each in (systems or "").split(",") if each.strip())
         chosen = Protocol(kind, count, seed, least_rating, when)
         flagged = Settings.resolve(flags)
-        return cls(tree, histories, dataset, chosen, at, named, pseudonymise, flagged)
+        asked = (at, named, pseudonymise, flagged)
+        return cls(tree, histories, dataset, chosen, *asked, workers=workers)
 
     def writing(self, lists: Path | None, report: Path | None, *, agreed: bool) -> Wishes:
         """Return the same wishes, with files to write, and whether the cost is agreed to.
@@ -121,12 +134,13 @@ def evaluate_tree(wishes: Wishes) -> Evaluated:
         tree = stack.enter_context(ItemTree.open(path))
         asked = stack.enter_context(asking(tree, wishes.settings, "evaluate"))
         parted = split(met, Shelf.of_tree(tree), wishes.protocol)
-        means = _means(tree, asked.judge, wishes)
+        renamed = _under_false_names(parted, tree, wishes, stack)
         if isinstance(asked.judge, LanguageModelJudge):
-            _agree(parted, tree, asked.judge, wishes)
-        systems = make_systems(means, wishes.systems)
-        if wishes.pseudonymise:
-            systems.append(_under_false_names(parted, means, stack))
+            systems = _asking(parted, (tree, renamed), asked.judge, wishes)
+            # Calls are made where the log, the cache and the limits are.
+            examine: Examine = one_by_one
+        else:
+            systems, examine = _counting((tree, renamed), wishes)
         progress = stack.enter_context(evaluation_progress())
         made = evaluate(
             parted,
@@ -136,9 +150,40 @@ def evaluate_tree(wishes: Wishes) -> Evaluated:
             seed=wishes.protocol.seed,
             price=make_price(wishes.settings),
             progress=progress,
+            examine=examine,
         )
         judge = asked.judge.name
     return Evaluated(made, _told_tree(wishes), judge)
+
+
+Trees: TypeAlias = tuple[ItemTree, ItemTree | None]
+"""A tree, and the same items under false names, if they are wanted."""
+
+
+def _asking(parted: Split, trees: Trees, judge: LanguageModelJudge, wishes: Wishes) -> list[System]:
+    """Return systems of which those that can ask the model, once that was agreed to."""
+    tree, renamed = trees
+    _agree(parted, trees, judge, wishes)
+    means = Means(tree, judge, make_writer(wishes.settings), Options(), wishes.protocol.seed)
+    systems = make_systems(means, wishes.systems)
+    if renamed is not None:
+        asked = judge.with_fallback(SimilarityJudge(renamed))
+        named = replace(means, tree=renamed, judge=asked, name=MADE_UP, remark=remark_on(tree))
+        systems.append(named.chain())
+    return systems
+
+
+def _counting(trees: Trees, wishes: Wishes) -> tuple[list[System], Examine]:
+    """Return systems that ask nobody and count what it would cost, and processes for them."""
+    tree, renamed = trees
+    chain = Entry(REFERENCE, tree.path, wishes.settings, seed=wishes.protocol.seed)
+    entries = [replace(chain, kind=kind) for kind in kinds_of(wishes.systems)]
+    systems = [each.made(tree) for each in entries]
+    if renamed is not None:
+        named = replace(chain, tree=renamed.path, name=MADE_UP, remark=remark_on(tree))
+        entries.append(named)
+        systems.append(named.made(renamed))
+    return systems, InProcesses(entries, wishes.workers or available_cores())
 
 
 def plan_for(wishes: Wishes) -> Told:
@@ -147,10 +192,10 @@ def plan_for(wishes: Wishes) -> Told:
         path, met = _prepared(wishes, stack)
         tree = stack.enter_context(ItemTree.open(path))
         parted = split(met, Shelf.of_tree(tree), wishes.protocol)
-        means = _means(tree, SimilarityJudge(tree), wishes)
-        chains = 1 + wishes.pseudonymise
+        renamed = _under_false_names(parted, tree, wishes, stack)
+        means = Means.without_model(tree, wishes.settings, wishes.protocol.seed)
         plan = plan_evaluation(
-            means, parted, wishes.settings, wishes.systems, at=wishes.at, chains=chains
+            means, parted, wishes.settings, wishes.systems, at=wishes.at, made_up=renamed
         )
     count = len(parted.exam.cases)
     return Told(
@@ -199,24 +244,17 @@ def _prepared(wishes: Wishes, stack: ExitStack) -> tuple[Path, Interactions]:
     return path, loaded.interactions
 
 
-def _means(tree: ItemTree, judge: Judge, wishes: Wishes) -> Means:
-    """Return what systems are made from; without a model, asking one is counted."""
-    writer = make_writer(wishes.settings)
-    pricing = None
-    if not isinstance(judge, LanguageModelJudge):
-        pricing = make_estimating_judge(tree, wishes.settings)
-    return Means(tree, judge, writer, Options(), wishes.protocol.seed, pricing)
-
-
-def _agree(parted: Split, tree: ItemTree, judge: LanguageModelJudge, wishes: Wishes) -> None:
+def _agree(parted: Split, trees: Trees, judge: LanguageModelJudge, wishes: Wishes) -> None:
     """Say about what asking the model will take, and go on if that was agreed to.
 
     Raises:
         SettingsError: nobody said yes.
     """
-    means = _means(tree, SimilarityJudge(tree), wishes)
+    tree, renamed = trees
+    means = Means.without_model(tree, wishes.settings)
     usage = expected_usage(means, parted, wishes.systems, wishes.at)
-    if wishes.pseudonymise:
+    if renamed is not None:
+        means = Means.without_model(renamed, wishes.settings)
         usage += expected_usage(means, parted, [REFERENCE], wishes.at)
     people = counted(len(parted.exam.cases), "person", "people")
     told = f"{usage.calls:,} calls, {usage.estimated_prompt:,} prompt and "
@@ -224,16 +262,15 @@ def _agree(parted: Split, tree: ItemTree, judge: LanguageModelJudge, wishes: Wis
     go_on(f"Asking {judge.name} about {people} takes about {told}.", yes=wishes.agreed)
 
 
-def _under_false_names(parted: Split, means: Means, stack: ExitStack) -> Chain:
-    """Return the chain over a tree of the same items under false names."""
+def _under_false_names(
+    parted: Split, tree: ItemTree, wishes: Wishes, stack: ExitStack
+) -> ItemTree | None:
+    """Return a tree of the same items under false names, for the time being, if it is wanted."""
+    if not wishes.pseudonymise:
+        return None
     path = Path(stack.enter_context(TemporaryDirectory())) / "renamed.tree"
-    build_under_false_names(means.tree, parted.exam.shelf.items, path, means.seed)
-    tree = stack.enter_context(ItemTree.open(path))
-    judge: Judge = SimilarityJudge(tree)
-    if isinstance(means.judge, LanguageModelJudge):
-        at_once = means.judge.at_once
-        judge = LanguageModelJudge(means.judge.endpoint, means.writer, judge, at_once=at_once)
-    return Chain(Recommender(tree, judge), means.options, f"{REFERENCE}, made-up titles")
+    build_under_false_names(tree, parted.exam.shelf.items, path, wishes.protocol.seed)
+    return stack.enter_context(ItemTree.open(path))
 
 
 def _write(path: Path, texts: Iterable[str]) -> None:

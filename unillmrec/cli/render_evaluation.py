@@ -94,11 +94,10 @@ def _show_notes(page: Page, made: Evaluation) -> None:
             page.show(Text(f"{outcome.name}: {told}", style="dim"))
     learning = sum(each.learning for each in made.outcomes)
     answering = sum(each.answering for each in made.outcomes)
-    rest = max(made.seconds - learning - answering, 0.0)
     page.show(
         Text(
             f"{in_seconds(learning)} learning, {in_seconds(answering)} recommending, "
-            f"{in_seconds(rest)} measuring.",
+            f"{in_seconds(made.measuring)} measuring; {in_seconds(made.seconds)} in all.",
             style="dim",
         )
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from unillmrec.errors import UnillmrecError
 from unillmrec.evaluation.exam import Case, Exam
 from unillmrec.evaluation.systems import Answer
+from unillmrec.judge import Exchange
+from unillmrec.judge.questions import keep_exchanges
 from unillmrec.recommendation import Recommendation
 from unillmrec.recommender import Recommender
 from unillmrec.stages import Options
@@ -18,7 +21,7 @@ class Chain:
     """Walks the tree for each person, as `unillmrec recommend` does.
 
     Where no model is asked, *pricing* is a recommender that counts what asking one would cost;
-    it does so for the first hundred people.
+    it does so for the first hundred people. *remark* is what else is to be said of its figures.
     """
 
     def __init__(
@@ -28,10 +31,11 @@ class Chain:
         name: str = "unillmrec",
         *,
         pricing: Recommender | None = None,
+        remark: str = "",
     ) -> None:
         self.name = name
         self._pricing = pricing
-        self.note = recommender.judge.name
+        self.note = "; ".join(filter(None, [recommender.judge.name, remark]))
         # A tree that was told how popular items are has learnt it from somebody's interactions.
         self.zero_shot = not recommender.tree.has_prior
         self._recommender = recommender
@@ -41,10 +45,24 @@ class Chain:
         """Take in nothing: the tree is all it needs."""
 
     def answer(self, case: Case, limit: int) -> Answer:
-        """Recommend to one person."""
-        made = self._recommender.recommend(
-            case.history, exclude=case.disliked, limit=limit, options=self._options
-        )
+        """Recommend to one person.
+
+        Raises:
+            UnillmrecError: the walk failed; all of its calls are with the error.
+        """
+        paid: list[Exchange] = []
+        try:
+            made = self._recommender.recommend(
+                case.history,
+                exclude=case.disliked,
+                limit=limit,
+                options=self._options,
+                on_call=lambda _, exchange: paid.append(exchange),
+            )
+        except UnillmrecError as error:
+            # It came with those of the question alone that could not be answered.
+            keep_exchanges(error, paid)
+            raise
         items = tuple(each.item.id for each in made.items)
         return Answer(
             items,

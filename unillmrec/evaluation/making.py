@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 from unillmrec.errors import EvaluationError
 from unillmrec.evaluation.asking import FLAT_CEILING, FlatListing, retrieve_and_rank
@@ -13,20 +15,26 @@ from unillmrec.evaluation.exam import Split
 from unillmrec.evaluation.paper import PaperScheme
 from unillmrec.evaluation.systems import System
 from unillmrec.evaluation.trained import Als, ItemKnn
-from unillmrec.judge import Judge, LanguageModelJudge
+from unillmrec.judge import Judge, LanguageModelJudge, SimilarityJudge
+from unillmrec.judge.making import asks_by_letters, make_estimating_judge, make_writer
 from unillmrec.judge.writing import PromptWriter
 from unillmrec.recommender import Recommender
+from unillmrec.settings import Settings
 from unillmrec.stages import Options
 from unillmrec.store import ItemTree
 from unillmrec.usage import Usage
+
+REFERENCE = "unillmrec"
+MADE_UP = f"{REFERENCE}, made-up titles"
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
     """What systems are made from: the tree, who answers, how prompts are written and counted.
 
-    *options* are those of the chain. *pricing* counts what asking a model would cost, where
-    the judge is none.
+    *options* are those of the chain, *name* is what it is called in tables, and *remark* what is
+    to be said of it there. *pricing* counts what asking a model would cost, where the judge is
+    none.
     """
 
     tree: ItemTree
@@ -35,11 +43,20 @@ class Means:
     options: Options = field(default_factory=Options)
     seed: int = 0
     pricing: Judge | None = None
+    name: str = REFERENCE
+    remark: str = ""
+
+    @classmethod
+    def without_model(cls, tree: ItemTree, settings: Settings, seed: int = 0) -> Means:
+        """Return those of an evaluation in which no model is asked; asking it is counted."""
+        writer, pricing = make_writer(settings), make_estimating_judge(tree, settings)
+        return cls(tree, SimilarityJudge(tree), writer, Options(), seed, pricing)
 
     def chain(self) -> Chain:
         """Make this package's own chain."""
         pricing = Recommender(self.tree, self.pricing) if self.pricing else None
-        return Chain(Recommender(self.tree, self.judge), self.options, pricing=pricing)
+        recommender = Recommender(self.tree, self.judge)
+        return Chain(recommender, self.options, self.name, pricing=pricing, remark=self.remark)
 
     def flat(self) -> FlatListing:
         """Make the listing of everything, with room for a long prompt."""
@@ -70,13 +87,74 @@ _MAKERS: dict[str, Callable[[Means], System]] = {
     "unillmrec": lambda means: means.chain(),
 }
 SYSTEMS = tuple(_MAKERS)
-REFERENCE = "unillmrec"
 ASKING = frozenset({"flat", "retrieve", "paper", REFERENCE})
+# These take in nothing of an exam.
+TREE_ALONE = frozenset({"retrieve", "paper", REFERENCE})
 EXPECTED_FROM = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One system of a comparison in which no model is asked, before it is made.
+
+    It holds what another process needs to make the same one, and no key.
+    """
+
+    kind: str
+    tree: Path
+    settings: Settings
+    options: Options = field(default_factory=Options)
+    seed: int = 0
+    name: str = REFERENCE
+    remark: str = ""
+
+    def made(self, tree: ItemTree) -> System:
+        """Make the system over its tree, which is open."""
+        means = Means.without_model(tree, self.settings, self.seed)
+        named = replace(means, options=self.options, name=self.name, remark=self.remark)
+        return _MAKERS[self.kind](named)
+
+    def told(self) -> dict[str, Any]:
+        """Return the entry as JSON has it, how a model would be asked already decided."""
+        settings = self.settings
+        return {
+            "kind": self.kind,
+            "tree": str(self.tree.resolve()),
+            "model": settings.model,
+            "prompts": str(settings.prompts.resolve()) if settings.prompts else None,
+            "ask": "labels" if asks_by_letters(settings) else "text",
+            "concurrency": settings.concurrency,
+            "options": asdict(self.options),
+            "seed": self.seed,
+            "name": self.name,
+            "remark": self.remark,
+        }
+
+    @classmethod
+    def read(cls, told: dict[str, Any]) -> Entry:
+        """Return what `told` has told."""
+        settings = Settings(
+            model=told["model"],
+            prompts=Path(told["prompts"]) if told["prompts"] else None,
+            ask=told["ask"],
+            concurrency=told["concurrency"],
+        )
+        same = {name: told[name] for name in ("kind", "seed", "name", "remark")}
+        where, options = Path(told["tree"]), Options(**told["options"])
+        return cls(tree=where, settings=settings, options=options, **same)
 
 
 def make_systems(means: Means, chosen: Iterable[str] = ()) -> list[System]:
     """Make the *chosen* systems, or all; this chain is always among them, and last.
+
+    Raises:
+        EvaluationError: a name is that of no system.
+    """
+    return [_MAKERS[kind](means) for kind in kinds_of(chosen)]
+
+
+def kinds_of(chosen: Iterable[str] = ()) -> list[str]:
+    """Return the names of the *chosen* systems, or all; this chain is always among them, and last.
 
     Raises:
         EvaluationError: a name is that of no system.
@@ -86,7 +164,7 @@ def make_systems(means: Means, chosen: Iterable[str] = ()) -> list[System]:
         raise EvaluationError(
             f"there is no system {unknown[0]!r}.", remedy=f"some of {', '.join(SYSTEMS)}."
         )
-    return [make(means) for name, make in _MAKERS.items() if name in wanted | {REFERENCE}]
+    return [kind for kind in SYSTEMS if kind in wanted | {REFERENCE}]
 
 
 def expected(

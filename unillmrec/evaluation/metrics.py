@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,11 +60,15 @@ class Scorer:
         self.at = at
         self._truth: Truth = split.truth
         self._exam = split.exam
-        self._rows = text_rows(split.exam.shelf)
         self._bootstrap = Bootstrap(len(split.exam.cases), seed)
         counts = split.exam.known.counts
         self._share = (counts + 1) / (split.exam.known.people + 1)
         self._counts = counts.astype(np.float64)
+
+    @cached_property
+    def _rows(self) -> Any:
+        """The words of the items, read while others may be answering."""
+        return text_rows(self._exam.shelf)
 
     @property
     def bootstrap(self) -> Bootstrap:

@@ -19,12 +19,15 @@ from itertools import chain
 
 import numpy as np
 
-from unillmrec.endpoint import Endpoint, Message, Request
+from unillmrec.endpoint import Endpoint, Message, Request, spent
+from unillmrec.errors import UnillmrecError
 from unillmrec.evaluation.asking import HISTORY, estimated, title_of
 from unillmrec.evaluation.content import RECENT, recency
 from unillmrec.evaluation.exam import Case, Exam
 from unillmrec.evaluation.systems import Answer
 from unillmrec.items import one_line
+from unillmrec.judge import Exchange
+from unillmrec.judge.questions import keep_exchanges
 from unillmrec.store import ItemTree, PlacedItem
 from unillmrec.tokens import TokenCounter
 from unillmrec.tree.vectors import Vector, combine, similarities
@@ -101,7 +104,6 @@ class PaperScheme:
 
     def learn(self, exam: Exam) -> None:
         """Make the levels, and count the lists that do not depend on the person."""
-        self._items = exam.shelf
         self.groups = levels_over_leaves(self._tree)
         self._leaves: dict[int, list[PlacedItem]] = {}
         self._lengths: dict[str, int] = {}
@@ -185,7 +187,11 @@ class PaperScheme:
         messages = [Message("system", ""), Message("user", session.history)]
         if text is not None:
             messages += [Message("assistant", session.profile), Message("user", text)]
-        reply = self._endpoint.complete(Request(stage, tuple(messages), MOST_OUTPUT))
+        try:
+            reply = self._endpoint.complete(Request(stage, tuple(messages), MOST_OUTPUT))
+        except UnillmrecError as error:
+            keep_exchanges(error, [Exchange((), "", session.usage + spent(error))])
+            raise
         session.usage += reply.usage
         return reply.text
 

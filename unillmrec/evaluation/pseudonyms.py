@@ -137,6 +137,18 @@ def build_under_false_names(tree: ItemTree, items: Sequence[Item], path: Path, s
     build(pseudonymised(items, seed), path, options)
 
 
+def remark_on(tree: ItemTree) -> str:
+    """Say what else than names is another in a tree under false names; nothing, if nothing is."""
+    query = "SELECT count(*) FROM node WHERE json_extract(description, '$.summary') != ''"
+    ((described,),) = tree.rows(query)
+    if not described:
+        return ""
+    return (
+        f"its branches are told by their words, {described:,} of {tree.path.name} by what a model "
+        "wrote of them: the two differ in that too"
+    )
+
+
 class _Vectors:
     """The vectors of a tree, given once more."""
 

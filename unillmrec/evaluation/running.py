@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
-from unillmrec.endpoint import CallError, Kind
-from unillmrec.errors import EndpointError, EvaluationError, ReplyError
-from unillmrec.evaluation.exam import Case, Exam, Split
+from unillmrec.errors import EvaluationError
+from unillmrec.evaluation.exam import Split
+from unillmrec.evaluation.examining import Examine, Progress, Sheet, one_by_one
 from unillmrec.evaluation.metrics import ACCURACY, Graded, Scorer
 from unillmrec.evaluation.statistics import Estimate, holm, paired_p
 from unillmrec.evaluation.systems import Answer, System
@@ -17,10 +18,6 @@ from unillmrec.prices import Money, Price
 from unillmrec.usage import Usage
 
 COMPARED = ("recall", "ndcg")
-_FOR_ALL = frozenset({Kind.KEY, Kind.MONEY, Kind.MODEL})
-_FROM_THE_START = frozenset({Kind.UNREACHABLE, Kind.FOREIGN, Kind.CLOSED})
-
-Progress = Callable[[str, int, int], None]
 
 
 def silent(system: str, done: int, total: int) -> None:
@@ -32,7 +29,8 @@ class Outcome:
     """What one system did: its lists, what they are worth, what they cost.
 
     *usage* is that of the *priced* people together. *learning* and *answering* are seconds, the
-    latter for all people. *price* is what a model's tokens cost; None if that is unknown.
+    latter for all people, in all processes. *price* is what a model's tokens cost; None if that
+    is unknown.
     """
 
     name: str
@@ -113,12 +111,14 @@ class Outcome:
                 f"{self.failed:,} of {len(self.answers):,} people failed and count as misses, "
                 f"the first because {first.rstrip('.')}"
             )
-            people = "person" if self.failed == 1 else "people"
-            told.append(
-                f"without the tokens of {self.failed:,} failed {people}"
-                if self.priced
-                else "what the failed people took is unknown"
-            )
+            unknown = sum(bool(each.failed) and each.usage is None for each in self.answers)
+            people = "person" if unknown == 1 else "people"
+            if unknown:
+                told.append(
+                    f"without the tokens of {unknown:,} failed {people}"
+                    if self.priced
+                    else "what the failed people took is unknown"
+                )
         void = self.graded.void.as_dict()
         return told + [f"{count:,} places {what}" for what, count in void.items() if count]
 
@@ -170,7 +170,10 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All outcomes of one exam, and how they compare."""
+    """All outcomes of one exam, and how they compare.
+
+    *seconds* is all it took, *measuring* the part of it that the figures did.
+    """
 
     split: Split
     at: int
@@ -178,6 +181,7 @@ class Evaluation:
     outcomes: tuple[Outcome, ...]
     comparisons: tuple[Comparison, ...]
     seconds: float
+    measuring: float = 0.0
     price: Price | None = None
 
     @property
@@ -209,11 +213,12 @@ def evaluate(
     seed: int = 0,
     price: Price | None = None,
     progress: Progress = silent,
+    examine: Examine = one_by_one,
 ) -> Evaluation:
     """Let *systems* answer every case, and grade the lists; only the scorer sees the truth.
 
     *reference* is the system that all others are compared with; by default the last. *price* is
-    what the model's tokens cost, as far as that is known.
+    what the model's tokens cost, as far as that is known. *examine* lets systems answer.
 
     Raises:
         EvaluationError: two systems have the same name, or the reference is none of them.
@@ -224,54 +229,35 @@ def evaluate(
     if len(set(names)) < len(names) or reference not in names:
         raise EvaluationError(f"systems need names of their own, and {reference!r} among them.")
     scorer = Scorer(split, at, seed)
-    outcomes = tuple(
-        replace(_examined(system, split.exam, scorer, progress), price=price) for system in systems
-    )
-    compared = _comparisons(outcomes, reference, scorer)
-    took = time.perf_counter() - started
-    return Evaluation(split, at, reference, outcomes, compared, took, price)
+    made, measuring = [], 0.0
+    with closing(examine(systems, split.exam, at, progress)) as sheets:
+        for system, sheet in zip(systems, sheets, strict=True):
+            begun = time.perf_counter()
+            made.append(_outcome(system, sheet, scorer, price))
+            measuring += time.perf_counter() - begun
+    begun = time.perf_counter()
+    compared = _comparisons(made, reference, scorer)
+    ended = time.perf_counter()
+    times = ended - started, measuring + ended - begun
+    return Evaluation(split, at, reference, tuple(made), compared, *times, price)
 
 
-def _examined(system: System, exam: Exam, scorer: Scorer, progress: Progress) -> Outcome:
-    progress(system.name, 0, len(exam.cases))
-    started = time.perf_counter()
-    system.learn(exam)
-    learnt = time.perf_counter()
-    answers = []
-    for done, case in enumerate(exam.cases, start=1):
-        answers.append(_answered(system, case, scorer.at, begun=done > 1))
-        progress(system.name, done, len(exam.cases))
-    answered = time.perf_counter()
-    graded = scorer.grade(answers)
-    bills = [answer.usage for answer in answers if answer.usage is not None]
+def _outcome(system: System, sheet: Sheet, scorer: Scorer, price: Price | None) -> Outcome:
+    graded = scorer.grade(sheet.answers)
+    bills = [answer.usage for answer in sheet.answers if answer.usage is not None]
     return Outcome(
         name=system.name,
         zero_shot=system.zero_shot,
         note=system.note,
-        answers=tuple(answers),
+        answers=sheet.answers,
         graded=graded,
         estimates=scorer.estimates(graded),
         usage=sum(bills, Usage()),
         priced=len(bills),
-        learning=learnt - started,
-        answering=answered - learnt,
+        learning=sheet.learning,
+        answering=sheet.answering,
+        price=price,
     )
-
-
-def _answered(system: System, case: Case, limit: int, *, begun: bool) -> Answer:
-    """Return the system's answer; where a call is of no use, an empty one that says why.
-
-    What everybody else was answered is paid for. Only what no other person would be spared
-    ends the evaluation: for some mistakes, if nobody was answered before.
-    """
-    try:
-        return system.answer(case, limit)
-    except (EndpointError, ReplyError) as error:
-        kind = error.kind if isinstance(error, CallError) else None
-        if kind in _FOR_ALL or (kind in _FROM_THE_START and not begun):
-            raise
-        # What its other calls took is not known here.
-        return Answer((), None, (), failed=error.problem)
 
 
 def _comparisons(

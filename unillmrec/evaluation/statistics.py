@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,15 +44,28 @@ class Bootstrap:
 
     def means(self, values: Floats) -> Floats:
         """Return the mean of each column of *values* (people by columns) in each resample."""
+        return np.concatenate([weights @ values for weights in self._weights()]) / self._people
+
+    def _weights(self) -> Iterable[Floats]:
+        """Return how often each person is in each resample, in blocks."""
+        if self._resamples * self._people <= _BLOCK:
+            return [self._whole]
+        each = max(_BLOCK // self._people, 1)
+        counts = [min(each, self._resamples - at) for at in range(0, self._resamples, each)]
+        return self._drawn(counts)
+
+    @cached_property
+    def _whole(self) -> Floats:
+        """All resamples, where they are few enough to be drawn once for all figures."""
+        (weights,) = self._drawn([self._resamples])
+        return weights
+
+    def _drawn(self, counts: Iterable[int]) -> Iterator[Floats]:
         people = self._people
-        each = max(_BLOCK // people, 1)
         chance = np.random.default_rng((self._seed, people))
-        blocks = []
-        for begin in range(0, self._resamples, each):
-            count = min(each, self._resamples - begin)
-            weights = chance.multinomial(people, np.full(people, 1 / people), size=count)
-            blocks.append(weights @ values / people)
-        return np.concatenate(blocks)
+        for count in counts:
+            drawn = chance.multinomial(people, np.full(people, 1 / people), size=count)
+            yield drawn.astype(np.float64)
 
     def estimates(self, values: Floats) -> list[Estimate]:
         """Return each column's mean with its percentile interval."""

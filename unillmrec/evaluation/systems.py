@@ -59,7 +59,12 @@ class System(Protocol):
         """Take in the catalog and what may be learnt from."""
 
     def answer(self, case: Case, limit: int) -> Answer:
-        """Recommend at most *limit* items to the person of a case."""
+        """Recommend at most *limit* items to the person of a case.
+
+        Raises:
+            EndpointError, ReplyError: there is no list; the calls that were made for this
+                person are with it (`kept_exchanges`), as far as they are known.
+        """
 
 
 class Ordering:

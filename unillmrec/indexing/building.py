@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ from unillmrec.indexing.given import GivenVectors
 from unillmrec.indexing.paths import grow_along_paths
 from unillmrec.indexing.subtrees import grow_in_processes
 from unillmrec.items import Item, values_by_name
+from unillmrec.processes import available_cores
 from unillmrec.store import ROOT, NodeRow, Staging, TreeWriter
 from unillmrec.tree.categories import Category, PathReader, PathsRead
 from unillmrec.tree.describing import Sources, describe_nodes, node_spans, node_sums
@@ -330,13 +330,6 @@ class _Build:
             seconds=dict(self.seconds),
             paths=self.paths_read,
         )
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def count_of(item: Item, popularity: str) -> float:

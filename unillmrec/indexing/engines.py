@@ -7,17 +7,14 @@ happens there. All of them leave the same files.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from tempfile import TemporaryFile
-from threading import Thread
-from typing import IO, Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from unillmrec.errors import MissingExtraError, TreeError
-from unillmrec.processes import command_of, environment_of_commands
+from unillmrec.processes import command_of, handed_out, serve
 
 EngineName: TypeAlias = Literal["local", "processes", "ray"]
 Told = Callable[[int], None]
@@ -58,8 +55,7 @@ class Local:
 class Processes:
     """Hands numbers to processes of their own, each the next one as soon as it is done with one.
 
-    A worker is an ordinary command that reads numbers and answers them; it ends when nobody
-    is left to give it any.
+    A worker is an ordinary command that reads numbers and answers them.
     """
 
     def __init__(self, workers: int) -> None:
@@ -67,86 +63,18 @@ class Processes:
 
     def run(self, step: str, work: Path, numbers: Sequence[int], told: Told) -> None:
         """Run them; a failing one ends them all."""
-        waiting: SimpleQueue[int] = SimpleQueue()
-        for number in numbers:
-            waiting.put(number)
-        answers: SimpleQueue[int | TreeError] = SimpleQueue()
-        started: list[subprocess.Popen[str]] = []
-        try:
-            for _ in range(min(self.workers, len(numbers))):
-                # Closed by the thread that serves the process, which outlives this line.
-                errors = TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-                started.append(_start(step, work, errors))
-                arguments = (started[-1], errors, waiting, answers)
-                Thread(target=_serve, args=arguments, daemon=True).start()
-            for _ in numbers:
-                answer = answers.get()
-                if isinstance(answer, TreeError):
-                    raise answer
-                told(answer)
-        finally:
-            for process in started:
-                _end(process)
+        command = command_of("unillmrec.indexing.engines", step, str(work.resolve()))
+        with closing(handed_out(command, map(str, numbers), self.workers, _failed)) as lines:
+            for number, _ in lines:
+                told(int(number))
 
 
-def _start(step: str, work: Path, errors: IO[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command_of("unillmrec.indexing.engines", step, str(work.resolve())),
-        env=environment_of_commands(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        text=True,
-    )
-
-
-def _serve(
-    process: subprocess.Popen[str],
-    errors: IO[str],
-    waiting: SimpleQueue[int],
-    answers: SimpleQueue[int | TreeError],
-) -> None:
-    """Give a process one number after the other."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with errors:
-        while True:
-            try:
-                number = waiting.get_nowait()
-            except Empty:
-                return
-            try:
-                process.stdin.write(f"{number}\n")
-                process.stdin.flush()
-                answer = process.stdout.readline()
-            except (OSError, ValueError):
-                answer = ""
-            if answer.strip() != str(number):
-                answers.put(_failed(process, errors))
-                return
-            answers.put(number)
-
-
-def _failed(process: subprocess.Popen[str], errors: IO[str]) -> TreeError:
-    code = process.wait()
-    errors.seek(0)
-    said = errors.read().strip()
+def _failed(code: int, words: str) -> TreeError:
     return TreeError(
         f"a process that builds part of the tree ended with code {code}.",
-        detail=said.splitlines()[-1] if said else "It left no message.",
+        detail=words,
         remedy="the same command again with the same --work; fewer --workers if memory is short.",
     )
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    process.kill()
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            try:
-                stream.close()
-            except OSError:
-                continue  # What waited to be written has nobody to read it.
 
 
 class Ray:
@@ -219,9 +147,7 @@ def serve_numbers(step: str, work: str) -> None:
     """Run a step for every number that comes in; what a worker process runs."""
     from unillmrec.indexing.sharding import run_step
 
-    for line in sys.stdin:
-        sys.stdout.write(f"{run_step(step, work, int(line))}\n")
-        sys.stdout.flush()
+    serve(lambda number: [str(run_step(step, work, int(number)))])
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from unillmrec.indexing.building import (
     BuildOptions,
     BuildReport,
     Progress,
-    available_cores,
     silent,
 )
 from unillmrec.indexing.cells import Part, gather_cells
@@ -42,6 +41,7 @@ from unillmrec.indexing.work_folder import (
     read_items,
 )
 from unillmrec.items import Item
+from unillmrec.processes import available_cores
 from unillmrec.store import ROOT, Staging, TreeWriter
 
 

@@ -91,6 +91,13 @@ class LanguageModelJudge:
         """Return a judge that asks the same endpoint with other prompts, or longer ones."""
         return LanguageModelJudge(self._endpoint, writer, self._fallback, at_once=self.at_once)
 
+    def with_fallback(self, fallback: Judge) -> LanguageModelJudge:
+        """Return a judge that asks the same in the same way, such as about another tree."""
+        bias = self._bias if self.asks_by_letters else None
+        return LanguageModelJudge(
+            self._endpoint, self._writer, fallback, at_once=self.at_once, label_bias=bias
+        )
+
     def interests(self, question: HistoryQuestion) -> Interests:
         """Ask for a short list of weighted interests."""
         dialogue = Dialogue(self._endpoint, self._writer, question.purse)

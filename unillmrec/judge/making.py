@@ -94,7 +94,7 @@ def make_estimating_judge(
     *spoken* is how many tokens its profiles have been, if it has made any.
     """
     writer = make_writer(settings, layout)
-    by_letters = _asks_by_letters(settings)
+    by_letters = asks_by_letters(settings)
     judge = EstimatingJudge(SimilarityJudge(tree), writer, spoken, by_letters=by_letters)
     judge.at_once = min(AT_ONCE, settings.concurrency)
     return judge if votes == 1 else VotingJudge(judge, votes)
@@ -118,7 +118,7 @@ def place_of(settings: Settings) -> str:
     return urlsplit(settings.base_url or OPENAI_URL).netloc
 
 
-def _asks_by_letters(settings: Settings) -> bool:
+def asks_by_letters(settings: Settings) -> bool:
     """Return whether branches would be asked about by letters."""
     if settings.ask != "auto" or not settings.has_endpoint:
         return settings.ask == "labels"

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 
 from unillmrec.judge import Choice, Question
 from unillmrec.judge.questions import numbered
 
 
-def turned_by(question: Question, seed: int) -> Question:
-    """Return *question* with its choices turned and numbered anew.
+def turned(question: Question, seed: int) -> tuple[Choice, ...]:
+    """Return the choices of *question* turned, and numbered anew.
 
     Branches are turned the same way for everybody, so that many prompts can begin with the
     same list; items, of which everybody is shown others, by the person's profile as well. A
     list that is to be read from the top, best first, stays as it is.
     """
     if question.kind == "rerank":
-        return question
+        return question.choices
     about = "" if question.about_nodes else question.profile.text()
-    return replace(question, choices=numbered(rotated(question.choices, seed, about)))
+    return numbered(rotated(question.choices, seed, about))
 
 
 def rotated(choices: Sequence[Choice], seed: int, about: str = "") -> list[Choice]:

@@ -28,7 +28,7 @@ from unillmrec.judge import (
 from unillmrec.judge.questions import kept_exchanges
 from unillmrec.stages.lines import item_line
 from unillmrec.stages.options import Options, Way
-from unillmrec.stages.rotation import turned_by
+from unillmrec.stages.rotation import turned
 from unillmrec.store import ROOT, ItemTree, Node, PlacedItem
 from unillmrec.store.eligibility import Eligibility
 from unillmrec.tree.descriptions import Description
@@ -181,9 +181,10 @@ class Run:
         if self.silent or not questions:
             return self.ask_nobody(questions)
         self.waits[questions[0].stage] += 1
-        questions = [
-            replace(question, purse=self.purse, person=self.person) for question in questions
-        ]
+        if self.purse is not None or self.person:
+            questions = [
+                replace(question, purse=self.purse, person=self.person) for question in questions
+            ]
         if self.executor is None or len(questions) < 2:
             return [
                 self._answered(question, partial(self.judge.choose, question))
@@ -378,11 +379,11 @@ class Run:
         No part asks for more than it has. Each is turned by the seed, so that no place in a
         list is always the best one's.
         """
-        turned = [turned_by(part, self.options.seed) for part in self.judge.windows(question)]
         return [
-            (
-                replace(part, limit=min(part.limit, len(part.choices))),
-                {choice.number: choice.key for choice in part.choices},
-            )
-            for part in turned
+            (part, {choice.number: choice.key for choice in part.choices})
+            for part in map(self._turned, self.judge.windows(question))
         ]
+
+    def _turned(self, question: Question) -> Question:
+        choices = turned(question, self.options.seed)
+        return replace(question, choices=choices, limit=min(question.limit, len(choices)))

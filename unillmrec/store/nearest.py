@@ -1,19 +1,19 @@
-"""The items nearest to a vector, found by looking at every one of them."""
+"""The items nearest to a vector, found by looking at every one there is, or at those of leaves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from unillmrec.store.item_tree import AMONG, ItemTree, as_json
 from unillmrec.tree.vectors import Stacked, Vector
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from unillmrec.store.eligibility import Eligibility
-    from unillmrec.store.item_tree import ItemTree
     from unillmrec.tree.vectors import Floats
 
 # So many vectors are unpacked at once: the memory of a search does not grow with the catalog.
@@ -21,6 +21,10 @@ BLOCK = 20_000
 # Some ten megabytes each where vectors are of words, so that a shop of the usual size is read once
 # for many people.
 KEPT_BLOCKS = 4
+# And as many leaves, which hold a few dozen each.
+KEPT_LEAVES = 500
+
+Numbered: TypeAlias = "tuple[NDArray[np.int64], Stacked]"
 
 
 def nearest_items(
@@ -41,8 +45,26 @@ def nearest_items(
             # Equals keep their order, so that the same search finds the same items.
             best = np.sort(np.argsort(-near, kind="stable")[:count])
             numbers, near = numbers[best], near[best]
-    order = np.argsort(-near, kind="stable")
-    return [(int(numbers[place]), float(near[place])) for place in order]
+    return _best(numbers, near, count)
+
+
+def nearest_of_leaves(
+    tree: ItemTree, taste: Vector, leaves: Sequence[int], count: int, eligibility: Eligibility
+) -> list[tuple[int, float]]:
+    """Return the *count* eligible items of *leaves* nearest to *taste*, each with its cosine."""
+    held = [each for each in _leaves(tree, leaves) if len(each[0])]
+    if not held:
+        return []
+    numbers = np.concatenate([each for each, _ in held])
+    near = Stacked.joined([vectors for _, vectors in held]).similarities(taste)
+    allowed = _allowed(numbers, eligibility)
+    return _best(numbers[allowed], near[allowed], count)
+
+
+def _best(numbers: NDArray[np.int64], near: Floats, count: int) -> list[tuple[int, float]]:
+    """Return the nearest by number, each with its cosine; equals as they came."""
+    best = np.argsort(-near, kind="stable")[:count]
+    return list(zip(numbers[best].tolist(), near[best].tolist(), strict=True))
 
 
 def _allowed(numbers: NDArray[np.int64], eligibility: Eligibility) -> NDArray[np.bool_]:
@@ -63,16 +85,37 @@ def _similar(tree: ItemTree, taste: Vector) -> Iterator[tuple[NDArray[np.int64],
         yield numbers, vectors.similarities(taste)
 
 
-def _block(tree: ItemTree, last: int) -> tuple[NDArray[np.int64], Stacked] | None:
+def _block(tree: ItemTree, last: int) -> Numbered | None:
     """Return the vectors of the items after the one numbered *last*, and their numbers."""
 
-    def read(_: Sequence[int]) -> dict[int, tuple[NDArray[np.int64], Stacked] | None]:
+    def read(_: Sequence[int]) -> dict[int, Numbered | None]:
         query = "SELECT item, packed FROM item_vector WHERE item > ? ORDER BY item LIMIT ?"
         rows = tree.rows(query, (last, BLOCK))
         if not rows:
             return {last: None}
-        numbers = np.array([row[0] for row in rows], np.int64)
-        return {last: (numbers, Stacked.of_packed([row[1] for row in rows], sparse=tree.sparse))}
+        return {last: _numbered(tree, rows)}
 
     (block,) = tree.kept("block", [last], read, most=KEPT_BLOCKS)
     return block
+
+
+def _leaves(tree: ItemTree, leaves: Sequence[int]) -> list[Numbered]:
+    """Return the vectors of the items of each leaf, and their numbers."""
+
+    def read(missing: Sequence[int]) -> dict[int, Numbered]:
+        # Told to order them, SQLite would rather read all items than sort those of some leaves.
+        query = (
+            "SELECT leaf, number, packed FROM item JOIN item_vector ON item = number "
+            f"WHERE leaf {AMONG}"
+        )
+        held: dict[int, list[tuple[int, bytes]]] = {leaf: [] for leaf in missing}
+        for leaf, number, packed in tree.rows(query, (as_json(missing),)):
+            held[leaf].append((number, packed))
+        return {leaf: _numbered(tree, sorted(rows)) for leaf, rows in held.items()}
+
+    return tree.kept("leaf vectors", leaves, read, most=KEPT_LEAVES)
+
+
+def _numbered(tree: ItemTree, rows: Sequence[tuple[int, bytes]]) -> Numbered:
+    numbers = np.array([row[0] for row in rows], np.int64)
+    return numbers, Stacked.of_packed([row[1] for row in rows], sparse=tree.sparse)

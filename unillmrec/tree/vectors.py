@@ -188,6 +188,19 @@ class Stacked:
         squares = np.bincount(owner, weights.astype(np.float64) ** 2, len(lengths))
         return cls(weights.astype(np.float32), np.sqrt(squares), ids, owner)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Stacked]) -> Stacked:
+        """Return the vectors of several stacks, of which there is at least one, as one stack."""
+        weights = np.concatenate([each.weights for each in parts])
+        norms = np.concatenate([each.norms for each in parts])
+        if parts[0].ids is None:
+            return cls(weights, norms)
+        firsts = np.cumsum([0, *(len(each.norms) for each in parts[:-1])]).tolist()
+        pairs = zip(parts, firsts, strict=True)
+        owner = np.concatenate([each.owner + first for each, first in pairs])
+        ids = np.concatenate([each.ids for each in parts if each.ids is not None])
+        return cls(weights, norms, ids, owner)
+
     def similarities(self, query: Vector) -> Floats:
         """Return the cosine of *query* with each vector; zero where either has no weight."""
         if self.ids is None:
@@ -212,8 +225,8 @@ def packed_similarities(query: Vector, packed: Sequence[bytes], *, sparse: bool)
 
 def looked_up(query: Vector, ids: Ints) -> Floats:
     """Return the weights of a sparse *query* at *ids*."""
-    spread = _spread(query)
-    found: Floats = spread[np.minimum(ids, len(spread) - 1)]
+    # What lies beyond the last is looked up there, where nought stands.
+    found: Floats = _spread(query).take(ids, mode="clip")
     return found
 
 
@@ -227,8 +240,12 @@ def _spread(query: Vector) -> Floats:
     return spread
 
 
+@lru_cache(4)
+def _length(query: Vector) -> float:
+    return float(np.linalg.norm(query.weights))
+
+
 def _cosines(products: NDArray[np.floating], query: Vector, norms: NDArray[np.floating]) -> Floats:
-    length = float(np.linalg.norm(query.weights))
-    below = norms * length
+    below = norms * _length(query)
     safe = np.where(below > 0, below, 1)
     return np.where(below > 0, products / safe, 0).astype(np.float32)

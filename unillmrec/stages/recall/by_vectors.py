@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from unillmrec.judge import Profile, Question
-from unillmrec.stages.recall.picking import first_leaves, gather, nearest_first, pick
+from unillmrec.stages.recall.picking import candidates, first_leaves, gather, nearest_first, pick
 from unillmrec.stages.recall.scoring import Judged
 from unillmrec.stages.run import Candidate, Event, Run
 from unillmrec.store import Node
@@ -36,7 +36,7 @@ def hybrid(run: Run, profile: Profile) -> list[Candidate]:
     most = max(LOOKED_AT, places)
     near = dict(nearest_items(run.tree, profile.taste, most, run.eligibility))
     chosen = _chosen(run, profile, _nearest_leaves(run, near))
-    shown = nearest_first(run, profile, gather(run, chosen), places)
+    shown = candidates(run, gather(run, profile, chosen, places))
     if len(shown) < run.options.wanted:
         # A sparse filter leaves little in any leaf: the nearest elsewhere fill up.
         there = {each.placed.number for each in shown}

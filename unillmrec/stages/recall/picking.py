@@ -10,6 +10,7 @@ from unillmrec.stages.recall.scoring import Judged
 from unillmrec.stages.recall.walking import ITEM_LINE
 from unillmrec.stages.run import Candidate, Event, Run
 from unillmrec.store import Node
+from unillmrec.store.nearest import nearest_of_leaves
 from unillmrec.usage import Stage
 
 # However small a part of the person an interest is, so many of its items are looked at.
@@ -57,39 +58,45 @@ def nearest_in_leaves(run: Run, frontiers: Sequence[Frontier]) -> list[Candidate
     first: dict[int, float] = {}
     others: dict[int, float] = {}
     for frontier in frontiers:
-        near = _scored(run, frontier.profile, gather(run, _best_leaves(run, frontier)))
+        # Of one interest no more are needed; of several, they may be of the same items.
+        most = places if len(frontiers) == 1 else len(run.tree)
+        near = gather(run, frontier.profile, _best_leaves(run, frontier), most)
         new = [pair for pair in near if pair[0] not in first]
         share = max(LEAST_SHOWN, round(places * frontier.share))
         first |= dict(new[:share])
         # Where an interest has less than its share, the others fill up.
         others |= dict(new[share:])
     filled = first | {number: score for number, score in others.items() if number not in first}
-    return _candidates(run, list(filled.items())[:places])
+    return candidates(run, list(filled.items())[:places])
 
 
-def nearest_first(
-    run: Run, profile: Profile, numbers: Sequence[int], most: int | None = None
-) -> list[Candidate]:
+def nearest_first(run: Run, profile: Profile, numbers: Sequence[int], most: int) -> list[Candidate]:
     """Return at most *most* items by their likeness to the person; as they came if unknown."""
-    return _candidates(run, _scored(run, profile, numbers)[:most])
+    if profile.taste is None or not numbers:
+        return candidates(run, [(number, 0.0) for number in numbers[:most]])
+    near = run.tree.item_likeness(profile.taste, numbers).tolist()
+    order = sorted(range(len(numbers)), key=near.__getitem__, reverse=True)[:most]
+    return candidates(run, [(numbers[place], 100 * near[place]) for place in order])
 
 
-def gather(run: Run, leaves: Sequence[Node]) -> list[int]:
-    """Return the numbers of the eligible items of leaves, and report that they were read."""
+def gather(
+    run: Run, profile: Profile, leaves: Sequence[Node], most: int
+) -> list[tuple[int, float]]:
+    """Return at most *most* eligible items of leaves by number, and their likeness to the person.
+
+    That the leaves were read is reported.
+    """
     for leaf in leaves:
         run.report(Event(leaf))
-    return run.eligibility.among(run.tree.numbers_in([leaf.id for leaf in leaves]))
+    ids = [leaf.id for leaf in leaves]
+    if profile.taste is None:
+        numbers = run.eligibility.among(run.tree.numbers_in(ids))
+        return [(number, 0.0) for number in numbers[:most]]
+    found = nearest_of_leaves(run.tree, profile.taste, ids, most, run.eligibility)
+    return [(number, 100 * near) for number, near in found]
 
 
-def _scored(run: Run, profile: Profile, numbers: Sequence[int]) -> list[tuple[int, float]]:
-    if profile.taste is None or not numbers:
-        return [(number, 0.0) for number in numbers]
-    near = run.tree.item_likeness(profile.taste, numbers).tolist()
-    order = sorted(range(len(numbers)), key=near.__getitem__, reverse=True)
-    return [(numbers[place], 100 * near[place]) for place in order]
-
-
-def _candidates(run: Run, scored: Sequence[tuple[int, float]]) -> list[Candidate]:
+def candidates(run: Run, scored: Sequence[tuple[int, float]]) -> list[Candidate]:
     """Return items that are worth showing; most of those in a leaf are never read."""
     placed = run.tree.items_numbered([number for number, _ in scored])
     return [Candidate(placed[number], score, "nearest") for number, score in scored]
