@@ -8,14 +8,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.intervals import told
 from benchmarks.people import PEOPLE, SEED, interactions_of, last_out, shelf_of
-from benchmarks.results import prompt_digests, save
+from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, Options, build
 from unillmrec.evaluation.exam import Split
 from unillmrec.evaluation.in_processes import InProcesses
 from unillmrec.evaluation.making import REFERENCE, Entry, kinds_of
 from unillmrec.evaluation.running import Evaluation, Outcome, evaluate
-from unillmrec.evaluation.statistics import Estimate
 from unillmrec.judge.making import make_price
 from unillmrec.prices import Price, told_amount
 from unillmrec.processes import available_cores
@@ -61,7 +61,6 @@ def run(data: Path) -> None:
         comparisons=comparisons,
         bar=BAR,
         price=f"{MODEL}: {price.told()}" if price else "unknown",
-        prompts=prompt_digests(),
         judge="embedded similarity judge, no model; tokens are counted, nothing was sent",
     )
 
@@ -111,11 +110,3 @@ def _billed(outcome: Outcome) -> dict[str, Any]:
         "completion": round(outcome.usage.estimated_completion / priced),
         "money": f"{cost.currency} {told_amount(cost.amount)}" if cost else "unknown",
     }
-
-
-def told(estimate: Estimate | None, digits: int = 3) -> str:
-    """Return a figure with its interval."""
-    if estimate is None or estimate.value is None:
-        return ""
-    low, high = estimate.low or 0.0, estimate.high or 0.0
-    return f"{estimate.value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
