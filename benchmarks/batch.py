@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import gzip
 import json
 import os
 import random
@@ -20,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.datasets import find
+from benchmarks.datasets import find, opened
 from benchmarks.results import save
 from unillmrec.batch.journal import SUFFIX, Journal
 
@@ -29,6 +28,7 @@ SET = "ml-1m"
 SEED = 0
 LATENCY_SECONDS = 0.05
 PEOPLE = 1_000
+LEAST_MET = 10
 # How many are asked at the same time, and for how many people.
 THROUGHPUT = ((8, 100), (8, PEOPLE), (4, 100), (16, 100))
 KILLS = 10
@@ -60,11 +60,11 @@ def _prepare(data: Path, folder: Path) -> None:
 
     build(read_catalog(find(data, SET, "items.jsonl")), folder / "films.tree")
     histories: dict[str, list[tuple[float, str]]] = defaultdict(list)
-    with gzip.open(find(data, SET, "interactions.csv"), "rt", encoding="utf-8") as file:
+    with opened(find(data, SET, "interactions.csv")) as file:
         for row in csv.DictReader(file):
             if float(row["rating"]) >= 4:
                 histories[row["user_id"]].append((float(row["timestamp"]), row["item_id"]))
-    chosen = [user for user, items in histories.items() if len(items) >= 10]
+    chosen = [user for user, items in histories.items() if len(items) >= LEAST_MET]
     random.Random(SEED).shuffle(chosen)
     with (folder / "people.jsonl").open("w", encoding="utf-8") as out:
         for user in chosen[:PEOPLE]:
@@ -240,6 +240,7 @@ class Server:
 def served(record: Path | None = None) -> Iterator[Server]:
     """Give a server that writes down what it is asked, and when it answered."""
     command = [sys.executable, "-m", "benchmarks.batch", "serve", str(record or os.devnull)]
+    command.append(str(LATENCY_SECONDS))
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield Server(process)
@@ -254,7 +255,7 @@ def _told(arguments: list[str]) -> dict[str, Any]:
     return told
 
 
-def _serve(record: str) -> None:
+def _serve(record: str, latency: str) -> None:
     from unillmrec.testing import FakeServer
     from unillmrec.testing.wire import Answer
 
@@ -276,7 +277,7 @@ def _serve(record: str) -> None:
                         self.written += 1
                 return answer
 
-        with Recording(seconds=LATENCY_SECONDS) as server:
+        with Recording(seconds=float(latency)) as server:
             print(server.base_url, flush=True)
             before = time.process_time()
             for _ in sys.stdin:

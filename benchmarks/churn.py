@@ -34,14 +34,8 @@ def run(data: Path) -> None:
     for way, how in WAYS.items():
         for seed in SEEDS:
             with tempfile.TemporaryDirectory(prefix="churn-", dir=data) as name:
-                command = [
-                    sys.executable,
-                    "-m",
-                    "benchmarks.churn",
-                    name,
-                    json.dumps(how),
-                    str(seed),
-                ]
+                command = [sys.executable, "-m", "benchmarks.churn", name, json.dumps(how)]
+                command += [str(seed), str(SIZE), str(PEOPLE)]
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
             for row in json.loads(done.stdout.splitlines()[-1]):
                 rows.append({"way": way, "seed": seed, **row})
@@ -62,13 +56,14 @@ def _main() -> None:
     from unillmrec.indexing import regrowing, upkeep
     from unillmrec.indexing.joining import Joiner
 
-    folder, how, seed = Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
+    folder, how = Path(sys.argv[1]), json.loads(sys.argv[2])
+    seed, size, people = map(int, sys.argv[3:])
     upkeep.MOST_GROWN = how["largest"]
     if not how["weighed"]:
         regrowing.Grown._weighed = lambda self: self._tree.item_rows(self.numbers.tolist())  # type: ignore[method-assign]
     if not how["joined"]:
         Joiner.make_room = lambda *_: False  # type: ignore[method-assign]
-    print(json.dumps(synthetic(folder, SIZE, seed, PEOPLE, 1.0)))
+    print(json.dumps(synthetic(folder, size, seed, people, 1.0)))
 
 
 if __name__ == "__main__":

@@ -52,13 +52,12 @@ def killed_often(folder: Path, kind: str, kills: int) -> dict[str, Any]:
     while found.total() < kills:
         tree = folder / "killed.tree"
         _copy(folder / "before.tree", tree)
-        process = _start(tree, kind)
-        assert process.stdout is not None
-        process.stdout.readline()
-        # From here on it only changes the tree.
-        time.sleep(chance.random() * states["seconds"])
-        process.kill()
-        process.wait()
+        with _start(tree, kind) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            # From here on it only changes the tree.
+            time.sleep(chance.random() * states["seconds"])
+            process.kill()
         began += any(tree.parent.glob("killed.tree-wal"))
         found[_left(tree, states["whole"])] += 1
     return {
@@ -77,11 +76,11 @@ def _states(folder: Path, kind: str) -> dict[str, Any]:
     tree = folder / "steps.tree"
     _copy(folder / "before.tree", tree)
     whole = [_content(tree)]
-    process = _start(tree, kind)
-    assert process.stdout is not None
-    process.stdout.readline()
-    started = time.perf_counter()
-    process.wait()
+    with _start(tree, kind) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        started = time.perf_counter()
+        process.wait()
     seconds = time.perf_counter() - started
     whole += _steps(folder, kind)
     return {"whole": whole, "seconds": seconds}
@@ -102,26 +101,27 @@ def _steps(folder: Path, kind: str) -> list[Any]:
 
 
 def _parts(kind: str) -> list[list[Any]]:
-    things = _things(kind)
+    things = _things(kind, ITEMS, CHANGED)
     if kind == "sync":
         return [things]
     return [things[first : first + BATCH] for first in range(0, len(things), BATCH)]
 
 
-def _things(kind: str) -> list[Any]:
+def _things(kind: str, items: int, changed: int) -> list[Any]:
     """Return what is inserted or deleted, or what the tree shall hold after a sync."""
     from benchmarks.synthetic import SyntheticCatalog
 
-    catalog = list(SyntheticCatalog(ITEMS, SEED).items())
+    catalog = list(SyntheticCatalog(items, SEED).items())
     if kind == "insert":
-        return catalog[ITEMS - CHANGED :]
+        return catalog[items - changed :]
     if kind == "delete":
-        return [item.id for item in catalog[:CHANGED]]
-    return catalog[CHANGED:]
+        return [item.id for item in catalog[:changed]]
+    return catalog[changed:]
 
 
 def _start(tree: Path, kind: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "benchmarks.crash", str(tree), kind]
+    command += [str(ITEMS), str(CHANGED), str(BATCH)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -163,9 +163,10 @@ def _left(path: Path, whole: list[Any]) -> str:
 def _main() -> None:
     from unillmrec.indexing.changing import TreeChanger
 
-    path, kind = sys.argv[1:]
-    things = _things(kind)
-    with TreeChanger(path, batch=BATCH) as changer:
+    path, kind, *sizes = sys.argv[1:]
+    items, changed, batch = map(int, sizes)
+    things = _things(kind, items, changed)
+    with TreeChanger(path, batch=batch) as changer:
         print("begun", flush=True)
         getattr(changer, kind)(things)
 

@@ -8,6 +8,7 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from unillmrec import Item, read_catalog
 
@@ -50,6 +51,13 @@ def find(data: Path, name: str, stem: str) -> Path:
     )
 
 
+def opened(path: Path) -> TextIO:
+    """Open a file of text, packed or not."""
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8")
+    return path.open(encoding="utf-8")
+
+
 def load(data: Path, name: str, people: int = 0, least_rating: float = 0.0) -> DataSet:
     """Load a data set and a seeded sample of *people*, their last item held out."""
     items = list(read_catalog(find(data, name, "items.jsonl")))
@@ -58,8 +66,7 @@ def load(data: Path, name: str, people: int = 0, least_rating: float = 0.0) -> D
     places = {item.id: place for place, item in enumerate(items)}
     sequences: dict[str, list[tuple[float, int]]] = defaultdict(list)
     raw = find(data, name, "interactions.csv")
-    open_text = gzip.open if raw.suffix == ".gz" else open
-    with open_text(raw, "rt", encoding="utf-8") as file:
+    with opened(raw) as file:
         for row in csv.DictReader(file):
             place = places.get(row["item_id"])
             if place is not None and float(row["rating"] or 5) >= least_rating:

@@ -91,7 +91,7 @@ def _measured(data: Path, size: int, *, vectors: bool) -> dict[str, Any]:
         row |= {"build s": built["seconds"], "build CPU s": built["cpu"]}
         row |= {"build MB": built["megabytes"], **built["told"], **_shape(folder / "a.tree")}
         row |= _cold_starts(folder, size)
-        walked: dict[str, Any] = _in_process("walk", folder, size, vectors)["told"]
+        walked: dict[str, Any] = _in_process("walk", folder, size, vectors, PEOPLE)["told"]
         return row | walked
 
 
@@ -110,10 +110,10 @@ def _clustered(data: Path) -> dict[str, Any]:
         }
 
 
-def _in_process(step: str, folder: Path, size: int, vectors: bool) -> dict[str, Any]:
+def _in_process(step: str, folder: Path, size: int, vectors: bool, *more: int) -> dict[str, Any]:
     """Run a step in a process of its own; return what it took with all its children."""
     command = [sys.executable, "-m", "benchmarks.scale"]
-    command += [step, str(folder), str(size), "vectors" if vectors else "words"]
+    command += [step, str(folder), str(size), "vectors" if vectors else "words", *map(str, more)]
     started = time.perf_counter()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -255,15 +255,15 @@ def _build(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
     return {f"{phase} s": round(taken, 1) for phase, taken in report.seconds.items()}
 
 
-def _walk(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
+def _walk(folder: Path, size: int, vectors: bool, people: int) -> dict[str, Any]:
     """Compare what walks find with what people like, and with what an exhaustive look finds."""
     from benchmarks.walk_recall import walk_recall
 
-    walked = asdict(walk_recall(folder / "a.tree", size, SEED, PEOPLE))
+    walked = asdict(walk_recall(folder / "a.tree", size, SEED, people))
     return {measure.replace("_", " "): mean for measure, mean in walked.items()}
 
 
-STEPS: dict[str, Callable[[Path, int, bool], dict[str, Any]]] = {
+STEPS: dict[str, Callable[..., dict[str, Any]]] = {
     "generate": _generate,
     "scatter": _scatter,
     "cluster": _cluster,
@@ -273,8 +273,8 @@ STEPS: dict[str, Callable[[Path, int, bool], dict[str, Any]]] = {
 
 
 def _main() -> None:
-    step, folder, size, kind = sys.argv[1:]
-    told = STEPS[step](Path(folder), int(size), kind == "vectors")
+    step, folder, size, kind, *more = sys.argv[1:]
+    told = STEPS[step](Path(folder), int(size), kind == "vectors", *map(int, more))
     told["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(told))
 

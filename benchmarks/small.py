@@ -49,30 +49,49 @@ class LetterEncoder:
         return counts / np.linalg.norm(counts, axis=1, keepdims=True)
 
 
+USUAL = {"weighed": True, "largest": 200_000, "joined": True}
+CUT = {"sample": 100, "shard": 60, "cell": 40}
 ONE = {"SETS": ("ml-1m",), "PEOPLE": 3}
-# These measure processes of their own, which have their sizes from the files themselves.
-NOT_SMALL = frozenset({"batch", "churn", "crash", "scale", "sharded"})
 # What is set otherwise in each benchmark, by the name it has there.
 SIZES: Mapping[str, Mapping[str, Any]] = {
     "baselines": {"SETS": ("ml-1m",), "PEOPLE": 10, "TUNED_ON": 5},
-    "budgets": {"RUNS": 6, "ITEMS": 2_000},
+    "batch": {
+        **{"THROUGHPUT": ((2, 4),), "PEOPLE": 6, "LEAST_MET": 5, "AT_ONCE": 2},
+        **{"KILLS": 1, "LATENCY_SECONDS": 0.02, "LONGEST_SECONDS": 0.2},
+    },
+    "budgets": {"RUNS": 6, "ITEMS": 600},
     "ceiling": {"WITH_PEOPLE": ("ml-1m",), "PEOPLE": 3},
-    "change": {"SIZE": 3_000, "SHARES": (0.2,), "PEOPLE": 3},
-    "change_scale": {"SIZES": (3_000,), "SINGLES": 2, "MANY": 20},
+    "change": {
+        **{"SIZE": 300, "SEEDS": (1, 2), "SEEDS_OF_PARTS": (), "PEOPLE": 2},
+        **{"REAL": ("ml-1m",), "PEOPLED": ("ml-1m",)},
+    },
+    "change_scale": {"SIZES": (1_000,), "SINGLES": 2, "MANY": 20},
+    "churn": {"SIZE": 400, "SEEDS": (1,), "PEOPLE": 2, "WAYS": {"each as it is": USUAL}},
+    "crash": {"ITEMS": 300, "CHANGED": 40, "BATCH": 10, "KILLS": 2, "KINDS": ("sync",)},
     "descriptions": {"SETS": ("ml-1m",), "HIDDEN": 5},
-    "encoder": {"SETS": ("ml-1m",), "PEOPLE": 5, "_encoder": lambda folder: LetterEncoder()},
+    "encoder": {"SETS": ("ml-1m",), "PEOPLE": 30, "_encoder": lambda folder: LetterEncoder()},
     "evaluation": {"SETS": ("ml-1m",), "PEOPLE": 5},
-    "fidelity": {"SIZES": (3_000,), "PEOPLE": {3_000: 1}},
+    "fidelity": {"SIZES": (1_000,), "PEOPLE": {1_000: 1}, "SAMPLED_LINES": 200},
     "fields": {"WITH_PEOPLE": ("ml-1m",), "PEOPLE": 5},
     "fuzz": {"REPLIES": 200, "HUGE": 1},
     "history": {"WITH_PEOPLE": ("ml-1m",), "PEOPLE": 5},
-    "interests": {**ONE, "SIZES": (3_000,)},
+    "interests": {**ONE, "SIZES": (1_000,)},
     "ledger": {"RUNS": 3},
     "letters": {"TASTES": ((1.0, 0.5),), "MODELS": 2, "LISTS": 1},
-    "planning": {"SETS": ("ml-1m",), "PEOPLE": 7, "DESCRIBED": 2},
+    "planning": {"SETS": ("ml-1m",), "PEOPLE": 6, "DESCRIBED": 2},
     "position": ONE,
     "prefixes": {"SETS": {"ml-1m": 5}},
     "replay": {"PEOPLE": 3},
+    "scale": {
+        **{"SIZES": (500,), "VECTORS": 500, "MANY_VECTORS": 1_000},
+        **{"PEOPLE": 2, "STARTS": 1},
+    },
+    "sharded": {
+        **{"LARGE": "ml-1m", "WITH_PEOPLE": "ml-1m", "QUERIES": 3, "PEOPLE": 3, "SEEDS": (0,)},
+        **{"CUT": CUT, "SMALL": CUT, "KILLS": ("top",), "SAMPLE_SECONDS": 0.01},
+        # Ray takes longer to start than all else here together.
+        "_ray": lambda: None,
+    },
     "speed": {"SETS": ("ml-1m",), "REPEATS": 1},
     "titles": {},
     "tokens": {
@@ -119,8 +138,6 @@ def _item(number: int, chance: random.Random) -> dict[str, Any]:
 @contextmanager
 def in_small(name: str) -> Iterator[tuple[Path, Path]]:
     """Set a benchmark to its small sizes; give its data, and where its result will be."""
-    if name in NOT_SMALL:
-        raise SystemExit(f"{name} cannot be run in small: it measures processes of its own.")
     module = import_module(f"benchmarks.{name}")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -1,5 +1,6 @@
 """Guards around every test: no network, no settings from outside, no files left in the checkout."""
 
+import gc
 import ipaddress
 import os
 import socket
@@ -35,6 +36,12 @@ def pytest_addoption(parser):
         action="store_true",
         help="rewrite the outputs in README.md instead of comparing with them",
     )
+
+
+def pytest_collection_finish():
+    """Let the collector of garbage leave alone what is there until the end: modules and tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def _from_outside(name):

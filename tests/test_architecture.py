@@ -112,22 +112,29 @@ def targets(node, path):
 
 @cache
 def imports():
-    found = []
-    for path in modules():
-        guarded = {
-            inner
-            for node in ast.walk(parsed(path))
-            if isinstance(node, ast.If)
-            and isinstance(node.test, ast.Name)
-            and node.test.id == "TYPE_CHECKING"
-            for statement in node.body
-            for inner in ast.walk(statement)
-        }
-        for node in ast.walk(parsed(path)):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                for target in targets(node, path):
-                    found.append(Import(target, name_of(path), node.lineno, node in guarded))
-    return found
+    return [
+        Import(target, name_of(path), node.lineno, for_types)
+        for path in modules()
+        for node, for_types in import_statements(parsed(path))
+        for target in targets(node, path)
+    ]
+
+
+def import_statements(node, for_types=False):
+    """Find the imports among the statements below *node*, and which are made for types alone."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        yield node, for_types
+    for field in ("body", "orelse", "handlers", "finalbody", "cases"):
+        # The body of a lambda, and the parts of a conditional expression, are no statements.
+        inner = getattr(node, field, None)
+        guarded = field == "body" and is_type_checking(node)
+        for statement in inner if isinstance(inner, list) else ():
+            yield from import_statements(statement, for_types or guarded)
+
+
+def is_type_checking(node):
+    test = node.test if isinstance(node, ast.If) else None
+    return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
 
 
 def third_party():

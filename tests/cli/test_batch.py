@@ -108,7 +108,7 @@ def test_a_recorded_batch_is_replayed_and_a_cached_one_not_paid_again(run, shop,
     assert 2 == run(*command, "-o", "x.jsonl", *kept[2:], "--engine", "ray").code
 
 
-def test_killed_and_typed_again(shop, people, monkeypatch):
+def test_killed_and_typed_again(run, shop, people, monkeypatch):
     """Nothing that was answered is asked again, and the output is complete."""
     with FakeServer(seconds=0.05) as server:
         lead_to(server, monkeypatch)
@@ -119,12 +119,11 @@ def test_killed_and_typed_again(shop, people, monkeypatch):
         killed.kill()
         killed.communicate()
         answered = len(server.statuses)
-        again = in_process(*command)
-        told, _ = again.communicate()
+        again = run(*command)
 
         asked = Counter(json.dumps(each["messages"]) for each in server.requests)
 
-    assert 0 == again.returncode, told
+    assert 0 == again.code, again.err
     assert ["p0", "p1", "p2", "p3", "p4", "p5"] == ids()
     # At most what was under way when it was killed, at two calls at a time, and what was sent
     # in that moment and not read any more.

@@ -1,11 +1,12 @@
+import contextlib
+import io
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import PACKAGE, on_terminal
+from tests.cli.conftest import on_terminal
+from unillmrec.cli import main
 from unillmrec.cli.demo import FIELDS
 from unillmrec.cli.recommend import FIELDS as RECOMMENDATION
 from unillmrec.store import ItemTree
@@ -13,14 +14,11 @@ from unillmrec.store import ItemTree
 
 @pytest.fixture(scope="module")
 def shown():
-    """What the demo prints into a pipe."""
-    return subprocess.run(
-        [sys.executable, "-m", "unillmrec", "demo"],
-        cwd=PACKAGE,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    """What the demo prints where nobody watches."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        main(["demo"])
+    return printed.getvalue()
 
 
 def test_shows_the_tree_the_walk_ten_titles_and_the_bill(shown):

@@ -1,5 +1,6 @@
 import contextlib
 import re
+import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -958,3 +959,23 @@ def test_a_budget_keeps_its_own_limit():
     assert 4000 == free["max_tokens"]
     assert "max_tokens" not in kept
     assert (100, 5) == (kept["max_completion_tokens"], kept["top_k"])
+
+
+@pytest.mark.parametrize(("scheme", "read"), [("http", False), ("https", True)])
+def test_certificates_are_read_where_they_are_needed(
+    server_with, endpoint_to, impatient, question, monkeypatch, scheme, read
+):
+    """Over plain HTTP to this machine there are none to verify, and nothing else is trusted."""
+    loaded = []
+    load = ssl.SSLContext.load_verify_locations
+    monkeypatch.setattr(
+        ssl.SSLContext,
+        "load_verify_locations",
+        lambda *given: loaded.append(given) or load(*given),
+    )
+    url = server_with().base_url.replace("http:", f"{scheme}:")
+
+    with contextlib.suppress(EndpointError):
+        endpoint_to(url, patience=impatient).complete(question)
+
+    assert read == bool(loaded)

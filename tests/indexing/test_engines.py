@@ -1,5 +1,6 @@
 import builtins
 import os
+import re
 import subprocess
 import sys
 import types
@@ -82,7 +83,8 @@ def test_a_failing_worker_is_said(unfinished, monkeypatch):
     with pytest.raises(TreeError, match="ended with code 1") as caught:
         Processes(2).run("map", unfinished, [0, 77, 78], lambda number: None)
 
-    assert "slice-00077" in caught.value.detail
+    # The other worker may come to its own missing piece before anybody looks at the first.
+    assert re.search("slice-0007[78]", caught.value.detail)
     assert "--work" in caught.value.remedy
     assert 2 == len(started)
     assert all(process.returncode is not None for process in started)

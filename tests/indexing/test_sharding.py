@@ -59,6 +59,20 @@ def build_small(path, catalog=None, work=None, engine="local", **given):
     return build_in_shards(catalog, path, options(**given), made)
 
 
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory):
+    """A tree and its finished work folder."""
+    folder = tmp_path_factory.mktemp("built-once")
+    build_small(folder / "one.tree", work=folder / "w")
+    return folder
+
+
+@pytest.fixture
+def finished(built_once, tmp_path):
+    """A copy of them, `one.tree` and `w`, in the working directory."""
+    shutil.copytree(built_once, tmp_path, dirs_exist_ok=True)
+
+
 def odd_items(count):
     """Items that have next to nothing in common with one another, or all of it."""
     chance = random.Random(count)
@@ -180,9 +194,8 @@ def test_a_build_goes_on_where_it_was_stopped(tmp_path):
         assert Path("whole.tree").read_bytes() == Path(f"{most}.tree").read_bytes()
 
 
-def test_a_finished_work_folder_gives_the_tree_again(tmp_path):
+def test_a_finished_work_folder_gives_the_tree_again(finished, tmp_path):
     """Nothing but the file is made anew."""
-    build_small("one.tree", work=tmp_path / "w")
     build_small("two.tree", work=tmp_path / "w", engine=Counting(0))
 
     assert Path("one.tree").read_bytes() == Path("two.tree").read_bytes()
@@ -199,9 +212,8 @@ def test_a_finished_work_folder_gives_the_tree_again(tmp_path):
         ({"catalog": [Item("x", "Else"), *trees.items()[1:]]}, "its items 0 to 70 differ"),
     ],
 )
-def test_a_work_folder_of_another_build_is_refused(tmp_path, change, told):
+def test_a_work_folder_of_another_build_is_refused(finished, tmp_path, change, told):
     """Another catalog or other options never meet what was made before."""
-    build_small("one.tree", work=tmp_path / "w")
     if change.get("catalog") and len(change["catalog"]) == 299:
         # The last slice is missing as a whole: only the count tells.
         change = {"catalog": trees.items()[:280]}
@@ -248,20 +260,17 @@ def test_a_work_folder_that_cannot_be_made_is_said():
         build_small("t.tree", work=Path("file"))
 
 
-def test_a_damaged_marker_is_said(tmp_path):
+def test_a_damaged_marker_is_said(finished, tmp_path):
     """Not taken for something else."""
-    build_small("one.tree", work=tmp_path / "w")
     (tmp_path / "w" / "shard-00001.done").write_text("{")
 
     with pytest.raises(StoreError, match=r"shard-00001 is damaged"):
         build_small("two.tree", work=tmp_path / "w")
 
 
-def test_a_vanished_file_is_said(tmp_path):
+def test_a_vanished_file_is_said(finished, tmp_path):
     """A folder of which somebody removed half."""
-    build_small("one.tree", work=tmp_path / "w")
     (tmp_path / "w" / "top.done").unlink()
-    shutil.rmtree(tmp_path / "w2", ignore_errors=True)
 
     with pytest.raises(StoreError, match="has no finished 'top'"):
         sharding.read_top(tmp_path / "w")
@@ -285,9 +294,8 @@ def test_the_work_folder_holds_whole_files_only(tmp_path):
     assert ["one.tree", "w"] == sorted(os.listdir())
 
 
-def test_the_sample_is_drawn_from_everywhere(tmp_path):
+def test_the_sample_is_drawn_from_everywhere(finished, tmp_path):
     """Every item has the same chance, and the same seed draws the same ones."""
-    build_small("one.tree", work=tmp_path / "w")
 
     lines = (tmp_path / "w" / "sample.jsonl").read_bytes().splitlines()
     numbers = [int(json.loads(line)[0].removeprefix("item-")) for line in lines]
@@ -391,9 +399,8 @@ build_small("shop.tree", work=Path("w"))
 
 
 @pytest.mark.parametrize("seconds", [0.1])
-def test_a_killed_build_can_be_gone_on_with(seconds, tmp_path):
+def test_a_killed_build_can_be_gone_on_with(built_once, seconds, tmp_path):
     """At whatever moment it dies, the next one makes the file that an unbroken one makes."""
-    build_small("whole.tree")
     home = str(Path(__file__).parents[2])
     environment = os.environ | {"PYTHONPATH": home}
     command = [sys.executable, "-c", BUILD]
@@ -404,7 +411,7 @@ def test_a_killed_build_can_be_gone_on_with(seconds, tmp_path):
 
     build_small("next.tree", work=tmp_path / "w")
 
-    assert Path("whole.tree").read_bytes() == Path("next.tree").read_bytes()
+    assert (built_once / "one.tree").read_bytes() == Path("next.tree").read_bytes()
 
 
 def test_bounds_other_than_the_usual_are_kept():

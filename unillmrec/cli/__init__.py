@@ -43,12 +43,12 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(arguments: list[str] | None) -> None:
     from typer import TyperException
 
-    from unillmrec.cli.application import app
+    from unillmrec.cli.application import commands
     from unillmrec.cli.ending import silence_output
     from unillmrec.cli.help import Interrupted, ReaderGone
 
     try:
-        code = app(args=arguments, prog_name="unillmrec", standalone_mode=False)
+        code = commands().main(args=arguments, prog_name="unillmrec", standalone_mode=False)
         sys.stdout.flush()
     except UnillmrecError as error:
         _end(str(error), error.exit_code, error)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
 from unillmrec.cli import (
     batch,
@@ -102,3 +105,9 @@ def unillmrec(
     at a time, and every token is billed to the stage that spent it.
     """
     set_up_logs(log_level, log_format)
+
+
+@cache
+def commands() -> TyperGroup:
+    """Return the commands, their flags read once and not anew for each call of `main`."""
+    return get_group(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Mapping
@@ -92,11 +93,7 @@ class Connection:
     def _open(self) -> AsyncOpenAI:
         import openai
 
-        # A proxy from the environment leads away from this machine, not to it. Nobody has agreed
-        # to send key and prompts to where a server may lead.
-        http_client = self._http_client or openai.DefaultAsyncHttpxClient(
-            trust_env=not self._access.is_loopback, follow_redirects=False
-        )
+        http_client = self._http_client or self._http()
         # The client would take these two from the environment and send them to any host.
         foreign = None if self._access.is_openai else ""
         return openai.AsyncOpenAI(
@@ -110,6 +107,21 @@ class Connection:
             # The total is watched over by the background loop; here it would be per read.
             timeout=openai.Timeout(None, connect=_CONNECT_SECONDS),
             http_client=http_client,
+        )
+
+    def _http(self) -> httpx2.AsyncClient:
+        import openai
+
+        here = self._access.is_loopback
+        # Over plain HTTP to this machine nobody shows a certificate, and to read those to hold
+        # them against takes longer than a request: a context that trusts none does as well.
+        plain = here and self._access.base_url.startswith("http:")
+        # A proxy from the environment leads away from this machine, not to it. Nobody has agreed
+        # to send key and prompts to where a server may lead.
+        return openai.DefaultAsyncHttpxClient(
+            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True,
+            trust_env=not here,
+            follow_redirects=False,
         )
 
     async def _exchange(self, start: Callable[[], Any]) -> Mapping[str, object]:
