@@ -74,6 +74,11 @@ def _walk_over_encoder() -> str:
     return " and ".join(str(row["recall@10"]).partition(" ")[0] for row in found)
 
 
+def _walk_of_a_million(space: str) -> str:
+    rows = _rows("fidelity", items=1_000_000, space=space, noise=0.0, system="best-first")
+    return str(max(row["ratio"] for row in rows))
+
+
 def _titles() -> dict[str, Any]:
     row: dict[str, Any] = load("titles")["rows"][-1]
     return row
@@ -120,5 +125,7 @@ FIGURES: dict[str, Callable[[], str]] = {
         for told, column in (("text", _TEXT), ("billed", _BILLED))
         for size, place in (("smallest", 0), ("second", 1), ("largest", -1))
     },
+    "walk-of-million-words": lambda: _walk_of_a_million("words"),
+    "walk-of-million-vectors": lambda: _walk_of_a_million("vectors"),
     "time-of-all": _time_of_all,
 }
