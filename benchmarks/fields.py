@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.datasets import SEED, WITH_PEOPLE, DataSet, load_with_people
+from benchmarks.datasets import SEED, WITH_PEOPLE, DataSet
 from benchmarks.intervals import mean
+from benchmarks.people import not_examined
 from benchmarks.results import save
 from unillmrec.tree.terms import FieldWeights, TermCounter
 
@@ -31,7 +32,7 @@ def run(data: Path) -> None:
     """Measure how often the held-out item is among the 10 and 50 nearest by each choice."""
     rows: list[dict[str, Any]] = []
     for name in (*WITH_PEOPLE, "mind-sample"):
-        found = load_with_people(data, name, PEOPLE)
+        found = not_examined(data, name, PEOPLE)
         for label, (weights, with_pieces) in CHOICES.items():
             counter = TermCounter(weights, with_pieces=with_pieces)
             for item in found.items:

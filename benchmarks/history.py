@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.datasets import SEED, WITH_PEOPLE, load_with_people
+from benchmarks.datasets import SEED, WITH_PEOPLE
 from benchmarks.fields import ranks_of_targets
 from benchmarks.intervals import mean
+from benchmarks.people import not_examined
 from benchmarks.results import save
 from unillmrec.tree.terms import TermCounter
 
@@ -21,7 +22,7 @@ def run(data: Path) -> None:
     """Measure the held-out item's place for each length and decay."""
     rows: list[dict[str, Any]] = []
     for name in WITH_PEOPLE:
-        found = load_with_people(data, name, PEOPLE)
+        found = not_examined(data, name, PEOPLE)
         counter = TermCounter()
         for item in found.items:
             counter.add(item)

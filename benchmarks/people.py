@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.datasets import LEAST_RATING, find
+from benchmarks.datasets import LEAST_RATING, DataSet, find, load_with_people
 from unillmrec import read_catalog
 from unillmrec.evaluation.exam import Case, Exam, Shelf, Split, Truth
 from unillmrec.evaluation.interactions import Interactions, read_interactions
 from unillmrec.evaluation.splitting import Protocol, split
 
+# The sets whose people the benchmark evaluation asks about.
+EXAMINED = ("ml-1m", "amazon-beauty")
 PEOPLE = 1_000
 SEED = 42
 
@@ -54,3 +57,20 @@ def shortened(whole: Split, cases: tuple[Case, ...], count: int) -> Split:
         (rows[n], shelf.places[case.history[-1]]) for n, case in enumerate(kept)
     )
     return Split(Exam(shelf, known, made), truth, {"people": len(made)}, rows)
+
+
+def not_examined(data: Path, name: str, count: int) -> DataSet:
+    """Return a set with people whom no evaluation asks about: defaults are chosen by these."""
+    if name not in EXAMINED:
+        return load_with_people(data, name, count)
+    shelf = shelf_of(data, name)
+    exam = last_out(interactions_of(data, name), shelf, name, PEOPLE)
+    asked = {(*case.history, *exam.truth.of(case.number)) for case in exam.exam.cases}
+    found = load_with_people(data, name, count + len(asked))
+    ids = [item.id for item in found.items]
+    others = [
+        each
+        for each in found.people
+        if tuple(ids[place] for place in (*each.history, each.target)) not in asked
+    ]
+    return replace(found, people=others[:count])

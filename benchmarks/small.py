@@ -21,7 +21,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks import datasets, results
+from benchmarks import datasets, people, results
 
 SETS = (
     *("ml-1m", "amazon-beauty", "amazon-games", "amazon-industrial", "goodreads"),
@@ -144,6 +144,8 @@ def in_small(name: str) -> Iterator[tuple[Path, Path]]:
         write_sets(folder / "data")
         stack.enter_context(patch.object(results, "FOLDER", folder / "results"))
         stack.enter_context(patch.object(datasets, "FOUND", {}))
+        # There are too few people to leave any out.
+        stack.enter_context(patch.object(people, "EXAMINED", ()))
         stack.enter_context(patch.object(sys, "argv", ["benchmarks", "run", name, "--small"]))
         for constant, value in SIZES.get(name, {}).items():
             stack.enter_context(patch.object(module, constant, value))

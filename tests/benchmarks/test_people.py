@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from benchmarks.people import shortened
+from benchmarks import people
+from benchmarks.people import interactions_of, last_out, not_examined, shelf_of, shortened
+from benchmarks.small import write_sets
 from unillmrec.evaluation.exam import Shelf
 from unillmrec.evaluation.interactions import read_interactions
 from unillmrec.evaluation.splitting import Protocol, split
@@ -65,3 +67,20 @@ def test_what_people_to_tune_on_disliked_is_not_recommended_to_them(tmp_path):
     assert [case.disliked for case in everybody.exam.cases[:5]] == [
         case.disliked for case in tuned.exam.cases
     ]
+
+
+def test_defaults_are_chosen_by_people_whom_no_evaluation_asks(tmp_path, monkeypatch):
+    """Ten of thirty are asked: the other twenty are left, by what they met."""
+    write_sets(tmp_path, ("ml-1m",))
+    monkeypatch.setattr(people, "PEOPLE", 10)
+    shelf = shelf_of(tmp_path, "ml-1m")
+    asked = last_out(interactions_of(tmp_path, "ml-1m"), shelf, "ml-1m", 10)
+    histories = {case.history for case in asked.exam.cases}
+
+    found = not_examined(tmp_path, "ml-1m", 100)
+
+    ids = [item.id for item in found.items]
+    others = {tuple(ids[place] for place in each.history) for each in found.people}
+    assert len(histories) == 10
+    assert len(others) == 20
+    assert not histories & others
