@@ -46,10 +46,14 @@ def _least_kept_by_changes() -> str:
 
 
 def _compared() -> list[bool]:
-    """Return of each figure that was found elsewhere too whether it is outside the interval."""
+    """Return of each figure that was found elsewhere too whether it is outside the interval.
+
+    Where two searches for a setting end at the same one, it counts once.
+    """
+    settings = {(row["set"], row["setting"] or row["method"]): row for row in _rows("baselines")}
     return [
         f"{metric} by" in row["there is within"]
-        for row in load("baselines")["rows"]
+        for row in settings.values()
         for metric in row
         if f"{metric} there" in row
     ]
@@ -79,6 +83,12 @@ def _walk_of_a_million(space: str) -> str:
     return str(max(row["ratio"] for row in rows))
 
 
+def _taken_by(system: str) -> str:
+    """Return what a system reads and writes for a person of each set of the evaluation."""
+    rows = _rows("evaluation", system=system)
+    return " and ".join(f"{row['prompt'] + row['completion']:,} on {row['set']}" for row in rows)
+
+
 def _titles() -> dict[str, Any]:
     row: dict[str, Any] = load("titles")["rows"][-1]
     return row
@@ -90,8 +100,10 @@ def _walks_tokens(column: str) -> list[float]:
 
 
 def _tokens_grown() -> str:
-    billed = _walks_tokens("billed")
-    return f"{billed[-1] / billed[0]:.1f} times"
+    """Return how much more is read of the largest catalog than of another one made up alike."""
+    rows = _rows("tokens", way="unillmrec, the walk")
+    least, *_, most = (_number(row["billed"]) for row in rows if "made up" in row["catalog"])
+    return f"{most / least:.1f} times"
 
 
 def _tokens_share(column: str, place: int) -> str:
@@ -127,5 +139,7 @@ FIGURES: dict[str, Callable[[], str]] = {
     },
     "walk-of-million-words": lambda: _walk_of_a_million("words"),
     "walk-of-million-vectors": lambda: _walk_of_a_million("vectors"),
+    "paper-of-people": lambda: _taken_by("the paper's scheme"),
+    "walk-of-people": lambda: _taken_by("unillmrec"),
     "time-of-all": _time_of_all,
 }
