@@ -17,6 +17,9 @@ from typing import IO, TypeAlias
 
 from unillmrec.errors import UnillmrecError
 
+# How long a process may take to end once it has closed its output.
+ENDING_SECONDS = 5.0
+SECRETS = frozenset({"OPENAI_API_KEY"})
 Failed: TypeAlias = Callable[[int, str], UnillmrecError]
 """Makes an error of the code that a process ended with, and of its last words."""
 
@@ -30,11 +33,13 @@ def command_of(module: str, *arguments: str) -> list[str]:
 def environment_of_commands() -> dict[str, str]:
     """Return the environment in which such a command finds this package.
 
-    Also where the package was put on the path by hand.
+    Also where the package was put on the path by hand. None of these processes asks a model, so
+    none is given a key.
     """
     home = str(Path(__file__).parents[1])
     paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    given = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    return given | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def available_cores() -> int:
@@ -80,11 +85,16 @@ def handed_out(
 
 
 def serve(answer: Callable[[str], Iterable[str]]) -> None:
-    """Answer each task that comes in with some lines and an empty one; what a worker does."""
-    for task in sys.stdin:
-        for line in chain(answer(task.rstrip("\n")), [""]):
-            sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()
+    """Answer each task that comes in with some lines and an empty one; what a worker does.
+
+    Whatever else is printed, by whichever library, goes where errors go: it is no answer.
+    """
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
+        os.dup2(2, 1)
+        for task in sys.stdin:
+            for line in chain(answer(task.rstrip("\n")), [""]):
+                answers.write(f"{line}\n")
+                answers.flush()
 
 
 def _start(command: Sequence[str], errors: IO[str]) -> subprocess.Popen[str]:
@@ -94,7 +104,7 @@ def _start(command: Sequence[str], errors: IO[str]) -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
-        text=True,
+        encoding="utf-8",
     )
 
 
@@ -124,6 +134,10 @@ def _give_tasks(
             except (OSError, ValueError):
                 line = None
             if line != "":
+                # It has ended, or says what cannot be read: waited for, it might go on for ever.
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(ENDING_SECONDS)
+                process.kill()
                 code = process.wait()
                 errors.seek(0)
                 words = errors.read().strip().splitlines()

@@ -1,5 +1,6 @@
 """Systems that answer in processes of their own."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -99,6 +100,46 @@ def test_a_tree_with_other_items_is_refused(parted, tree):
 
     with pytest.raises(EvaluationError, match="does not hold the items"):
         examined(entries_over(tree, "random"), tree, replace(parted.exam, shelf=turned), 2)
+
+
+def test_another_tree_in_its_place_is_refused(parted, tree, monkeypatch):
+    """It holds the same items, and would answer otherwise."""
+    write = in_processes._write
+
+    def written(*given):
+        write(*given)
+        beside = tree.path.with_name("beside.tree")
+        shutil.copy(tree.path, beside)
+        beside.replace(tree.path)
+
+    monkeypatch.setattr(in_processes, "_write", written)
+
+    with pytest.raises(EvaluationError, match="not the tree any more"):
+        examined(entries_over(tree, REFERENCE), tree, parted.exam, 2)
+
+
+def test_an_item_that_is_gone_meanwhile_is_said(parted, tree):
+    """In one process as in many."""
+    more = (*parted.exam.shelf.items, replace(parted.exam.shelf.items[0], id="gone"))
+    exam = replace(parted.exam, shelf=Shelf(more))
+
+    with pytest.raises(EvaluationError, match="holds less than when"):
+        examined(entries_over(tree, "vectors"), tree, exam, 1)
+
+
+def test_a_full_disk_is_said(parted, tree, monkeypatch):
+    """What processes are told stands in a folder."""
+
+    def full(*given):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(in_processes.np, "save", full)
+
+    with pytest.raises(EvaluationError, match="cannot be written") as found:
+        examined(entries_over(tree, "random"), tree, parted.exam, 2)
+
+    assert "No space left" in found.value.detail
+    assert "--workers 1" in found.value.remedy
 
 
 def test_a_killed_process_is_said(parted, tree, monkeypatch):

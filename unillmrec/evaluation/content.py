@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from unillmrec.errors import MissingExtraError
+from unillmrec.errors import EvaluationError, MissingExtraError
 from unillmrec.evaluation.exam import Case, Exam, Shelf
 from unillmrec.evaluation.systems import Answer, Ordering, Scores
 from unillmrec.items import Item
@@ -172,9 +172,19 @@ class FlatVectors:
         self._tree = tree
 
     def learn(self, exam: Exam) -> None:
-        """Read all vectors."""
+        """Read all vectors.
+
+        Raises:
+            EvaluationError: somebody has deleted an item meanwhile.
+        """
         self._ordering = Ordering(exam)
         placed = self._tree.items_with_ids([item.id for item in exam.shelf.items])
+        if len(placed) < len(exam.shelf):
+            raise EvaluationError(
+                f"{self._tree.path} holds less than when the evaluation began.",
+                detail="Somebody has changed it meanwhile.",
+                remedy="the same command again.",
+            )
         numbers = [placed[item.id].number for item in exam.shelf.items]
         self.rows = unit_rows(self._tree.item_rows(numbers))
 

@@ -58,7 +58,14 @@ class InProcesses:
             yield from one_by_one(systems, exam, limit, progress)
             return
         with tempfile.TemporaryDirectory(prefix="unillmrec-") as folder:
-            _write(Path(folder), self._entries, exam, limit)
+            try:
+                _write(Path(folder), self._entries, exam, limit)
+            except OSError as error:
+                raise EvaluationError(
+                    f"{folder} cannot be written, by which processes are told what to do.",
+                    detail=str(error.strerror or error),
+                    remedy="--workers 1, or a TMPDIR with more room.",
+                ) from error
             yield from self._sheets(Path(folder), systems, len(exam.cases), progress)
 
     def _sheets(
@@ -145,6 +152,7 @@ def _write(folder: Path, entries: Sequence[Entry], exam: Exam, limit: int) -> No
         "entries": [each.told() for each in entries],
         "people": exam.known.people,
         "shelf": _digest(exam.shelf),
+        "states": {str(path): _state(path) for path in {each.tree.resolve() for each in entries}},
         "cases": [[each.number, each.history, each.disliked] for each in exam.cases],
         "limit": limit,
     }
@@ -154,6 +162,12 @@ def _write(folder: Path, entries: Sequence[Entry], exam: Exam, limit: int) -> No
 def _digest(shelf: Shelf) -> str:
     """Return what tells a shelf from one with other items, or in another order."""
     return hashlib.blake2b("\n".join(map(repr, shelf.places)).encode(), digest_size=16).hexdigest()
+
+
+def _state(path: Path) -> list[object]:
+    """Return what tells a tree from what somebody has made of it, or put in its place."""
+    with ItemTree.open(path) as tree:
+        return [path.stat().st_ino, json.dumps(tree.facts, sort_keys=True)]
 
 
 class _Worker:
@@ -169,7 +183,7 @@ class _Worker:
         )
         self._learning: dict[int, float] = {}
         self._made = cache(self._make)
-        self._tree = cache(ItemTree.open)
+        self._tree = cache(self._opened)
 
     def answer(self, task: str) -> Iterator[str]:
         """Answer a task, some people at a time; an error is told and not raised."""
@@ -191,6 +205,16 @@ class _Worker:
             parts = [type(error).__name__, error.problem, error.detail, error.remedy]
             yield json.dumps({"error": parts})
 
+    def _opened(self, path: Path) -> ItemTree:
+        """Open a tree, if it is the one that the other processes see."""
+        if _state(path) != self._work["states"][str(path)]:
+            raise EvaluationError(
+                f"{path} is not the tree any more that is evaluated.",
+                detail="Somebody has changed it meanwhile, or put another in its place.",
+                remedy="the same command again.",
+            )
+        return ItemTree.open(path)
+
     def _make(self, number: int) -> System:
         entry = self._entries[number]
         system = entry.made(self._tree(entry.tree))
@@ -211,8 +235,7 @@ class _Worker:
         if _digest(shelf) != self._work["shelf"]:
             raise EvaluationError(
                 f"{self._entries[0].tree} does not hold the items that are evaluated.",
-                detail="Somebody may have changed it meanwhile.",
-                remedy="the same command again.",
+                remedy="the shelf of this very tree.",
             )
         person, item = (np.load(self._folder / f"{name}.npy") for name in ("person", "item"))
         known = Known(person, item, self._work["people"], len(shelf))
