@@ -89,6 +89,13 @@ def _taken_by(system: str) -> str:
     return " and ".join(f"{row['prompt'] + row['completion']:,} on {row['set']}" for row in rows)
 
 
+def _share_of_flat(column: str, branches: object, leaves: int) -> str:
+    """Return from where to where a share goes, over the sets but the one that is far lowest."""
+    rows = _rows("ceiling", branches=branches, **{"leaves read": leaves})
+    shares = [_number(row[column]) for row in rows if row["set"] != "goodreads"]
+    return f"{100 * min(shares):.0f} to {100 * max(shares):.0f} %"
+
+
 def _titles() -> dict[str, Any]:
     row: dict[str, Any] = load("titles")["rows"][-1]
     return row
@@ -141,5 +148,9 @@ FIGURES: dict[str, Callable[[], str]] = {
     "walk-of-million-vectors": lambda: _walk_of_a_million("vectors"),
     "paper-of-people": lambda: _taken_by("the paper's scheme"),
     "walk-of-people": lambda: _taken_by("unillmrec"),
+    "leaves-default": lambda: _share_of_flat("share of flat", "default", 5),
+    "leaves-thirteen": lambda: _share_of_flat("share of flat", 13, 5),
+    "shown-default": lambda: _share_of_flat("share of flat, shown", "default", 30),
+    "shown-thirteen": lambda: _share_of_flat("share of flat, shown", 13, 30),
     "time-of-all": _time_of_all,
 }
