@@ -4,6 +4,8 @@ Each of them is, or was, in published code or in a protocol that papers report.
 """
 
 import gc
+import random
+from dataclasses import replace
 from types import FunctionType, ModuleType
 
 import numpy as np
@@ -13,7 +15,8 @@ from tests import trees
 from tests.evaluation.exams import Scripted, interactions, rows_of, shelf
 from unillmrec import Recommender
 from unillmrec.evaluation.chain import Chain
-from unillmrec.evaluation.content import MostPopular
+from unillmrec.evaluation.content import MostPopular, TfIdf
+from unillmrec.evaluation.datasets import parse
 from unillmrec.evaluation.exam import Shelf
 from unillmrec.evaluation.metrics import Scorer
 from unillmrec.evaluation.running import evaluate
@@ -268,3 +271,34 @@ def test_13_numbers_of_people_say_nothing(parted):
     known, places = parted.exam.known, parted.exam.shelf.places
     for case, row in zip(cases, rows, strict=True):
         assert [places[each] for each in case.history] == known.item[known.person == row].tolist()
+
+
+def test_14_nobodys_own_tags_are_in_the_catalog(tmp_path):
+    """A word that somebody put on all they met, what is held out too, finds it at once."""
+    chance = random.Random(4)
+    met = [chance.sample(range(200), 5) for _ in range(30)]
+    tables = {
+        "movies": "movieId,title,genres",
+        "ratings": "userId,movieId,rating,timestamp",
+        "tags": "userId,movieId,tag,timestamp",
+    }
+    rows = {
+        "movies": [f"{film},Film {film},Drama" for film in range(200)],
+        "ratings": [
+            f"{n},{film},5,{k}.5" for n, films in enumerate(met) for k, film in enumerate(films)
+        ],
+        "tags": [f"{n},{film},mood{n},9" for n, films in enumerate(met) for film in films],
+    }
+    for name, header in tables.items():
+        (tmp_path / f"{name}.csv").write_text("\n".join([header, *rows[name], ""]))
+    form, folder = parse(f"movielens-latest:{tmp_path}")
+    loaded = form.load(folder)
+
+    def found(items):
+        return recall(split(loaded.interactions, Shelf(tuple(items)), Protocol(people=0)), TfIdf())
+
+    def moods(item):
+        return tuple(f"mood{n}" for n, films in enumerate(met) if int(item.id) in films)
+
+    assert 1 == found(replace(each, attributes={"tags": moods(each)}) for each in loaded.items)
+    assert found(loaded.items) < 3 * 10 / 200

@@ -52,7 +52,7 @@ FORMATS = (
     Format(
         "movielens-latest",
         "MovieLens latest, 20M, 25M and 32M",
-        "movies.csv, ratings.csv, tags.csv if there is one",
+        "movies.csv, ratings.csv; tags.csv is left alone, as it says who met what",
         "https://grouplens.org/datasets/movielens/",
         "research use; redistribution under the same terms, no commercial use",
         movielens.load_latest,
