@@ -53,6 +53,7 @@ FILES = {
                 "title": "Kite",
                 "category": ["Toys"],
                 "description": ["Flies.", "High."],
+                "feature": ["Two strings", "Tail &amp; bow"],
             },
             {"asin": "A9", "title": "Nobody reviewed it"},
         ),
@@ -60,7 +61,10 @@ FILES = {
     },
     "amazon-2023": {
         "meta_Toys.jsonl": objects(
-            {"parent_asin": "A1", "title": "Kite", "categories": ["Toys"], "store": "Up"}
+            {
+                **{"parent_asin": "A1", "title": "Kite", "categories": ["Toys"], "store": "Up"},
+                **{"features": ["Two strings"], "description": ["Flies."]},
+            }
         ),
         "Toys.jsonl": objects(
             {
@@ -158,11 +162,17 @@ def test_clicks_on_news_come_after_the_history(tmp_path):
 
 def test_products(tmp_path):
     """The three editions say the same in their own ways."""
-    for name in ("amazon-2014", "amazon-2018", "amazon-2023"):
+    told = {
+        "amazon-2014": "",
+        "amazon-2018": "Flies. High. Two strings Tail & bow",
+        "amazon-2023": "Flies. Two strings",
+    }
+    for name, text in told.items():
         found = load(laid_out(name, tmp_path / name))
         (item,) = found.items
         assert "A1" == item.id
         assert "Toys" == item.path[0]
+        assert text == item.text
         assert [1_400_000_000.0] == found.interactions.time.tolist()
     assert {"brand": "Up"} == dict(item.attributes)
 
