@@ -78,11 +78,19 @@ FILES = {
             {
                 **{"book_id": "7", "title": "Odes", "description": "Poems."},
                 **{"publication_year": "1820"},
+                "authors": [
+                    {"author_id": "12", "role": "Illustrator"},
+                    {"author_id": "11", "role": ""},
+                ],
                 "popular_shelves": [
                     {"count": "9", "name": "to-read"},
                     {"count": "3", "name": "poetry"},
                 ],
             }
+        ),
+        "goodreads_book_authors.json": objects(
+            {"author_id": "11", "name": "Ann Verse", "average_rating": "3.9"},
+            {"author_id": "12", "name": "Bo Brush", "average_rating": "3.1"},
         ),
         "goodreads_interactions_poetry.json": objects(
             {
@@ -182,9 +190,31 @@ def test_books(tmp_path):
     found = load(laid_out("goodreads", tmp_path / "set"))
     (book,) = found.items
 
-    assert {"shelves": ("poetry",), "year": 1820} == dict(book.attributes)
+    assert {"authors": ("Ann Verse",), "shelves": ("poetry",), "year": 1820} == dict(
+        book.attributes
+    )
     assert [1481140800.0] == found.interactions.time.tolist()
     assert str(found.interactions.rating[0]) == "nan"
+
+
+def test_books_whose_authors_have_no_names(tmp_path):
+    """They are in a file of their own, which need not be there; not all who took part are in it."""
+    authors, book = "goodreads_book_authors.json", FILES["goodreads"]["goodreads_books_poetry.json"]
+    given = laid_out("goodreads", tmp_path / "alone", **{authors: None})
+    assert "authors" not in load(given).items[0].attributes
+
+    without = {"goodreads_books_poetry.json": book.replace('"role": ""', '"role": "Translator"')}
+    bo = {authors: objects({"author_id": "12", "name": "Bo Brush"})}
+    given = laid_out("goodreads", tmp_path / "others", **without, **bo)
+    assert ("Bo Brush",) == load(given).items[0].attributes["authors"]
+
+
+def test_books_with_nonsense_in_place_of_lists(tmp_path):
+    """Are read for what is right in them."""
+    book = objects({"book_id": "7", "title": "Odes", "authors": 3, "popular_shelves": "poetry"})
+    given = laid_out("goodreads", tmp_path / "set", **{"goodreads_books_poetry.json": book})
+
+    assert [("Odes", {})] == [(each.title, dict(each.attributes)) for each in load(given).items]
 
 
 def test_books_by_the_summary(tmp_path):
@@ -224,6 +254,7 @@ def test_books_by_the_summary(tmp_path):
         ("amazon-2018", "meta_Toys.json", '{"asin": "A9", "title": "x"}\n', "none of its products"),
         ("amazon-2018", "more.json", "{}\n", "several files of reviews"),
         ("goodreads", "goodreads_books_poetry.json", '{"book_id": "8"}\n', "none of its books"),
+        ("goodreads", "goodreads_book_authors.json", '{"name": "x"}\n', "there is no 'author_id'"),
     ],
 )
 def test_a_file_that_is_not_right_is_told_with_its_place(name, file, text, said, tmp_path):

@@ -93,7 +93,8 @@ FORMATS = (
     Format(
         "goodreads",
         "Goodreads (UCSD Book Graph)",
-        "goodreads_books*.json[.gz], goodreads_interactions*.json[.gz]",
+        "goodreads_books*.json[.gz], goodreads_interactions*.json[.gz], and "
+        "goodreads_book_authors.json[.gz], without which no author has a name",
         "https://cseweb.ucsd.edu/~jmcauley/datasets/goodreads.html",
         "academic use, no redistribution, no commercial use",
         goodreads.load,
