@@ -168,6 +168,17 @@ def test_clicks_on_news_come_after_the_history(tmp_path):
     assert [-2, -1] == met.time[:2].tolist()
 
 
+def test_the_news_of_the_test_split_have_no_clicks(tmp_path):
+    """Which others have; `N1` alone says nothing, and a name with a dash in it no more."""
+    for shown in ("N1 N2", "N-7"):
+        blind = f"1\tU1\t11/15/2019 8:55:22 AM\tN2 N1\t{shown}\n"
+        given = laid_out("mind", tmp_path / shown, **{"behaviors.tsv": blind})
+        with pytest.raises(EvaluationError, match=r"behaviors.tsv:1: 'N.* is no news") as told:
+            load(given)
+        assert "test split" in told.value.detail
+        assert "train split or of the dev split" in told.value.remedy
+
+
 def test_products(tmp_path):
     """The three editions say the same in their own ways."""
     told = {

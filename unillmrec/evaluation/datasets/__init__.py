@@ -61,7 +61,7 @@ FORMATS = (
     Format(
         "mind",
         "MIND (Microsoft News)",
-        "news.tsv, behaviors.tsv",
+        "news.tsv, behaviors.tsv, of the train or the dev split",
         "https://msnews.github.io/",
         "Microsoft Research Licence: non-commercial, no redistribution",
         mind.load,
