@@ -85,6 +85,7 @@ FILES = {
                 "popular_shelves": [
                     {"count": "9", "name": "to-read"},
                     {"count": "3", "name": "poetry"},
+                    {"count": "1", "name": "anns-summer"},
                 ],
             }
         ),
@@ -197,7 +198,7 @@ def test_products(tmp_path):
 
 
 def test_books(tmp_path):
-    """A rating of nought is none, and what people do with a book says nothing about it."""
+    """A rating of nought is none; what people do with a book or one alone calls it is left out."""
     found = load(laid_out("goodreads", tmp_path / "set"))
     (book,) = found.items
 

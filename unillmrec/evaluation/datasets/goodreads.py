@@ -25,6 +25,8 @@ _AUTHORS = "goodreads_book_authors.json"
 _WRITING = ("", None, "Author")
 MOST_AUTHORS = 4
 MOST_SHELVES = 8
+# How the set counts those shelves that one reader alone has put the book on.
+_ONE = ("1", 1)
 # Shelves that say what somebody does with a book, and nothing about it.
 _OWN = frozenset(
     {
@@ -99,7 +101,9 @@ def _book(book: str, row: Mapping[str, Any], names: Mapping[str, str]) -> Item:
     attributes: dict[str, Value] = {}
     if authors := _written_by(row, names):
         attributes["authors"] = authors
-    shelves = [each.get("name") for each in _listed(row, "popular_shelves")]
+    # A reader's own word, on this book and on what they met before, would give this one away.
+    shared = [each for each in _listed(row, "popular_shelves") if each.get("count") not in _ONE]
+    shelves = [each.get("name") for each in shared]
     told = [each for each in shelves if isinstance(each, str) and each not in _OWN]
     if told:
         attributes["shelves"] = tuple(told[:MOST_SHELVES])
