@@ -53,6 +53,7 @@ FILES = {
                 "title": "Kite",
                 "category": ["Toys"],
                 "description": ["Flies.", "High."],
+                "feature": ["Two strings", "Tail &amp; bow"],
             },
             {"asin": "A9", "title": "Nobody reviewed it"},
         ),
@@ -60,7 +61,10 @@ FILES = {
     },
     "amazon-2023": {
         "meta_Toys.jsonl": objects(
-            {"parent_asin": "A1", "title": "Kite", "categories": ["Toys"], "store": "Up"}
+            {
+                **{"parent_asin": "A1", "title": "Kite", "categories": ["Toys"], "store": "Up"},
+                **{"features": ["Two strings"], "description": ["Flies."]},
+            }
         ),
         "Toys.jsonl": objects(
             {
@@ -74,11 +78,20 @@ FILES = {
             {
                 **{"book_id": "7", "title": "Odes", "description": "Poems."},
                 **{"publication_year": "1820"},
+                "authors": [
+                    {"author_id": "12", "role": "Illustrator"},
+                    {"author_id": "11", "role": ""},
+                ],
                 "popular_shelves": [
                     {"count": "9", "name": "to-read"},
                     {"count": "3", "name": "poetry"},
+                    {"count": "1", "name": "anns-summer"},
                 ],
             }
+        ),
+        "goodreads_book_authors.json": objects(
+            {"author_id": "11", "name": "Ann Verse", "average_rating": "3.9"},
+            {"author_id": "12", "name": "Bo Brush", "average_rating": "3.1"},
         ),
         "goodreads_interactions_poetry.json": objects(
             {
@@ -143,7 +156,7 @@ def test_films(tmp_path):
 
     found = load(laid_out("movielens-latest", tmp_path / "latest"))
     assert "Town, Tin" == found.items[0].title
-    assert ("tin",) == found.items[0].attributes["tags"]
+    assert {"year", "genres"} >= set(found.items[0].attributes)
     assert "genres" not in found.items[1].attributes
 
 
@@ -156,25 +169,64 @@ def test_clicks_on_news_come_after_the_history(tmp_path):
     assert [-2, -1] == met.time[:2].tolist()
 
 
+def test_the_news_of_the_test_split_have_no_clicks(tmp_path):
+    """Which others have; `N1` alone says nothing, and a name with a dash in it no more."""
+    for shown in ("N1 N2", "N-7"):
+        blind = f"1\tU1\t11/15/2019 8:55:22 AM\tN2 N1\t{shown}\n"
+        given = laid_out("mind", tmp_path / shown, **{"behaviors.tsv": blind})
+        with pytest.raises(EvaluationError, match=r"behaviors.tsv:1: 'N.* is no news") as told:
+            load(given)
+        assert "test split" in told.value.detail
+        assert "train split or of the dev split" in told.value.remedy
+
+
 def test_products(tmp_path):
     """The three editions say the same in their own ways."""
-    for name in ("amazon-2014", "amazon-2018", "amazon-2023"):
+    told = {
+        "amazon-2014": "",
+        "amazon-2018": "Flies. High. Two strings Tail & bow",
+        "amazon-2023": "Flies. Two strings",
+    }
+    for name, text in told.items():
         found = load(laid_out(name, tmp_path / name))
         (item,) = found.items
         assert "A1" == item.id
         assert "Toys" == item.path[0]
+        assert text == item.text
         assert [1_400_000_000.0] == found.interactions.time.tolist()
     assert {"brand": "Up"} == dict(item.attributes)
 
 
 def test_books(tmp_path):
-    """A rating of nought is none, and what people do with a book says nothing about it."""
+    """A rating of nought is none; what people do with a book or one alone calls it is left out."""
     found = load(laid_out("goodreads", tmp_path / "set"))
     (book,) = found.items
 
-    assert {"shelves": ("poetry",), "year": 1820} == dict(book.attributes)
+    assert {"authors": ("Ann Verse",), "shelves": ("poetry",), "year": 1820} == dict(
+        book.attributes
+    )
     assert [1481140800.0] == found.interactions.time.tolist()
     assert str(found.interactions.rating[0]) == "nan"
+
+
+def test_books_whose_authors_have_no_names(tmp_path):
+    """They are in a file of their own, which need not be there; not all who took part are in it."""
+    authors, book = "goodreads_book_authors.json", FILES["goodreads"]["goodreads_books_poetry.json"]
+    given = laid_out("goodreads", tmp_path / "alone", **{authors: None})
+    assert "authors" not in load(given).items[0].attributes
+
+    without = {"goodreads_books_poetry.json": book.replace('"role": ""', '"role": "Translator"')}
+    bo = {authors: objects({"author_id": "12", "name": "Bo Brush"})}
+    given = laid_out("goodreads", tmp_path / "others", **without, **bo)
+    assert ("Bo Brush",) == load(given).items[0].attributes["authors"]
+
+
+def test_books_with_nonsense_in_place_of_lists(tmp_path):
+    """Are read for what is right in them."""
+    book = objects({"book_id": "7", "title": "Odes", "authors": 3, "popular_shelves": "poetry"})
+    given = laid_out("goodreads", tmp_path / "set", **{"goodreads_books_poetry.json": book})
+
+    assert [("Odes", {})] == [(each.title, dict(each.attributes)) for each in load(given).items]
 
 
 def test_books_by_the_summary(tmp_path):
@@ -214,6 +266,7 @@ def test_books_by_the_summary(tmp_path):
         ("amazon-2018", "meta_Toys.json", '{"asin": "A9", "title": "x"}\n', "none of its products"),
         ("amazon-2018", "more.json", "{}\n", "several files of reviews"),
         ("goodreads", "goodreads_books_poetry.json", '{"book_id": "8"}\n', "none of its books"),
+        ("goodreads", "goodreads_book_authors.json", '{"name": "x"}\n', "there is no 'author_id'"),
     ],
 )
 def test_a_file_that_is_not_right_is_told_with_its_place(name, file, text, said, tmp_path):

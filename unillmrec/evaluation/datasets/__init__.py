@@ -52,7 +52,7 @@ FORMATS = (
     Format(
         "movielens-latest",
         "MovieLens latest, 20M, 25M and 32M",
-        "movies.csv, ratings.csv, tags.csv if there is one",
+        "movies.csv, ratings.csv; tags.csv is left alone, as it says who met what",
         "https://grouplens.org/datasets/movielens/",
         "research use; redistribution under the same terms, no commercial use",
         movielens.load_latest,
@@ -61,7 +61,7 @@ FORMATS = (
     Format(
         "mind",
         "MIND (Microsoft News)",
-        "news.tsv, behaviors.tsv",
+        "news.tsv, behaviors.tsv, of the train or the dev split",
         "https://msnews.github.io/",
         "Microsoft Research Licence: non-commercial, no redistribution",
         mind.load,
@@ -93,7 +93,8 @@ FORMATS = (
     Format(
         "goodreads",
         "Goodreads (UCSD Book Graph)",
-        "goodreads_books*.json[.gz], goodreads_interactions*.json[.gz]",
+        "goodreads_books*.json[.gz], goodreads_interactions*.json[.gz], and "
+        "goodreads_book_authors.json[.gz], without which no author has a name",
         "https://cseweb.ucsd.edu/~jmcauley/datasets/goodreads.html",
         "academic use, no redistribution, no commercial use",
         goodreads.load,

@@ -104,7 +104,8 @@ def _product(item_id: str, title: str, row: Mapping[str, Any], edition: _Edition
     attributes: dict[str, Value] = {}
     if brand := words(row.get(edition.brand)):
         attributes["brand"] = brand
-    text = words([row.get("description"), row.get("features")])
+    # The edition of 2018 has "feature", that of 2023 "features".
+    text = words([row.get(name) for name in ("description", "feature", "features")])
     return Item(item_id, title, html.unescape(text), _path(row.get(edition.categories)), attributes)
 
 

@@ -37,7 +37,11 @@ def load(folder: Path) -> LoadedSet:
         for each in shown.split():
             news, dash, clicked = each.rpartition("-")
             if not dash or clicked not in ("0", "1"):
-                raise EvaluationError(f"{place}: {each!r} is no news with -1 or -0 behind it.")
+                raise EvaluationError(
+                    f"{place}: {each!r} is no news with -1 or -0 behind it, clicked or not.",
+                    detail="The test split is published without its clicks.",
+                    remedy="the folder of the train split or of the dev split.",
+                )
             if clicked == "1":
                 taken.add(person, news, when)
     return LoadedSet(tuple(items), taken.finish())

@@ -1,4 +1,8 @@
-"""MovieLens: 100K with pipes and tabs, 1M with double colons, all later ones as CSV."""
+"""MovieLens: 100K with pipes and tabs, 1M with double colons, all later ones as CSV.
+
+The tags of the later ones are left alone: whoever tags a film has met it, and a word of their
+own on what is held out of them and on what they met before would give it away.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,6 @@ from unillmrec.items import Item, Value
 _YEAR = re.compile(r"\s*\((\d{4})\)\s*$")
 _NO_GENRES = "(no genres listed)"
 _FIRST_GENRE = 5
-MOST_TAGS = 10
 
 
 def load_100k(folder: Path) -> LoadedSet:
@@ -37,18 +40,9 @@ def load_1m(folder: Path) -> LoadedSet:
 
 
 def load_latest(folder: Path) -> LoadedSet:
-    """Read `movies.csv` and `ratings.csv`, and the tags that people gave if they are there."""
-    tags: dict[str, dict[str, None]] = {}
-    if list(folder.glob("tags.csv*")):
-        for _, row in table(find(folder, "tags.csv"), ("movieId", "tag")):
-            tags.setdefault(row["movieId"], {})[row["tag"].lower()] = None
+    """Read `movies.csv` and `ratings.csv`, and not `tags.csv`."""
     items = [
-        _film(
-            row["movieId"],
-            row["title"],
-            row["genres"].split("|"),
-            list(tags.get(row["movieId"], ())),
-        )
+        _film(row["movieId"], row["title"], row["genres"].split("|"))
         for _, row in table(find(folder, "movies.csv"), ("movieId", "title", "genres"))
     ]
     taken = InteractionRows()
@@ -67,13 +61,11 @@ def _ratings(path: Path, separator: str) -> Interactions:
     return taken.finish()
 
 
-def _film(film: str, title: str, genres: list[str], tags: list[str] | None = None) -> Item:
+def _film(film: str, title: str, genres: list[str]) -> Item:
     """Return a film; its year is told at the end of its title."""
     attributes: dict[str, Value] = {}
     if found := _YEAR.search(title):
         attributes["year"] = int(found[1])
     if kept := tuple(genre for genre in genres if genre and genre != _NO_GENRES):
         attributes["genres"] = kept
-    if tags:
-        attributes["tags"] = tuple(tags[:MOST_TAGS])
     return Item(film, _YEAR.sub("", title) or film, "", (), attributes)
