@@ -14,7 +14,7 @@ from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, Options, build
 from unillmrec.evaluation.exam import Split
 from unillmrec.evaluation.in_processes import InProcesses
-from unillmrec.evaluation.making import REFERENCE, Entry, kinds_of
+from unillmrec.evaluation.making import REFERENCE, Entry
 from unillmrec.evaluation.running import Evaluation, Outcome, evaluate
 from unillmrec.judge.making import make_price
 from unillmrec.prices import Price, told_amount
@@ -67,7 +67,7 @@ def run(data: Path) -> None:
 
 def _evaluated(parted: Split, tree: ItemTree, price: Price | None) -> Evaluation:
     settings = Settings.resolve(SETTINGS)
-    entries = [Entry(kind, tree.path, settings, seed=SEED) for kind in kinds_of()]
+    entries = Entry.of_all(tree.path, settings, seed=SEED)
     plain = Options(variety=0.0, reorder="none")
     entries.append(Entry(REFERENCE, tree.path, settings, plain, SEED, PLAIN))
     return evaluate(
@@ -99,6 +99,7 @@ def _row(name: str, outcome: Outcome, made: Evaluation) -> dict[str, Any]:
         "popularity lift": told(each["popularity lift"], 2),
         **_billed(outcome),
         "ms a person": round(1_000 * outcome.answering / len(made.split.exam.cases), 1),
+        "note": "; ".join(outcome.remarks),
     }
 
 

@@ -83,7 +83,9 @@ HOLDS = {
     "evaluation": lambda rows: (
         number(by(rows, "system", "unillmrec")["distance"])
         < number(by(rows, "system", "random")["distance"])
-        and by(rows, "system", "random")["prompt"] == 0 < by(rows, "system", "unillmrec")["prompt"]
+        and by(rows, "system", "random")["prompt"] == by(rows, "system", "unillmrec")["prompt"] == 0
+        and by(rows, "system", "unillmrec, as for a model")["prompt"] > 1_000
+        and "vectors answer" in by(rows, "system", "flat listing")["note"]
     ),
     "fidelity": lambda rows: (
         number(by(rows, "system", "best-first")["tokens"])

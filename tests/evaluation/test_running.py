@@ -36,7 +36,6 @@ from unillmrec.evaluation.systems import Answer
 from unillmrec.evaluation.trained import Als, ItemKnn
 from unillmrec.items import Item
 from unillmrec.judge import LanguageModelJudge, SimilarityJudge
-from unillmrec.judge.making import make_estimating_judge
 from unillmrec.judge.writing import CONTRACTS, PromptWriter
 from unillmrec.prices import Price
 from unillmrec.prompts import PromptSet
@@ -114,7 +113,7 @@ def test_an_unknown_system_is_refused(tree):
 
 def test_only_what_asks_is_expected_to_cost(parted, tree):
     """A baseline beside the chain costs nothing more; without names, all that ask do."""
-    told = replace(means(tree), pricing=make_estimating_judge(tree, Settings.resolve({})))
+    told = Means.without_model(tree, Settings.resolve({}))
     some = replace(parted, exam=replace(parted.exam, cases=parted.exam.cases[:2]))
     chain = expected_usage(told, some, [REFERENCE])
 

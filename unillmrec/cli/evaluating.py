@@ -33,7 +33,6 @@ from unillmrec.evaluation.making import (
     Entry,
     Means,
     expected_usage,
-    kinds_of,
     make_systems,
 )
 from unillmrec.evaluation.page import page
@@ -176,13 +175,13 @@ def _asking(parted: Split, trees: Trees, judge: LanguageModelJudge, wishes: Wish
 def _counting(trees: Trees, wishes: Wishes) -> tuple[list[System], Examine]:
     """Return systems that ask nobody and count what it would cost, and processes for them."""
     tree, renamed = trees
-    chain = Entry(REFERENCE, tree.path, wishes.settings, seed=wishes.protocol.seed)
-    entries = [replace(chain, kind=kind) for kind in kinds_of(wishes.systems)]
+    seed = wishes.protocol.seed
+    entries = Entry.of_all(tree.path, wishes.settings, wishes.systems, seed)
     systems = [each.made(tree) for each in entries]
     if renamed is not None:
-        named = replace(chain, tree=renamed.path, name=MADE_UP, remark=remark_on(tree))
-        entries.append(named)
-        systems.append(named.made(renamed))
+        chain = Entry(REFERENCE, renamed.path, wishes.settings, seed=seed)
+        entries.append(replace(chain, name=MADE_UP, remark=remark_on(tree)))
+        systems.append(entries[-1].made(renamed))
     return systems, InProcesses(entries, wishes.workers or available_cores())
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from unillmrec.endpoint import Endpoint, Message, Request, spent
 from unillmrec.errors import UnillmrecError
-from unillmrec.evaluation.asking import HISTORY, estimated, title_of
+from unillmrec.evaluation.asking import HISTORY, VECTORS_ANSWER, estimated, title_of
 from unillmrec.evaluation.content import RECENT, recency
 from unillmrec.evaluation.exam import Case, Exam
 from unillmrec.evaluation.systems import Answer
@@ -97,9 +97,7 @@ class PaperScheme:
         self._counter = counter
         self._endpoint = endpoint
         self.note = "two levels of our leaves, 10 children, 5 a leaf, 50 titles in every call; " + (
-            f"{endpoint.model} at {endpoint.name}"
-            if endpoint
-            else "prompts counted and not sent, the tree's vectors answer"
+            f"{endpoint.model} at {endpoint.name}" if endpoint else VECTORS_ANSWER
         )
 
     def learn(self, exam: Exam) -> None:
