@@ -36,9 +36,11 @@ def run(data: Path) -> None:
     price = make_price(Settings.resolve(SETTINGS))
     rows: list[dict[str, Any]] = []
     comparisons: list[dict[str, Any]] = []
+    protocol: dict[str, Any] = {}
     for name in SETS:
         shelf = shelf_of(data, name)
         parted = last_out(interactions_of(data, name), shelf, name, PEOPLE)
+        protocol[name] = parted.facts
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "measured.tree"
             build(shelf.items, path, BuildOptions(workers=1))
@@ -58,6 +60,7 @@ def run(data: Path) -> None:
         rows,
         seed=SEED,
         people=PEOPLE,
+        protocol=protocol,
         comparisons=comparisons,
         bar=BAR,
         price=f"{MODEL}: {price.told()}" if price else "unknown",

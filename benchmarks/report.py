@@ -116,7 +116,29 @@ def section(result: dict[str, Any]) -> str:
     setup += f" · {told_seconds(result['seconds'])}.{judge}" if "seconds" in result else f".{judge}"
     rows = SHORTENED.get(result["name"], list)(result["rows"])
     body = result["text"] if "text" in result else "\n".join(map(table, _parted(rows)))
-    return f"\n{setup}\n\n{body}\n"
+    return f"\n{setup}\n\n{_protocols(result)}{body}\n"
+
+
+def _protocols(result: dict[str, Any]) -> str:
+    """Say of each set who was asked, and how often the file alone says what was last."""
+    told = result.get("protocol")
+    if not isinstance(told, dict):
+        # One that is the same for every set stands in the result in words.
+        return ""
+    return table([_parting(name, each) for name, each in told.items()]) + "\n"
+
+
+def _parting(name: str, facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "set": name,
+        "people": facts["people"],
+        "of": facts["eligible"],
+        "least rating": "" if facts["least_rating"] is None else f"{facts['least_rating']:g}",
+        "interactions": facts["interactions"],
+        "learnt from": facts["learnt_from"],
+        "last by the file's order alone": facts["ties"],
+        "met before under another id": facts["twins"],
+    }
 
 
 def _parted(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:

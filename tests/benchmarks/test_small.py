@@ -156,7 +156,10 @@ def test_a_benchmark_runs_in_small(name):
         made = json.loads(result.read_text(encoding="utf-8"))
 
     assert HOLDS[name](made["rows"]), made["rows"]
-    assert f"python -m benchmarks run {name} --small" in report.section(made)
+    told = report.section(made)
+    assert f"python -m benchmarks run {name} --small" in told
+    if name in {"baselines", "evaluation"}:
+        assert f"| ml-1m | {made['protocol']['ml-1m']['people']} | 30 |" in told
     assert before == {path: path.stat().st_mtime_ns for path in FOLDER.glob("*")}
 
 

@@ -88,20 +88,33 @@ def told_protocol(made: Evaluation) -> str:
     """Say in words who was asked, what was held out, and what had to be set aside."""
     facts = made.facts
     count = int(str(facts["people"]))
-    held = "the last item of each is held out"
+    held = f"the last item of each is held out ({_told_ties(int(str(facts['ties'])))})"
     if facts["split"] == "time":
         held = f"all they met from {told_time(float(str(facts['cutoff'])))} on is held out"
     told = (
-        f"{count:,} {'person' if count == 1 else 'people'} of {facts['eligible']:,}, seed "
+        f"{_counted(count, 'person', 'people')} of {facts['eligible']:,}, seed "
         f"{facts['seed']}; {held}, and all unseen items of {facts['items']:,} compete."
     )
-    if facts["ties"]:
-        told += f" For {facts['ties']:,} only the order of the file says which item was last."
-    if facts["not_on_shelf"]:
-        told += f" {facts['not_on_shelf']:,} interactions are with items the tree does not have."
-    if facts["twins"]:
-        told += f" {facts['twins']:,} held-out items were met before under another id; set aside."
+    if facts["least_rating"] is not None:
+        told += f" What is rated below {facts['least_rating']:g} was seen, and is no taste:"
+        told += " neither in a history nor held out."
+    if count := int(str(facts["not_on_shelf"])):
+        told += f" {_counted(count, 'interaction is', 'interactions are')} with items the tree"
+        told += " does not have."
+    if count := int(str(facts["twins"])):
+        told += f" {_counted(count, 'held-out item was', 'held-out items were')} met before under"
+        told += " another id, and set aside."
     return told
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def _told_ties(count: int) -> str:
+    """Say which of two items of the same time is the last, and how often that decides."""
+    rule = "of equal times the one further down in the file"
+    return f"{rule}, as for {_counted(count, 'person', 'people')}" if count else rule
 
 
 def with_interval(estimate: Estimate | None, *, signed: bool = False) -> tuple[str, str]:
