@@ -30,6 +30,9 @@ def test_every_system_has_a_row_with_intervals(run, shop, orders):
     done = run("evaluate", shop, "--histories", orders, "--people", "12")
 
     assert 0 == done.code
+    assert "corrected for the number of systems, the 95 % intervals are not" in " ".join(
+        done.out.split()
+    )
     assert done.out.startswith("12 people of 36, seed 42; the last item of each is held out")
     for name in ("random", "most popular *", "TF-IDF", "BM25", "item-kNN *", "ALS *", "unillmrec"):
         assert any(line.startswith(name) and "[" in line for line in done.out.splitlines()), name

@@ -29,7 +29,7 @@ from unillmrec.evaluation.making import (
     expected_usage,
     make_systems,
 )
-from unillmrec.evaluation.page import page, told_cost, told_tokens
+from unillmrec.evaluation.page import page, told_cost, told_p, told_tokens
 from unillmrec.evaluation.running import evaluate
 from unillmrec.evaluation.splitting import Protocol, split
 from unillmrec.evaluation.systems import Answer
@@ -144,6 +144,17 @@ def test_a_comparison_is_paired_and_corrected(parted):
     assert half.difference.low < 0.5 < half.difference.high
     assert half.p <= half.p_corrected < 1e-6
     assert {"all"} == {each.reference for each in made.comparisons}
+
+
+def test_two_systems_that_found_nothing_have_no_difference(parted):
+    """Nought with an interval of no width would say that they are known to be alike."""
+    empty = [Scripted(lambda case, limit: [], name) for name in ("one", "other")]
+    made = evaluate(parted, empty)
+
+    assert {(None, None, None)} == {
+        tuple(each.difference.as_dict().values()) for each in made.comparisons
+    }
+    assert {"-"} == {told_p(each) for each in made.comparisons}
 
 
 def test_lists_that_the_embedded_judge_finished_are_told(parted):

@@ -18,6 +18,10 @@ PEOPLE_SHOWN = 12
 HISTORY_SHOWN = 12
 TITLE_LENGTH = 140
 SIGNIFICANT = 0.05
+CORRECTED = (
+    "Paired t-tests on the same people; p is corrected for the number of systems, the 95 % "
+    "intervals are not. - where neither found anything."
+)
 
 # A catalog's text is written by strangers: besides being escaped, it could not run or load
 # anything here, for there is no script and no address that the page may ask.
@@ -130,6 +134,8 @@ def with_interval(estimate: Estimate | None, *, signed: bool = False) -> tuple[s
 
 def told_p(each: Comparison) -> str:
     """Return a corrected p-value as people write it."""
+    if each.difference.value is None:
+        return "-"
     return "< 0.001" if each.p_corrected < 0.001 else f"{each.p_corrected:.3f}"
 
 
@@ -244,8 +250,7 @@ def _comparisons(made: Evaluation) -> str:
         for each in made.comparisons
     ]
     header = [f"{made.reference} less", "metric", "difference", "p (Holm)"]
-    note = "Paired t-tests on the same people, corrected for the number of systems."
-    return f'{_table(header, rows)}<p class="note">{note}</p>'
+    return f'{_table(header, rows)}<p class="note">{CORRECTED}</p>'
 
 
 def _people(made: Evaluation) -> str:

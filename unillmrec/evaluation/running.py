@@ -284,6 +284,9 @@ def _comparisons(
             others, theirs, p_values, holm(p_values), strict=True
         ):
             (difference,) = scorer.bootstrap.estimates((mine - values)[:, None])
+            if not mine.any() and not values.any():
+                # Where neither found anything, nothing is known of how far apart they are.
+                difference = Estimate(None)
             name = f"{metric}@{scorer.at}"
             made.append(Comparison(reference, other.name, name, difference, p, corrected))
     return tuple(made)
