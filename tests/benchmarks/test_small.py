@@ -159,6 +159,7 @@ def test_a_benchmark_runs_in_small(name):
     told = report.section(made)
     assert f"python -m benchmarks run {name} --small" in told
     if name in {"baselines", "evaluation"}:
+        assert ("| set | unillmrec less |" in told) == (name == "evaluation")
         assert f"| ml-1m | {made['protocol']['ml-1m']['people']} | 30 |" in told
     assert before == {path: path.stat().st_mtime_ns for path in FOLDER.glob("*")}
 

@@ -20,7 +20,7 @@ TITLE_LENGTH = 140
 SIGNIFICANT = 0.05
 CORRECTED = (
     "Paired t-tests on the same people; p is corrected for the number of systems, the 95 % "
-    "intervals are not. - where neither found anything."
+    "intervals are not. A dash: neither found anything."
 )
 
 # A catalog's text is written by strangers: besides being escaped, it could not run or load
