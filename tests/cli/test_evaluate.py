@@ -1,6 +1,9 @@
 """`unillmrec evaluate`, as a person calls it."""
 
 import json
+import re
+from html import unescape
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -106,9 +109,26 @@ def test_a_page_is_written(run, shop, orders):
     done = run("evaluate", shop, "--histories", orders, *only, "--report", "page.html")
 
     assert 0 == done.code
-    assert "unillmrec, made-up titles" in Path("page.html").read_text(encoding="utf-8")
+    told = unescape(Path("page.html").read_text(encoding="utf-8"))
+    assert "unillmrec, made-up titles" in told
+    assert "unillmrec evaluate shop.tree --histories orders.csv --people 4" in told
+    assert "--report page.html --pseudonymise" in told
+    assert f"unillmrec {version('unillmrec')}" in told
+    assert re.search(r"date: \d{4}-\d\d-\d\d ", told)
     assert {shop, orders, "page.html"} == {each.name for each in Path().iterdir()}
     assert 3 == run("evaluate", shop, "--histories", orders, "--report", "page.html").code
+
+
+def test_a_page_keeps_no_password(run, shop, orders, server):
+    """An address may carry one, and a page is for others to read."""
+    address = ("--judge", "embedded", "--base-url", "http://anna:secret@localhost/v1?key=hidden")
+    only = ("--systems", "random", *FEW, "--report", "page.html")
+    assert 0 == run("evaluate", shop, "--histories", orders, *only, *address).code
+    told = Path("page.html").read_text(encoding="utf-8")
+
+    assert "localhost" in told
+    assert "secret" not in told
+    assert "hidden" not in told
 
 
 @pytest.mark.parametrize(

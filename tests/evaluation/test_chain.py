@@ -68,7 +68,7 @@ def test_only_the_walk_that_a_model_would_make_has_a_bill(parted, tree, monkeypa
     assert (3, None) == (paced.priced, paced.usage.prompt)
     assert paced.usage.estimated_prompt > 3_000
     assert "tokens and money are those of the first 3 people" in paced.remarks
-    assert "those of the first 3 people" in page(made, {})
+    assert "Of unillmrec, as for a model they are those of the first 3 people." in page(made, {})
     assert not any("first" in each for each in free.remarks)
 
 

@@ -92,6 +92,16 @@ def test_it_shows_what_an_evaluation_is_for(made):
     assert "[1.000, 1.000]" in text
 
 
+def test_it_says_what_its_figures_mean(made):
+    """Each one of the tables, and ndcg by its formula."""
+    text = page(made, {})
+    _, _, told = text.partition("What the figures mean")
+
+    for name in (*made.outcomes[0].estimates, "prompt, completion"):
+        assert f"<li>{name}: " in told, name
+    assert "1/log2(rank + 1)" in told
+
+
 def test_the_protocol_says_what_decided():
     """The rating that was asked for, the rule for equal times, and how often each thing was so."""
     same = [("anna", item, 7.0, 4.0) for item in "abcd"] + [("anna", "low", 6.0, 3.0)]

@@ -7,6 +7,7 @@ from html import escape
 
 import numpy as np
 
+from unillmrec.evaluation.definitions import definitions
 from unillmrec.evaluation.drawing import Point, cost_plot
 from unillmrec.evaluation.metrics import ACCURACY
 from unillmrec.evaluation.running import Comparison, Evaluation, Outcome
@@ -80,6 +81,8 @@ def page(made: Evaluation, about: Mapping[str, str]) -> str:
         _lists(made),
         "<h2>How sure the differences are</h2>",
         _comparisons(made),
+        "<h2>What the figures mean</h2>",
+        _definitions(made.at),
         "<h2>People to look at</h2>",
         _people(made),
         "<h2>What the systems are</h2>",
@@ -208,6 +211,9 @@ def _accuracy(made: Evaluation) -> str:
         rows[-1][1].append(told_cost(outcome))
     table = _table(["system", *names, "prompt", "completion", money_column(made)], rows)
     told = "Tokens are those of one person; ~ estimated, nothing was sent. Intervals cover 95 %. "
+    for each in made.outcomes:
+        if count := each.counted_only:
+            told += f"Of {escape(each.name)} they are those of the first {count:,} people. "
     told += escape(told_price(made))
     return f'{table}<p class="note">* learns from other people\'s interactions. {told}</p>'
 
@@ -251,6 +257,11 @@ def _comparisons(made: Evaluation) -> str:
     ]
     header = [f"{made.reference} less", "metric", "difference", "p (Holm)"]
     return f'{_table(header, rows)}<p class="note">{CORRECTED}</p>'
+
+
+def _definitions(at: int) -> str:
+    told = (f"<li>{escape(name)}: {escape(what)}.</li>" for name, what in definitions(at))
+    return f"<ul>{''.join(told)}</ul>"
 
 
 def _people(made: Evaluation) -> str:
