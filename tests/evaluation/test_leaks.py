@@ -17,12 +17,14 @@ from unillmrec import Recommender
 from unillmrec.evaluation.chain import Chain
 from unillmrec.evaluation.content import MostPopular
 from unillmrec.evaluation.exam import Shelf, Truth
+from unillmrec.evaluation.making import REFERENCE, Entry
 from unillmrec.evaluation.metrics import Scorer
 from unillmrec.evaluation.paper import PaperScheme
 from unillmrec.evaluation.running import evaluate
 from unillmrec.evaluation.splitting import Protocol, split
 from unillmrec.evaluation.systems import Ordering
 from unillmrec.items import Item
+from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
 from unillmrec.tokens import TokenCounter
 
@@ -83,6 +85,19 @@ def test_1_the_truth_stands_first_in_a_leaf(parted, tmp_path, monkeypatch):
             found.append([scheme.answer(case, 10).recalled for case in parted.exam.cases])
 
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("kind", ["retrieve", REFERENCE])
+def test_1_the_truth_stands_first_in_a_tree(parted, tmp_path, kind):
+    """All items are equally near, and a quarter of them is looked at: not the first quarter."""
+    targets = {each for case in parted.exam.cases for each in parted.truth.of(case.number)}
+    alike = [Item(item.id, "The same", "as all others") for item in trees.items()]
+    catalog = sorted(alike, key=lambda item: item.id not in targets)
+    with trees.tree(tmp_path, "sorted", catalog) as tree:
+        system = Entry(kind, tree.path, Settings()).made(tree)
+        (outcome,) = evaluate(parted, [system]).outcomes
+
+    assert outcome.estimates["recalled"].value < 0.5
 
 
 def test_2_the_target_is_in_the_history():
