@@ -97,7 +97,7 @@ def test_it_says_what_its_figures_mean(made):
     text = page(made, {})
     _, _, told = text.partition("What the figures mean")
 
-    for name in (*made.outcomes[0].estimates, "prompt, completion"):
+    for name in (*made.outcomes[0].estimates, "prompt, completion, money"):
         assert f"<li>{name}: " in told, name
     assert "1/log2(rank + 1)" in told
 

@@ -18,8 +18,8 @@ def definitions(at: int) -> list[tuple[str, str]]:
             "whether a held-out item is in the list: with one of them, the same as recall",
         ),
         (
-            "prompt, completion",
-            "the tokens that are read and written for one person, and what they cost",
+            "prompt, completion, money",
+            "the tokens that a model reads and writes for one person, and what they cost",
         ),
         (
             "recalled",

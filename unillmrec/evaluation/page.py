@@ -210,7 +210,7 @@ def _accuracy(made: Evaluation) -> str:
         rows.append((outcome.name == made.reference, [name, *figures, *told_tokens(outcome)]))
         rows[-1][1].append(told_cost(outcome))
     table = _table(["system", *names, "prompt", "completion", money_column(made)], rows)
-    told = "Tokens are those of one person; ~ estimated, nothing was sent. Intervals cover 95 %. "
+    told = "Intervals cover 95 %. Tokens are those of one person; ~ estimated, nothing was sent. "
     for each in made.outcomes:
         if count := each.counted_only:
             told += f"Of {escape(each.name)} they are those of the first {count:,} people. "
