@@ -14,7 +14,7 @@ from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, Options, build
 from unillmrec.evaluation.exam import Split
 from unillmrec.evaluation.in_processes import InProcesses
-from unillmrec.evaluation.making import REFERENCE, Entry, kinds_of
+from unillmrec.evaluation.making import REFERENCE, Entry
 from unillmrec.evaluation.running import Evaluation, Outcome, evaluate
 from unillmrec.judge.making import make_price
 from unillmrec.prices import Price, told_amount
@@ -36,9 +36,11 @@ def run(data: Path) -> None:
     price = make_price(Settings.resolve(SETTINGS))
     rows: list[dict[str, Any]] = []
     comparisons: list[dict[str, Any]] = []
+    protocol: dict[str, Any] = {}
     for name in SETS:
         shelf = shelf_of(data, name)
         parted = last_out(interactions_of(data, name), shelf, name, PEOPLE)
+        protocol[name] = parted.facts
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "measured.tree"
             build(shelf.items, path, BuildOptions(workers=1))
@@ -58,6 +60,7 @@ def run(data: Path) -> None:
         rows,
         seed=SEED,
         people=PEOPLE,
+        protocol=protocol,
         comparisons=comparisons,
         bar=BAR,
         price=f"{MODEL}: {price.told()}" if price else "unknown",
@@ -67,7 +70,7 @@ def run(data: Path) -> None:
 
 def _evaluated(parted: Split, tree: ItemTree, price: Price | None) -> Evaluation:
     settings = Settings.resolve(SETTINGS)
-    entries = [Entry(kind, tree.path, settings, seed=SEED) for kind in kinds_of()]
+    entries = Entry.of_all(tree.path, settings, seed=SEED)
     plain = Options(variety=0.0, reorder="none")
     entries.append(Entry(REFERENCE, tree.path, settings, plain, SEED, PLAIN))
     return evaluate(
@@ -99,6 +102,7 @@ def _row(name: str, outcome: Outcome, made: Evaluation) -> dict[str, Any]:
         "popularity lift": told(each["popularity lift"], 2),
         **_billed(outcome),
         "ms a person": round(1_000 * outcome.answering / len(made.split.exam.cases), 1),
+        "note": "; ".join(outcome.remarks),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks import figures, plots
 from benchmarks.results import load, names, prompt_digests, told_seconds
+from unillmrec.evaluation.page import CORRECTED
 
 README = Path(__file__).parent / "README.md"
 FRONT = README.parents[1] / "README.md"
@@ -116,7 +117,58 @@ def section(result: dict[str, Any]) -> str:
     setup += f" · {told_seconds(result['seconds'])}.{judge}" if "seconds" in result else f".{judge}"
     rows = SHORTENED.get(result["name"], list)(result["rows"])
     body = result["text"] if "text" in result else "\n".join(map(table, _parted(rows)))
-    return f"\n{setup}\n\n{body}\n"
+    return f"\n{setup}\n\n{_protocols(result)}{body}{_comparisons(result)}\n"
+
+
+def _comparisons(result: dict[str, Any]) -> str:
+    """Return the paired differences between systems, where a result has any."""
+    compared = result.get("comparisons", [])
+    if not compared:
+        return ""
+    rows = [
+        {
+            "set": each["set"],
+            f"{each['reference']} less": each["system"],
+            "metric": each["metric"],
+            "difference": _signed(each["difference"]),
+            **({} if each["difference"]["value"] is None else _told_ps(each)),
+        }
+        for each in compared
+    ]
+    return f"\n{CORRECTED}\n\n{table(rows)}"
+
+
+def _signed(difference: dict[str, float | None]) -> str:
+    if difference["value"] is None:
+        return "-"
+    return "{value:+.3f} [{low:+.3f}, {high:+.3f}]".format(**difference)
+
+
+def _told_ps(compared: dict[str, Any]) -> dict[str, str]:
+    pairs = {"p": compared["p"], "p (Holm)": compared["p_corrected"]}
+    return {name: "< 0.001" if p < 0.001 else f"{p:.3f}" for name, p in pairs.items()}
+
+
+def _protocols(result: dict[str, Any]) -> str:
+    """Say of each set who was asked, and how often the file alone says what was last."""
+    told = result.get("protocol")
+    if not isinstance(told, dict):
+        # One that is the same for every set stands in the result in words.
+        return ""
+    return table([_parting(name, each) for name, each in told.items()]) + "\n"
+
+
+def _parting(name: str, facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "set": name,
+        "people": facts["people"],
+        "of": facts["eligible"],
+        "least rating": "" if facts["least_rating"] is None else f"{facts['least_rating']:g}",
+        "interactions": facts["interactions"],
+        "learnt from": facts["learnt_from"],
+        "last by the file's order alone": facts["ties"],
+        "met before under another id": facts["twins"],
+    }
 
 
 def _parted(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:

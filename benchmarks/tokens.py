@@ -309,10 +309,10 @@ def _paper(tree: ItemTree, counter: TokenCounter, people: Sequence[tuple[str, ..
     shown: list[int] = []
 
     class Counting(PaperScheme):
-        def _chosen(self, session: Any, question: Any, vectors: Any) -> list[int]:
+        def _chosen(self, session: Any, question: Any, *rest: Any) -> list[int]:
             listed = "".join(f"{n}. {line}\n" for n, line in enumerate(question[2], 1))
             shown.append(counter.count(listed))
-            return super()._chosen(session, question, vectors)
+            return super()._chosen(session, question, *rest)
 
     def searched(history: tuple[str, ...]) -> Spent:
         shown.clear()

@@ -17,6 +17,7 @@ from unillmrec.items import one_line
 from unillmrec.judge import (
     Exchange,
     Judge,
+    PacedJudge,
     Profile,
     Question,
     SimilarityJudge,
@@ -238,7 +239,8 @@ class _Threads:
 @contextmanager
 def _executor(judge: Judge) -> Iterator[_Threads]:
     """Give threads for the judge's questions; a walk that breaks off does not wait for them."""
-    if judge.at_once < 2:
+    # Where nothing is sent, nobody waits for an answer, and each thread would open the tree anew.
+    if judge.at_once < 2 or isinstance(judge, PacedJudge):
         yield _Threads(None)
         return
     executor = ThreadPoolExecutor(judge.at_once, thread_name_prefix="unillmrec")

@@ -83,7 +83,9 @@ HOLDS = {
     "evaluation": lambda rows: (
         number(by(rows, "system", "unillmrec")["distance"])
         < number(by(rows, "system", "random")["distance"])
-        and by(rows, "system", "random")["prompt"] == 0 < by(rows, "system", "unillmrec")["prompt"]
+        and by(rows, "system", "random")["prompt"] == by(rows, "system", "unillmrec")["prompt"] == 0
+        and by(rows, "system", "unillmrec, as for a model")["prompt"] > 1_000
+        and "vectors answer" in by(rows, "system", "flat listing")["note"]
     ),
     "fidelity": lambda rows: (
         number(by(rows, "system", "best-first")["tokens"])
@@ -154,7 +156,11 @@ def test_a_benchmark_runs_in_small(name):
         made = json.loads(result.read_text(encoding="utf-8"))
 
     assert HOLDS[name](made["rows"]), made["rows"]
-    assert f"python -m benchmarks run {name} --small" in report.section(made)
+    told = report.section(made)
+    assert f"python -m benchmarks run {name} --small" in told
+    if name in {"baselines", "evaluation"}:
+        assert ("| set | unillmrec less |" in told) == (name == "evaluation")
+        assert f"| ml-1m | {made['protocol']['ml-1m']['people']} | 30 |" in told
     assert before == {path: path.stat().st_mtime_ns for path in FOLDER.glob("*")}
 
 

@@ -120,12 +120,12 @@ def test_the_paper_is_counted_as_it_would_be_sent(parted, tree):
     sent = []
 
     class Watching(PaperScheme):
-        def _chosen(self, session, question, vectors):
+        def _chosen(self, session, question, *rest):
             template, name, lines, count = question
             listed = "\n".join(f"{n}. {line}" for n, line in enumerate(lines, 1))
             text = template.format(count=count, name=name, lines=listed)
             sent.append(counter.count_messages(["", session.history, profile, text]))
-            return super()._chosen(session, question, vectors)
+            return super()._chosen(session, question, *rest)
 
     watching = Watching(tree, counter)
     watching.learn(parted.exam)
@@ -138,6 +138,16 @@ def test_the_paper_is_counted_as_it_would_be_sent(parted, tree):
     assert found == simulated.answer(case, 10)
     # The words around the history are on top of its titles.
     assert sum(sent) + begun < found.usage.estimated_prompt < sum(sent) + begun + 60
+
+
+def test_the_paper_says_that_its_list_is_cut_and_not_ranked(parted, tree):
+    """Twenty items are found leaf after leaf, and the first of them are the list."""
+    scheme = PaperScheme(tree, TokenCounter.for_model("gpt-4o"))
+    scheme.learn(parted.exam)
+    found = scheme.answer(parted.exam.cases[0], 10)
+
+    assert found.recalled[:10] == found.items
+    assert "the first of 20 items as they were found" in scheme.note
 
 
 def test_titles_are_read_letter_for_letter():

@@ -12,7 +12,7 @@ from unillmrec.evaluation import in_processes
 from unillmrec.evaluation.exam import Shelf
 from unillmrec.evaluation.examining import one_by_one
 from unillmrec.evaluation.in_processes import InProcesses
-from unillmrec.evaluation.making import REFERENCE, Entry
+from unillmrec.evaluation.making import PACED, REFERENCE, Entry
 from unillmrec.settings import Settings
 from unillmrec.stages import Options
 from unillmrec.store import ItemTree
@@ -55,7 +55,7 @@ def test_many_processes_answer_what_one_does(parted, tree, started, monkeypatch)
     """The same lists and the same bills, whoever answers whom; how far they are is told."""
     monkeypatch.setattr(in_processes, "AT_A_TIME", 5)
     few = replace(parted.exam, cases=parted.exam.cases[:10])
-    entries = entries_over(tree, "random", "popular", "vectors", "paper", REFERENCE)
+    entries = entries_over(tree, "random", "popular", "vectors", "paper", PACED, REFERENCE)
     entries.append(replace(entries[-1], options=Options(variety=0.0), name="no variety"))
     told = []
     alone = examined(entries, tree, few, 1)

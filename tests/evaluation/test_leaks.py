@@ -18,11 +18,16 @@ from unillmrec.evaluation.chain import Chain
 from unillmrec.evaluation.content import MostPopular, TfIdf
 from unillmrec.evaluation.datasets import parse
 from unillmrec.evaluation.exam import Shelf
+from unillmrec.evaluation.making import REFERENCE, Entry
 from unillmrec.evaluation.metrics import Scorer
+from unillmrec.evaluation.paper import PaperScheme
 from unillmrec.evaluation.running import evaluate
 from unillmrec.evaluation.splitting import Protocol, split
 from unillmrec.evaluation.systems import Ordering
 from unillmrec.items import Item
+from unillmrec.settings import Settings
+from unillmrec.store import ItemTree
+from unillmrec.tokens import TokenCounter
 
 
 def figure(parted, system, name, at=10):
@@ -60,6 +65,44 @@ def test_1_the_truth_stands_first_in_the_catalog():
 
     assert len(targets) <= 36
     assert found < 3 * 10 / len(catalog)
+
+
+def turned(branches):
+    return tuple(replace(each, children=turned(each.children)) for each in reversed(branches))
+
+
+def test_1_the_truth_stands_first_in_a_leaf(parted, tmp_path, monkeypatch):
+    """The scheme of the paper reads leaves as they lie there; of equals, a lot decides."""
+    targets = {each for case in parted.exam.cases for each in parted.truth.of(case.number)}
+    alike = [Item(item.id, "The same", "as all others") for item in trees.items()]
+    items_in, found = ItemTree.items_in, []
+    with trees.tree(tmp_path, "alike", alike) as tree:
+        for first in (True, False):
+
+            def planted(self, leaves, first=first):
+                items = items_in(self, leaves)
+                return sorted(items, key=lambda each: (each.item.id in targets) != first)
+
+            monkeypatch.setattr(ItemTree, "items_in", planted)
+            scheme = PaperScheme(tree, TokenCounter.for_model(None))
+            scheme.learn(parted.exam)
+            scheme.groups = scheme.groups if first else turned(scheme.groups)
+            found.append([scheme.answer(case, 10).recalled for case in parted.exam.cases])
+
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("kind", ["retrieve", REFERENCE])
+def test_1_the_truth_stands_first_in_a_tree(parted, tmp_path, kind):
+    """All items are equally near, and a quarter of them is looked at: not the first quarter."""
+    targets = {each for case in parted.exam.cases for each in parted.truth.of(case.number)}
+    alike = [Item(item.id, "The same", "as all others") for item in trees.items()]
+    catalog = sorted(alike, key=lambda item: item.id not in targets)
+    with trees.tree(tmp_path, "sorted", catalog) as tree:
+        system = Entry(kind, tree.path, Settings()).made(tree)
+        (outcome,) = evaluate(parted, [system]).outcomes
+
+    assert outcome.estimates["recalled"].value < 0.5
 
 
 def test_2_the_target_is_in_the_history():

@@ -125,6 +125,30 @@ def test_distance_is_one_less_the_mean_cosine(parted):
     np.testing.assert_allclose(scorer._distance(lists), expected, atol=1e-6)
 
 
+def test_empty_lists_say_nothing_of_what_lists_are_like(parted):
+    """They are left out of the mean; where all are empty, there is none."""
+    unseen = [item.id for item in parted.exam.shelf.items[-2:]]
+    likeness = ("intra-list distance", "novelty", "popularity lift")
+    _, full = graded(parted, lambda case, limit: unseen)
+    _, half = graded(parted, lambda case, limit: unseen if case.number % 2 else [])
+    _, alone = graded(parted, lambda case, limit: unseen[:1])
+    _, none = graded(parted, lambda case, limit: [])
+
+    for name in likeness[:2]:
+        assert pytest.approx(full[name].value) == half[name].value
+        assert full[name].value > 0
+    # The histories are those of the people who got something.
+    histories = [
+        np.mean([parted.exam.known.counts[parted.exam.shelf.places[each]] for each in case.history])
+        for case in parted.exam.cases
+    ]
+    ratio = (1 + full["popularity lift"].value) / (1 + half["popularity lift"].value)
+    assert pytest.approx(np.mean(histories[1::2]) / np.mean(histories)) == ratio
+    assert alone["intra-list distance"].value is None
+    assert alone["novelty"].value is not None
+    assert [None] * 3 == [none[name].value for name in likeness]
+
+
 def test_the_share_of_targets_among_the_recalled_is_told(parted):
     """Which no ranking behind it can lift."""
     truth = parted.truth

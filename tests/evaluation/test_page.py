@@ -8,7 +8,7 @@ import pytest
 from tests.evaluation.exams import Scripted, rows_of
 from unillmrec.evaluation.drawing import Point, cost_plot
 from unillmrec.evaluation.exam import Shelf
-from unillmrec.evaluation.page import page
+from unillmrec.evaluation.page import page, told_protocol
 from unillmrec.evaluation.running import evaluate
 from unillmrec.evaluation.splitting import Protocol, split
 from unillmrec.evaluation.statistics import Estimate
@@ -23,6 +23,9 @@ HOSTILE = (
     "</title></style><iframe src=https://x.example>",
     "{title} $choices &lt;b&gt;",
 )
+
+
+EMPTY = Scripted(lambda case, limit: [], "empty")
 
 
 class Tags(HTMLParser):
@@ -87,6 +90,41 @@ def test_it_shows_what_an_evaluation_is_for(made):
     assert text.count('class="hit"') >= 2
     assert 2 == len(re.findall(r'<circle class="dot"', text))
     assert "[1.000, 1.000]" in text
+
+
+def test_it_says_what_its_figures_mean(made):
+    """Each one of the tables, and ndcg by its formula."""
+    text = page(made, {})
+    _, _, told = text.partition("What the figures mean")
+
+    for name in (*made.outcomes[0].estimates, "prompt, completion, money"):
+        assert f"<li>{name}: " in told, name
+    assert "1/log2(rank + 1)" in told
+
+
+def test_the_protocol_says_what_decided():
+    """The rating that was asked for, the rule for equal times, and how often each thing was so."""
+    same = [("anna", item, 7.0, 4.0) for item in "abcd"] + [("anna", "low", 6.0, 3.0)]
+    clear = [("ben", item, float(day), 4.0) for day, item in enumerate("abc")]
+    twin = [
+        *(("cleo", item, float(day), 4.0) for day, item in enumerate("abd")),
+        ("cleo", "D", 9, 5),
+    ]
+    items = [Item(each, f"The word {each * 3}") for each in ("a", "b", "c", "d", "low", "more")]
+    shelf = Shelf((*items, Item("D", "The word ddd")))
+
+    def told(rows, least=4.0):
+        return told_protocol(
+            evaluate(split(rows_of(*rows), shelf, Protocol(least_rating=least)), [EMPTY])
+        )
+
+    assert "(of equal times the one further down in the file, as for 1 person)" in told(
+        same + clear
+    )
+    assert "(of equal times the one further down in the file)" in told(clear)
+    assert "What is rated below 4 was seen, and is no taste" in told(clear)
+    assert "rated below" not in told(clear, None)
+    assert "1 held-out item was met before under another id" in told(clear + twin)
 
 
 def test_an_evaluation_of_one_system_has_nobody_to_differ(made):

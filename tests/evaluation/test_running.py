@@ -29,14 +29,13 @@ from unillmrec.evaluation.making import (
     expected_usage,
     make_systems,
 )
-from unillmrec.evaluation.page import page, told_cost, told_tokens
+from unillmrec.evaluation.page import page, told_cost, told_p, told_tokens
 from unillmrec.evaluation.running import evaluate
 from unillmrec.evaluation.splitting import Protocol, split
 from unillmrec.evaluation.systems import Answer
 from unillmrec.evaluation.trained import Als, ItemKnn
 from unillmrec.items import Item
 from unillmrec.judge import LanguageModelJudge, SimilarityJudge
-from unillmrec.judge.making import make_estimating_judge
 from unillmrec.judge.writing import CONTRACTS, PromptWriter
 from unillmrec.prices import Price
 from unillmrec.prompts import PromptSet
@@ -114,7 +113,7 @@ def test_an_unknown_system_is_refused(tree):
 
 def test_only_what_asks_is_expected_to_cost(parted, tree):
     """A baseline beside the chain costs nothing more; without names, all that ask do."""
-    told = replace(means(tree), pricing=make_estimating_judge(tree, Settings.resolve({})))
+    told = Means.without_model(tree, Settings.resolve({}))
     some = replace(parted, exam=replace(parted.exam, cases=parted.exam.cases[:2]))
     chain = expected_usage(told, some, [REFERENCE])
 
@@ -145,6 +144,17 @@ def test_a_comparison_is_paired_and_corrected(parted):
     assert half.difference.low < 0.5 < half.difference.high
     assert half.p <= half.p_corrected < 1e-6
     assert {"all"} == {each.reference for each in made.comparisons}
+
+
+def test_two_systems_that_found_nothing_have_no_difference(parted):
+    """Nought with an interval of no width would say that they are known to be alike."""
+    empty = [Scripted(lambda case, limit: [], name) for name in ("one", "other")]
+    made = evaluate(parted, empty)
+
+    assert {(None, None, None)} == {
+        tuple(each.difference.as_dict().values()) for each in made.comparisons
+    }
+    assert {"-"} == {told_p(each) for each in made.comparisons}
 
 
 def test_lists_that_the_embedded_judge_finished_are_told(parted):

@@ -66,9 +66,30 @@ def test_finds_in_some_leaves_what_a_plain_search_finds_there(tree, item, count,
     numbers = eligibility.among(tree.numbers_in(some))
     plain = tree.item_likeness(taste, numbers)
     order = np.argsort(-plain, kind="stable")[:count]
-    assert [numbers[place] for place in order] == [number for number, _ in found]
+    by_number = dict(zip(numbers, plain.tolist(), strict=True))
+    assert len({number for number, _ in found}) == len(found)
+    assert [by_number[n] for n, _ in found] == pytest.approx([near for _, near in found])
     assert [float(plain[place]) for place in order] == pytest.approx([near for _, near in found])
     assert found == again
+
+
+@pytest.mark.parametrize("block", [7, 20_000])
+def test_of_equals_the_first_of_the_catalog_are_not_preferred(tmp_path, monkeypatch, block):
+    """Neither of all items, block by block or at once, nor of those of leaves."""
+    monkeypatch.setattr(nearest, "BLOCK", block)
+    alike = [Item(item.id, "The same", "as all others") for item in trees.items()]
+    with trees.tree(tmp_path, "alike", alike) as tree:
+        (taste,) = tree.item_vectors([0])
+        leaves = [leaf for (leaf,) in tree.rows("SELECT id FROM node WHERE leaf = 1")]
+        some = nearest_items(tree, taste, 60, Eligibility(tree))
+        there = nearest_of_leaves(tree, taste, leaves, 60, Eligibility(tree))
+        again = nearest_items(tree, taste, 60, Eligibility(tree))
+
+    numbers = [number for number, _ in some]
+    assert 60 == len(set(numbers))
+    assert 110 < np.mean(numbers) < 190
+    assert some == again
+    assert numbers == [number for number, _ in there]
 
 
 def test_words_that_came_after_opening_do_no_harm(tmp_path):

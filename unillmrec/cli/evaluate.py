@@ -155,6 +155,7 @@ Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask be
 
 
 def evaluate(
+    context: typer.Context,
     tree: Tree = None,
     histories: Histories = None,
     dataset: Dataset = None,
@@ -185,6 +186,7 @@ def evaluate(
     No system is told what was held out; every unseen item of the catalog competes. Figures come
     with 95 % intervals and costs; about how much a model will take is said before it is asked.
     """
+    from unillmrec.cli.command_line import told_command
     from unillmrec.cli.evaluating import Wishes, evaluate_tree, plan_for, write_files
     from unillmrec.cli.render_evaluation import show_evaluation
     from unillmrec.cli.render_plan import show_plan
@@ -194,7 +196,7 @@ def evaluate(
     protocol = (split, cutoff, people, seed, least_rating)
     what = (at, systems, pseudonymise, workers)
     wishes = Wishes.of(tree, (histories, dataset), protocol, what, {**asked, **how})
-    wishes = wishes.writing(lists, report, agreed=yes)
+    wishes = wishes.writing(lists, report, agreed=yes, command=told_command(context))
     if plan:
         show_plan(plan_for(wishes), as_json=json)
         return

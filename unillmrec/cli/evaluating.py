@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
@@ -33,7 +35,6 @@ from unillmrec.evaluation.making import (
     Entry,
     Means,
     expected_usage,
-    kinds_of,
     make_systems,
 )
 from unillmrec.evaluation.page import page
@@ -67,6 +68,7 @@ class Wishes:
     report: Path | None = None
     agreed: bool = False
     workers: int = 0
+    command: str = ""
 
     @classmethod
     def of(
@@ -97,8 +99,12 @@ class Wishes:
         asked = (at, named, pseudonymise, flagged)
         return cls(tree, histories, dataset, chosen, *asked, workers=workers)
 
-    def writing(self, lists: Path | None, report: Path | None, *, agreed: bool) -> Wishes:
+    def writing(
+        self, lists: Path | None, report: Path | None, *, agreed: bool, command: str
+    ) -> Wishes:
         """Return the same wishes, with files to write, and whether the cost is agreed to.
+
+        The page that is written names the *command*.
 
         Raises:
             SettingsError: one of them is there already, or could not be written.
@@ -115,7 +121,7 @@ class Wishes:
                 )
         if lists and report and lists.resolve() == report.resolve():
             raise SettingsError(f"--lists and --report both name {lists}.", remedy="two files.")
-        return replace(self, lists=lists, report=report, agreed=agreed)
+        return replace(self, lists=lists, report=report, agreed=agreed, command=command)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +182,13 @@ def _asking(parted: Split, trees: Trees, judge: LanguageModelJudge, wishes: Wish
 def _counting(trees: Trees, wishes: Wishes) -> tuple[list[System], Examine]:
     """Return systems that ask nobody and count what it would cost, and processes for them."""
     tree, renamed = trees
-    chain = Entry(REFERENCE, tree.path, wishes.settings, seed=wishes.protocol.seed)
-    entries = [replace(chain, kind=kind) for kind in kinds_of(wishes.systems)]
+    seed = wishes.protocol.seed
+    entries = Entry.of_all(tree.path, wishes.settings, wishes.systems, seed)
     systems = [each.made(tree) for each in entries]
     if renamed is not None:
-        named = replace(chain, tree=renamed.path, name=MADE_UP, remark=remark_on(tree))
-        entries.append(named)
-        systems.append(named.made(renamed))
+        chain = Entry(REFERENCE, renamed.path, wishes.settings, seed=seed)
+        entries.append(replace(chain, name=MADE_UP, remark=remark_on(tree)))
+        systems.append(entries[-1].made(renamed))
     return systems, InProcesses(entries, wishes.workers or available_cores())
 
 
@@ -218,7 +224,13 @@ def write_files(made: Evaluated, wishes: Wishes) -> None:
         lines = _listed(made.evaluation)
         _write(wishes.lists, (json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     if wishes.report:
-        about = {"tree": made.tree, "judge": made.judge}
+        about = {
+            "tree": made.tree,
+            "judge": made.judge,
+            "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+            "version": f"unillmrec {version('unillmrec')}",
+            "command": wishes.command,
+        }
         _write(wishes.report, [page(made.evaluation, about)])
 
 

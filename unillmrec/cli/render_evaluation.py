@@ -13,6 +13,7 @@ from unillmrec.cli.render import (
     shown,
 )
 from unillmrec.evaluation.page import (
+    CORRECTED,
     SIGNIFICANT,
     money_column,
     told_cost,
@@ -85,6 +86,7 @@ def _show_comparisons(page: Page, made: Evaluation) -> None:
             bold = "bold" if each.p_corrected < SIGNIFICANT else ""
             table.add_row(Text(each.system), *map(Text, cells), style=bold)
     page.show(table)
+    page.show(Text(CORRECTED, style="dim"))
 
 
 def _show_notes(page: Page, made: Evaluation) -> None:

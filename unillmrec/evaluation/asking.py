@@ -24,6 +24,7 @@ TITLE_LENGTH = 160
 # No list longer than this is sent to anybody, whatever the model could read.
 FLAT_CEILING = 100_000
 UNBOUNDED = 1 << 40
+VECTORS_ANSWER = "the tree's vectors answer, prompts are counted and not sent"
 
 
 def estimated(calls: int, prompt: int, completion: int) -> Usage:
@@ -36,11 +37,16 @@ def title_of(item: Item) -> str:
     return one_line(item.title, TITLE_LENGTH) or one_line(item.id, TITLE_LENGTH)
 
 
-def retrieve_and_rank(tree: ItemTree, judge: Judge, pricing: Judge | None = None) -> Chain:
-    """Return the system that lets the judge order the nearest items: the chain without a walk."""
+def retrieve_and_rank(tree: ItemTree, judge: Judge, counting: Judge | None = None) -> Chain:
+    """Return the system that lets the judge order the nearest items: the chain without a walk.
+
+    *counting* is as for the chain.
+    """
     options = Options(walk="retrieve", candidates=SHORTLIST, reorder="none")
-    priced = Recommender(tree, pricing) if pricing else None
-    return Chain(Recommender(tree, judge), options, "retrieve and rank", pricing=priced)
+    counted = Recommender(tree, counting) if counting else None
+    remark = VECTORS_ANSWER if counting else ""
+    name = "retrieve and rank"
+    return Chain(Recommender(tree, judge), options, name, counting=counted, remark=remark)
 
 
 class FlatListing:
@@ -64,7 +70,7 @@ class FlatListing:
         """Who answered."""
         if self._judge:
             return self._judge.name
-        return "one prompt with all titles, counted and not sent; the tree's vectors answer"
+        return f"one prompt with all titles; {VECTORS_ANSWER}"
 
     def learn(self, exam: Exam) -> None:
         """Count the list once; only the history differs from person to person."""

@@ -7,10 +7,8 @@ from unillmrec.evaluation.exam import Case, Exam
 from unillmrec.evaluation.systems import Answer
 from unillmrec.judge import Exchange
 from unillmrec.judge.questions import keep_exchanges
-from unillmrec.recommendation import Recommendation
 from unillmrec.recommender import Recommender
 from unillmrec.stages import Options
-from unillmrec.usage import Usage
 
 # Counting prompts takes longer than walking with the embedded judge does, and a mean over so
 # many people is known to a few hundredths.
@@ -20,8 +18,9 @@ PRICED = 100
 class Chain:
     """Walks the tree for each person, as `unillmrec recommend` does.
 
-    Where no model is asked, *pricing* is a recommender that counts what asking one would cost;
-    it does so for the first hundred people. *remark* is what else is to be said of its figures.
+    With *counting*, a recommender that makes the same lists and bills what asking a model would
+    cost, the first hundred people are answered by that one. *remark* is what else is to be said
+    of its figures.
     """
 
     def __init__(
@@ -30,11 +29,11 @@ class Chain:
         options: Options | None = None,
         name: str = "unillmrec",
         *,
-        pricing: Recommender | None = None,
+        counting: Recommender | None = None,
         remark: str = "",
     ) -> None:
         self.name = name
-        self._pricing = pricing
+        self._counting = counting
         self.note = "; ".join(filter(None, [recommender.judge.name, remark]))
         # A tree that was told how popular items are has learnt it from somebody's interactions.
         self.zero_shot = not recommender.tree.has_prior
@@ -51,8 +50,10 @@ class Chain:
             UnillmrecError: the walk failed; all of its calls are with the error.
         """
         paid: list[Exchange] = []
+        counted = self._counting if case.number < PRICED else None
+        recommender = counted or self._recommender
         try:
-            made = self._recommender.recommend(
+            made = recommender.recommend(
                 case.history,
                 exclude=case.disliked,
                 limit=limit,
@@ -63,21 +64,12 @@ class Chain:
             # It came with those of the question alone that could not be answered.
             keep_exchanges(error, paid)
             raise
-        items = tuple(each.item.id for each in made.items)
+        # A bill belongs to the walk that made the list: who was not counted has none.
+        unknown = self._counting is not None and counted is None
         return Answer(
-            items,
-            self._priced(case, made, limit),
+            tuple(each.item.id for each in made.items),
+            None if unknown else made.total_usage(),
             made.candidates,
             made.partial,
             fallbacks=made.dropped.fallbacks,
         )
-
-    def _priced(self, case: Case, made: Recommendation, limit: int) -> Usage | None:
-        if self._pricing is None:
-            return made.total_usage()
-        if case.number >= PRICED:
-            return None
-        priced = self._pricing.recommend(
-            case.history, exclude=case.disliked, limit=limit, options=self._options
-        )
-        return priced.total_usage()

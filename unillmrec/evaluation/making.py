@@ -16,7 +16,12 @@ from unillmrec.evaluation.paper import PaperScheme
 from unillmrec.evaluation.systems import System
 from unillmrec.evaluation.trained import Als, ItemKnn
 from unillmrec.judge import Judge, LanguageModelJudge, SimilarityJudge
-from unillmrec.judge.making import asks_by_letters, make_estimating_judge, make_writer
+from unillmrec.judge.making import (
+    asks_by_letters,
+    make_estimating_judge,
+    make_paced_judge,
+    make_writer,
+)
 from unillmrec.judge.writing import PromptWriter
 from unillmrec.recommender import Recommender
 from unillmrec.settings import Settings
@@ -26,6 +31,9 @@ from unillmrec.usage import Usage
 
 REFERENCE = "unillmrec"
 MADE_UP = f"{REFERENCE}, made-up titles"
+# The chain with the embedded judge within the limits of a model, where no model is asked: what
+# it finds belongs to the tokens beside it, and what a wider walk finds does not.
+PACED = f"{REFERENCE}, as for a model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +41,8 @@ class Means:
     """What systems are made from: the tree, who answers, how prompts are written and counted.
 
     *options* are those of the chain, *name* is what it is called in tables, and *remark* what is
-    to be said of it there. *pricing* counts what asking a model would cost, where the judge is
-    none.
+    to be said of it there. Where no model is asked, *paced* answers within a model's limits, and
+    *counting* bills what asking one would cost besides.
     """
 
     tree: ItemTree
@@ -42,21 +50,37 @@ class Means:
     writer: PromptWriter
     options: Options = field(default_factory=Options)
     seed: int = 0
-    pricing: Judge | None = None
+    paced: Judge | None = None
+    counting: Judge | None = None
     name: str = REFERENCE
     remark: str = ""
 
     @classmethod
     def without_model(cls, tree: ItemTree, settings: Settings, seed: int = 0) -> Means:
         """Return those of an evaluation in which no model is asked; asking it is counted."""
-        writer, pricing = make_writer(settings), make_estimating_judge(tree, settings)
-        return cls(tree, SimilarityJudge(tree), writer, Options(), seed, pricing)
+        return cls(
+            tree,
+            SimilarityJudge(tree),
+            make_writer(settings),
+            seed=seed,
+            paced=make_paced_judge(tree, settings),
+            counting=make_estimating_judge(tree, settings),
+        )
 
     def chain(self) -> Chain:
-        """Make this package's own chain."""
-        pricing = Recommender(self.tree, self.pricing) if self.pricing else None
+        """Make this package's own chain; where its judge is no model, it asks nobody."""
+        free = "asks nobody, and looks further than a model is asked to" if self.paced else ""
+        remark = "; ".join(filter(None, [free, self.remark]))
         recommender = Recommender(self.tree, self.judge)
-        return Chain(recommender, self.options, self.name, pricing=pricing, remark=self.remark)
+        return Chain(recommender, self.options, self.name, remark=remark)
+
+    def paced_chain(self) -> Chain:
+        """Make the same with the limits that a model's walk has, and the bill of that walk."""
+        assert self.paced is not None
+        assert self.counting is not None
+        walking, counting = (Recommender(self.tree, each) for each in (self.paced, self.counting))
+        remark = "walks no further than a model is asked to, prompts are counted and not sent"
+        return Chain(walking, self.options, PACED, counting=counting, remark=remark)
 
     def flat(self) -> FlatListing:
         """Make the listing of everything, with room for a long prompt."""
@@ -66,6 +90,10 @@ class Means:
             roomy = PromptWriter(self.writer.prompts, self.writer.counter, 2 * FLAT_CEILING)
             judge = self.judge.with_writer(roomy)
         return FlatListing(self.tree, self.writer, judge)
+
+    def retrieve(self) -> Chain:
+        """Make the shortlist by vectors."""
+        return retrieve_and_rank(self.tree, self.paced or self.judge, self.counting)
 
     def paper(self) -> PaperScheme:
         """Make the scheme of the paper."""
@@ -82,14 +110,15 @@ _MAKERS: dict[str, Callable[[Means], System]] = {
     "item-knn": lambda means: ItemKnn(),
     "als": lambda means: Als(),
     "flat": lambda means: means.flat(),
-    "retrieve": lambda means: retrieve_and_rank(means.tree, means.judge, means.pricing),
+    "retrieve": lambda means: means.retrieve(),
     "paper": lambda means: means.paper(),
-    "unillmrec": lambda means: means.chain(),
+    REFERENCE: lambda means: means.chain(),
+    PACED: lambda means: means.paced_chain(),
 }
-SYSTEMS = tuple(_MAKERS)
+SYSTEMS = tuple(kind for kind in _MAKERS if kind != PACED)
 ASKING = frozenset({"flat", "retrieve", "paper", REFERENCE})
 # These take in nothing of an exam.
-TREE_ALONE = frozenset({"retrieve", "paper", REFERENCE})
+TREE_ALONE = frozenset({"retrieve", "paper", REFERENCE, PACED})
 EXPECTED_FROM = 5
 
 
@@ -107,6 +136,17 @@ class Entry:
     seed: int = 0
     name: str = REFERENCE
     remark: str = ""
+
+    @classmethod
+    def of_all(
+        cls, tree: Path, settings: Settings, chosen: Iterable[str] = (), seed: int = 0
+    ) -> list[Entry]:
+        """Return the entries of the *chosen* systems, or of all; the chain is there in two widths.
+
+        Raises:
+            EvaluationError: a name is that of no system.
+        """
+        return [cls(kind, tree, settings, seed=seed) for kind in [*kinds_of(chosen), PACED]]
 
     def made(self, tree: ItemTree) -> System:
         """Make the system over its tree, which is open."""
@@ -176,9 +216,10 @@ def expected(
     """
     some = replace(split.exam, cases=split.exam.cases[:EXPECTED_FROM])
     # Without a name all systems are made, and the chain always is.
-    names = [name for name in _MAKERS if name in (set(chosen) or ASKING) & ASKING | {REFERENCE}]
+    names = [name for name in SYSTEMS if name in (set(chosen) or ASKING) & ASKING | {REFERENCE}]
     usages: dict[str, list[Usage]] = {}
-    for name, system in zip(names, make_systems(means, names), strict=True):
+    for name in names:
+        system = _MAKERS[PACED if name == REFERENCE else name](means)
         system.learn(some)
         if isinstance(system, FlatListing) and system.listed > FLAT_CEILING:
             continue

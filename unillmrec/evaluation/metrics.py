@@ -132,12 +132,19 @@ class Scorer:
             if values[0] in (0.0, 1.0) and not np.ptp(values):
                 found[name] = same_for_all(float(values[0]), len(values))
         found[f"coverage@{at}"] = self._coverage(graded.lists)
-        per_person = [self._distance(graded.lists), self._novelty(graded.lists)]
-        distance, novelty = self._bootstrap.estimates(np.column_stack(per_person))
-        found["intra-list distance"], found["novelty"] = distance, novelty
-        lift = (self._popularity(graded.lists), self._history_popularity())
-        found["popularity lift"] = self._bootstrap.ratio(*lift, less=1.0)
-        return found
+        return found | self._likeness(graded.lists)
+
+    def _likeness(self, lists: Integers) -> dict[str, Estimate]:
+        """Return what lists are like, over those that have items, or pairs of them."""
+        count = (lists >= 0).sum(axis=1)
+        some, pairs = (count > 0).astype(np.float64), (count > 1).astype(np.float64)
+        popularity = some * self._popularity(lists), some * self._history_popularity()
+        ratio = self._bootstrap.ratio
+        return {
+            "intra-list distance": ratio(self._distance(lists), pairs),
+            "novelty": ratio(self._novelty(lists), some),
+            "popularity lift": ratio(*popularity, less=1.0),
+        }
 
     def _coverage(self, lists: Integers) -> Estimate:
         """Return the share of the catalog that is in somebody's list."""
@@ -149,7 +156,10 @@ class Scorer:
         return jackknife(len(listed) / size, (len(listed) - mine) / size)
 
     def _distance(self, lists: Integers) -> Floats:
-        """Return the mean distance (1 less the cosine of the words) of the pairs in each list."""
+        """Return the mean distance (1 less the cosine of the words) of the pairs in each list.
+
+        Where there is no pair it is 0, and counts for nothing.
+        """
         from scipy.sparse import csr_matrix
 
         filled = lists >= 0
@@ -181,7 +191,7 @@ class Scorer:
 
 
 def _mean_over(values: Floats, lists: Integers) -> Floats:
-    """Return the mean value of each list's items; of an empty one 0."""
+    """Return the mean value of each list's items; of an empty one 0, which counts for nothing."""
     filled = lists >= 0
     summed = np.where(filled, values[lists], 0.0).sum(axis=1)
     means: Floats = summed / np.maximum(filled.sum(axis=1), 1)

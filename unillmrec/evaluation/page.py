@@ -7,6 +7,7 @@ from html import escape
 
 import numpy as np
 
+from unillmrec.evaluation.definitions import definitions
 from unillmrec.evaluation.drawing import Point, cost_plot
 from unillmrec.evaluation.metrics import ACCURACY
 from unillmrec.evaluation.running import Comparison, Evaluation, Outcome
@@ -18,6 +19,10 @@ PEOPLE_SHOWN = 12
 HISTORY_SHOWN = 12
 TITLE_LENGTH = 140
 SIGNIFICANT = 0.05
+CORRECTED = (
+    "Paired t-tests on the same people; p is corrected for the number of systems, the 95 % "
+    "intervals are not. A dash: neither found anything."
+)
 
 # A catalog's text is written by strangers: besides being escaped, it could not run or load
 # anything here, for there is no script and no address that the page may ask.
@@ -76,6 +81,8 @@ def page(made: Evaluation, about: Mapping[str, str]) -> str:
         _lists(made),
         "<h2>How sure the differences are</h2>",
         _comparisons(made),
+        "<h2>What the figures mean</h2>",
+        _definitions(made.at),
         "<h2>People to look at</h2>",
         _people(made),
         "<h2>What the systems are</h2>",
@@ -88,20 +95,33 @@ def told_protocol(made: Evaluation) -> str:
     """Say in words who was asked, what was held out, and what had to be set aside."""
     facts = made.facts
     count = int(str(facts["people"]))
-    held = "the last item of each is held out"
+    held = f"the last item of each is held out ({_told_ties(int(str(facts['ties'])))})"
     if facts["split"] == "time":
         held = f"all they met from {told_time(float(str(facts['cutoff'])))} on is held out"
     told = (
-        f"{count:,} {'person' if count == 1 else 'people'} of {facts['eligible']:,}, seed "
+        f"{_counted(count, 'person', 'people')} of {facts['eligible']:,}, seed "
         f"{facts['seed']}; {held}, and all unseen items of {facts['items']:,} compete."
     )
-    if facts["ties"]:
-        told += f" For {facts['ties']:,} only the order of the file says which item was last."
-    if facts["not_on_shelf"]:
-        told += f" {facts['not_on_shelf']:,} interactions are with items the tree does not have."
-    if facts["twins"]:
-        told += f" {facts['twins']:,} held-out items were met before under another id; set aside."
+    if facts["least_rating"] is not None:
+        told += f" What is rated below {facts['least_rating']:g} was seen, and is no taste:"
+        told += " neither in a history nor held out."
+    if count := int(str(facts["not_on_shelf"])):
+        told += f" {_counted(count, 'interaction is', 'interactions are')} with items the tree"
+        told += " does not have."
+    if count := int(str(facts["twins"])):
+        told += f" {_counted(count, 'held-out item was', 'held-out items were')} met before under"
+        told += " another id, and set aside."
     return told
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def _told_ties(count: int) -> str:
+    """Say which of two items of the same time is the last, and how often that decides."""
+    rule = "of equal times the one further down in the file"
+    return f"{rule}, as for {_counted(count, 'person', 'people')}" if count else rule
 
 
 def with_interval(estimate: Estimate | None, *, signed: bool = False) -> tuple[str, str]:
@@ -117,6 +137,8 @@ def with_interval(estimate: Estimate | None, *, signed: bool = False) -> tuple[s
 
 def told_p(each: Comparison) -> str:
     """Return a corrected p-value as people write it."""
+    if each.difference.value is None:
+        return "-"
     return "< 0.001" if each.p_corrected < 0.001 else f"{each.p_corrected:.3f}"
 
 
@@ -188,7 +210,10 @@ def _accuracy(made: Evaluation) -> str:
         rows.append((outcome.name == made.reference, [name, *figures, *told_tokens(outcome)]))
         rows[-1][1].append(told_cost(outcome))
     table = _table(["system", *names, "prompt", "completion", money_column(made)], rows)
-    told = "Tokens are those of one person; ~ estimated, nothing was sent. Intervals cover 95 %. "
+    told = "Intervals cover 95 %. Tokens are those of one person; ~ estimated, nothing was sent. "
+    for each in made.outcomes:
+        if count := each.counted_only:
+            told += f"Of {escape(each.name)} they are those of the first {count:,} people. "
     told += escape(told_price(made))
     return f'{table}<p class="note">* learns from other people\'s interactions. {told}</p>'
 
@@ -231,8 +256,12 @@ def _comparisons(made: Evaluation) -> str:
         for each in made.comparisons
     ]
     header = [f"{made.reference} less", "metric", "difference", "p (Holm)"]
-    note = "Paired t-tests on the same people, corrected for the number of systems."
-    return f'{_table(header, rows)}<p class="note">{note}</p>'
+    return f'{_table(header, rows)}<p class="note">{CORRECTED}</p>'
+
+
+def _definitions(at: int) -> str:
+    told = (f"<li>{escape(name)}: {escape(what)}.</li>" for name, what in definitions(at))
+    return f"<ul>{''.join(told)}</ul>"
 
 
 def _people(made: Evaluation) -> str:

@@ -21,10 +21,10 @@ import numpy as np
 
 from unillmrec.endpoint import Endpoint, Message, Request, spent
 from unillmrec.errors import UnillmrecError
-from unillmrec.evaluation.asking import HISTORY, estimated, title_of
+from unillmrec.evaluation.asking import HISTORY, VECTORS_ANSWER, estimated, title_of
 from unillmrec.evaluation.content import RECENT, recency
 from unillmrec.evaluation.exam import Case, Exam
-from unillmrec.evaluation.systems import Answer
+from unillmrec.evaluation.systems import Answer, lot_of
 from unillmrec.items import one_line
 from unillmrec.judge import Exchange
 from unillmrec.judge.questions import keep_exchanges
@@ -59,12 +59,13 @@ _ANSWER = re.compile(r"^\s*\d+\s*[.)]\s*(.+?)\s*$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A node of the levels: a group of such nodes, or a leaf."""
+    """A node of the levels: a group of such nodes, or a leaf; its *lot* decides among equals."""
 
     name: str
     vector: Vector
     children: tuple[Branch, ...] = ()
     leaf: int | None = None
+    lot: int = 0
 
 
 @dataclass(slots=True)
@@ -96,10 +97,11 @@ class PaperScheme:
         self._tree = tree
         self._counter = counter
         self._endpoint = endpoint
-        self.note = "two levels of our leaves, 10 children, 5 a leaf, 50 titles in every call; " + (
-            f"{endpoint.model} at {endpoint.name}"
-            if endpoint
-            else "prompts counted and not sent, the tree's vectors answer"
+        told = f"{endpoint.model} at {endpoint.name}" if endpoint else VECTORS_ANSWER
+        self.note = (
+            "two levels of our leaves, 10 children, 5 a leaf, 50 titles in every call; a list is "
+            f"the first of {WANTED} items as they were found, leaf after leaf, and not ranked; "
+            + told
         )
 
     def learn(self, exam: Exam) -> None:
@@ -144,8 +146,8 @@ class PaperScheme:
     def _ranked(self, session: Session, node: Branch) -> list[Branch]:
         names = [child.name for child in node.children]
         question = (RANK, node.name, names, min(CHILDREN, len(names)))
-        vectors = [child.vector for child in node.children]
-        return [node.children[place] for place in self._chosen(session, question, vectors)]
+        vectors, lots = zip(*((child.vector, child.lot) for child in node.children), strict=True)
+        return [node.children[place] for place in self._chosen(session, question, vectors, lots)]
 
     def _recalled(self, session: Session, node: Branch) -> list[str]:
         assert node.leaf is not None
@@ -157,15 +159,17 @@ class PaperScheme:
         titles = [title_of(each.item) for each in items]
         question = (RECALL, node.name, titles, min(FROM_LEAF, len(titles)))
         vectors = self._tree.item_vectors([each.number for each in items])
-        return [items[place].item.id for place in self._chosen(session, question, vectors)]
+        lots = [lot_of(each.item.id) for each in items]
+        return [items[place].item.id for place in self._chosen(session, question, vectors, lots)]
 
     def _chosen(
         self,
         session: Session,
         question: tuple[str, str, Sequence[str], int],
         vectors: Sequence[Vector],
+        lots: Sequence[int],
     ) -> list[int]:
-        """Return the places of what is chosen, the best first."""
+        """Return the places of what is chosen, the best first; equals are told apart by *lots*."""
         template, name, lines, count = question
         listed = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
         text = template.format(count=count, name=name, lines=listed)
@@ -175,7 +179,9 @@ class PaperScheme:
             session.unusable += not named
             return named[:count]
         near = similarities(session.taste, vectors) if session.taste else np.zeros(len(lines))
-        best = [int(place) for place in np.argsort(-near, kind="stable")[:count]]
+        # The order of the catalog, in which leaves hold their items, must not decide.
+        order = np.lexsort((np.array(lots, np.uint64), -near))
+        best = [int(place) for place in order[:count]]
         written = sum(self._length(f"{n}. {lines[place]}\n") for n, place in enumerate(best, 1))
         prompt = self._around(4) + session.carried + self._length(text)
         session.usage += estimated(1, prompt, written)
@@ -221,7 +227,7 @@ def levels_over_leaves(tree: ItemTree, levels: int = LEVELS) -> tuple[Branch, ..
     nodes = []
     for leaf, vector in zip(order, tree.node_vectors(order), strict=True):
         name = one_line(tree.node(leaf).description.label, NAME_LENGTH)
-        nodes.append(Branch(name, vector, leaf=leaf))
+        nodes.append(Branch(name, vector, leaf=leaf, lot=lot_of(f"leaf {leaf}")))
     size = max(math.ceil(len(nodes) ** (1 / levels)), 2)
     for _ in range(levels - 1):
         parts = [tuple(nodes[begin : begin + size]) for begin in range(0, len(nodes), size)]
@@ -234,7 +240,7 @@ def _group(parts: tuple[Branch, ...]) -> Branch:
     name = one_line(", ".join(word for word, _ in words.most_common(3)), NAME_LENGTH)
     vector = combine([part.vector for part in parts], [1.0] * len(parts))
     assert vector is not None
-    return Branch(name, vector, parts)
+    return Branch(name, vector, parts, lot=min(part.lot for part in parts))
 
 
 def _leaves_in_order(tree: ItemTree) -> list[int]:

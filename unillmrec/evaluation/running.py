@@ -67,6 +67,12 @@ class Outcome:
         return Money(self.price.at_most(*counts) / self.priced, self.price.currency)
 
     @property
+    def counted_only(self) -> int:
+        """To how many people the counting was confined; 0 where all were counted."""
+        left_out = any(each.usage is None and not each.failed for each in self.answers)
+        return self.priced if left_out else 0
+
+    @property
     def partial(self) -> int:
         """For how many people the embedded judge had to finish the list."""
         return sum(bool(answer.partial) for answer in self.answers)
@@ -119,6 +125,8 @@ class Outcome:
                     if self.priced
                     else "what the failed people took is unknown"
                 )
+        if counted := self.counted_only:
+            told.append(f"tokens and money are those of the first {counted:,} people")
         void = self.graded.void.as_dict()
         return told + [f"{count:,} places {what}" for what, count in void.items() if count]
 
@@ -276,6 +284,9 @@ def _comparisons(
             others, theirs, p_values, holm(p_values), strict=True
         ):
             (difference,) = scorer.bootstrap.estimates((mine - values)[:, None])
+            if not mine.any() and not values.any():
+                # Where neither found anything, nothing is known of how far apart they are.
+                difference = Estimate(None)
             name = f"{metric}@{scorer.at}"
             made.append(Comparison(reference, other.name, name, difference, p, corrected))
     return tuple(made)

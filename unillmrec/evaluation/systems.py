@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -65,6 +66,12 @@ class System(Protocol):
             EndpointError, ReplyError: there is no list; the calls that were made for this
                 person are with it (`kept_exchanges`), as far as they are known.
         """
+
+
+def lot_of(name: str) -> int:
+    """Return what breaks a tie where no shelf is at hand: a number that a name alone decides."""
+    content = name.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
 
 
 class Ordering:

@@ -1,6 +1,6 @@
 """Who answers closed questions: a language model, or the similarity of vectors."""
 
-from unillmrec.judge.language_model import EstimatingJudge, LanguageModelJudge
+from unillmrec.judge.language_model import EstimatingJudge, LanguageModelJudge, PacedJudge
 from unillmrec.judge.questions import (
     Choice,
     Dropped,
@@ -27,6 +27,7 @@ __all__ = [
     "Interests",
     "Judge",
     "LanguageModelJudge",
+    "PacedJudge",
     "Profile",
     "PromptWriter",
     "Question",

@@ -177,12 +177,12 @@ def _left_out(question: Question, named: int) -> int:
     return max(min(question.limit, len(question.choices)) - named, 0) * question.wants_order
 
 
-class EstimatingJudge:
-    """Answers as another judge does, and bills what asking a model would have cost.
+class PacedJudge:
+    """Answers as another judge does, over a walk no wider than one by a model; nothing is sent.
 
-    Nothing is sent: the counts a server would report stay unknown, the estimates are those
-    of the real prompts. Later prompts carry a profile as long as a model's, whose answers had
-    *spoken* tokens so far.
+    The limits of such a walk are for whoever costs something to ask, and its questions are
+    parted so that they fit a model's prompts. Those after the first carry a profile as long as
+    a model's, whose answers had *spoken* tokens so far.
     """
 
     def __init__(
@@ -203,20 +203,14 @@ class EstimatingJudge:
         self._own_words: set[tuple[Interest, ...]] = set()
 
     def interests(self, question: HistoryQuestion) -> Interests:
-        """Answer, with the estimate of the profile prompt."""
-        request = self._writer.ask_history(question)
+        """Answer as the other judge does."""
         answer = self._judge.interests(question)
         self._own_words.add(answer.interests)
-        exchange = self._not_sent(request, question.purse)
-        return replace(answer, usage=exchange.usage, exchanges=(exchange,))
+        return answer
 
     def choose(self, question: Question) -> Verdict:
-        """Answer, with the estimate of the prompt."""
-        told = self._as_a_model_would(question)
-        lettered = self.asks_by_letters and can_be_lettered(question)
-        request = self._writer.ask_letter(told) if lettered else self._writer.ask(told)
-        exchange = self._not_sent(request, question.purse)
-        return replace(self._judge.choose(question), usage=exchange.usage, exchanges=(exchange,))
+        """Answer as the other judge does."""
+        return self._judge.choose(question)
 
     def windows(self, question: Question) -> Sequence[Question]:
         """Part a question as it would be for a model."""
@@ -232,6 +226,27 @@ class EstimatingJudge:
         times = -(-self._profile_length // max(self._writer.counter.count(text), 1))
         long = self._writer.counter.cut("\n".join([text] * times), self._profile_length)
         return replace(question, profile=replace(question.profile, interests=(Interest(long, 1),)))
+
+
+class EstimatingJudge(PacedJudge):
+    """Answers as another judge does, and bills what asking a model would have cost.
+
+    Nothing is sent: the counts a server would report stay unknown, the estimates are those
+    of the real prompts.
+    """
+
+    def interests(self, question: HistoryQuestion) -> Interests:
+        """Answer, with the estimate of the profile prompt."""
+        exchange = self._not_sent(self._writer.ask_history(question), question.purse)
+        return replace(super().interests(question), usage=exchange.usage, exchanges=(exchange,))
+
+    def choose(self, question: Question) -> Verdict:
+        """Answer, with the estimate of the prompt."""
+        told = self._as_a_model_would(question)
+        lettered = self.asks_by_letters and can_be_lettered(question)
+        request = self._writer.ask_letter(told) if lettered else self._writer.ask(told)
+        exchange = self._not_sent(request, question.purse)
+        return replace(super().choose(question), usage=exchange.usage, exchanges=(exchange,))
 
     def _not_sent(self, request: Request, purse: Purse | None) -> Exchange:
         prompt, completion = self._writer.estimate(request)

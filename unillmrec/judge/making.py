@@ -12,7 +12,7 @@ from unillmrec.endpoint import Endpoint, OpenAIEndpoint, Patience
 from unillmrec.endpoint.access import KEY_VARIABLE, OPENAI_URL
 from unillmrec.endpoint.remembering import Notebook, default_path
 from unillmrec.judge.labels import Bias
-from unillmrec.judge.language_model import EstimatingJudge, LanguageModelJudge
+from unillmrec.judge.language_model import EstimatingJudge, LanguageModelJudge, PacedJudge
 from unillmrec.judge.questions import Judge
 from unillmrec.judge.similarity import SimilarityJudge
 from unillmrec.judge.voting import Votes, VotingJudge
@@ -98,6 +98,14 @@ def make_estimating_judge(
     judge = EstimatingJudge(SimilarityJudge(tree), writer, spoken, by_letters=by_letters)
     judge.at_once = min(AT_ONCE, settings.concurrency)
     return judge if votes == 1 else VotingJudge(judge, votes)
+
+
+def make_paced_judge(tree: ItemTree, settings: Settings) -> Judge:
+    """Return a judge whose walks are those of the estimating one, and that counts nothing."""
+    by_letters = asks_by_letters(settings)
+    judge = PacedJudge(SimilarityJudge(tree), make_writer(settings), by_letters=by_letters)
+    judge.at_once = min(AT_ONCE, settings.concurrency)
+    return judge
 
 
 def make_writer(settings: Settings, layout: Layout = "person-first") -> PromptWriter:

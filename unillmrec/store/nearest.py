@@ -42,8 +42,7 @@ def nearest_items(
         numbers = np.concatenate([numbers, some[allowed]])
         near = np.concatenate([near, similar[allowed]])
         if len(near) > count:
-            # Equals keep their order, so that the same search finds the same items.
-            best = np.sort(np.argsort(-near, kind="stable")[:count])
+            best = _first(numbers, near, count)
             numbers, near = numbers[best], near[best]
     return _best(numbers, near, count)
 
@@ -62,9 +61,34 @@ def nearest_of_leaves(
 
 
 def _best(numbers: NDArray[np.int64], near: Floats, count: int) -> list[tuple[int, float]]:
-    """Return the nearest by number, each with its cosine; equals as they came."""
-    best = np.argsort(-near, kind="stable")[:count]
+    """Return the nearest by number, each with its cosine."""
+    best = _first(numbers, near, count)
     return list(zip(numbers[best].tolist(), near[best].tolist(), strict=True))
+
+
+def _first(numbers: NDArray[np.int64], near: Floats, count: int) -> NDArray[np.int64]:
+    """Return the places of the nearest, best first; equals in an order drawn by lot.
+
+    The same search finds the same items, and what stands first in a catalog is not preferred.
+    """
+    some = np.arange(len(near))
+    if len(near) > count:
+        # All that may be among the nearest, ties at the end included.
+        some = np.flatnonzero(near >= np.partition(near, -count)[-count])
+    order = np.lexsort((_lots(numbers[some]), -near[some]))
+    return some[order[:count]]
+
+
+def _lots(numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return the lot of each number, which differs for every number and says nothing of it.
+
+    The finalizer of SplitMix64 (Steele, Lea and Flood, 2014), which maps numbers one to one.
+    """
+    mixed = numbers.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    lots: NDArray[np.uint64] = mixed ^ (mixed >> np.uint64(31))
+    return lots
 
 
 def _allowed(numbers: NDArray[np.int64], eligibility: Eligibility) -> NDArray[np.bool_]:
