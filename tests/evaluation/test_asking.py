@@ -109,6 +109,10 @@ def test_the_paper_keeps_to_its_parameters(parted, tree):
     assert all(re.search("top [1-5] items", each.messages[-1].content) for each in leaves)
     assert len(endpoint.requests) == 1 + len(others) == found.usage.calls
     assert len(first.messages) == 2
+    # Our own count stands beside the server's, whatever that has said.
+    sent = [[each.content for each in request.messages] for request in endpoint.requests]
+    assert sum(map(counter.count_messages, sent)) == found.usage.estimated_prompt
+    assert found.usage.estimated_completion > 0
 
 
 def test_the_paper_is_counted_as_it_would_be_sent(parted, tree):

@@ -14,7 +14,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -198,7 +198,16 @@ class PaperScheme:
         except UnillmrecError as error:
             keep_exchanges(error, [Exchange((), "", session.usage + spent(error))])
             raise
-        session.usage += reply.usage
+        usage = reply.usage
+        # An answer from a cache has taken nothing, by anybody's count.
+        if usage.calls:
+            asked = self._counter.count_messages([each.content for each in messages])
+            usage = replace(
+                usage,
+                estimated_prompt=asked,
+                estimated_completion=self._counter.count(reply.text),
+            )
+        session.usage += usage
         return reply.text
 
     def _around(self, messages: int) -> int:
