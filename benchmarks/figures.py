@@ -147,7 +147,7 @@ FIGURES: dict[str, Callable[[], str]] = {
     "walk-of-million-words": lambda: _walk_of_a_million("words"),
     "walk-of-million-vectors": lambda: _walk_of_a_million("vectors"),
     "paper-of-people": lambda: _taken_by("the paper's scheme"),
-    "walk-of-people": lambda: _taken_by("unillmrec"),
+    "walk-of-people": lambda: _taken_by("unillmrec, as for a model"),
     "leaves-default": lambda: _share_of_flat("share of flat", "default", 5),
     "leaves-thirteen": lambda: _share_of_flat("share of flat", 13, 5),
     "shown-default": lambda: _share_of_flat("share of flat, shown", "default", 30),
