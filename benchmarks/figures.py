@@ -83,6 +83,13 @@ def _walk_of_a_million(space: str) -> str:
     return str(max(row["ratio"] for row in rows))
 
 
+def _found_by(system: str) -> str:
+    """Return the recall of a system on each set of the evaluation."""
+    rows = _rows("evaluation", system=system)
+    told = (f"{str(row['recall@10']).partition(' ')[0]} on {row['set']}" for row in rows)
+    return " and ".join(told)
+
+
 def _taken_by(system: str) -> str:
     """Return what a system reads and writes for a person of each set of the evaluation."""
     rows = _rows("evaluation", system=system)
@@ -152,5 +159,7 @@ FIGURES: dict[str, Callable[[], str]] = {
     "leaves-thirteen": lambda: _share_of_flat("share of flat", 13, 5),
     "shown-default": lambda: _share_of_flat("share of flat, shown", "default", 30),
     "shown-thirteen": lambda: _share_of_flat("share of flat, shown", 13, 30),
+    "walk-found": lambda: _found_by("unillmrec"),
+    "as-for-a-model": lambda: _found_by("unillmrec, as for a model"),
     "time-of-all": _time_of_all,
 }
