@@ -18,11 +18,11 @@ def test_the_tables_are_those_of_the_results(capsys):
 
 def test_every_result_says_how_it_was_made():
     """Each names its question, its command, when and on what, and a commit that can be found."""
-    wanted = {"question", "command", "date", "commit", "seconds", "machine", "seed", "prompts"}
+    wanted = {"question", "command", "date", "commit", "seconds", "machine", "seed"}
     for name in names():
         result = load(name)
 
-        assert {*wanted, "data", "rows"} <= result.keys(), name
+        assert {*wanted, "rows"} <= result.keys(), name
         assert not result["commit"].endswith("-dirty"), name
 
 
