@@ -8,6 +8,8 @@ import socket
 import pytest
 from hypothesis import settings
 
+from unillmrec import processes
+
 # The machines that run the suite are slow and shared: a deadline would measure them, and a
 # hundred examples of each property take longer than all the other tests. `make thorough` has
 # time for many, and for other ones every time.
@@ -129,3 +131,24 @@ def _clean_place(tmp_path, monkeypatch):
     # What is learnt about a server on some port is not for the test that gets the port next.
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The worker processes that were started."""
+    found, start = [], processes._start
+    monkeypatch.setattr(processes, "_start", lambda *g: found.append(start(*g)) or found[-1])
+    return found
+
+
+@pytest.fixture
+def killed(monkeypatch):
+    """Worker processes are killed as soon as they are started."""
+    start = processes._start
+
+    def start_and_kill(*given):
+        process = start(*given)
+        process.kill()
+        return process
+
+    monkeypatch.setattr(processes, "_start", start_and_kill)

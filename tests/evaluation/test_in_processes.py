@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from tests import trees
-from unillmrec import processes
 from unillmrec.errors import EvaluationError, StoreError
 from unillmrec.evaluation import in_processes
 from unillmrec.evaluation.exam import Shelf
@@ -25,14 +24,6 @@ def silent(system, done, total):
 @pytest.fixture(autouse=True)
 def _worth_it(monkeypatch):
     monkeypatch.setattr(in_processes, "WORTH_A_PROCESS", 0)
-
-
-@pytest.fixture
-def started(monkeypatch):
-    """The processes that were started."""
-    found, start = [], processes._start
-    monkeypatch.setattr(processes, "_start", lambda *g: found.append(start(*g)) or found[-1])
-    return found
 
 
 @pytest.fixture
@@ -142,17 +133,9 @@ def test_a_full_disk_is_said(parted, tree, monkeypatch):
     assert "--workers 1" in found.value.remedy
 
 
-def test_a_killed_process_is_said(parted, tree, monkeypatch):
+@pytest.mark.usefixtures("killed")
+def test_a_killed_process_is_said(parted, tree):
     """Somebody short of memory kills without a word."""
-    start = processes._start
-
-    def killed(*given):
-        process = start(*given)
-        process.kill()
-        return process
-
-    monkeypatch.setattr(processes, "_start", killed)
-
     with pytest.raises(EvaluationError, match="ended with code -9") as found:
         examined(entries_over(tree, "random"), tree, parted.exam, 2)
 

@@ -10,7 +10,6 @@ import pytest
 
 from tests import trees
 from tests.indexing.test_sharding import SMALL, build_small, options
-from unillmrec import processes
 from unillmrec.errors import MissingExtraError, TreeError
 from unillmrec.indexing import sharding
 from unillmrec.indexing.engines import Local, Processes, Ray, engine_named
@@ -72,14 +71,8 @@ def test_every_number_is_told_once(unfinished):
     assert all((unfinished / f"shard-0000{number}.done").exists() for number in range(5))
 
 
-def test_a_failing_worker_is_said(unfinished, monkeypatch):
+def test_a_failing_worker_is_said(unfinished, started):
     """Its last words are told, and no process is left running."""
-    started = []
-    start = processes._start
-    monkeypatch.setattr(
-        processes, "_start", lambda *given: started.append(start(*given)) or started[-1]
-    )
-
     with pytest.raises(TreeError, match="ended with code 1") as caught:
         Processes(2).run("map", unfinished, [0, 77, 78], lambda number: None)
 
@@ -90,17 +83,9 @@ def test_a_failing_worker_is_said(unfinished, monkeypatch):
     assert all(process.returncode is not None for process in started)
 
 
-def test_a_killed_worker_is_said(unfinished, monkeypatch):
+@pytest.mark.usefixtures("killed")
+def test_a_killed_worker_is_said(unfinished):
     """Somebody short of memory kills without a word."""
-    start = processes._start
-
-    def killed(*given):
-        process = start(*given)
-        process.kill()
-        return process
-
-    monkeypatch.setattr(processes, "_start", killed)
-
     with pytest.raises(TreeError, match="ended with code -9") as caught:
         Processes(1).run("map", unfinished, [0], lambda number: None)
 
