@@ -13,7 +13,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from functools import cache, cached_property
@@ -152,7 +152,7 @@ def _write(folder: Path, entries: Sequence[Entry], exam: Exam, limit: int) -> No
         "entries": [each.told() for each in entries],
         "people": exam.known.people,
         "shelf": _digest(exam.shelf),
-        "states": {str(path): _state(path) for path in {each.tree.resolve() for each in entries}},
+        "states": _states({each.tree.resolve() for each in entries}),
         "cases": [[each.number, each.history, each.disliked] for each in exam.cases],
         "limit": limit,
     }
@@ -164,10 +164,17 @@ def _digest(shelf: Shelf) -> str:
     return hashlib.blake2b("\n".join(map(repr, shelf.places)).encode(), digest_size=16).hexdigest()
 
 
-def _state(path: Path) -> list[object]:
+def _states(paths: Iterable[Path]) -> dict[str, list[object]]:
+    states = {}
+    for path in paths:
+        with ItemTree.open(path) as tree:
+            states[str(path)] = _state(tree)
+    return states
+
+
+def _state(tree: ItemTree) -> list[object]:
     """Return what tells a tree from what somebody has made of it, or put in its place."""
-    with ItemTree.open(path) as tree:
-        return [path.stat().st_ino, json.dumps(tree.facts, sort_keys=True)]
+    return [tree.path.stat().st_ino, json.dumps(tree.facts, sort_keys=True)]
 
 
 class _Worker:
@@ -207,13 +214,14 @@ class _Worker:
 
     def _opened(self, path: Path) -> ItemTree:
         """Open a tree, if it is the one that the other processes see."""
-        if _state(path) != self._work["states"][str(path)]:
+        tree = ItemTree.open(path)
+        if _state(tree) != self._work["states"][str(path)]:
             raise EvaluationError(
                 f"{path} is not the tree any more that is evaluated.",
                 detail="Somebody has changed it meanwhile, or put another in its place.",
                 remedy="the same command again.",
             )
-        return ItemTree.open(path)
+        return tree
 
     def _make(self, number: int) -> System:
         entry = self._entries[number]
