@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.intervals import told
-from benchmarks.people import PEOPLE, SEED, interactions_of, last_out, shelf_of
+from benchmarks.people import EXAMINED, PEOPLE, SEED, interactions_of, last_out, shelf_of
 from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, Options, build
 from unillmrec.evaluation.exam import Split
@@ -22,7 +22,7 @@ from unillmrec.processes import available_cores
 from unillmrec.settings import Settings
 
 QUESTION = __doc__
-SETS = ("ml-1m", "amazon-beauty")
+SETS = EXAMINED
 PLAIN = "unillmrec, no variety"
 # Nobody is asked: the model whose vocabulary and price tell what asking would cost.
 MODEL = "gpt-4o"

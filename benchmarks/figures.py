@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from benchmarks.intervals import first_number
 from benchmarks.results import load, names, told_seconds
 
 _TEXT, _BILLED = "item text shown / catalog text", "billed / flat listing"
@@ -22,12 +23,6 @@ def filled(text: str) -> str:
     return _MARKED.sub(lambda found: f"{found[1]}{FIGURES[found[2]]()}{found[3]}", text)
 
 
-def _number(told: object) -> float:
-    """Return the first number of a cell such as `0.041 [0.029, 0.054]`."""
-    found = re.match(r"-?[\d,.]+", str(told))
-    return float(found[0].replace(",", "")) if found else float("nan")
-
-
 def _rows(result: str, **wanted: object) -> list[dict[str, Any]]:
     return [
         row
@@ -36,13 +31,18 @@ def _rows(result: str, **wanted: object) -> list[dict[str, Any]]:
     ]
 
 
+def _recall(row: dict[str, Any]) -> str:
+    """Return what a row has of recall, without its interval."""
+    return str(row["recall@10"]).partition(" ")[0]
+
+
 def _kept_by_changes() -> str:
     (mean,) = _rows("change", catalog="mean of 5 seeds", walk="30 leaves")
     return str(mean["share of fresh"])
 
 
 def _least_kept_by_changes() -> str:
-    return str(min(_number(row["share of fresh"]) for row in load("change")["rows"]))
+    return str(min(first_number(row["share of fresh"]) for row in load("change")["rows"]))
 
 
 def _compared() -> list[bool]:
@@ -60,8 +60,7 @@ def _compared() -> list[bool]:
 
 
 def _tuned(method: str) -> str:
-    found = _rows("baselines", method=method)
-    return " and ".join(str(row["recall@10"]).partition(" ")[0] for row in found)
+    return " and ".join(map(_recall, _rows("baselines", method=method)))
 
 
 def _plan_off(how: str) -> str:
@@ -70,12 +69,12 @@ def _plan_off(how: str) -> str:
 
 def _letters(how: str, *, mixed: bool) -> str:
     (row,) = _rows("letters", taste=1.0, **{"of its own in each list": 0.5 if mixed else 0.0})
-    return f"{100 * _number(row[f'best first, {how}']):.0f} %"
+    return f"{100 * first_number(row[f'best first, {how}']):.0f} %"
 
 
 def _walk_over_encoder() -> str:
     found = [row for row in _rows("encoder", system="unillmrec") if row["vectors"] != "words"]
-    return " and ".join(str(row["recall@10"]).partition(" ")[0] for row in found)
+    return " and ".join(map(_recall, found))
 
 
 def _walk_of_a_million(space: str) -> str:
@@ -86,8 +85,7 @@ def _walk_of_a_million(space: str) -> str:
 def _found_by(system: str) -> str:
     """Return the recall of a system on each set of the evaluation."""
     rows = _rows("evaluation", system=system)
-    told = (f"{str(row['recall@10']).partition(' ')[0]} on {row['set']}" for row in rows)
-    return " and ".join(told)
+    return " and ".join(f"{_recall(row)} on {row['set']}" for row in rows)
 
 
 def _taken_by(system: str) -> str:
@@ -99,7 +97,7 @@ def _taken_by(system: str) -> str:
 def _share_of_flat(column: str, branches: object, leaves: int) -> str:
     """Return from where to where a share goes, over the sets but the one that is far lowest."""
     rows = _rows("ceiling", branches=branches, **{"leaves read": leaves})
-    shares = [_number(row[column]) for row in rows if row["set"] != "goodreads"]
+    shares = [first_number(row[column]) for row in rows if row["set"] != "goodreads"]
     return f"{100 * min(shares):.0f} to {100 * max(shares):.0f} %"
 
 
@@ -110,13 +108,13 @@ def _titles() -> dict[str, Any]:
 
 def _walks_tokens(column: str) -> list[float]:
     """Return a column of the walk's rows, from the smallest catalog to the largest."""
-    return [_number(row[column]) for row in _rows("tokens", way="unillmrec, the walk")]
+    return [first_number(row[column]) for row in _rows("tokens", way="unillmrec, the walk")]
 
 
 def _tokens_grown() -> str:
     """Return how much more is read of the largest catalog than of another one made up alike."""
     rows = _rows("tokens", way="unillmrec, the walk")
-    least, *_, most = (_number(row["billed"]) for row in rows if "made up" in row["catalog"])
+    least, *_, most = (first_number(row["billed"]) for row in rows if "made up" in row["catalog"])
     return f"{most / least:.1f} times"
 
 

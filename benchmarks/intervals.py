@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,12 @@ def told(estimate: Estimate | None, digits: int = 3) -> str:
         return ""
     low, high = estimate.low or 0.0, estimate.high or 0.0
     return f"{estimate.value:,.{digits}f} [{low:,.{digits}f}, {high:,.{digits}f}]"
+
+
+def first_number(cell: object) -> float:
+    """Return the first number of a cell such as `0.041 [0.029, 0.054]`, as `told` writes it."""
+    found = re.match(r"-?[\d,.]+", str(cell))
+    return float(found[0].replace(",", "")) if found else float("nan")
 
 
 def mean(values: Sequence[float] | Any, digits: int = 3) -> str:

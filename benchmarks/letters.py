@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.intervals import told
 from benchmarks.results import save
 from unillmrec.endpoint import OpenAIEndpoint
 from unillmrec.evaluation.statistics import Bootstrap, same_for_all
@@ -68,11 +69,11 @@ def measured(deviation: float, moods: float) -> dict[str, Any]:
         same_for_all(one.value, len(asked)) if one.value in (0.0, 1.0) else one
         for one in Bootstrap(len(asked), SEED).estimates(asked.mean(axis=1))
     ]
-    shown = [f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]" for one in found]
+    shown = map(told, found)
     names = (f"{what}, {how}" for what in ("best first", "off by") for how in ("raw", "calibrated"))
-    told = {"taste": deviation, "of its own in each list": moods, "models": MODELS}
-    told |= {"asked by letters": len(asked), "lists": len(asked) * LISTS}
-    return {**told, **dict(zip(names, shown, strict=True))}
+    row = {"taste": deviation, "of its own in each list": moods, "models": MODELS}
+    row |= {"asked by letters": len(asked), "lists": len(asked) * LISTS}
+    return {**row, **dict(zip(names, shown, strict=True))}
 
 
 def _of_model(

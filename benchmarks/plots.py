@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.intervals import first_number
 from benchmarks.results import load, names
 
 FOLDER = Path(__file__).parent / "plots"
@@ -76,11 +77,6 @@ def _figure(width: float = 8.0, height: float = 4.2) -> tuple[Any, Any]:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=INK, alpha=0.25, linewidth=0.6)
     return figure, axes
-
-
-def first_number(told: object) -> float:
-    """Return the first number of a cell such as `0.041 [0.029, 0.054]`."""
-    return float(re.split(r"[\s\[]", str(told).replace(",", ""))[0])
 
 
 def tokens(result: dict[str, Any]) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import figures, plots
+from benchmarks.intervals import first_number
 from benchmarks.results import load, names, prompt_digests, told_seconds
 from unillmrec.evaluation.page import CORRECTED
 
@@ -69,7 +70,7 @@ def _billed(result: dict[str, Any]) -> list[dict[str, Any]]:
     for row in result["rows"]:
         size = row["catalog"].partition(" ")[0]
         ways.setdefault(row["way"], {"items": row["way"]})[size] = round(
-            plots.first_number(row["billed"])
+            first_number(row["billed"])
         )
     return list(ways.values())
 
@@ -114,7 +115,7 @@ def section(result: dict[str, Any]) -> str:
     judge = f" Judge: {result['judge']}." if "judge" in result else ""
     cores = result["machine"]["cores"]
     setup = f"`{result['command']}` · {result['date']} · {result['commit']} · {cores} cores"
-    setup += f" · {told_seconds(result['seconds'])}.{judge}" if "seconds" in result else f".{judge}"
+    setup += f" · {told_seconds(result['seconds'])}.{judge}"
     rows = SHORTENED.get(result["name"], list)(result["rows"])
     body = result["text"] if "text" in result else "\n".join(map(table, _parted(rows)))
     return f"\n{setup}\n\n{_protocols(result)}{body}{_comparisons(result)}\n"
