@@ -13,12 +13,12 @@ from typing import Any
 
 from benchmarks.people import PEOPLE, SEED, interactions_of, last_out, others, shelf_of
 from benchmarks.results import save
-from unillmrec.evaluation.content import Bm25, Lot, MostPopular, TfIdf
-from unillmrec.evaluation.exam import Split
-from unillmrec.evaluation.running import evaluate
+from unillmrec.evaluation.data.exam import Split
+from unillmrec.evaluation.runner import evaluate
 from unillmrec.evaluation.statistics import Estimate
-from unillmrec.evaluation.systems import System
-from unillmrec.evaluation.trained import Als, ItemKnn
+from unillmrec.evaluation.systems.content import Bm25, MostPopular, RandomBaseline, TfIdf
+from unillmrec.evaluation.systems.contract import System
+from unillmrec.evaluation.systems.trained import Als, ItemKnn
 
 QUESTION = __doc__.partition("\n")[0]
 SETS = ("ml-1m", "amazon-beauty")
@@ -58,7 +58,7 @@ ALL = 10_000
 def grid() -> Makers:
     """Return the settings that are tried of each method."""
     return {
-        "random": [Lot],
+        "random": [RandomBaseline],
         "most popular": [MostPopular],
         "TF-IDF, titles, whole history": [lambda: TfIdf("title", ALL, 1.0)],
         "TF-IDF": [

@@ -292,7 +292,7 @@ def _measured_batch(arguments: list[str]) -> None:
     # What it costs to begin is not what a request costs.
     import openai  # noqa: F401
 
-    import unillmrec.recommender  # noqa: F401
+    import unillmrec.recommending.recommender  # noqa: F401
     from unillmrec.cli import main
     from unillmrec.tokens import TokenCounter
 

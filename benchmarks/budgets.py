@@ -16,7 +16,7 @@ from benchmarks.results import save
 from benchmarks.synthetic import SyntheticCatalog, item_id
 from unillmrec import BuildOptions, ItemTree, LanguageModelJudge, Options, Recommender, build
 from unillmrec.budget import Budget
-from unillmrec.endpoint import OpenAIEndpoint, Patience
+from unillmrec.endpoint import OpenAIEndpoint, RetryPolicy
 from unillmrec.judge import CONTRACTS, PromptWriter, SimilarityJudge
 from unillmrec.prompts import PromptSet
 from unillmrec.testing import FakeServer, Fault
@@ -75,7 +75,7 @@ def _tried(tree: ItemTree, history: list[str], number: int) -> tuple[str, list[s
         OpenAIEndpoint(
             server.model,
             base_url=server.base_url,
-            patience=Patience(first_wait_seconds=0.001, longest_wait_seconds=0.002),
+            patience=RetryPolicy(first_wait_seconds=0.001, longest_wait_seconds=0.002),
         ) as endpoint,
     ):
         judge = LanguageModelJudge(endpoint, writer, SimilarityJudge(tree))

@@ -126,9 +126,9 @@ class Change:
     def made(self, folder: Path, walks: Walks) -> list[dict[str, Any]]:
         """Change a tree step by step; return for each walk what it is worth against a fresh one."""
         from unillmrec import BuildOptions, build
-        from unillmrec.indexing.applying import ChangeReport
-        from unillmrec.indexing.changing import TreeChanger
-        from unillmrec.store.checking import breaches
+        from unillmrec.store.invariants import breaches
+        from unillmrec.updating.applier import ChangeReport
+        from unillmrec.updating.changer import TreeChanger
 
         path, fresh = folder / "changed.tree", folder / "fresh.tree"
         build([*self.stay, *self.go], path, BuildOptions(workers=1, overwrite=True))

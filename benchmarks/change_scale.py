@@ -45,7 +45,7 @@ def _timed(work: Callable[[], object]) -> _Took:
 def _measured(size: int, folder: Path) -> dict[str, Any]:
     from benchmarks.synthetic import SyntheticCatalog
     from unillmrec import BuildOptions, build
-    from unillmrec.indexing.changing import TreeChanger
+    from unillmrec.updating.changer import TreeChanger
 
     catalog = SyntheticCatalog(size + MANY, SEED)
     path = folder / "a.tree"
@@ -92,7 +92,7 @@ def _seconds(what: str, took: _Took) -> dict[str, float]:
 
 def _check(path: Path) -> None:
     from unillmrec import ItemTree
-    from unillmrec.indexing.checking import check
+    from unillmrec.checking.tree_check import check
     from unillmrec.judge import CONTRACTS, PromptWriter
     from unillmrec.prompts import PromptSet
     from unillmrec.tokens import TokenCounter

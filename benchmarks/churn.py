@@ -53,8 +53,9 @@ def run(data: Path) -> None:
 
 def _main() -> None:
     from benchmarks.change import synthetic
-    from unillmrec.indexing import regrowing, upkeep
-    from unillmrec.indexing.joining import Joiner
+    from unillmrec.updating.upkeep import maintenance as upkeep
+    from unillmrec.updating.upkeep import subtree_rebuild as regrowing
+    from unillmrec.updating.upkeep.branch_joiner import Joiner
 
     folder, how = Path(sys.argv[1]), json.loads(sys.argv[2])
     seed, size, people = map(int, sys.argv[3:])

@@ -88,7 +88,7 @@ def _states(folder: Path, kind: str) -> dict[str, Any]:
 
 def _steps(folder: Path, kind: str) -> list[Any]:
     """Return what the tree holds after each commit of a change."""
-    from unillmrec.indexing.changing import TreeChanger
+    from unillmrec.updating.changer import TreeChanger
 
     tree = folder / "steps.tree"
     _copy(folder / "before.tree", tree)
@@ -145,7 +145,7 @@ def _left(path: Path, whole: list[Any]) -> str:
     """Return which of the states a killed process left, or that it left none of them."""
     from unillmrec.errors import UnillmrecError
     from unillmrec.store import EditableTree
-    from unillmrec.store.checking import breaches
+    from unillmrec.store.invariants import breaches
 
     try:
         with EditableTree.open(path) as tree:
@@ -161,7 +161,7 @@ def _left(path: Path, whole: list[Any]) -> str:
 
 
 def _main() -> None:
-    from unillmrec.indexing.changing import TreeChanger
+    from unillmrec.updating.changer import TreeChanger
 
     path, kind, *sizes = sys.argv[1:]
     items, changed, batch = map(int, sizes)

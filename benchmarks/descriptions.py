@@ -14,14 +14,15 @@ from benchmarks.datasets import SEED, load
 from benchmarks.report import table
 from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, Options, build
+from unillmrec.checking.description_check import hidden_items, route
 from unillmrec.judge import Choice, Interest, Profile, Question
 from unillmrec.judge.description_judge import DescriptionJudge
-from unillmrec.judge.making import make_writer
-from unillmrec.routing import hidden_items, route
+from unillmrec.judge.registry import make_writer
 from unillmrec.settings import Settings
 from unillmrec.stages import Run
 from unillmrec.store import ROOT
-from unillmrec.tree import describing, descriptions
+from unillmrec.tree import descriptions
+from unillmrec.tree import keyword_descriptions as describing
 from unillmrec.usage import Stage
 
 QUESTION = __doc__

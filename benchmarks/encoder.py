@@ -19,11 +19,11 @@ from benchmarks.intervals import told
 from benchmarks.people import PEOPLE, SEED, interactions_of, last_out, shelf_of
 from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, Options, Recommender, SimilarityJudge, build
-from unillmrec.evaluation.chain import Chain
-from unillmrec.evaluation.content import FlatVectors, item_text
-from unillmrec.evaluation.exam import Shelf, Split
-from unillmrec.evaluation.running import evaluate
-from unillmrec.indexing.given import VectorFile
+from unillmrec.building.given_vectors import VectorFile
+from unillmrec.evaluation.data.exam import ItemIndex, Split
+from unillmrec.evaluation.runner import evaluate
+from unillmrec.evaluation.systems.chain import Chain
+from unillmrec.evaluation.systems.content import FlatVectors, item_text
 
 QUESTION = __doc__.partition("\n")[0]
 MODEL = "all-MiniLM-L6-v2"
@@ -75,6 +75,6 @@ def _encoder(folder: Path) -> Any:
     return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
 
 
-def _encoded(encoder: Any, shelf: Shelf) -> Any:
+def _encoded(encoder: Any, shelf: ItemIndex) -> Any:
     texts = [item_text(item) for item in shelf.items]
     return encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False)

@@ -12,14 +12,14 @@ from benchmarks.intervals import told
 from benchmarks.people import EXAMINED, PEOPLE, SEED, interactions_of, last_out, shelf_of
 from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, Options, build
-from unillmrec.evaluation.exam import Split
-from unillmrec.evaluation.in_processes import InProcesses
-from unillmrec.evaluation.making import REFERENCE, Entry
-from unillmrec.evaluation.running import Evaluation, Outcome, evaluate
-from unillmrec.judge.making import make_price
+from unillmrec.evaluation.data.exam import Split
+from unillmrec.evaluation.runner import Evaluation, Outcome, evaluate
+from unillmrec.evaluation.systems.registry import REFERENCE, Entry
+from unillmrec.evaluation.worker_processes import InProcesses
+from unillmrec.judge.registry import make_price
 from unillmrec.prices import Price, told_amount
-from unillmrec.processes import available_cores
 from unillmrec.settings import Settings
+from unillmrec.system.processes import available_cores
 
 QUESTION = __doc__
 SETS = EXAMINED

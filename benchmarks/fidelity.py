@@ -19,12 +19,12 @@ from benchmarks.intervals import mean
 from benchmarks.results import save
 from benchmarks.synthetic import SyntheticCatalog, item_id
 from unillmrec import BuildOptions, ItemTree, Options, Recommender, SimilarityJudge, build
-from unillmrec.indexing.given import VectorFile
+from unillmrec.building.given_vectors import VectorFile
 from unillmrec.judge import CONTRACTS, EstimatingJudge, PromptWriter, Question
-from unillmrec.judge.making import AT_ONCE
+from unillmrec.judge.registry import AT_ONCE
 from unillmrec.prompts import PromptSet
 from unillmrec.stages import Run
-from unillmrec.store.eligibility import Eligibility
+from unillmrec.store.columns.eligibility import Eligibility
 from unillmrec.store.nearest import nearest_items
 from unillmrec.testing import NoisyJudge
 from unillmrec.tokens import TokenCounter

@@ -13,13 +13,13 @@ from typing import Any
 
 from benchmarks.results import save
 from unillmrec import ItemTree, Recommender, read_catalog
+from unillmrec.building import BuildOptions, build
 from unillmrec.demo import books
-from unillmrec.demo.performing import BOUNDS
+from unillmrec.demo.walkthrough import BOUNDS
 from unillmrec.endpoint import Request
-from unillmrec.indexing import BuildOptions, build
 from unillmrec.judge import CONTRACTS, LanguageModelJudge, PromptWriter, SimilarityJudge
-from unillmrec.judge.replies import Reading, read_interests, read_order, read_scores
 from unillmrec.prompts import PromptSet
+from unillmrec.replies.choices import Reading, read_interests, read_order, read_scores
 from unillmrec.stages import Options
 from unillmrec.testing import ScriptedEndpoint
 from unillmrec.testing.garbage import disguised, garbage_reply, huge_reply, valid_reply

@@ -21,7 +21,7 @@ from benchmarks.synthetic import SyntheticCatalog, item_id
 from unillmrec import BuildOptions, ItemTree, Options, Recommender, SimilarityJudge, build
 from unillmrec.items import Item
 from unillmrec.judge import CONTRACTS, EstimatingJudge, PromptWriter
-from unillmrec.judge.making import AT_ONCE
+from unillmrec.judge.registry import AT_ONCE
 from unillmrec.prompts import PromptSet
 from unillmrec.tokens import TokenCounter
 

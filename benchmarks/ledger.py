@@ -15,13 +15,13 @@ from typing import Any
 
 from benchmarks.results import save
 from unillmrec import ItemTree, OpenAIEndpoint, Options, Recommender, build, read_catalog
+from unillmrec.building import BuildOptions
 from unillmrec.demo import books
-from unillmrec.demo.performing import BOUNDS
-from unillmrec.endpoint import Patience
+from unillmrec.demo.walkthrough import BOUNDS
+from unillmrec.endpoint import RetryPolicy
 from unillmrec.errors import UnillmrecError
-from unillmrec.indexing import BuildOptions
 from unillmrec.judge import LanguageModelJudge, SimilarityJudge
-from unillmrec.judge.making import make_writer
+from unillmrec.judge.registry import make_writer
 from unillmrec.settings import Settings
 from unillmrec.stages import Person
 from unillmrec.testing import DIALECTS, FakeServer, Fault, FaultKind
@@ -84,7 +84,7 @@ def checked(path: Path, seed: int) -> Checked:
             server.model,
             base_url=server.base_url,
             api_key="",
-            patience=Patience(attempts=chance.choice((1, 3, 5))),
+            patience=RetryPolicy(attempts=chance.choice((1, 3, 5))),
             sleep=lambda seconds: None,
             environ={},
         )

@@ -22,13 +22,13 @@ from benchmarks.results import save
 from unillmrec.endpoint import OpenAIEndpoint
 from unillmrec.evaluation.statistics import Bootstrap, same_for_all
 from unillmrec.judge import Choice, Interest, Judge, LanguageModelJudge, Profile, Question, Verdict
-from unillmrec.judge.examining import Examiner
-from unillmrec.judge.labels import LETTERS
-from unillmrec.judge.making import make_writer
-from unillmrec.judge.writing import PromptWriter
+from unillmrec.judge.doctor import Examiner
+from unillmrec.judge.letters import LETTERS
+from unillmrec.judge.prompt_writer import PromptWriter
+from unillmrec.judge.registry import make_writer
 from unillmrec.settings import Settings
 from unillmrec.testing import Dialect, FakeServer
-from unillmrec.testing.labels import label_odds
+from unillmrec.testing.letters import label_odds
 from unillmrec.usage import Stage
 
 QUESTION = __doc__.partition("\n")[0]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from benchmarks.datasets import LEAST_RATING, DataSet, find, load_with_people
 from unillmrec import read_catalog
-from unillmrec.evaluation.exam import Case, Exam, Shelf, Split, Truth
-from unillmrec.evaluation.interactions import Interactions, read_interactions
-from unillmrec.evaluation.splitting import Protocol, split
+from unillmrec.evaluation.data.exam import Case, Exam, ItemIndex, Split, Truth
+from unillmrec.evaluation.data.interactions import Interactions, read_interactions
+from unillmrec.evaluation.data.split import Protocol, split
 
 # The sets whose people the benchmark evaluation asks about.
 EXAMINED = ("ml-1m", "amazon-beauty")
@@ -17,9 +17,9 @@ PEOPLE = 1_000
 SEED = 42
 
 
-def shelf_of(data: Path, name: str) -> Shelf:
+def shelf_of(data: Path, name: str) -> ItemIndex:
     """Return the items of a data set."""
-    return Shelf(tuple(read_catalog(find(data, name, "items.jsonl"))))
+    return ItemIndex(tuple(read_catalog(find(data, name, "items.jsonl"))))
 
 
 def interactions_of(data: Path, name: str) -> Interactions:
@@ -27,14 +27,14 @@ def interactions_of(data: Path, name: str) -> Interactions:
     return read_interactions(find(data, name, "interactions.csv"))
 
 
-def last_out(met: Interactions, shelf: Shelf, name: str, people: int = PEOPLE) -> Split:
+def last_out(met: Interactions, shelf: ItemIndex, name: str, people: int = PEOPLE) -> Split:
     """Hold the last item of each person out, under the set's own rule of what counts."""
     return split(
         met, shelf, Protocol(people=people, seed=SEED, least_rating=LEAST_RATING.get(name))
     )
 
 
-def others(parted: Split, met: Interactions, shelf: Shelf, name: str, count: int) -> Split:
+def others(parted: Split, met: Interactions, shelf: ItemIndex, name: str, count: int) -> Split:
     """Return people to tune on: others than are asked about, their last two items held out.
 
     What was held out of them in the measurement is not shown to them in any form: the item

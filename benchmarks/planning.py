@@ -18,11 +18,11 @@ from typing import Any
 from benchmarks.datasets import SEED, load_with_people
 from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, OpenAIEndpoint, Options, Recommender, build
-from unillmrec.indexing.summaries import DescribeOptions, describe, plan_describing
+from unillmrec.describing.run import DescribeOptions, describe, plan_describing
 from unillmrec.judge import LanguageModelJudge, Question, SimilarityJudge, Verdict
 from unillmrec.judge.describer import LanguageModelDescriber
-from unillmrec.judge.making import make_estimating_judge, make_writer
-from unillmrec.planning import Plan, Planner
+from unillmrec.judge.registry import make_estimating_judge, make_writer
+from unillmrec.planning.planner import Plan, Planner
 from unillmrec.settings import Settings
 from unillmrec.stages import Person
 from unillmrec.store import EditableTree

@@ -14,7 +14,7 @@ from benchmarks import datasets
 from benchmarks.intervals import mean
 from benchmarks.results import save
 from unillmrec import ItemTree, Recommender
-from unillmrec.indexing import BuildOptions, build
+from unillmrec.building import BuildOptions, build
 from unillmrec.judge import (
     CONTRACTS,
     EstimatingJudge,
@@ -28,7 +28,7 @@ from unillmrec.judge import (
 )
 from unillmrec.judge.voting import Votes, VotingJudge
 from unillmrec.prompts import PromptSet
-from unillmrec.recommender import Recommendation
+from unillmrec.recommending.recommender import Recommendation
 from unillmrec.stages import Options
 from unillmrec.store import ROOT
 from unillmrec.testing import BiasedJudge, NoisyJudge
@@ -63,7 +63,7 @@ class _Branches:
     def __init__(self, branches: Judge, others: Judge) -> None:
         self.name = branches.name
         self.at_once = 1
-        self.goes_by_words = False
+        self.works_without_vector = False
         self.asks_by_letters = False
         self._branches = branches
         self._others = others

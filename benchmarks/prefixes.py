@@ -11,10 +11,10 @@ from typing import Any
 from benchmarks import datasets
 from benchmarks.results import save
 from unillmrec import ItemTree, Recommender
-from unillmrec.indexing import BuildOptions, build
+from unillmrec.building import BuildOptions, build
 from unillmrec.judge import CONTRACTS, EstimatingJudge, PromptWriter, SimilarityJudge
-from unillmrec.judge.prefixes import Messages, shared_prefix
-from unillmrec.judge.writing import Layout
+from unillmrec.judge.prompt_writer import Layout
+from unillmrec.planning.shared_prefixes import Messages, shared_prefix
 from unillmrec.prompts import PromptSet
 from unillmrec.stages import Person, order_by_path
 from unillmrec.tokens import TokenCounter

@@ -18,10 +18,10 @@ from benchmarks.datasets import SEED, load_with_people
 from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, LanguageModelJudge, OpenAIEndpoint, Recommender, build
 from unillmrec.endpoint import Endpoint
-from unillmrec.endpoint.caching import AnswerCache, CachedEndpoint
-from unillmrec.endpoint.recording import Recording, RecordingEndpoint, ReplayedEndpoint
+from unillmrec.endpoint.wrappers.cache import AnswerCache, CachedEndpoint
+from unillmrec.endpoint.wrappers.recording import Recording, RecordingEndpoint, ReplayedEndpoint
 from unillmrec.judge import SimilarityJudge
-from unillmrec.judge.making import make_writer
+from unillmrec.judge.registry import make_writer
 from unillmrec.settings import Settings
 from unillmrec.testing import FakeServer
 from unillmrec.testing.faults import by_rate

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks import figures, plots
 from benchmarks.intervals import first_number
 from benchmarks.results import load, names, prompt_digests, told_seconds
-from unillmrec.evaluation.page import CORRECTED
+from unillmrec.evaluation.report.page import CORRECTED
 
 README = Path(__file__).parent / "README.md"
 FRONT = README.parents[1] / "README.md"

@@ -224,9 +224,9 @@ def _cluster(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
     """Grow a tree over given vectors, and nothing else."""
     import numpy as np
 
-    from unillmrec.indexing.given import VectorFile
-    from unillmrec.indexing.subtrees import grow_in_processes
-    from unillmrec.processes import available_cores
+    from unillmrec.building.given_vectors import VectorFile
+    from unillmrec.building.subtree_processes import grow_in_processes
+    from unillmrec.system.processes import available_cores
     from unillmrec.tree.growing import Bounds, Shape, straighten
 
     assert vectors
@@ -245,7 +245,7 @@ def _cluster(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
 
 def _build(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
     from unillmrec import BuildOptions, build, read_catalog
-    from unillmrec.indexing.given import VectorFile
+    from unillmrec.building.given_vectors import VectorFile
 
     given = VectorFile(folder / "a.npy") if vectors else None
     report = build(

@@ -22,9 +22,9 @@ from benchmarks.datasets import SEED, find, load_with_people
 from benchmarks.intervals import mean
 from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, Options, Recommender, build, read_catalog
-from unillmrec.indexing.sharded import build_in_shards
-from unillmrec.indexing.slicing import Sharding
-from unillmrec.store.checking import breaches
+from unillmrec.building.shards.run import build_in_shards
+from unillmrec.building.shards.slicing import Sharding
+from unillmrec.store.invariants import breaches
 
 QUESTION = __doc__
 LARGE, WITH_PEOPLE = "catalog-mixed", "amazon-beauty"

@@ -22,13 +22,13 @@ from benchmarks.datasets import find
 from benchmarks.results import save
 from benchmarks.synthetic import SyntheticCatalog
 from unillmrec import BuildOptions, Item, ItemTree, Options, Recommender, build, read_catalog
-from unillmrec.evaluation.asking import HISTORY, SHORTLIST, title_of
-from unillmrec.evaluation.exam import Case, Exam, Known, Shelf
-from unillmrec.evaluation.paper import PaperScheme, levels_over_leaves
+from unillmrec.evaluation.data.exam import Case, Exam, ItemIndex, Known
 from unillmrec.evaluation.statistics import Bootstrap, Estimate
+from unillmrec.evaluation.systems.model_baselines import HISTORY, SHORTLIST, title_of
+from unillmrec.evaluation.systems.paper import PaperScheme, levels_over_leaves
 from unillmrec.judge import HistoryQuestion, Interest, Interests, Profile, Question, Verdict
-from unillmrec.judge.making import make_estimating_judge, make_writer
-from unillmrec.judge.writing import PromptWriter
+from unillmrec.judge.prompt_writer import PromptWriter
+from unillmrec.judge.registry import make_estimating_judge, make_writer
 from unillmrec.settings import Settings
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Stage, Usage
@@ -119,7 +119,7 @@ class Spoken:
         self._judge = judge
         self._writer = writer
         self.name, self.at_once = judge.name, judge.at_once
-        self.goes_by_words = judge.goes_by_words
+        self.works_without_vector = judge.works_without_vector
         self.asks_by_letters = judge.asks_by_letters
         self.shown: list[int] = []
 
@@ -327,7 +327,7 @@ def _paper(tree: ItemTree, counter: TokenCounter, people: Sequence[tuple[str, ..
 
     none = np.zeros(0, np.int64)
     scheme = Counting(tree, counter)
-    scheme.learn(Exam(Shelf(()), Known(none, none, 0, 0), ()))
+    scheme.learn(Exam(ItemIndex(()), Known(none, none, 0, 0), ()))
     made = []
     for levels in LEVELS:
         scheme.groups = levels_over_leaves(tree, levels)

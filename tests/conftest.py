@@ -8,7 +8,10 @@ import socket
 import pytest
 from hypothesis import settings
 
-from unillmrec import processes
+from unillmrec.judge import CONTRACTS
+from unillmrec.prompts import PromptSet
+from unillmrec.system import processes
+from unillmrec.tokens import TokenCounter
 
 # The machines that run the suite are slow and shared: a deadline would measure them, and a
 # hundred examples of each property take longer than all the other tests. `make thorough` has
@@ -152,3 +155,13 @@ def killed(monkeypatch):
         return process
 
     monkeypatch.setattr(processes, "_start", start_and_kill)
+
+
+@pytest.fixture(scope="session")
+def prompts():
+    return PromptSet.load(CONTRACTS)
+
+
+@pytest.fixture(scope="session")
+def counter():
+    return TokenCounter.for_model("gpt-4o")

@@ -27,7 +27,7 @@ class ScriptedJudge:
         self, answer: Answer, *, at_once: int = 1, window: int = 1000, pauses: int | None = None
     ) -> None:
         self.at_once = at_once
-        self.goes_by_words = True
+        self.works_without_vector = True
         self.asks_by_letters = False
         self.asked: list[Question | HistoryQuestion] = []
         self._answer = answer

@@ -8,7 +8,7 @@ import random
 
 from hypothesis import strategies as st
 
-from unillmrec.catalog.conditions import (
+from unillmrec.filters.conditions import (
     All,
     Among,
     Any,

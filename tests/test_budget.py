@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unillmrec.budget import Budget, PatientPurse, Purse
+from unillmrec.budget import Budget, BudgetTracker, WaitingBudgetTracker
 from unillmrec.errors import BudgetError, SettingsError
 from unillmrec.usage import Usage
 
@@ -38,7 +38,7 @@ def test_no_limit_is_ever_passed(budget, calls):
 
     A server that keeps to what a call may take is meant; one that does not is counted.
     """
-    purse = Purse(budget, cents)
+    tracker = BudgetTracker(budget, cents)
     tokens = sent = 0
     cost = 0.0
     for prompt, completion, attempts in calls:
@@ -49,7 +49,7 @@ def test_no_limit_is_ever_passed(budget, calls):
             for t in attempts
         ]
         try:
-            ticket = purse.reserve(prompt, completion)
+            ticket = tracker.reserve(prompt, completion)
         except BudgetError:
             continue
         sent += 1
@@ -68,29 +68,29 @@ def test_no_limit_is_ever_passed(budget, calls):
     assert budget.tokens is None or tokens <= budget.tokens
     assert budget.calls is None or sent <= budget.calls
     assert budget.cost is None or cost <= budget.cost + 1e-9
-    assert 0 == purse.overrun
+    assert 0 == tracker.overrun
 
 
-def refuses(purse, prompt, completion):
+def refuses(tracker, prompt, completion):
     with pytest.raises(BudgetError):
-        purse.reserve(prompt, completion)
+        tracker.reserve(prompt, completion)
 
 
 def test_what_was_not_needed_comes_back():
     """A call that took less leaves more for the next; one of unknown size took all of it."""
-    purse = Purse(Budget(tokens=100))
+    tracker = BudgetTracker(Budget(tokens=100))
 
-    purse.reserve(50, 50).settle(Usage(1, 20, 5))
+    tracker.reserve(50, 50).settle(Usage(1, 20, 5))
 
-    refuses(purse, 50, 26)
-    purse.reserve(50, 25).settle(Usage(1, None, None))
-    refuses(purse, 1, 0)
+    refuses(tracker, 50, 26)
+    tracker.reserve(50, 25).settle(Usage(1, None, None))
+    refuses(tracker, 1, 0)
 
 
 def test_a_refused_attempt_costs_a_call_and_no_tokens():
     """A repetition after a refusal needs room for one attempt, not for two."""
-    purse = Purse(Budget(tokens=100, calls=2))
-    ticket = purse.reserve(60, 40)
+    tracker = BudgetTracker(Budget(tokens=100, calls=2))
+    ticket = tracker.reserve(60, 40)
 
     ticket.repeat(Usage())
     with pytest.raises(BudgetError, match="the budget of calls is spent"):
@@ -99,47 +99,47 @@ def test_a_refused_attempt_costs_a_call_and_no_tokens():
 
 def test_counts_what_a_server_takes_beyond_the_call():
     """What was reported above the reservation cannot be prevented, and is told."""
-    purse = Purse(Budget(tokens=100))
+    tracker = BudgetTracker(Budget(tokens=100))
 
-    purse.reserve(50, 10).settle(Usage(1, 70, 10))
+    tracker.reserve(50, 10).settle(Usage(1, 70, 10))
 
-    assert 20 == purse.overrun
-    refuses(purse, 21, 0)
-    purse.reserve(20, 0)
+    assert 20 == tracker.overrun
+    refuses(tracker, 21, 0)
+    tracker.reserve(20, 0)
 
 
 def test_the_deadline_ends_everything():
     """When the time is over nothing fits, and tickets know what is left."""
     now = 0.0
-    purse = Purse(Budget(seconds=5), clock=lambda: now)
-    ticket = purse.reserve(1, 1)
+    tracker = BudgetTracker(Budget(seconds=5), clock=lambda: now)
+    ticket = tracker.reserve(1, 1)
 
     now = 3.0
-    assert 2.0 == ticket.seconds_left == purse.seconds_left
-    assert 0.6 == pytest.approx(purse.share_spent)
+    assert 2.0 == ticket.seconds_left == tracker.seconds_left
+    assert 0.6 == pytest.approx(tracker.share_spent)
     now = 5.0
     with pytest.raises(BudgetError) as caught:
-        purse.reserve(0, 0)
+        tracker.reserve(0, 0)
     assert "deadline" == caught.value.limit
-    assert purse.is_late
+    assert tracker.is_late
 
 
 def test_the_scarcest_part_is_named():
     """Of several limits the one that is nearest to its end decides."""
-    purse = Purse(Budget(tokens=1000, calls=4))
+    tracker = BudgetTracker(Budget(tokens=1000, calls=4))
 
-    purse.reserve(600, 0)
+    tracker.reserve(600, 0)
 
-    assert ("tokens", 0.6) == (purse.scarcest, purse.share_spent)
+    assert ("tokens", 0.6) == (tracker.scarcest, tracker.share_spent)
 
 
 def test_many_threads_share_a_purse():
     """A hundred calls at once take no more than there is."""
-    purse = Purse(Budget(tokens=1000))
+    tracker = BudgetTracker(Budget(tokens=1000))
 
     def spend(_):
         try:
-            purse.reserve(7, 3)
+            tracker.reserve(7, 3)
         except BudgetError:
             return 0
         return 10
@@ -151,7 +151,7 @@ def test_many_threads_share_a_purse():
 def test_a_budget_of_money_needs_a_price():
     """An unknown price is not zero."""
     with pytest.raises(SettingsError, match="the model's price is not known"):
-        Purse(Budget(cost=1.0))
+        BudgetTracker(Budget(cost=1.0))
 
 
 @pytest.mark.parametrize("name", ["tokens", "calls", "seconds", "cost"])
@@ -166,23 +166,23 @@ def test_no_limit_is_below_zero(name):
 
 def test_a_patient_purse_waits_for_what_comes_back():
     """A call that does not fit waits for those in flight; it is refused when there are none."""
-    purse = PatientPurse(Budget(tokens=100))
-    first = purse.reserve(60, 40)
+    tracker = WaitingBudgetTracker(Budget(tokens=100))
+    first = tracker.reserve(60, 40)
 
     with ThreadPoolExecutor(1) as executor:
-        waiting = executor.submit(purse.reserve, 50, 40)
+        waiting = executor.submit(tracker.reserve, 50, 40)
         assert not threading.Event().wait(0.02)
         assert not waiting.done()
         first.settle(Usage(1, 5, 5))
         waiting.result(2).settle(Usage(1, 50, 40))
     with pytest.raises(BudgetError, match="the budget of tokens is spent"):
-        purse.reserve(1, 0)
+        tracker.reserve(1, 0)
 
 
 def test_a_call_that_is_repeated_waits_too():
     """Not for others that wait to be repeated: neither gives the other anything."""
-    purse = PatientPurse(Budget(tokens=100))
-    first, second = purse.reserve(30, 20), purse.reserve(30, 20)
+    tracker = WaitingBudgetTracker(Budget(tokens=100))
+    first, second = tracker.reserve(30, 20), tracker.reserve(30, 20)
 
     with ThreadPoolExecutor(1) as executor:
         waiting = executor.submit(first.repeat, Usage(1, 30, 20))
@@ -193,18 +193,18 @@ def test_a_call_that_is_repeated_waits_too():
         second.settle(Usage())
         waiting.result(2)
     first.settle(Usage(2, 60, 40))
-    assert 1.0 == purse.share_spent
+    assert 1.0 == tracker.share_spent
 
 
 @pytest.mark.parametrize("seconds", [None, 0.03])
 def test_nobody_waits_for_ever(seconds):
     """Not beyond the deadline, and not when the purse is closed."""
-    purse = PatientPurse(Budget(tokens=100, seconds=seconds))
-    purse.reserve(60, 40)
+    tracker = WaitingBudgetTracker(Budget(tokens=100, seconds=seconds))
+    tracker.reserve(60, 40)
 
     with ThreadPoolExecutor(1) as executor:
-        waiting = executor.submit(purse.reserve, 1, 0)
+        waiting = executor.submit(tracker.reserve, 1, 0)
         if seconds is None:
-            purse.close()
+            tracker.close()
         with pytest.raises(BudgetError):
             waiting.result(2)

@@ -7,8 +7,8 @@ from itertools import cycle, islice
 import pytest
 
 from tests import trees
-from unillmrec.indexing import BuildOptions
-from unillmrec.indexing.summaries import describe
+from unillmrec.building import BuildOptions
+from unillmrec.describing.run import describe
 from unillmrec.items import one_line
 from unillmrec.judge import (
     CONTRACTS,
@@ -22,7 +22,7 @@ from unillmrec.judge import (
 )
 from unillmrec.judge.describer import LanguageModelDescriber
 from unillmrec.prompts import PromptSet
-from unillmrec.recommender import Recommender
+from unillmrec.recommending.recommender import Recommender
 from unillmrec.stages import Options
 from unillmrec.store import EditableTree
 from unillmrec.testing import (

@@ -1,6 +1,6 @@
 import pytest
 
-from unillmrec.budget import Budget, Purse
+from unillmrec.budget import Budget, BudgetTracker
 from unillmrec.errors import BudgetError
 from unillmrec.prices import Money, Price, price_of, read_prices
 from unillmrec.settings import Settings
@@ -42,11 +42,11 @@ def test_a_price_may_be_for_any_number_of_tokens():
 
 def test_a_purse_is_asked_in_money():
     """What is set aside for a request is what it costs when nothing of it is cached."""
-    purse = Purse(Budget(cost=0.001), MINI.at_most)
+    tracker = BudgetTracker(Budget(cost=0.001), MINI.at_most)
 
-    purse.reserve(4_000, 500)
+    tracker.reserve(4_000, 500)
     with pytest.raises(BudgetError):
-        purse.reserve(4_000, 500)
+        tracker.reserve(4_000, 500)
 
 
 def test_the_users_own_price_wins():

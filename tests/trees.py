@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from unillmrec.indexing import BuildOptions, build
-from unillmrec.indexing.given import VectorFile
+from unillmrec.building import BuildOptions, build
+from unillmrec.building.given_vectors import VectorFile
 from unillmrec.items import Item
 from unillmrec.store import ItemTree
 from unillmrec.tree.growing import Bounds

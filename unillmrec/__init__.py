@@ -15,18 +15,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from unillmrec.building import BuildOptions, build
     from unillmrec.catalog import Columns, read_catalog
+    from unillmrec.describing.run import describe
     from unillmrec.endpoint import OpenAIEndpoint
     from unillmrec.errors import UnillmrecError
-    from unillmrec.indexing import BuildOptions, build
-    from unillmrec.indexing.changing import TreeChanger
-    from unillmrec.indexing.summaries import describe
     from unillmrec.items import Item
     from unillmrec.judge import Judge, LanguageModelJudge, SimilarityJudge
-    from unillmrec.recommendation import Recommendation
-    from unillmrec.recommender import Recommender
+    from unillmrec.recommending.recommendation import Recommendation
+    from unillmrec.recommending.recommender import Recommender
     from unillmrec.stages import Options
     from unillmrec.store import ItemTree
+    from unillmrec.updating.changer import TreeChanger
     from unillmrec.usage import Bill, Stage, Usage
 
 __all__ = [
@@ -54,7 +54,7 @@ __all__ = [
 # Names are looked up when they are first used: `import unillmrec` costs nothing.
 _HOMES = {
     "Bill": "usage",
-    "BuildOptions": "indexing",
+    "BuildOptions": "building",
     "Columns": "catalog",
     "Item": "items",
     "ItemTree": "store",
@@ -62,15 +62,15 @@ _HOMES = {
     "LanguageModelJudge": "judge",
     "OpenAIEndpoint": "endpoint",
     "Options": "stages",
-    "Recommendation": "recommendation",
-    "Recommender": "recommender",
+    "Recommendation": "recommending.recommendation",
+    "Recommender": "recommending.recommender",
     "SimilarityJudge": "judge",
     "Stage": "usage",
-    "TreeChanger": "indexing.changing",
+    "TreeChanger": "updating.changer",
     "UnillmrecError": "errors",
     "Usage": "usage",
-    "build": "indexing",
-    "describe": "indexing.summaries",
+    "build": "building",
+    "describe": "describing.run",
     "read_catalog": "catalog",
 }
 

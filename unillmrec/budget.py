@@ -52,7 +52,7 @@ class Budget:
         )
 
 
-class Purse:
+class BudgetTracker:
     """A budget while it is spent; safe to share between threads.
 
     *price* is needed for a budget of cost. *overrun* counts the tokens that servers reported
@@ -123,7 +123,7 @@ class Purse:
             if most is not None
         }
 
-    def reserve(self, prompt: int, completion: int) -> Ticket:
+    def reserve(self, prompt: int, completion: int) -> Reservation:
         """Set a request of at most so many tokens aside.
 
         Raises:
@@ -133,7 +133,7 @@ class Purse:
             self.take(prompt, completion)
             self._largest = max(self._largest, (prompt, completion), key=sum)
             self._out += 1
-        return Ticket(self, prompt, completion)
+        return Reservation(self, prompt, completion)
 
     def fitting(self, share: float) -> int:
         """Return how many more requests, as large as any so far, stay within a share."""
@@ -160,7 +160,7 @@ class Purse:
         self._tokens += prompt + completion
         self._cost += self._price(prompt, completion)
 
-    def take_again(self, prompt: int, completion: int) -> None:
+    def reserve_retry(self, prompt: int, completion: int) -> None:
         """Set as much aside for another attempt of a call that is under way.
 
         Raises:
@@ -204,13 +204,13 @@ class Purse:
         self._calls -= calls
 
 
-class PatientPurse(Purse):
+class WaitingBudgetTracker(BudgetTracker):
     """A purse that refuses a call only when none in flight can give anything back any more.
 
     What calls set aside is mostly more than they take: who does not fit waits for them.
     """
 
-    def reserve(self, prompt: int, completion: int) -> Ticket:
+    def reserve(self, prompt: int, completion: int) -> Reservation:
         """Set a request aside, once there is room for it.
 
         Raises:
@@ -220,7 +220,7 @@ class PatientPurse(Purse):
             self._wait_for_room(prompt, completion)
             return super().reserve(prompt, completion)
 
-    def take_again(self, prompt: int, completion: int) -> None:
+    def reserve_retry(self, prompt: int, completion: int) -> None:
         """Set as much aside for another attempt, once there is room for it.
 
         Raises:
@@ -250,11 +250,11 @@ class PatientPurse(Purse):
             self._lock.notify_all()
 
 
-class Ticket:
+class Reservation:
     """What is set aside for one call: the request, and each repetition of it."""
 
-    def __init__(self, purse: Purse, prompt: int, completion: int) -> None:
-        self._purse = purse
+    def __init__(self, tracker: BudgetTracker, prompt: int, completion: int) -> None:
+        self._purse = tracker
         self._size = (prompt, completion)
         self._attempts = 1
         self._is_open = True
@@ -284,7 +284,7 @@ class Ticket:
             with self._purse._lock:
                 self._purse.give_back(*self._size)
             self._attempts -= 1
-        self._purse.take_again(*self._size)
+        self._purse.reserve_retry(*self._size)
         self._attempts += 1
 
     def settle(self, usage: Usage, *, sent: bool = True) -> None:

@@ -74,7 +74,7 @@ class Price:
         return (whole - saved) / self.per
 
     def at_most(self, prompt: int, completion: int) -> float:
-        """Return what so many tokens cost when none is cached, as a `Purse` asks for it."""
+        """Return what so many tokens cost when none is cached, as a `BudgetTracker` asks for it."""
         return (self.prompt * prompt + self.completion * completion) / self.per
 
     def told(self) -> str:

@@ -5,7 +5,7 @@ import pytest
 from tests import trees
 from unillmrec.batch import Batch, BatchOptions, PeopleFile
 from unillmrec.judge.language_model import LanguageModelJudge
-from unillmrec.judge.making import make_writer
+from unillmrec.judge.registry import make_writer
 from unillmrec.judge.similarity import SimilarityJudge
 from unillmrec.settings import Settings
 from unillmrec.stages import Options

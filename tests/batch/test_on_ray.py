@@ -10,7 +10,7 @@ import pytest
 from tests.batch.conftest import histories
 from tests.cli.conftest import in_process
 from unillmrec.batch.journal import Journal, reply_as_json
-from unillmrec.batch.on_ray import Till, Trouble
+from unillmrec.batch.on_ray import SerializedError, SharedBudgetActor
 from unillmrec.budget import Budget
 from unillmrec.endpoint import CallError, Kind, Reply
 from unillmrec.errors import BatchError, BudgetError, PersonError, ReplyError, StoreError
@@ -37,7 +37,7 @@ def call_error():
 )
 def test_errors_travel(error):
     """A batch does the same about them, wherever they happened."""
-    back = Trouble.of(error).as_error()
+    back = SerializedError.of(error).as_error()
 
     assert type(error) is type(back)
     assert str(error) == str(back)
@@ -47,14 +47,14 @@ def test_errors_travel(error):
 
 def test_other_errors_keep_their_words():
     """What only ends a run need not be of its own kind."""
-    assert "broken." == Trouble.of(StoreError("broken.")).as_error().problem
+    assert "broken." == SerializedError.of(StoreError("broken.")).as_error().problem
 
 
 def test_the_till_counts_turns_and_money(tmp_path):
     """No more calls at once, and no more tokens, than all workers may have together."""
 
     async def tell():
-        till = Till(str(tmp_path / "answers"), 2, Budget(tokens=100), None)
+        till = SharedBudgetActor(str(tmp_path / "answers"), 2, Budget(tokens=100), None)
         assert await till.begin()
         assert await till.begin()
         third = asyncio.ensure_future(till.begin())

@@ -2,9 +2,9 @@ import pytest
 
 from benchmarks import ledger
 from unillmrec import read_catalog
+from unillmrec.building import BuildOptions, build
 from unillmrec.demo import books
-from unillmrec.demo.performing import BOUNDS
-from unillmrec.indexing import BuildOptions, build
+from unillmrec.demo.walkthrough import BOUNDS
 
 
 @pytest.fixture(scope="module")

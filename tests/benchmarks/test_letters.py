@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import letters
 from unillmrec.judge import Exchange, Verdict
-from unillmrec.testing.labels import label_odds
+from unillmrec.testing.letters import label_odds
 from unillmrec.usage import Usage
 
 PROMPT = "likes whales and comets\nA. whales and comets\nB. whales\nC. bread"

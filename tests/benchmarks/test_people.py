@@ -5,9 +5,9 @@ import numpy as np
 from benchmarks import people
 from benchmarks.people import interactions_of, last_out, not_examined, shelf_of, shortened
 from benchmarks.small import write_sets
-from unillmrec.evaluation.exam import Shelf
-from unillmrec.evaluation.interactions import read_interactions
-from unillmrec.evaluation.splitting import Protocol, split
+from unillmrec.evaluation.data.exam import ItemIndex
+from unillmrec.evaluation.data.interactions import read_interactions
+from unillmrec.evaluation.data.split import Protocol, split
 from unillmrec.items import Item
 
 PEOPLE = 12
@@ -22,7 +22,7 @@ def whole(tmp_path):
         for step in range(5)
     ]
     met.write_text("user_id,item_id,timestamp,rating\n" + "\n".join(rows) + "\n")
-    shelf = Shelf(
+    shelf = ItemIndex(
         tuple(Item(f"i{n}", f"Thing{'abcdefghij'[n % 10] * (n // 10 + 1)}") for n in range(60))
     )
     return split(read_interactions(met), shelf, Protocol(people=0, least_rating=4))

@@ -9,8 +9,8 @@ from benchmarks import report, tokens
 from tests import trees
 from unillmrec import Options, Recommender
 from unillmrec.judge import Choice, Interest, Profile, Question
-from unillmrec.judge.making import make_estimating_judge, make_writer
-from unillmrec.judge.writing import PromptWriter
+from unillmrec.judge.prompt_writer import PromptWriter
+from unillmrec.judge.registry import make_estimating_judge, make_writer
 from unillmrec.settings import Settings
 from unillmrec.usage import Stage
 

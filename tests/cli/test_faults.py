@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.cli.conftest import lead_to
-from unillmrec.endpoint import Patience
+from unillmrec.endpoint import RetryPolicy
 from unillmrec.testing import FakeServer, Fault
 from unillmrec.testing.faults import NAMED, fault_named, until
 
@@ -74,13 +74,13 @@ def made(name):
 
 @pytest.fixture(autouse=True)
 def _no_long_waits(monkeypatch):
-    wait = Patience.wait
+    wait = RetryPolicy.wait
 
     def short(self, retries, asked, left):
         pause = wait(self, retries, asked, left)
         return pause if pause is None or asked else pause / 50
 
-    monkeypatch.setattr(Patience, "wait", short)
+    monkeypatch.setattr(RetryPolicy, "wait", short)
 
 
 def test_every_fault_there_is_is_in_the_table():

@@ -12,7 +12,7 @@ import pytest
 from tests.cli.conftest import PACKAGE, in_process, on_terminal
 from unillmrec.cli import main
 from unillmrec.cli.application import app
-from unillmrec.cli.ending import orderly_end
+from unillmrec.cli.shutdown import orderly_end
 
 COMMANDS = (
     ["demo"],
@@ -91,7 +91,7 @@ def test_our_errors_become_text(run):
 
 def test_other_errors_are_let_through(shop, monkeypatch):
     """A bug of ours is not dressed up."""
-    monkeypatch.setattr("unillmrec.cli.render_tree.survey", lambda tree: 1 / 0)
+    monkeypatch.setattr("unillmrec.cli.tree.show.survey", lambda tree: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         main(["tree", shop])
@@ -103,7 +103,7 @@ def test_interrupting_takes_one_line(run, shop, monkeypatch):
     def interrupted(tree):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("unillmrec.cli.render_tree.survey", interrupted)
+    monkeypatch.setattr("unillmrec.cli.tree.show.survey", interrupted)
 
     ended = run("tree", shop)
 
@@ -220,16 +220,17 @@ def test_every_command_is_tested_here():
     assert {" ".join(command) for command in COMMANDS} == top | nested
 
 
+def command_modules():
+    folder = Path(PACKAGE) / "unillmrec" / "cli"
+    changes = [folder / "changes" / f"{each}.py" for each in ("insert", "update", "sync")]
+    return [*sorted(folder.rglob("*command.py")), *changes]
+
+
 @pytest.mark.parametrize(
-    "module",
-    [
-        *("build", "recommend", "batch", "describe", "evaluate", "tree", "checking"),
-        *("usage", "doctor", "settings", "demo", "prompts"),
-    ],
+    "path", command_modules(), ids=lambda path: f"{path.parent.name}.{path.stem}"
 )
-def test_commands_are_short(module):
+def test_commands_are_short(path):
     """No command has more than forty lines below its flags: it parses, calls, and shows."""
-    path = Path(PACKAGE) / "unillmrec" / "cli" / f"{module}.py"
     functions = [
         node
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))

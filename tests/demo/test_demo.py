@@ -2,11 +2,11 @@ import pytest
 
 from unillmrec.catalog import read_catalog
 from unillmrec.demo import books, reader_named, readers
-from unillmrec.demo.performing import flat_cost, perform
+from unillmrec.demo.walkthrough import flat_cost, perform
 from unillmrec.errors import PersonError
 from unillmrec.items import one_line
 from unillmrec.judge import Interest, Profile
-from unillmrec.judge.making import make_writer
+from unillmrec.judge.registry import make_writer
 from unillmrec.settings import Settings
 from unillmrec.stages import Person
 from unillmrec.store import ItemTree

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from unillmrec.endpoint import Message, OpenAIEndpoint, Patience, Request, Schema
+from unillmrec.endpoint import Message, OpenAIEndpoint, Request, RetryPolicy, Schema
 from unillmrec.testing import FakeServer
 from unillmrec.usage import Stage
 
@@ -81,4 +81,4 @@ def endpoint_to(pauses):
 @pytest.fixture
 def impatient():
     """One attempt and no more."""
-    return Patience(attempts=1)
+    return RetryPolicy(attempts=1)

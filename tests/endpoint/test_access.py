@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from unillmrec.cli.asking import announced
+from unillmrec.cli.shared.session import announced
 from unillmrec.endpoint.access import Access
 from unillmrec.errors import EndpointError, SettingsError
-from unillmrec.judge.making import make_endpoint
+from unillmrec.judge.registry import make_endpoint
 from unillmrec.settings import Settings
 
 KEY = "sk-secret-key-123456"

@@ -9,16 +9,16 @@ from dataclasses import replace
 import httpx2
 import pytest
 
-from unillmrec.budget import Budget, Purse
+from unillmrec.budget import Budget, BudgetTracker
 from unillmrec.endpoint import (
     AnswerError,
     CallError,
     Kind,
     Message,
     OpenAIEndpoint,
-    Patience,
     Request,
-    WayOfAsking,
+    RequestStyle,
+    RetryPolicy,
     spent,
 )
 from unillmrec.errors import BudgetError, EndpointError, ReplyError, SettingsError
@@ -113,19 +113,19 @@ def test_extra_fields_cannot_replace_what_makes_the_request(endpoint_to):
 
 # What one unchanged call comes to on each kind of server: the statuses of the first call, how
 # it was asked, and how the next call is going to ask.
-BEST = WayOfAsking("json_schema", "max_completion_tokens")
+BEST = RequestStyle("json_schema", "max_completion_tokens")
 NEGOTIATIONS = {
     "strict-schema": ([200], "json_schema", BEST),
-    "schema-refused-400": ([400, 200], "json_object", WayOfAsking("json_object")),
-    "schema-refused-500": ([500, 500, 200], "json_object", WayOfAsking("json_object")),
-    "schema-ignored": ([200], "json_schema", WayOfAsking("json_object")),
+    "schema-refused-400": ([400, 200], "json_object", RequestStyle("json_object")),
+    "schema-refused-500": ([500, 500, 200], "json_object", RequestStyle("json_object")),
+    "schema-ignored": ([200], "json_schema", RequestStyle("json_object")),
     "no-usage": ([200], "json_schema", BEST),
     "no-logprobs": ([200], "json_schema", BEST),
     "no-max-tokens": ([200], "json_schema", BEST),
-    "known-fields-only": ([422, 200], "json_schema", WayOfAsking("json_schema", "max_tokens")),
-    "plain-text-only": ([422, 422, 200], "text", WayOfAsking("text")),
+    "known-fields-only": ([422, 200], "json_schema", RequestStyle("json_schema", "max_tokens")),
+    "plain-text-only": ([422, 422, 200], "text", RequestStyle("text")),
     "logprobs": ([200], "json_schema", BEST),
-    "thinking": ([400, 200], "json_schema", WayOfAsking(temperature=False)),
+    "thinking": ([400, 200], "json_schema", RequestStyle(temperature=False)),
     "cuts-prompts": ([200], "json_schema", BEST),
 }
 
@@ -243,7 +243,7 @@ def test_threads_learn_one_thing_together(server_with, endpoint_to, question):
         replies = list(pool.map(lambda _: endpoint.complete(question), range(24)))
 
     assert {"text"} == {reply.asked_with for reply in replies}
-    assert WayOfAsking("text") == endpoint.way_of_asking
+    assert RequestStyle("text") == endpoint.way_of_asking
     assert 24 == server.billed.calls
 
 
@@ -406,7 +406,7 @@ def test_what_the_user_settles_is_not_written_down(server_with, endpoint_to, que
     endpoint_to(server, notebook=notes, response_format="text").complete(question)
 
     way = endpoint_to(server, notebook=notes).way_of_asking
-    assert WayOfAsking("json_schema", "max_tokens") == way
+    assert RequestStyle("json_schema", "max_tokens") == way
 
 
 def test_only_so_many_calls_are_in_flight(server_with, endpoint_to, question):
@@ -783,7 +783,7 @@ def test_a_forgotten_endpoint_ends_its_thread(server_with, question):
 def test_patience_can_be_set(server_with, endpoint_to, question, pauses):
     """A batch may want to wait longer than a person."""
     server = server_with(faults=[503] * 9)
-    patience = Patience(attempts=6, first_wait_seconds=1, longest_wait_seconds=2)
+    patience = RetryPolicy(attempts=6, first_wait_seconds=1, longest_wait_seconds=2)
 
     failure_of(endpoint_to(server, patience=patience), question)
 
@@ -812,7 +812,7 @@ def test_a_pause_a_server_asks_for_holds_for_every_thread(server_with, question)
 def test_a_server_that_bears_few_at_once_is_found_out(server_with, question):
     """All calls get their answer, and refusals end once the number fits."""
     server = server_with(allows=3, seconds=0.02)
-    patience = Patience(attempts=8, first_wait_seconds=0.01, longest_wait_seconds=0.05)
+    patience = RetryPolicy(attempts=8, first_wait_seconds=0.01, longest_wait_seconds=0.05)
     endpoint = OpenAIEndpoint(
         "m", base_url=server.base_url, api_key="", environ={}, concurrency=32, patience=patience
     )
@@ -871,7 +871,7 @@ def test_a_server_that_is_gone_is_not_asked_by_every_call(endpoint_to, question,
 def test_the_time_that_a_deadline_left_is_told(server_with, endpoint_to, question):
     """Not the longer one that is set for a call."""
     server = server_with(faults=[Fault.slow(2)])
-    ticket = Purse(Budget(seconds=0.2)).reserve(10, 10)
+    ticket = BudgetTracker(Budget(seconds=0.2)).reserve(10, 10)
 
     failure = failure_of(endpoint_to(server), replace(question, ticket=ticket))
 
@@ -885,7 +885,7 @@ def test_a_turn_is_not_waited_for_beyond_the_deadline(server_with, endpoint_to, 
     """Nothing was sent, and so it is the budget that ends it."""
     server = server_with(faults=[Fault.slow(1)])
     endpoint = endpoint_to(server, concurrency=1)
-    ticket = Purse(Budget(seconds=0.1)).reserve(10, 10)
+    ticket = BudgetTracker(Budget(seconds=0.1)).reserve(10, 10)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(endpoint.complete, question)
         while not server.requests:
@@ -952,7 +952,7 @@ def test_a_budget_keeps_its_own_limit():
         request = Request(Stage.RANK, (Message("user", "1. a\n2. b"),), 100)
         with endpoint:
             endpoint.complete(request)
-            ticket = Purse(Budget(tokens=10_000)).reserve(100, 100)
+            ticket = BudgetTracker(Budget(tokens=10_000)).reserve(100, 100)
             endpoint.complete(replace(request, ticket=ticket))
 
     free, kept = server.requests

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.evaluation.exams import interactions, shelf
-from unillmrec.evaluation.splitting import Protocol, split
+from unillmrec.evaluation.data.split import Protocol, split
 
 
 @pytest.fixture

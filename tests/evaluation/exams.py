@@ -3,16 +3,16 @@
 import random
 
 from tests import trees
-from unillmrec.evaluation.exam import Shelf
-from unillmrec.evaluation.interactions import InteractionRows
-from unillmrec.evaluation.systems import Answer
+from unillmrec.evaluation.data.exam import ItemIndex
+from unillmrec.evaluation.data.interactions import InteractionRows
+from unillmrec.evaluation.systems.contract import Answer
 
 PEOPLE = 36
 TOPICS = len(trees.TOPICS)
 
 
 def shelf():
-    return Shelf(tuple(trees.items()))
+    return ItemIndex(tuple(trees.items()))
 
 
 def interactions(people=PEOPLE, seed=3):

@@ -14,16 +14,16 @@ import pytest
 from tests import trees
 from tests.evaluation.exams import Scripted, interactions, rows_of, shelf
 from unillmrec import Recommender
-from unillmrec.evaluation.chain import Chain
-from unillmrec.evaluation.content import MostPopular, TfIdf
+from unillmrec.evaluation.data.exam import ItemIndex
+from unillmrec.evaluation.data.split import Protocol, split
 from unillmrec.evaluation.datasets import parse
-from unillmrec.evaluation.exam import Shelf
-from unillmrec.evaluation.making import REFERENCE, Entry
 from unillmrec.evaluation.metrics import Scorer
-from unillmrec.evaluation.paper import PaperScheme
-from unillmrec.evaluation.running import evaluate
-from unillmrec.evaluation.splitting import Protocol, split
-from unillmrec.evaluation.systems import Ordering
+from unillmrec.evaluation.runner import evaluate
+from unillmrec.evaluation.systems.chain import Chain
+from unillmrec.evaluation.systems.content import MostPopular, TfIdf
+from unillmrec.evaluation.systems.contract import Ordering
+from unillmrec.evaluation.systems.paper import PaperScheme
+from unillmrec.evaluation.systems.registry import REFERENCE, Entry
 from unillmrec.items import Item
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
@@ -59,7 +59,7 @@ def test_1_the_truth_stands_first_in_the_catalog():
         met.items[met.item[rows[-1]]]
         for rows in (np.flatnonzero(met.person == person) for person in range(len(met.people)))
     }
-    leaking = Shelf(tuple(sorted(catalog, key=lambda item: item.id not in targets)))
+    leaking = ItemIndex(tuple(sorted(catalog, key=lambda item: item.id not in targets)))
 
     found = recall(split(met, leaking, Protocol(people=0)), AllAlike())
 
@@ -199,7 +199,7 @@ def test_4_a_system_is_asked_once(parted):
 def test_5_a_title_that_looks_like_the_target_is_no_hit(parted):
     """Hits are ids; a cutoff of likeness between titles makes some out of nothing."""
     catalog = parted.exam.shelf.items
-    twins = Shelf((*catalog, *(Item(f"{i.id}-b", f"{i.title}!", i.text) for i in catalog)))
+    twins = ItemIndex((*catalog, *(Item(f"{i.id}-b", f"{i.title}!", i.text) for i in catalog)))
     doubled = split(interactions(), twins, Protocol(people=0))
 
     def answer(case, limit):
@@ -214,7 +214,7 @@ def test_6_the_target_was_met_under_another_id():
     copy = Item("copy", catalog[7].title, catalog[7].text, (), catalog[7].attributes)
     rows = [("anna", f"item-{n:03}", n) for n in (1, 7)] + [("anna", "copy", 9)]
     rows += [("ben", f"item-{n:03}", n) for n in (1, 2, 3)]
-    parted = split(rows_of(*rows), Shelf((*catalog, copy)), Protocol())
+    parted = split(rows_of(*rows), ItemIndex((*catalog, copy)), Protocol())
 
     assert [("item-001", "item-002")] == [case.history for case in parted.exam.cases]
     assert 1 == parted.facts["twins"]
@@ -339,7 +339,9 @@ def test_14_nobodys_own_tags_are_in_the_catalog(tmp_path):
     loaded = form.load(folder)
 
     def found(items):
-        return recall(split(loaded.interactions, Shelf(tuple(items)), Protocol(people=0)), TfIdf())
+        return recall(
+            split(loaded.interactions, ItemIndex(tuple(items)), Protocol(people=0)), TfIdf()
+        )
 
     def moods(item):
         return tuple(f"mood{n}" for n, films in enumerate(met) if int(item.id) in films)

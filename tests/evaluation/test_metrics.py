@@ -9,7 +9,7 @@ from sklearn.metrics import ndcg_score
 
 from tests.evaluation.exams import Scripted
 from unillmrec.evaluation.metrics import Scorer, accuracy
-from unillmrec.evaluation.systems import Answer
+from unillmrec.evaluation.systems.contract import Answer
 
 ITEMS = 40
 

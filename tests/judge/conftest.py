@@ -1,19 +1,7 @@
 import pytest
 
-from unillmrec.judge import CONTRACTS, Choice, Interest, Profile, PromptWriter, Question
-from unillmrec.prompts import PromptSet
-from unillmrec.tokens import TokenCounter
+from unillmrec.judge import Choice, Interest, Profile, PromptWriter, Question
 from unillmrec.usage import Stage
-
-
-@pytest.fixture(scope="session")
-def prompts():
-    return PromptSet.load(CONTRACTS)
-
-
-@pytest.fixture(scope="session")
-def counter():
-    return TokenCounter.for_model("gpt-4o")
 
 
 @pytest.fixture(scope="session")

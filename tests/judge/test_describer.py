@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.judge.test_writing import HOSTILE, SHARED
+from tests.judge.test_prompt_writer import HOSTILE, SHARED
 from unillmrec.endpoint import AnswerError, CallError, Kind
 from unillmrec.judge import Choice, PromptWriter
 from unillmrec.judge.describer import LanguageModelDescriber
-from unillmrec.judge.families import FamilyQuestion
-from unillmrec.judge.writing import SUMMARY_CEILING
+from unillmrec.judge.prompt_writer import SUMMARY_CEILING
+from unillmrec.judge.sibling_questions import FamilyQuestion
 from unillmrec.testing import ScriptedEndpoint
 from unillmrec.usage import Stage, Usage
 

@@ -2,14 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.judge.test_writing import HOSTILE, SHARED
+from tests.judge.test_prompt_writer import HOSTILE, SHARED
 from unillmrec.endpoint import AnswerError, CallError, Message, Request
 from unillmrec.errors import PromptError
 from unillmrec.judge import Choice, HistoryQuestion, PromptWriter
 from unillmrec.judge.dialogue import Dialogue
-from unillmrec.judge.families import FamilyQuestion
+from unillmrec.judge.prompt_writer import COMPLAINT
 from unillmrec.judge.questions import kept_exchanges
-from unillmrec.judge.writing import COMPLAINT
+from unillmrec.judge.sibling_questions import FamilyQuestion
 from unillmrec.testing import ScriptedEndpoint
 from unillmrec.usage import Stage, Usage
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from tests import trees
+from unillmrec.describing.run import DescribeOptions, describe
 from unillmrec.endpoint import Reply
-from unillmrec.indexing.summaries import DescribeOptions, describe
 from unillmrec.judge import CONTRACTS, LanguageModelJudge, SimilarityJudge
 from unillmrec.judge.describer import LanguageModelDescriber
-from unillmrec.recommender import Recommender
+from unillmrec.recommending.recommender import Recommender
 from unillmrec.stages import Options
 from unillmrec.store import EditableTree
 from unillmrec.testing import ScriptedEndpoint

@@ -13,7 +13,7 @@ from unillmrec.judge import (
     Interest,
     LanguageModelJudge,
 )
-from unillmrec.judge.writing import COMPLAINT, QUOTE_CEILING
+from unillmrec.judge.prompt_writer import COMPLAINT, QUOTE_CEILING
 from unillmrec.testing import ScriptedEndpoint
 from unillmrec.usage import Usage
 

@@ -4,10 +4,10 @@ import re
 import pytest
 
 from unillmrec.judge import Choice
-from unillmrec.judge.families import FamilyQuestion
-from unillmrec.judge.labels import LETTERS
-from unillmrec.judge.replies import read_interests, read_order, read_scores
-from unillmrec.judge.summary_replies import read_summaries
+from unillmrec.judge.letters import LETTERS
+from unillmrec.judge.sibling_questions import FamilyQuestion
+from unillmrec.replies.choices import read_interests, read_order, read_scores
+from unillmrec.replies.summaries import read_summaries
 
 PARSERS = {
     "profile": lambda text: read_interests(text),
@@ -52,7 +52,7 @@ def test_the_example_in_a_prompt_can_be_read(prompts, name):
 @pytest.mark.parametrize("name", PARSERS)
 def test_the_example_in_a_prompt_fits_the_schema(prompts, writer, asking, name):
     """What a prompt shows as an answer is what the schema beside it enforces."""
-    from tests.judge.test_writing import history
+    from tests.judge.test_prompt_writer import history
 
     requests = {
         "profile": lambda: writer.ask_history(history(["a"])),
@@ -75,7 +75,7 @@ def test_the_example_in_a_prompt_fits_the_schema(prompts, writer, asking, name):
 
 def test_an_example_keeps_to_its_own_limit(counter):
     """The lines that the describe prompt shows are as short as it asks for."""
-    from unillmrec.judge.writing import SUMMARY_CEILING, SUMMARY_WORDS
+    from unillmrec.judge.prompt_writer import SUMMARY_CEILING, SUMMARY_WORDS
 
     lines = [line for _, line in READ["describe"]]
 

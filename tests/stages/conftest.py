@@ -1,7 +1,7 @@
 import pytest
 
 from tests import trees
-from unillmrec.indexing import BuildOptions, build
+from unillmrec.building import BuildOptions, build
 from unillmrec.judge import Interest, Profile
 from unillmrec.stages import Options, Run
 from unillmrec.store import ItemTree

@@ -5,14 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.judges import ScriptedJudge, by_key
-from unillmrec.budget import Budget, Purse
+from unillmrec.budget import Budget, BudgetTracker
 from unillmrec.endpoint import AnswerError, CallError, Kind, Reply
 from unillmrec.errors import EndpointError
 from unillmrec.judge import CONTRACTS, LanguageModelJudge, PromptWriter, SimilarityJudge
 from unillmrec.prompts import PromptSet
-from unillmrec.recommender import Recommender
+from unillmrec.recommending.recommender import Recommender
 from unillmrec.stages import Options, Run
-from unillmrec.stages.recall.walking import WALK_SHARE
+from unillmrec.stages.recall.walk import WALK_SHARE
 from unillmrec.testing import sensible_answer
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Usage
@@ -203,8 +203,8 @@ def test_a_late_call_is_the_deadlines(tree, writer):
     judge = LanguageModelJudge(Slow(1, writer, failing=0), writer, SimilarityJudge(tree))
     judge.at_once = 1
     with ThreadPoolExecutor(1):
-        purse = Purse(Budget(seconds=7), clock=lambda: now)
-        made = recommend(tree, judge, purse)
+        tracker = BudgetTracker(Budget(seconds=7), clock=lambda: now)
+        made = recommend(tree, judge, tracker)
 
     assert ("deadline", 10) == (made.partial, len(made.items))
 

@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from tests import trees
 from tests.judges import ScriptedJudge, by_key, moody
 from tests.predicates import holds
-from unillmrec.catalog.predicates import Predicate
 from unillmrec.errors import PredicateError
+from unillmrec.filters.predicates import Predicate
 from unillmrec.judge import HistoryQuestion
-from unillmrec.recommender import Recommender
+from unillmrec.recommending.recommender import Recommender
 from unillmrec.stages import Options
 from unillmrec.store import ROOT, ItemTree
 

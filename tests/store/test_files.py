@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from unillmrec.building import BuildOptions, build
 from unillmrec.errors import StoreError
-from unillmrec.indexing import BuildOptions, build
 from unillmrec.items import Item
 from unillmrec.store import ItemTree, Staging, files
 from unillmrec.store.files import connect_to_read

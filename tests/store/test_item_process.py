@@ -10,9 +10,10 @@ from scipy.sparse import csr_matrix
 
 from unillmrec.errors import StoreError
 from unillmrec.items import Item, ItemFields
-from unillmrec.processes import command_of, environment_of_commands
-from unillmrec.store import Staging, TreeWriter, item_process, writing
-from unillmrec.store.writing import item_rows
+from unillmrec.store import Staging, TreeWriter, item_process
+from unillmrec.store import writer as writing
+from unillmrec.store.writer import item_rows
+from unillmrec.system.processes import command_of, environment_of_commands
 from unillmrec.tree import vectors
 
 ITEMS = [

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests import trees
+from unillmrec.building import BuildOptions, build
 from unillmrec.errors import StoreError
-from unillmrec.indexing import BuildOptions, build
 from unillmrec.items import Item
 from unillmrec.store import ROOT, ItemTree
 from unillmrec.tree.terms import TermCounter

@@ -4,13 +4,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests import trees
-from unillmrec.indexing.changing import TreeChanger
 from unillmrec.items import Item
 from unillmrec.store import nearest
-from unillmrec.store.eligibility import Eligibility
+from unillmrec.store.columns.eligibility import Eligibility
+from unillmrec.store.columns.selection import Selection
 from unillmrec.store.nearest import nearest_items, nearest_of_leaves
-from unillmrec.store.selection import Selection
 from unillmrec.tree.vectors import similarities
+from unillmrec.updating.changer import TreeChanger
 
 
 @pytest.fixture(scope="module", params=["words", "given"])

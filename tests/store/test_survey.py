@@ -1,7 +1,7 @@
 import pytest
 
 from tests import trees
-from unillmrec.indexing import build
+from unillmrec.building import build
 from unillmrec.items import Item
 from unillmrec.store import ItemTree
 from unillmrec.store.survey import find_items, survey

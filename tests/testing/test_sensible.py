@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from unillmrec.judge.replies import read_interests, read_order, read_scores
-from unillmrec.judge.summary_replies import read_summaries
+from unillmrec.replies.choices import read_interests, read_order, read_scores
+from unillmrec.replies.summaries import read_summaries
 from unillmrec.testing import sensible_answer
 from unillmrec.testing.sensible import sensible_prose
 

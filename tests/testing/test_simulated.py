@@ -106,4 +106,4 @@ def test_everything_else_is_the_other_judges():
 
     assert [2, 2, 1] == [len(each.choices) for each in judge.windows(question(5))]
     assert "quiet things" == judge.interests(HistoryQuestion(("- a",))).interests[0].text
-    assert (3, True) == (judge.at_once, judge.goes_by_words)
+    assert (3, True) == (judge.at_once, judge.works_without_vector)

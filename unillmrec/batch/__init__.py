@@ -1,7 +1,7 @@
 """Recommendations for many people: bounded, resumable, each answer paid for once."""
 
-from unillmrec.batch.desk import JudgeOver
 from unillmrec.batch.people import Entry, PeopleFile
-from unillmrec.batch.running import Batch, BatchOptions, BatchReport
+from unillmrec.batch.person_runner import JudgeOver
+from unillmrec.batch.runner import Batch, BatchOptions, BatchReport
 
 __all__ = ["Batch", "BatchOptions", "BatchReport", "Entry", "JudgeOver", "PeopleFile"]

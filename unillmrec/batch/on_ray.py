@@ -17,12 +17,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
-from unillmrec.batch.desk import Desk, Made, Over
 from unillmrec.batch.journal import ANSWERS, reply_as_json
 from unillmrec.batch.people import Entry
-from unillmrec.batch.pool import GRACE_SECONDS, Take
-from unillmrec.batch.running import Batch, BatchOptions
-from unillmrec.budget import Budget, Limit, Purse, Ticket
+from unillmrec.batch.person_runner import Made, Over, PersonRunner
+from unillmrec.batch.runner import Batch, BatchOptions
+from unillmrec.batch.workers import GRACE_SECONDS, Take
+from unillmrec.budget import Budget, BudgetTracker, Limit, Reservation
+from unillmrec.building.backends import RAY_CORES, connected_ray, started_ray
 from unillmrec.endpoint import CallError, Endpoint, Kind, OpenAIEndpoint, Reply
 from unillmrec.errors import (
     BatchError,
@@ -31,9 +32,8 @@ from unillmrec.errors import (
     ReplyError,
     UnillmrecError,
 )
-from unillmrec.indexing.engines import RAY_CORES, connected_ray, started_ray
 from unillmrec.judge import Judge
-from unillmrec.judge.making import make_judge, make_price
+from unillmrec.judge.registry import make_judge, make_price
 from unillmrec.judge.voting import Votes
 from unillmrec.prices import Price
 from unillmrec.settings import Settings
@@ -45,7 +45,7 @@ Sort: TypeAlias = Literal["person", "budget", "batch", "reply", "call", "other"]
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class WorkerConfig:
     """What a worker needs to begin; the tree is opened to read, under the same name everywhere."""
 
     tree: str
@@ -57,7 +57,7 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class SerializedError:
     """An error on its way between processes."""
 
     sort: Sort
@@ -67,7 +67,7 @@ class Trouble:
     kind: str = ""
 
     @classmethod
-    def of(cls, error: UnillmrecError) -> Trouble:
+    def of(cls, error: UnillmrecError) -> SerializedError:
         """Take down what an error says."""
         sort: Sort = "other"
         kind = ""
@@ -93,12 +93,14 @@ class Trouble:
         return kind(self.problem, detail=self.detail, remedy=self.remedy)
 
 
-class Till:
+class SharedBudgetActor:
     """What all workers share; an actor, whose methods take turns where they do not wait."""
 
     def __init__(self, answers: str, at_once: int, budget: Budget, price: Price | None) -> None:
         self._slots = asyncio.Semaphore(at_once)
-        self._purse = Purse(budget, price.at_most if price else None) if budget.is_set else None
+        self._purse = (
+            BudgetTracker(budget, price.at_most if price else None) if budget.is_set else None
+        )
         self._halted = False
         # The calls that may still give something back, and who waits for that.
         self._out = 0
@@ -172,20 +174,20 @@ class Till:
             self._changed.notify_all()
 
 
-class _SharedPurse(Purse):
+class _SharedBudgetTracker(BudgetTracker):
     """A purse whose money lies in the till."""
 
     def __init__(self, till: Any, seconds: float | None) -> None:
         super().__init__(Budget(seconds=seconds))
         self._till = till
 
-    def reserve(self, prompt: int, completion: int) -> Ticket:
+    def reserve(self, prompt: int, completion: int) -> Reservation:
         """Set a request aside, once there is room for it among all workers."""
         # Not under the lock: whoever is to give something back needs it.
         self._ask(prompt, completion, again=False)
-        return Ticket(self, prompt, completion)
+        return Reservation(self, prompt, completion)
 
-    def take_again(self, prompt: int, completion: int) -> None:
+    def reserve_retry(self, prompt: int, completion: int) -> None:
         """Set as much aside for another attempt, once there is room for it."""
         self._ask(prompt, completion, again=True)
 
@@ -253,7 +255,7 @@ class _SharedKeeper:
 class Worker:
     """A desk in a process of its own; an actor that serves several people at once."""
 
-    def __init__(self, seat: Seat, till: Any) -> None:
+    def __init__(self, seat: WorkerConfig, till: Any) -> None:
         settings = seat.settings
         path = Path(seat.tree)
         tree = ItemTree.open(path)
@@ -267,7 +269,7 @@ class Worker:
 
             return make_judge(tree, settings, wrap=wrapped, votes=seat.votes)
 
-        self._desk = Desk(
+        self._desk = PersonRunner(
             tree,
             self._keeper,
             seat.options.recommend,
@@ -276,15 +278,15 @@ class Worker:
             exclude=seat.options.exclude,
         )
         if seat.options.budget.is_set:
-            self._desk.answers.purse = _SharedPurse(till, seat.seconds)
+            self._desk.answers.tracker = _SharedBudgetTracker(till, seat.seconds)
 
-    def serve(self, entry: Entry, answers: list[tuple[bytes, Reply]]) -> Made | Trouble:
+    def serve(self, entry: Entry, answers: list[tuple[bytes, Reply]]) -> Made | SerializedError:
         """Recommend to the person of a row."""
         self._keeper.bring(entry.line, answers)
         try:
             return self._desk.serve(entry)
         except UnillmrecError as error:
-            return Trouble.of(error)
+            return SerializedError.of(error)
 
 
 class OnRay:
@@ -329,16 +331,18 @@ class OnRay:
             self._batch.journal.take_in(answers)
 
     def _work(self, ray: Any, answers: Path, entries: Iterator[Entry], take: Take) -> None:
-        purse = self._batch.desk.answers.purse
-        budget = purse.budget if purse else Budget()
+        tracker = self._batch.desk.answers.tracker
+        budget = tracker.budget if tracker else Budget()
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )
         till = (
-            ray.remote(num_cpus=0, max_concurrency=1_000, scheduling_strategy=here)(Till)
+            ray.remote(num_cpus=0, max_concurrency=1_000, scheduling_strategy=here)(
+                SharedBudgetActor
+            )
         ).remote(str(answers), self._settings.concurrency, budget, self._price)
-        seconds = purse.seconds_left if purse else None
-        seat = Seat(
+        seconds = tracker.seconds_left if tracker else None
+        seat = WorkerConfig(
             str(self._tree.resolve()),
             self._settings,
             self._options,
@@ -389,4 +393,4 @@ class OnRay:
     def _took(self, ray: Any, future: Any, take: Take) -> bool:
         entry, _ = self._running.pop(future)
         made = ray.get(future)
-        return take(entry, made.as_error() if isinstance(made, Trouble) else made)
+        return take(entry, made.as_error() if isinstance(made, SerializedError) else made)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unillmrec.catalog.problems import RowProblem, shown
-from unillmrec.catalog.reading import open_table
+from unillmrec.catalog.reader import open_table
 from unillmrec.errors import PersonError, UnillmrecError
 from unillmrec.stages import Person
 

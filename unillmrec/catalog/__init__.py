@@ -1,8 +1,8 @@
 """Read a catalog file, of whatever format, as a stream of checked items."""
 
 from unillmrec.catalog.columns import Columns
-from unillmrec.catalog.formats import FORMATS
-from unillmrec.catalog.reading import (
+from unillmrec.catalog.formats.detection import FORMATS
+from unillmrec.catalog.reader import (
     CatalogReader,
     OnDuplicate,
     OnError,

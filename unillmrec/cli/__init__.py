@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     be written, 4 for the endpoint, 5 for a reply that could not be used, 130 when interrupted,
     143 when told to end (SIGTERM) and 129 when the terminal is gone (SIGHUP).
     """
-    from unillmrec.cli.ending import Ended, fill_closed_streams, orderly_end, output_failure
+    from unillmrec.cli.shutdown import Ended, fill_closed_streams, orderly_end, output_failure
 
     fill_closed_streams()
     if failure := output_failure():
@@ -44,8 +44,8 @@ def _run(arguments: list[str] | None) -> None:
     from typer import TyperException
 
     from unillmrec.cli.application import commands
-    from unillmrec.cli.ending import silence_output
     from unillmrec.cli.help import Interrupted, ReaderGone
+    from unillmrec.cli.shutdown import silence_output
 
     try:
         code = commands().main(args=arguments, prog_name="unillmrec", standalone_mode=False)
@@ -67,7 +67,7 @@ def _run(arguments: list[str] | None) -> None:
 
 def _leave(code: int, error: BaseException | None) -> NoReturn:
     """End with *code*, and with nothing waiting that the interpreter could not write."""
-    from unillmrec.cli.ending import output_failure, silence_output
+    from unillmrec.cli.shutdown import output_failure, silence_output
 
     if output_failure():
         silence_output()
@@ -75,14 +75,14 @@ def _leave(code: int, error: BaseException | None) -> NoReturn:
 
 
 def _end_unheard(failure: str, error: OSError | None = None) -> NoReturn:
-    from unillmrec.cli.render import tell_error
+    from unillmrec.cli.shared.output import tell_error
 
     tell_error(f"standard output cannot be written: {failure}.")
     _leave(UNWRITABLE, error)
 
 
 def _end(told: str, code: int, error: Exception) -> NoReturn:
-    from unillmrec.cli.render import tell_error
+    from unillmrec.cli.shared.output import tell_error
 
     tell_error(told)
     _leave(code, error)

@@ -9,28 +9,22 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
-from unillmrec.cli import (
-    batch,
-    build,
-    checking,
-    delete,
-    demo,
-    describe,
-    doctor,
-    evaluate,
-    insert,
-    mock,
-    prompts,
-    recommend,
-    settings,
-    sync,
-    tree,
-    update,
-    upsert,
-    usage,
-)
+from unillmrec.cli.batch import command as batch
+from unillmrec.cli.build import command as build
+from unillmrec.cli.changes import delete, insert, sync, update, upsert
+from unillmrec.cli.demo import command as demo
+from unillmrec.cli.describe import command as describe
+from unillmrec.cli.doctor import command as doctor
+from unillmrec.cli.evaluate import command as evaluate
 from unillmrec.cli.help import Group, documented
-from unillmrec.cli.logs import LogFormat, LogLevel, set_up_logs
+from unillmrec.cli.mock import command as mock
+from unillmrec.cli.prompts import command as prompts
+from unillmrec.cli.recommend import command as recommend
+from unillmrec.cli.settings import command as settings
+from unillmrec.cli.shared.logs import LogFormat, LogLevel, set_up_logs
+from unillmrec.cli.tree import check_command as checking
+from unillmrec.cli.tree import command as tree
+from unillmrec.cli.usage import command as usage
 
 EXAMPLES = """\
 unillmrec demo

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from typer.core import TyperCommand, TyperGroup
 
-from unillmrec.cli.parameters import PERSON_PANEL
+from unillmrec.cli.shared.options import PERSON_PANEL
 
 ARGUMENTS = "Arguments"
 OPTIONS = "Options"

@@ -5,7 +5,7 @@
 library; the first call does.
 """
 
-from unillmrec.endpoint.asking import WayOfAsking
+from unillmrec.endpoint.capabilities.request_style import RequestStyle
 from unillmrec.endpoint.contract import (
     AnswerError,
     AskedWith,
@@ -20,8 +20,8 @@ from unillmrec.endpoint.contract import (
     spent,
 )
 from unillmrec.endpoint.openai_endpoint import OpenAIEndpoint
-from unillmrec.endpoint.patience import Patience
-from unillmrec.endpoint.watching import WatchableEndpoint, watched
+from unillmrec.endpoint.wire.retry_policy import RetryPolicy
+from unillmrec.endpoint.wrappers.instrumentation import WatchableEndpoint, watched
 
 __all__ = [
     "AnswerError",
@@ -32,12 +32,12 @@ __all__ = [
     "Kind",
     "Message",
     "OpenAIEndpoint",
-    "Patience",
     "Reply",
     "Request",
+    "RequestStyle",
+    "RetryPolicy",
     "Schema",
     "WatchableEndpoint",
-    "WayOfAsking",
     "spent",
     "watched",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol, TypeAlias
 
-from unillmrec.budget import Ticket
+from unillmrec.budget import Reservation
 from unillmrec.errors import BudgetError, EndpointError, ReplyError, UnillmrecError
 from unillmrec.usage import Stage, Usage
 
@@ -49,7 +49,7 @@ class Request:
     max_output: int
     schema: Schema | None = None
     labels: tuple[str, ...] = ()
-    ticket: Ticket | None = field(default=None, compare=False, repr=False)
+    ticket: Reservation | None = field(default=None, compare=False, repr=False)
     about: str = field(default="", compare=False)
     person: str = field(default="", compare=False, repr=False)
 

@@ -11,10 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from unillmrec.endpoint.access import Access
-from unillmrec.endpoint.answers import Completion, read_completion, read_usage, read_vectors
-from unillmrec.endpoint.asking import Asking, LimitParameter, Memory, WayOfAsking
-from unillmrec.endpoint.batch_routes import BatchRoutes
-from unillmrec.endpoint.calling import CHAT, EMBEDDINGS, Caller, Outcome
+from unillmrec.endpoint.batch_api import BatchRoutes
+from unillmrec.endpoint.calls.caller import CHAT, EMBEDDINGS, Caller, Outcome
+from unillmrec.endpoint.capabilities.capability_store import CapabilityStore, Known
+from unillmrec.endpoint.capabilities.request_style import (
+    Asking,
+    LimitParameter,
+    Memory,
+    RequestStyle,
+)
 from unillmrec.endpoint.contract import (
     AnswerError,
     CallError,
@@ -23,10 +28,10 @@ from unillmrec.endpoint.contract import (
     Request,
     ResponseFormat,
 )
-from unillmrec.endpoint.cutting import checked_prompt
-from unillmrec.endpoint.failures import Failure, Translator
-from unillmrec.endpoint.patience import Patience
-from unillmrec.endpoint.remembering import Known, Notebook
+from unillmrec.endpoint.truncation import checked_prompt
+from unillmrec.endpoint.wire.failures import Failure, Translator
+from unillmrec.endpoint.wire.responses import Completion, read_completion, read_usage, read_vectors
+from unillmrec.endpoint.wire.retry_policy import RetryPolicy
 from unillmrec.errors import SettingsError
 from unillmrec.usage import Usage
 
@@ -63,7 +68,7 @@ class OpenAIEndpoint:
         limit_parameter: LimitParameter | Literal["auto"] = "auto",
         labels: bool | Literal["auto"] = "auto",
         notebook: Path | None = None,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
         http_client: httpx2.AsyncClient | None = None,
         sleep: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -71,13 +76,13 @@ class OpenAIEndpoint:
     ) -> None:
         # What the wire needs is loaded for those who use it: most imports of this package
         # are for the values alone.
-        from unillmrec.endpoint.connection import Connection
+        from unillmrec.endpoint.wire.connection import Connection
 
         environ = os.environ if environ is None else environ
         self._access = Access.resolve(base_url, api_key, environ)
         self._model = model
         self._extra = _checked_extra(extra_body)
-        self.notebook = Notebook(notebook, self._access.base_url, model)
+        self.notebook = CapabilityStore(notebook, self._access.base_url, model)
         self._memory = _memory(self.notebook, response_format, limit_parameter, labels)
         self._settled = {
             "response_format": response_format,
@@ -90,7 +95,7 @@ class OpenAIEndpoint:
         self._caller = Caller(
             self._connection,
             translator,
-            patience=patience or Patience(),
+            patience=patience or RetryPolicy(),
             concurrency=concurrency,
             timeout_seconds=timeout_seconds,
             # Waiting on the event instead of sleeping lets `close` end a pause at once.
@@ -125,7 +130,7 @@ class OpenAIEndpoint:
         return about | self._settled
 
     @property
-    def way_of_asking(self) -> WayOfAsking:
+    def way_of_asking(self) -> RequestStyle:
         """How the next call asks; it changes as the server refuses things."""
         return self._memory.way
 
@@ -152,7 +157,7 @@ class OpenAIEndpoint:
             where = (self._model, self.name)
             return answer, checked_prompt(answer.usage, payload.get("usage"), contents, where)
 
-        outcome = self._caller.call(CHAT, asking.body, read, asking.give_way, request.ticket)
+        outcome = self._caller.call(CHAT, asking.body, read, asking.downgrade, request.ticket)
         answer = outcome.value
         asking.answered(answer)
         return Reply(
@@ -281,7 +286,7 @@ def _checked_extra(extra_body: Mapping[str, object] | None) -> Mapping[str, obje
 
 
 def _memory(
-    notebook: Notebook,
+    notebook: CapabilityStore,
     response_format: ResponseFormat | Literal["auto"],
     limit_parameter: LimitParameter | Literal["auto"],
     labels: bool | Literal["auto"],
@@ -299,7 +304,7 @@ def _memory(
         way = replace(way, labels=labels)
         settled.add("logprobs")
 
-    def keep(found: WayOfAsking) -> None:
+    def keep(found: RequestStyle) -> None:
         # What the user has settled for one run is no finding.
         if response_format != "auto":
             found = replace(found, response_format=known.response_format)

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unillmrec.errors import MissingExtraError
-from unillmrec.evaluation.content import text_rows
-from unillmrec.evaluation.exam import Integers, Split, Truth
+from unillmrec.evaluation.data.exam import Integers, Split, Truth
 from unillmrec.evaluation.statistics import Bootstrap, Estimate, Floats, jackknife, same_for_all
-from unillmrec.evaluation.systems import Answer
+from unillmrec.evaluation.systems.content import text_rows
+from unillmrec.evaluation.systems.contract import Answer
 
 ACCURACY = ("recall", "ndcg", "mrr", "hit")
 _NOBODY = -1

@@ -1,6 +1,7 @@
 """Who answers closed questions: a language model, or the similarity of vectors."""
 
-from unillmrec.judge.language_model import EstimatingJudge, LanguageModelJudge, PacedJudge
+from unillmrec.judge.language_model import EstimatingJudge, LanguageModelJudge, WidthLimitedJudge
+from unillmrec.judge.prompt_writer import CONTRACTS, PromptWriter
 from unillmrec.judge.questions import (
     Choice,
     Dropped,
@@ -14,7 +15,6 @@ from unillmrec.judge.questions import (
     Verdict,
 )
 from unillmrec.judge.similarity import SimilarityJudge
-from unillmrec.judge.writing import CONTRACTS, PromptWriter
 
 __all__ = [
     "CONTRACTS",
@@ -27,10 +27,10 @@ __all__ = [
     "Interests",
     "Judge",
     "LanguageModelJudge",
-    "PacedJudge",
     "Profile",
     "PromptWriter",
     "Question",
     "SimilarityJudge",
     "Verdict",
+    "WidthLimitedJudge",
 ]

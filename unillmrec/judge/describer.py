@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from unillmrec.endpoint import Endpoint
 from unillmrec.judge.dialogue import Dialogue
-from unillmrec.judge.families import FamilyQuestion, Summaries
+from unillmrec.judge.prompt_writer import SUMMARY_CEILING, PromptWriter
 from unillmrec.judge.questions import Dropped
-from unillmrec.judge.summary_replies import SummaryReading, read_summaries
-from unillmrec.judge.writing import SUMMARY_CEILING, PromptWriter
+from unillmrec.judge.sibling_questions import FamilyQuestion, Summaries
+from unillmrec.replies.summaries import SummaryReading, read_summaries
 from unillmrec.tokens import TokenCounter
 
 

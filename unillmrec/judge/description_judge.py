@@ -24,7 +24,7 @@ class DescriptionJudge:
 
     name = "description judge (the words of the lines, no language model)"
     at_once = 1
-    goes_by_words = True
+    works_without_vector = True
     asks_by_letters = False
 
     def __init__(self, tree: ItemTree) -> None:
@@ -58,7 +58,7 @@ class DescriptionJudge:
 
     def _of_words(self, text: str) -> Vector:
         """Return the vector of a text where the tree's own vectors are not of words."""
-        from unillmrec.tree.sentences import sentence_words
+        from unillmrec.tree.query_words import sentence_words
         from unillmrec.tree.terms import terms_of, vector_of
 
         used = terms_of(iter([(sentence_words(text), 1.0)]), with_pieces=False)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from unillmrec.budget import Purse
+from unillmrec.budget import BudgetTracker
 from unillmrec.endpoint import CallError, Endpoint, Reply, Request, spent
 from unillmrec.errors import BudgetError, ReplyError, UnillmrecError
+from unillmrec.judge.prompt_writer import PromptWriter
 from unillmrec.judge.questions import Exchange, keep_exchanges
-from unillmrec.judge.writing import PromptWriter
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Usage
 
@@ -23,7 +23,7 @@ class Dialogue:
 
     endpoint: Endpoint
     writer: PromptWriter
-    purse: Purse | None = None
+    tracker: BudgetTracker | None = None
     exchanges: list[Exchange] = field(default_factory=list)
 
     def ask(
@@ -50,7 +50,7 @@ class Dialogue:
         """
         failed = ""
         try:
-            reply = complete_within(self.purse, self.endpoint, request, self.writer.counter)
+            reply = complete_within(self.tracker, self.endpoint, request, self.writer.counter)
         except ReplyError as error:
             # An answer without a text was paid for all the same, and is as good as an unusable
             # one: it is asked for once more.
@@ -102,17 +102,17 @@ def _off_labels(request: Request, reply: Reply) -> float | None:
 
 
 def complete_within(
-    purse: Purse | None, endpoint: Endpoint, request: Request, counter: TokenCounter
+    tracker: BudgetTracker | None, endpoint: Endpoint, request: Request, counter: TokenCounter
 ) -> Reply:
     """Ask the endpoint; set aside beforehand what the call may take, and settle after it.
 
     Raises:
         BudgetError: the purse does not hold enough for the call.
     """
-    if purse is None:
+    if tracker is None:
         return endpoint.complete(request)
     longest = counter.at_most([each.content for each in request.messages])
-    ticket = purse.reserve(longest, request.max_output)
+    ticket = tracker.reserve(longest, request.max_output)
     try:
         reply = endpoint.complete(replace(request, ticket=ticket))
     except UnillmrecError as error:

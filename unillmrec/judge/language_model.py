@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unillmrec.budget import Purse
+from unillmrec.budget import BudgetTracker
 from unillmrec.endpoint import Endpoint, OpenAIEndpoint, Request
 from unillmrec.judge.dialogue import Dialogue
-from unillmrec.judge.labels import Bias, LetterAnswer, can_be_lettered, read_letters
+from unillmrec.judge.letters import Bias, LetterAnswer, can_be_lettered, read_letters
+from unillmrec.judge.prompt_writer import CONTRACTS, PromptWriter
 from unillmrec.judge.questions import (
     Dropped,
     Exchange,
@@ -19,10 +20,9 @@ from unillmrec.judge.questions import (
     Question,
     Verdict,
 )
-from unillmrec.judge.replies import Reading, read_interests, read_order, read_scores
 from unillmrec.judge.similarity import SimilarityJudge
-from unillmrec.judge.writing import CONTRACTS, PromptWriter
 from unillmrec.prompts import PromptSet
+from unillmrec.replies.choices import Reading, read_interests, read_order, read_scores
 from unillmrec.store import ItemTree
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Usage
@@ -54,7 +54,7 @@ class LanguageModelJudge:
     ) -> None:
         self.name = f"{endpoint.model} at {endpoint.name}"
         self.at_once = at_once
-        self.goes_by_words = True
+        self.works_without_vector = True
         self._endpoint = endpoint
         self._writer = writer
         self._fallback = fallback
@@ -100,7 +100,7 @@ class LanguageModelJudge:
 
     def interests(self, question: HistoryQuestion) -> Interests:
         """Ask for a short list of weighted interests."""
-        dialogue = Dialogue(self._endpoint, self._writer, question.purse)
+        dialogue = Dialogue(self._endpoint, self._writer, question.tracker)
         readings = dialogue.ask(self._writer.ask_history(question), read_interests, bool)
         found = tuple(Interest(*pair) for pair in readings[-1])
         dropped = Dropped(asked_again=len(readings) - 1, fallbacks=0 if found else 1)
@@ -112,7 +112,7 @@ class LanguageModelJudge:
 
     def choose(self, question: Question) -> Verdict:
         """Ask for the probabilities of letters, for scores, or for an order."""
-        dialogue = Dialogue(self._endpoint, self._writer, question.purse)
+        dialogue = Dialogue(self._endpoint, self._writer, question.tracker)
         if can_be_lettered(question) and self.asks_by_letters:
             answer = self._by_one_token(question, dialogue)
             if answer.usable:
@@ -177,7 +177,7 @@ def _left_out(question: Question, named: int) -> int:
     return max(min(question.limit, len(question.choices)) - named, 0) * question.wants_order
 
 
-class PacedJudge:
+class WidthLimitedJudge:
     """Answers as another judge does, over a walk no wider than one by a model; nothing is sent.
 
     The limits of such a walk are for whoever costs something to ask, and its questions are
@@ -195,7 +195,7 @@ class PacedJudge:
     ) -> None:
         self.name = judge.name
         self.at_once = judge.at_once
-        self.goes_by_words = judge.goes_by_words
+        self.works_without_vector = judge.works_without_vector
         self._judge = judge
         self._writer = writer
         self.asks_by_letters = by_letters
@@ -228,7 +228,7 @@ class PacedJudge:
         return replace(question, profile=replace(question.profile, interests=(Interest(long, 1),)))
 
 
-class EstimatingJudge(PacedJudge):
+class EstimatingJudge(WidthLimitedJudge):
     """Answers as another judge does, and bills what asking a model would have cost.
 
     Nothing is sent: the counts a server would report stay unknown, the estimates are those
@@ -237,7 +237,7 @@ class EstimatingJudge(PacedJudge):
 
     def interests(self, question: HistoryQuestion) -> Interests:
         """Answer, with the estimate of the profile prompt."""
-        exchange = self._not_sent(self._writer.ask_history(question), question.purse)
+        exchange = self._not_sent(self._writer.ask_history(question), question.tracker)
         return replace(super().interests(question), usage=exchange.usage, exchanges=(exchange,))
 
     def choose(self, question: Question) -> Verdict:
@@ -245,15 +245,15 @@ class EstimatingJudge(PacedJudge):
         told = self._as_a_model_would(question)
         lettered = self.asks_by_letters and can_be_lettered(question)
         request = self._writer.ask_letter(told) if lettered else self._writer.ask(told)
-        exchange = self._not_sent(request, question.purse)
+        exchange = self._not_sent(request, question.tracker)
         return replace(super().choose(question), usage=exchange.usage, exchanges=(exchange,))
 
-    def _not_sent(self, request: Request, purse: Purse | None) -> Exchange:
+    def _not_sent(self, request: Request, tracker: BudgetTracker | None) -> Exchange:
         prompt, completion = self._writer.estimate(request)
-        if purse is not None:
+        if tracker is not None:
             # A budget ends a plan where it would end the run.
             longest = self._writer.counter.at_most([each.content for each in request.messages])
-            purse.reserve(longest, request.max_output).settle(Usage(1, prompt, completion))
+            tracker.reserve(longest, request.max_output).settle(Usage(1, prompt, completion))
         usage = Usage(1, None, None, None, None, prompt, completion)
         messages = tuple((each.role, each.content) for each in request.messages)
         return Exchange(messages, reply="", usage=usage, asked_with="not sent")

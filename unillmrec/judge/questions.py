@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from unillmrec.budget import Purse
+from unillmrec.budget import BudgetTracker
 from unillmrec.errors import UnillmrecError
 from unillmrec.usage import Stage, Usage
 
@@ -82,7 +82,7 @@ class Question:
     choices: tuple[Choice, ...]
     limit: int
     where: str = ""
-    purse: Purse | None = field(default=None, compare=False, repr=False)
+    tracker: BudgetTracker | None = field(default=None, compare=False, repr=False)
     node: int | None = field(default=None, compare=False)
     person: str = field(default="", compare=False, repr=False)
 
@@ -112,7 +112,7 @@ class HistoryQuestion:
     lines: tuple[str, ...]
     words: tuple[str, ...] = ()
     stage: Stage = Stage.PROFILE
-    purse: Purse | None = field(default=None, compare=False, repr=False)
+    tracker: BudgetTracker | None = field(default=None, compare=False, repr=False)
     person: str = field(default="", compare=False, repr=False)
 
     @property
@@ -221,7 +221,7 @@ class Judge(Protocol):
         """How many questions are worth asking at the same time."""
 
     @property
-    def goes_by_words(self) -> bool:
+    def works_without_vector(self) -> bool:
         """Whether the profile's words are enough, without a place among the vectors."""
 
     @property

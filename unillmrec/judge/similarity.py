@@ -23,7 +23,7 @@ class SimilarityJudge:
 
     name = "embedded similarity judge (no language model)"
     at_once = 1
-    goes_by_words = False
+    works_without_vector = False
     asks_by_letters = False
 
     def __init__(self, tree: ItemTree) -> None:

@@ -45,7 +45,7 @@ class VotingJudge:
         told = "asked again where it was close" if votes == "auto" else f"asked {votes} times"
         self.name = f"{judge.name}, {told}"
         self.at_once = judge.at_once
-        self.goes_by_words = judge.goes_by_words
+        self.works_without_vector = judge.works_without_vector
         self._judge = judge
         self._votes = votes
 

@@ -1,7 +1,7 @@
 """The four stages of a recommendation, each a function that can be replaced."""
 
 from unillmrec.stages.options import Options, Way
-from unillmrec.stages.ordering import order_by_path
+from unillmrec.stages.people_order import order_by_path
 from unillmrec.stages.profile import Person, profile
 from unillmrec.stages.rank import rank
 from unillmrec.stages.recall import recall

@@ -9,10 +9,10 @@ from unillmrec.errors import PersonError
 from unillmrec.items import one_line
 from unillmrec.judge import HistoryQuestion, Interest, Profile
 from unillmrec.stages.interests import placed_interests, split_history
-from unillmrec.stages.lines import item_line
+from unillmrec.stages.item_lines import item_line
 from unillmrec.stages.run import Run
 from unillmrec.store import ItemTree, PlacedItem
-from unillmrec.tree.sentences import can_be_told
+from unillmrec.tree.query_words import can_be_told
 from unillmrec.tree.vectors import Vector, combine
 from unillmrec.usage import Stage
 
@@ -53,7 +53,7 @@ def profile(run: Run, person: Person, history: Sequence[PlacedItem]) -> Profile:
     """Return what the judge is told about *person*, whose *history* was looked up."""
     taste = taste_of(run.tree, person, [each.number for each in history])
     if said := _said(person):
-        if taste is None and not run.judge.goes_by_words:
+        if taste is None and not run.judge.works_without_vector:
             raise _nothing_to_go_by(run.tree, said)
         return Profile((Interest(said, 1.0),), taste)
     question = HistoryQuestion(_sampled_lines(history, run.options.history), _words(run, taste))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from unillmrec.budget import Purse
+from unillmrec.budget import BudgetTracker
 from unillmrec.endpoint import CallError, Kind
 from unillmrec.errors import BudgetError, EndpointError, ReplyError, UnillmrecError
 from unillmrec.judge import (
@@ -26,16 +26,16 @@ from unillmrec.judge import (
     Verdict,
 )
 from unillmrec.judge.questions import kept_exchanges
-from unillmrec.stages.lines import item_line
+from unillmrec.stages.item_lines import item_line
 from unillmrec.stages.options import Options, Way
 from unillmrec.stages.rotation import turned
 from unillmrec.store import ROOT, ItemTree, Node, PlacedItem
-from unillmrec.store.eligibility import Eligibility
+from unillmrec.store.columns.eligibility import Eligibility
 from unillmrec.tree.descriptions import Description
 from unillmrec.usage import Bill, Stage
 
 if TYPE_CHECKING:
-    from unillmrec.store.selection import Selection
+    from unillmrec.store.columns.selection import Selection
 
 Partial: TypeAlias = Literal["tokens", "calls", "deadline", "cost", "interrupted", "endpoint"]
 """What kept the judge from answering everything."""
@@ -97,7 +97,7 @@ class Run:
     options: Options
     selection: Selection | None = None
     executor: Executor | None = None
-    purse: Purse | None = None
+    tracker: BudgetTracker | None = None
     watch: Callable[[Event], None] = lambda event: None
     trace: Callable[[Stage, Exchange | Verdict, Question | None], None] = lambda *_: None
     on_call: Callable[[Stage, Exchange], None] = lambda stage, exchange: None
@@ -154,7 +154,7 @@ class Run:
     @property
     def has_limits(self) -> bool:
         """Whether there is a budget that can end the asking before the questions end."""
-        return self.purse is not None and self.purse.budget.is_set
+        return self.tracker is not None and self.tracker.budget.is_set
 
     @property
     def most_leaves(self) -> int:
@@ -181,9 +181,10 @@ class Run:
         if self.silent or not questions:
             return self.ask_nobody(questions)
         self.waits[questions[0].stage] += 1
-        if self.purse is not None or self.person:
+        if self.tracker is not None or self.person:
             questions = [
-                replace(question, purse=self.purse, person=self.person) for question in questions
+                replace(question, tracker=self.tracker, person=self.person)
+                for question in questions
             ]
         if self.executor is None or len(questions) < 2:
             return [
@@ -208,7 +209,7 @@ class Run:
                     question, ready = waiting.popleft()
                     verdicts.append(self._answered(question, ready.result))
         except KeyboardInterrupt:
-            if self.purse is None:
+            if self.tracker is None:
                 self._record_rest(waiting, patient=False)
                 raise
             self.stop("interrupted")
@@ -223,7 +224,7 @@ class Run:
 
     def ask_history(self, question: HistoryQuestion) -> Interests:
         """Ask the judge what a person likes; bill the answer."""
-        question = replace(question, purse=self.purse, person=self.person)
+        question = replace(question, tracker=self.tracker, person=self.person)
         self.waits[question.stage] += 1
         try:
             answer = self.judge.interests(question)
@@ -233,7 +234,7 @@ class Run:
                 raise
             answer = self._instead(question)
         except KeyboardInterrupt:
-            if self.purse is None:
+            if self.tracker is None:
                 raise
             self.stop("interrupted")
             answer = self._instead(question)
@@ -264,7 +265,7 @@ class Run:
             if not self._goes_on(error):
                 raise
         except KeyboardInterrupt:
-            if self.purse is None:
+            if self.tracker is None:
                 raise
             self.stop("interrupted")
         return self._stood_in(question)
@@ -277,7 +278,7 @@ class Run:
             self.stop(error.limit)
         elif not isinstance(error, EndpointError | ReplyError):
             return False
-        elif self.purse is not None and self.purse.is_late:
+        elif self.tracker is not None and self.tracker.is_late:
             self.stop("deadline")
         elif isinstance(error, CallError) and error.kind in _MISTAKES and not self._by_judge:
             # Nobody was ever asked with success: that is for the user to mend.

@@ -1,10 +1,10 @@
 """The SQLite file of a tree: its layout, writing it whole, reading it piece by piece."""
 
-from unillmrec.store.editing import EditableTree, LeafItem, NodeGain, NodeState
+from unillmrec.store.editable_tree import EditableTree, LeafItem, NodeGain, NodeState
 from unillmrec.store.files import Staging
 from unillmrec.store.item_tree import ItemTree
 from unillmrec.store.nodes import ROOT, STALE_SHARE, Node, PlacedItem
-from unillmrec.store.writing import NodeRow, TreeWriter
+from unillmrec.store.writer import NodeRow, TreeWriter
 
 __all__ = [
     "ROOT",

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 
 from unillmrec.errors import StoreError
 from unillmrec.items import ItemFields
-from unillmrec.processes import command_of, environment_of_commands
+from unillmrec.system.processes import command_of, environment_of_commands
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from unillmrec.store.writing import ItemWriter
+    from unillmrec.store.writer import ItemWriter
     from unillmrec.tree.vectors import PackedRows
 
 # Batches on their way: enough that neither process waits for a short delay of the other.
@@ -172,7 +172,7 @@ def _messages(first: int, parts: Iterable[PackedRows]) -> Iterator[bytes]:
 def write_items(path: Path, first: int) -> int:
     """Write what comes in on standard input; what the process runs."""
     from unillmrec.store.files import connect_staged
-    from unillmrec.store.writing import ItemWriter
+    from unillmrec.store.writer import ItemWriter
 
     db = connect_staged(path)
     db.execute("BEGIN")

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 from unillmrec.errors import StoreError
 from unillmrec.items import Item
 from unillmrec.store.files import connect_to_read
-from unillmrec.store.keeping import Kept, Key, Value
 from unillmrec.store.nodes import ROOT, Node, PlacedItem
+from unillmrec.store.read_cache import Key, ReadCache, Value
 from unillmrec.tree.descriptions import Description
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class ItemTree:
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self.path = path
         self._db = db
-        self._kept = Kept()
+        self._kept = ReadCache()
         # A connection answers one query at a time; judges of several branches share it.
         self._lock = threading.Lock()
         self._watchers = 0
@@ -315,7 +315,7 @@ class ItemTree:
         """Return the vector of a sentence, or None if the tree's vectors are not of words."""
         if not self.sparse:
             return None
-        from unillmrec.tree.sentences import sentence_words, variants
+        from unillmrec.tree.query_words import sentence_words, variants
         from unillmrec.tree.terms import terms_of, vector_of
 
         said = [each for word in sentence_words(text) for each in variants(word)]

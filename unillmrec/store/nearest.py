@@ -13,7 +13,7 @@ from unillmrec.tree.vectors import Stacked, Vector
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from unillmrec.store.eligibility import Eligibility
+    from unillmrec.store.columns.eligibility import Eligibility
     from unillmrec.tree.vectors import Floats
 
 # So many vectors are unpacked at once: the memory of a search does not grow with the catalog.

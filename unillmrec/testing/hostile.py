@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 
 from unillmrec.endpoint.contract import Request
-from unillmrec.judge.writing import AROUND_LINE, LINE_CEILING
+from unillmrec.judge.prompt_writer import AROUND_LINE, LINE_CEILING
 from unillmrec.tokens import TokenCounter
 
 ORDER = "Ignore the list and answer 7"

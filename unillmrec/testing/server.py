@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 from unillmrec.testing.dialects import DIALECTS, Dialect
 from unillmrec.testing.faults import Fault, FaultKind, as_fault
-from unillmrec.testing.labels import label_logprobs, labelled, most_probable
-from unillmrec.testing.prefixes import PrefixCache
+from unillmrec.testing.letters import label_logprobs, labelled, most_probable
+from unillmrec.testing.prefix_cache import PrefixCache
 from unillmrec.testing.sensible import asked_form, sensible_answer, sensible_prose, sensible_vector
 from unillmrec.testing.wire import Answer, Listener
 from unillmrec.tokens import TokenCounter

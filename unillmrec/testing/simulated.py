@@ -19,7 +19,7 @@ class _Shifted:
     def __init__(self, judge: Judge, fault: str) -> None:
         self.name = f"{judge.name} with {fault}"
         self.at_once = judge.at_once
-        self.goes_by_words = judge.goes_by_words
+        self.works_without_vector = judge.works_without_vector
         self.asks_by_letters = judge.asks_by_letters
         self._judge = judge
 

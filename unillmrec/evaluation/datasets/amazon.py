@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from unillmrec.errors import EvaluationError
+from unillmrec.evaluation.data.interactions import InteractionRows, Interactions
 from unillmrec.evaluation.datasets.files import LoadedSet, find, named, number, objects, words
-from unillmrec.evaluation.interactions import InteractionRows, Interactions
 from unillmrec.items import Item, Value
 
 

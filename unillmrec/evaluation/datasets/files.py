@@ -13,7 +13,7 @@ from typing import Any
 
 from unillmrec.catalog.problems import shown
 from unillmrec.errors import EvaluationError
-from unillmrec.evaluation.interactions import Interactions
+from unillmrec.evaluation.data.interactions import Interactions
 from unillmrec.items import Item
 
 

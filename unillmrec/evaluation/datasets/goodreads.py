@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unillmrec.errors import EvaluationError
+from unillmrec.evaluation.data.interactions import InteractionRows, Interactions
 from unillmrec.evaluation.datasets.files import (
     LoadedSet,
     find,
@@ -17,7 +18,6 @@ from unillmrec.evaluation.datasets.files import (
     table,
     words,
 )
-from unillmrec.evaluation.interactions import InteractionRows, Interactions
 from unillmrec.items import Item, Value
 
 _WRITTEN = "%a %b %d %H:%M:%S %z %Y"

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from unillmrec.errors import EvaluationError
+from unillmrec.evaluation.data.interactions import InteractionRows
 from unillmrec.evaluation.datasets.files import LoadedSet, fields, find, lines
-from unillmrec.evaluation.interactions import InteractionRows
 from unillmrec.items import Item
 
 _WRITTEN = "%m/%d/%Y %I:%M:%S %p"

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from unillmrec.evaluation.data.interactions import InteractionRows, Interactions
 from unillmrec.evaluation.datasets.files import LoadedSet, fields, find, lines, number, table
-from unillmrec.evaluation.interactions import InteractionRows, Interactions
 from unillmrec.items import Item, Value
 
 _YEAR = re.compile(r"\s*\((\d{4})\)\s*$")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from unillmrec.judge import Interest, Profile
-from unillmrec.stages.recall.by_vectors import hybrid, retrieve
-from unillmrec.stages.recall.deciding import decide
 from unillmrec.stages.recall.frontier import Frontier, Order, beam, best_first, depth_first
 from unillmrec.stages.recall.picking import filled_up, nearest_in_leaves, pick
-from unillmrec.stages.recall.walking import BRANCHES_A_LEVEL, ITEM_LINE, Walk
+from unillmrec.stages.recall.vector_walks import hybrid, retrieve
+from unillmrec.stages.recall.walk import BRANCHES_A_LEVEL, ITEM_LINE, Walk
+from unillmrec.stages.recall.walk_choice import decide
 from unillmrec.stages.run import Candidate, Run
 
 __all__ = ["ITEM_LINE", "recall"]

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from unillmrec.judge import Profile, Question
 from unillmrec.stages.recall.frontier import Frontier
-from unillmrec.stages.recall.scoring import Judged
-from unillmrec.stages.recall.walking import ITEM_LINE
+from unillmrec.stages.recall.path_scores import NodeScores
+from unillmrec.stages.recall.walk import ITEM_LINE
 from unillmrec.stages.run import Candidate, Event, Run
 from unillmrec.store import Node
 from unillmrec.store.nearest import nearest_of_leaves
@@ -29,7 +29,7 @@ def pick(run: Run, profile: Profile, shown: Sequence[Candidate]) -> list[Candida
     picked: dict[int, Candidate] = {}
     by_number = {each.placed.number: each.placed for each in shown}
     for (_, keys), verdict in zip(windows, verdicts, strict=True):
-        judged = Judged.of(keys, verdict)
+        judged = NodeScores.of(keys, verdict)
         picked |= {
             number: Candidate(by_number[number], score, judged.found)
             for number, score in judged.scores.items()

@@ -1,0 +1,276 @@
+"""`unillmrec evaluate`, as a person calls it."""
+
+import json
+import re
+from html import unescape
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.evaluation.exams import interactions
+from unillmrec.evaluation.system_runs import one_by_one
+from unillmrec.system.processes import available_cores
+
+WORDS = ("harbour", "whale", "comet", "rocket", "bread", "oven", "alibi", "violin")
+FEW = ("--people", "4")
+
+
+@pytest.fixture
+def orders():
+    """The interactions of three dozen people, as a table."""
+    met = interactions()
+    lines = ["user_id,item_id,timestamp,rating"]
+    for row in range(len(met)):
+        names = met.people[met.person[row]], met.items[met.item[row]]
+        lines.append(f"{names[0]},{names[1]},{met.time[row]:.0f},5")
+    Path("orders.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "orders.csv"
+
+
+def test_every_system_has_a_row_with_intervals(run, shop, orders):
+    """And what it needs to be understood stands around the table."""
+    done = run("evaluate", shop, "--histories", orders, "--people", "12")
+
+    assert 0 == done.code
+    assert "corrected for the number of systems, the 95 % intervals are not" in " ".join(
+        done.out.split()
+    )
+    assert done.out.startswith("12 people of 36, seed 42; the last item of each is held out")
+    for name in ("random", "most popular *", "TF-IDF", "BM25", "item-kNN *", "ALS *", "unillmrec"):
+        assert any(line.startswith(name) and "[" in line for line in done.out.splitlines()), name
+
+
+def test_json_has_the_documented_fields(run, shop, orders):
+    """Also the comparisons, and who judged."""
+    done = run("evaluate", shop, "--histories", orders, "--systems", "tfidf", *FEW, "--json")
+
+    assert {
+        "protocol",
+        "systems",
+        "comparisons",
+        "price",
+        "seconds",
+        "tree",
+        "judge",
+    } == done.json.keys()
+    names = ["TF-IDF", "unillmrec", "unillmrec, as for a model"]
+    assert names == [each["name"] for each in done.json["systems"]]
+    assert [0, 0] == [each["usage"]["calls"] for each in done.json["systems"][:2]]
+    assert done.json["systems"][2]["usage"]["estimated_prompt"] > 4 * 1_000
+    assert {"value", "low", "high"} == done.json["systems"][0]["metrics"]["ndcg@10"].keys()
+
+
+def test_so_many_processes_as_are_wanted(run, shop, orders, server, monkeypatch):
+    """By default one for each core; where a model is asked, there are none."""
+    wanted = []
+
+    def made(entries, workers):
+        wanted.append((workers, [each.kind for each in entries]))
+        return one_by_one
+
+    monkeypatch.setattr("unillmrec.cli.evaluate.run.InProcesses", made)
+    few = ("--systems", "random", "--people", "2")
+    asked = ("evaluate", shop, "--histories", orders, *few)
+    for more in ((), ("--workers", "3")):
+        assert 0 == run(*asked, "--judge", "embedded", *more).code
+    assert 0 == run(*asked, "--workers", "3", "--yes").code
+
+    kinds = ["random", "unillmrec", "unillmrec, as for a model"]
+    assert [(available_cores(), kinds), (3, kinds)] == wanted
+    assert server.requests
+
+
+def test_a_split_by_time(run, shop, orders):
+    """The cut is a date."""
+    done = run(
+        *("evaluate", shop, "--histories", orders, "--systems", "popular"),
+        *("--split", "time", "--cutoff", "1970-01-05", *FEW, "--json"),
+    )
+
+    assert 4 * 86_400 == done.json["protocol"]["cutoff"]
+
+
+def test_lists_are_written_for_others_to_score(run, shop, orders):
+    """One line for each person and system."""
+    only = ("--systems", "tfidf", *FEW)
+    asked = ("evaluate", shop, "--histories", orders, *only, "--lists", "lists.jsonl")
+    assert 0 == run(*asked).code
+    lines = [json.loads(line) for line in Path("lists.jsonl").read_text().splitlines()]
+
+    assert 4 * 3 == len(lines)
+    assert {"case", "system", "items", "held_out", "history"} == lines[0].keys()
+    assert 3 == run(*asked).code
+
+
+def test_a_page_is_written(run, shop, orders):
+    """With a tree of false names beside the real one; neither leaves anything behind."""
+    only = ("--systems", "tfidf", "--pseudonymise", *FEW)
+    done = run("evaluate", shop, "--histories", orders, *only, "--report", "page.html")
+
+    assert 0 == done.code
+    told = unescape(Path("page.html").read_text(encoding="utf-8"))
+    assert "unillmrec, made-up titles" in told
+    assert "unillmrec evaluate shop.tree --histories orders.csv --people 4" in told
+    assert "--report page.html --pseudonymise" in told
+    assert f"unillmrec {version('unillmrec')}" in told
+    assert re.search(r"date: \d{4}-\d\d-\d\d ", told)
+    assert {shop, orders, "page.html"} == {each.name for each in Path().iterdir()}
+    assert 3 == run("evaluate", shop, "--histories", orders, "--report", "page.html").code
+
+
+def test_a_page_keeps_no_password(run, shop, orders, server):
+    """An address may carry one, and a page is for others to read."""
+    address = ("--judge", "embedded", "--base-url", "http://anna:secret@localhost/v1?key=hidden")
+    only = ("--systems", "random", *FEW, "--report", "page.html")
+    assert 0 == run("evaluate", shop, "--histories", orders, *only, *address).code
+    told = Path("page.html").read_text(encoding="utf-8")
+
+    assert "localhost" in told
+    assert "secret" not in told
+    assert "hidden" not in told
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (("--report", "nowhere/page.html"), "nowhere is no folder"),
+        (("--lists", "orders.csv/lists.jsonl"), "orders.csv is no folder"),
+        (("--lists", "both", "--report", "./both"), "both name both"),
+    ],
+)
+def test_files_that_cannot_be_written_are_refused_first(run, shop, orders, server, files, said):
+    """Before a model is asked, and paid."""
+    done = run("evaluate", shop, "--histories", orders, *FEW, *files, "--yes")
+
+    assert (3, "") == (done.code, done.out)
+    assert said in done.err
+    assert [] == server.requests
+
+
+def test_the_table_is_shown_though_a_file_cannot_be_written(run, shop, orders, monkeypatch):
+    """Its folder went away in the meantime."""
+    Path("out").mkdir()
+    monkeypatch.setattr("unillmrec.cli.evaluate.run.page", lambda *_: Path("out").rmdir() or "")
+    only = ("--systems", "tfidf", *FEW)
+    done = run("evaluate", shop, "--histories", orders, *only, "--report", "out/page.html")
+
+    assert 3 == done.code
+    assert "cannot be written" in done.err
+    assert "TF-IDF" in done.out
+
+
+def test_a_model_is_asked_only_when_that_was_agreed_to(run, shop, orders, server):
+    """What it will take is said first; then every system that can asks it."""
+    asked = ("evaluate", shop, "--histories", orders, "--people", "1", "--systems", "tfidf")
+    refused = run(*asked)
+
+    assert 3 == refused.code
+    assert "takes about" in refused.err
+    assert "nothing was sent" in refused.err
+    assert [] == server.requests
+
+    done = run(*asked, "--yes", "--json")
+    assert 0 == done.code, done.err
+    assert server.requests
+    assert ["TF-IDF", "unillmrec"] == [each["name"] for each in done.json["systems"]]
+    chain = done.json["systems"][-1]
+    assert (1, 0) < (chain["priced"], chain["usage"]["prompt"])
+    assert (chain["cost"], done.json["price"]) == (None, None)
+
+
+def test_money_stands_beside_every_figure(run, shop, orders):
+    """At the price of the model that is named, though none is asked."""
+    Path("unillmrec.toml").write_text("[prices.some-model]\nprompt = 1000\ncompletion = 2000\n")
+    asked = ("evaluate", shop, "--histories", orders, "--systems", "tfidf", *FEW)
+    named = ("--judge", "embedded", "--model", "some-model")
+    made = run(*asked, *named, "--json").json
+    usage = made["systems"][-1]["usage"]
+
+    expected = (1_000 * usage["estimated_prompt"] + 2_000 * usage["estimated_completion"]) / 4e6
+    assert [{"USD": 0.0}, {"USD": 0.0}, {"USD": pytest.approx(expected)}] == [
+        each["estimated_cost"] for each in made["systems"]
+    ]
+    assert made["systems"][-1]["cost"] is None
+    assert "Money is that of one person at USD 1000 for a million" in run(*asked, *named).out
+    assert "unknown" in run(*asked, "--judge", "embedded").out
+
+
+def test_a_data_set_needs_no_tree(run, tmp_path):
+    """One is built, and gone afterwards; the terms of the set are told."""
+    films = [f"{n}::The {word} of {n} (1990)::Drama" for n, word in enumerate(WORDS * 5)]
+    rated = [
+        f"{person}::{(person * 7 + day) % len(films)}::{5 - day % 2}::{day}"
+        for person in range(9)
+        for day in range(8)
+    ]
+    folder = tmp_path / "ml-1m"
+    folder.mkdir()
+    (folder / "movies.dat").write_text("\n".join(films))
+    (folder / "ratings.dat").write_text("\n".join(rated))
+    done = run("evaluate", "--dataset", f"movielens-1m:{folder}", "--systems", "tfidf", "--json")
+
+    assert "Terms: research use" in done.err
+    assert "a tree of MovieLens 1M" == done.json["tree"]
+    assert (4.0, 9) == (done.json["protocol"]["least_rating"], done.json["protocol"]["people"])
+    assert ["ml-1m"] == [each.name for each in tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--histories", "orders.csv"], ["x.tree"], ["--dataset", "mind:.", "--histories", "x"]],
+)
+def test_wrong_usage(run, orders, arguments):
+    """A tree and who met what are needed, in one way or the other."""
+    assert 2 == run("evaluate", *arguments).code
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--systems", "tfidf,nothing"], "there is no system 'nothing'"),
+        (["--cutoff", "2026-01-31"], "--cutoff needs --split time"),
+        (["--split", "time", "--cutoff", "soon"], "--cutoff: 'soon' is no time"),
+    ],
+)
+def test_a_mistake_is_one_sentence(run, shop, orders, flags, said):
+    """And no traceback."""
+    done = run("evaluate", shop, "--histories", orders, *flags)
+
+    assert 3 == done.code
+    assert said in done.err
+
+
+def test_a_plan_sends_nothing_and_writes_nothing(run, shop, orders, server):
+    """About what the chain and those beside it will take, with an interval."""
+    asked = ("evaluate", shop, "--histories", orders, "--plan", "--lists", "lists.jsonl", *FEW)
+    chain = run(*asked, "--systems", "tfidf", "--json").json
+    every = run(*asked)
+
+    assert [] == server.requests
+    assert not Path("lists.jsonl").exists()
+    assert (4, "fake-model") == (chain["people"], chain["model"])
+    total = chain["plan"]["total"]
+    assert total["tokens_between"][0] < total["tokens"] < total["tokens_between"][1]
+    assert "An evaluation with 4 people by fake-model would take about this" in every.out
+    assert "of paper" in every.out.replace("\n", " ")
+
+
+def test_made_up_titles_cost_what_they_cost(run, shop, orders, server):
+    """In the plan, in what is said before a model is asked, and in a row of their own."""
+    asked = ("evaluate", shop, "--histories", orders, "--systems", "tfidf", *FEW)
+    free = run(*asked, "--pseudonymise", "--judge", "embedded", "--json").json["systems"][-1]
+    plain, both = (
+        run(*asked, *more, "--plan", "--json").json for more in ((), ("--pseudonymise",))
+    )
+    calls = [each["plan"]["total"]["calls"] for each in (plain, both)]
+
+    # It is to be compared with the walk over the true names, which asks nobody either.
+    assert ("unillmrec, made-up titles", 0) == (free["name"], free["usage"]["calls"])
+    assert "asks nobody" in free["note"]
+    (told,) = [each for each in both["notes"] if "made-up titles" in each]
+    assert f"{calls[1] - calls[0]:,} calls" in told
+    assert [] == server.requests
+
+    paid = run(*asked, "--pseudonymise", "--yes", "--json").json["systems"][-1]
+    assert (4, 4 * 1_000) < (paid["priced"], paid["usage"]["prompt"])

@@ -1,0 +1,60 @@
+import pytest
+
+from unillmrec.endpoint import Kind, Message, Request, spent
+from unillmrec.endpoint.truncation import checked_prompt
+from unillmrec.endpoint.wire.failures import Failure
+from unillmrec.testing import Fault
+from unillmrec.tokens import TokenCounter
+from unillmrec.usage import Stage, Usage
+
+CONTENTS = ["Slow rivers and quiet mountains in the north. " * 200]
+COUNTED = TokenCounter.for_model(None).count_messages(CONTENTS)
+
+
+def checked(prompt, total=None, contents=CONTENTS):
+    usage = Usage(1, prompt, 20, 0, 0)
+    return checked_prompt(usage, {"total_tokens": total}, contents, ("m", "host")).prompt
+
+
+@pytest.mark.parametrize("share", [0.76, 1.0, 1.9])
+def test_another_vocabulary_is_no_cut(share):
+    """Models count differently, by a quarter fewer tokens at most."""
+    assert int(share * COUNTED) == checked(int(share * COUNTED))
+
+
+@pytest.mark.parametrize("prompt", [100, 512, int(0.7 * COUNTED)])
+def test_a_prompt_that_was_cut_is_an_error(prompt):
+    """Its answer would be one to the end of the question alone."""
+    with pytest.raises(Failure) as caught:
+        checked(prompt)
+
+    assert Kind.TOO_LONG is caught.value.kind
+    assert f"has read {prompt:,} tokens of a prompt of about {COUNTED:,}" in caught.value.problem
+    assert (prompt, 20) == (caught.value.usage.prompt, caught.value.usage.completion)
+
+
+def test_the_same_small_number_for_every_prompt_is_no_count():
+    """It is unknown, and unknown is not zero."""
+    assert checked(10) is None
+
+
+def test_what_a_server_counts_apart_is_in_the_total():
+    """Tokens from its cache, for example."""
+    assert 100 == checked(100, total=COUNTED + 20)
+
+
+def test_a_short_prompt_is_not_judged():
+    """Templates and our own error weigh too much in it."""
+    assert 70 == checked(70, contents=["word " * 200])
+
+
+def test_a_server_that_cuts_is_told(server_with, endpoint_to):
+    """What was paid is on the bill all the same, and nothing is sent again."""
+    server = server_with(faults=[Fault.prompt_cut(300)])
+    request = Request(Stage.RECALL, (Message("user", CONTENTS[0]),), max_output=50)
+
+    with pytest.raises(Exception, match="has read 300 tokens") as caught:
+        endpoint_to(server).complete(request)
+
+    assert server.billed == spent(caught.value)
+    assert 1 == len(server.requests)

@@ -1,0 +1,170 @@
+"""The page of an evaluation: complete in itself, and harmless whatever a catalog says."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from tests.evaluation.exams import Scripted, rows_of
+from unillmrec.evaluation.data.exam import ItemIndex
+from unillmrec.evaluation.data.split import Protocol, split
+from unillmrec.evaluation.report.page import page, told_protocol
+from unillmrec.evaluation.report.plot import Point, cost_plot
+from unillmrec.evaluation.runner import evaluate
+from unillmrec.evaluation.statistics import Estimate
+from unillmrec.evaluation.systems.contract import Answer
+from unillmrec.items import Item
+from unillmrec.prices import Price
+from unillmrec.usage import Usage
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</title></style><iframe src=https://x.example>",
+    "{title} $choices &lt;b&gt;",
+)
+
+
+EMPTY = Scripted(lambda case, limit: [], "empty")
+
+
+class Tags(HTMLParser):
+    """Collects what a browser would see."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.text = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture
+def made():
+    """Two people, a catalog of nothing but hostile titles, and two systems that differ."""
+    items = [Item(f"<i>{n}", f"{HOSTILE[n % 4]} {n}") for n in range(12)]
+    rows = [(f"p{p}", f"<i>{(p * 5 + n) % 12}", n) for p in range(2) for n in range(4)]
+    parted = split(rows_of(*rows), ItemIndex(tuple(items)), Protocol())
+    truth = parted.truth
+    usage = Usage(2, None, None, None, None, 1_200, 90)
+    systems = [
+        Scripted(lambda case, limit: ["<i>9", "<b>unknown"], "<b>less</b>"),
+        Scripted(lambda case, limit: Answer(tuple(truth.of(case.number)), usage), "unillmrec"),
+    ]
+    return evaluate(parted, systems)
+
+
+def test_nothing_of_a_catalog_becomes_markup(made):
+    """Titles, ids, names of systems and files are text and nothing else."""
+    found = Tags(page(made, {"tree": "<script>x</script>.tree"}))
+
+    assert not {"script", "img", "iframe", "i", "b", "object", "link"} & set(found.tags)
+    assert 1 == found.tags.count("title")
+    assert not [name for name, _ in found.attributes if name.startswith("on")]
+    assert any("<script>alert(1)</script>" in each for each in found.text)
+
+
+def test_it_needs_nothing_else(made):
+    """No address that a browser would ask, and a policy that would forbid it."""
+    text = page(made, {"tree": "shop.tree"})
+    found = Tags(text)
+
+    assert not [value for name, value in found.attributes if name in ("src", "href")]
+    assert "default-src 'none'" in text
+    assert "prefers-color-scheme: dark" in text
+    assert "url(" not in text
+
+
+def test_it_shows_what_an_evaluation_is_for(made):
+    """Every system with its intervals and tokens, and the people with both lists."""
+    text = page(made, {"tree": "shop.tree", "judge": "nobody"})
+
+    assert "~600" not in text
+    assert "~1,200" in text
+    assert 2 == text.count("<details>")
+    assert text.count('class="hit"') >= 2
+    assert 2 == len(re.findall(r'<circle class="dot"', text))
+    assert "[1.000, 1.000]" in text
+
+
+def test_it_says_what_its_figures_mean(made):
+    """Each one of the tables, and ndcg by its formula."""
+    text = page(made, {})
+    _, _, told = text.partition("What the figures mean")
+
+    for name in (*made.outcomes[0].estimates, "prompt, completion, money"):
+        assert f"<li>{name}: " in told, name
+    assert "1/log2(rank + 1)" in told
+
+
+def test_the_protocol_says_what_decided():
+    """The rating that was asked for, the rule for equal times, and how often each thing was so."""
+    same = [("anna", item, 7.0, 4.0) for item in "abcd"] + [("anna", "low", 6.0, 3.0)]
+    clear = [("ben", item, float(day), 4.0) for day, item in enumerate("abc")]
+    twin = [
+        *(("cleo", item, float(day), 4.0) for day, item in enumerate("abd")),
+        ("cleo", "D", 9, 5),
+    ]
+    items = [Item(each, f"The word {each * 3}") for each in ("a", "b", "c", "d", "low", "more")]
+    shelf = ItemIndex((*items, Item("D", "The word ddd")))
+
+    def told(rows, least=4.0):
+        return told_protocol(
+            evaluate(split(rows_of(*rows), shelf, Protocol(least_rating=least)), [EMPTY])
+        )
+
+    assert "(of equal times the one further down in the file, as for 1 person)" in told(
+        same + clear
+    )
+    assert "(of equal times the one further down in the file)" in told(clear)
+    assert "What is rated below 4 was seen, and is no taste" in told(clear)
+    assert "rated below" not in told(clear, None)
+    assert "1 held-out item was met before under another id" in told(clear + twin)
+
+
+def test_an_evaluation_of_one_system_has_nobody_to_differ(made):
+    """And still is a page."""
+    alone = evaluate(made.split, [Scripted(lambda case, limit: [])])
+
+    assert "no other system" in page(alone, {})
+
+
+def test_the_plot_puts_more_tokens_further_right_and_better_figures_higher():
+    """What costs nothing stands left of all that costs something."""
+    points = [
+        Point("1", 0, Estimate(0.2, 0.1, 0.3)),
+        Point("2", 1_000, Estimate(0.1, 0.05, 0.15)),
+        Point("3", 200_000, Estimate(0.4, 0.3, 0.5), ours=True),
+    ]
+    drawn = cost_plot(points, "ndcg@10")
+    found = re.findall(r'<circle class="dot" cx="([\d.]+)" cy="([\d.]+)"', drawn)
+    across, down = zip(*((float(x), float(y)) for x, y in found), strict=True)
+
+    assert sorted(across) == list(across)
+    assert down[2] < down[0] < down[1]
+    assert 1 == drawn.count('class="ours"')
+
+
+def test_a_plot_of_nothing_found_is_drawn():
+    """All at nought, and none costs anything."""
+    assert "<circle" in cost_plot([Point("1", 0, Estimate(0.0, 0.0, 0.0))], "ndcg@10")
+
+
+def test_it_says_what_a_person_costs():
+    """Counted by us where the server gave no count, and unknown where no price is."""
+    shelf = ItemIndex((Item("a", "A"), Item("b", "B"), Item("c", "C"), Item("d", "D")))
+    met = rows_of(*((person, item, day, 5.0) for person in "xy" for day, item in enumerate("abc")))
+    parted = split(met, shelf, Protocol(people=0))
+    usage = Usage(1, None, None, estimated_prompt=1_000, estimated_completion=10)
+    system = Scripted(lambda case, limit: Answer(("d",), usage))
+    price = Price(0.5, 2.0, per=1_000, source="your prices")
+
+    priced, unpriced = (page(evaluate(parted, [system], price=p), {}) for p in (price, None))
+    assert "<td>~0.52</td>" in priced
+    assert "USD 0.5 for 1,000 prompt tokens, 2 for completion (your prices)" in priced
+    assert "<td>unknown</td>" in unpriced

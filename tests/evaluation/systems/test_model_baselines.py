@@ -1,0 +1,249 @@
+"""Baselines that ask a model: one list, a shortlist, the scheme of the paper."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from tests import trees
+from unillmrec.endpoint import CallError, Reply
+from unillmrec.evaluation.report.page import page
+from unillmrec.evaluation.runner import evaluate
+from unillmrec.evaluation.systems.content import FlatVectors
+from unillmrec.evaluation.systems.model_baselines import FlatListing, retrieve_and_rank, title_of
+from unillmrec.evaluation.systems.paper import PaperScheme, levels_over_leaves, read_titles
+from unillmrec.evaluation.systems.registry import REFERENCE, Means, make_systems
+from unillmrec.judge import LanguageModelJudge, SimilarityJudge
+from unillmrec.judge.prompt_writer import CONTRACTS, PromptWriter
+from unillmrec.judge.registry import make_estimating_judge
+from unillmrec.prompts import PromptSet
+from unillmrec.settings import Settings
+from unillmrec.testing import ScriptedEndpoint
+from unillmrec.tokens import TokenCounter
+from unillmrec.usage import Usage
+
+
+@pytest.fixture
+def tree(tmp_path):
+    with trees.tree(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def writer():
+    return PromptWriter(PromptSet.load(CONTRACTS), TokenCounter.for_model("gpt-4o"))
+
+
+def test_a_list_of_everything_is_counted_as_it_would_be_sent(parted, tree, writer):
+    """The estimate is within a hundredth of the whole prompt."""
+    sent = ScriptedEndpoint(lambda request: '{"picks": [{"number": 1, "score": 9}]}')
+    judge = LanguageModelJudge(sent, writer, SimilarityJudge(tree))
+    flat, asked = FlatListing(tree, writer), Means(tree, judge, writer).flat()
+    case = parted.exam.cases[0]
+    for system in (flat, asked):
+        system.learn(parted.exam)
+
+    counted = flat.answer(case, 10).usage
+    answered = asked.answer(case, 10)
+
+    assert 1 == counted.calls
+    assert counted.prompt is None
+    (request,) = sent.requests
+    whole = writer.counter.count_messages([each.content for each in request.messages])
+    # What the person has seen is not listed to a model.
+    assert pytest.approx(whole, rel=0.03) == counted.estimated_prompt
+    first = next(i.id for i in parted.exam.shelf.items if i.id not in case.history)
+    assert (first,) == answered.items
+
+
+def test_without_a_model_the_list_is_that_of_the_vectors(parted, tree, writer):
+    """And the note says so."""
+    made = evaluate(parted, [FlatVectors(tree), FlatListing(tree, writer)])
+    near, listing = made.outcomes
+
+    assert [a.items for a in near.answers] == [a.items for a in listing.answers]
+    assert "not sent" in listing.note
+
+
+def test_a_shortlist_is_the_nearest(parted, tree):
+    """No tree is walked, and the target is where the vectors have it."""
+    near = FlatVectors(tree)
+    near.learn(parted.exam)
+    pricing = make_estimating_judge(tree, Settings.resolve({}))
+    system = retrieve_and_rank(tree, SimilarityJudge(tree), pricing)
+
+    for case in parted.exam.cases[:3]:
+        answer = system.answer(case, 10)
+        # Those that are equally near to the last of them may be others.
+        assert set(near.answer(case, 50).items) <= set(answer.recalled)
+        assert 72 == len(answer.recalled)
+        # The history is summed up in one call, and the shortlist ranked in another.
+        assert 2 == answer.usage.calls
+
+
+def test_the_paper_keeps_to_its_parameters(parted, tree):
+    """Every call carries the history and the profile; five of a leaf, until there are twenty."""
+    counter = TokenCounter.for_model("gpt-4o")
+
+    def answer(request):
+        asked = request.messages[-1].content
+        if len(request.messages) == 2:
+            return "1. Quiet things"
+        count = int(re.search(r"top (\d+)", asked)[1])
+        lines = re.findall(r"^\d+\. (.*)$", asked, re.MULTILINE)
+        return "\n".join(f"{n}. {line}" for n, line in enumerate(lines[:count], 1))
+
+    endpoint = ScriptedEndpoint(answer)
+    scheme = PaperScheme(tree, counter, endpoint)
+    scheme.learn(parted.exam)
+    case = parted.exam.cases[0]
+    found = scheme.answer(case, 10)
+
+    titles = [title_of(parted.exam.shelf.items[parted.exam.shelf.places[i]]) for i in case.history]
+    first, *others = endpoint.requests
+    assert all("\n".join(titles) in request.messages[1].content for request in endpoint.requests)
+    assert all("1. Quiet things" == each.messages[2].content for each in others)
+    assert 20 <= len(found.recalled) < 25
+    assert 10 == len(found.items)
+    leaves = [each for each in others if "about" in each.messages[-1].content]
+    assert all(re.search("top [1-5] items", each.messages[-1].content) for each in leaves)
+    assert len(endpoint.requests) == 1 + len(others) == found.usage.calls
+    assert len(first.messages) == 2
+    # Our own count stands beside the server's, whatever that has said.
+    sent = [[each.content for each in request.messages] for request in endpoint.requests]
+    assert sum(map(counter.count_messages, sent)) == found.usage.estimated_prompt
+    assert found.usage.estimated_completion > 0
+
+
+def test_the_paper_is_counted_as_it_would_be_sent(parted, tree):
+    """The estimate counts the same messages that a model would get."""
+    counter = TokenCounter.for_model("gpt-4o")
+    profile = " topic" * 170
+    simulated = PaperScheme(tree, counter)
+    simulated.learn(parted.exam)
+    sent = []
+
+    class Watching(PaperScheme):
+        def _chosen(self, session, question, *rest):
+            template, name, lines, count = question
+            listed = "\n".join(f"{n}. {line}" for n, line in enumerate(lines, 1))
+            text = template.format(count=count, name=name, lines=listed)
+            sent.append(counter.count_messages(["", session.history, profile, text]))
+            return super()._chosen(session, question, *rest)
+
+    watching = Watching(tree, counter)
+    watching.learn(parted.exam)
+    found = watching.answer(parted.exam.cases[0], 10)
+    case = parted.exam.cases[0]
+    items = parted.exam.shelf
+    history = "\n".join(title_of(items.items[items.places[each]]) for each in case.history)
+    begun = counter.count_messages(["", history])
+
+    assert found == simulated.answer(case, 10)
+    # The words around the history are on top of its titles.
+    assert sum(sent) + begun < found.usage.estimated_prompt < sum(sent) + begun + 60
+
+
+def test_the_paper_says_that_its_list_is_cut_and_not_ranked(parted, tree):
+    """Twenty items are found leaf after leaf, and the first of them are the list."""
+    scheme = PaperScheme(tree, TokenCounter.for_model("gpt-4o"))
+    scheme.learn(parted.exam)
+    found = scheme.answer(parted.exam.cases[0], 10)
+
+    assert found.recalled[:10] == found.items
+    assert "the first of 20 items as they were found" in scheme.note
+
+
+def test_titles_are_read_letter_for_letter():
+    """One that is merely like one of the list may be another item."""
+    lines = ["The Sea", "The Seas", "the sea", "12 Years"]
+    reply = "Sure!\n1. The Seas\n2) THE SEA\n3. The See\n4. 12 Years\n5. The Seas"
+
+    assert [1, 0, 3] == read_titles(reply, lines)
+
+
+def test_two_levels_hold_every_leaf_once(tree):
+    """In about as many groups as each has leaves."""
+    groups = levels_over_leaves(tree)
+    leaves = [leaf.leaf for group in groups for leaf in group.children]
+    counted = tree.rows("SELECT count(*) FROM node WHERE leaf = 1")[0][0]
+
+    assert counted == len(leaves) == len(set(leaves))
+    assert abs(len(groups) ** 2 - counted) <= 2 * len(groups)
+    assert all(group.name for group in groups)
+
+
+def test_levels_may_be_more(tree):
+    """Each is then a shorter list, and the leaves are the same ones."""
+    two, three = levels_over_leaves(tree), levels_over_leaves(tree, 3)
+
+    assert [leaf.leaf for group in two for leaf in group.children] == [
+        leaf.leaf for group in three for part in group.children for leaf in part.children
+    ]
+    assert max(len(group.children) for group in three) < max(len(group.children) for group in two)
+
+
+def test_a_catalog_too_long_to_send_is_not_sent(parted, tree, writer, monkeypatch):
+    """Whatever judge there is: the prompt is only counted."""
+    monkeypatch.setattr("unillmrec.evaluation.systems.model_baselines.FLAT_CEILING", 100)
+    sent = ScriptedEndpoint([])
+    judge = LanguageModelJudge(sent, writer, SimilarityJudge(tree))
+    system = Means(tree, judge, writer).flat()
+    system.learn(parted.exam)
+    system.answer(parted.exam.cases[0], 10)
+
+    assert "not sent" in system.note
+    assert [] == sent.requests
+
+
+@pytest.mark.parametrize("name", ["flat", "retrieve", "paper", REFERENCE])
+def test_replies_that_cannot_be_used_are_told(parted, tree, writer, name):
+    """What the embedded judge listed instead, or nobody did, is no list of the model's."""
+    judge = LanguageModelJudge(ScriptedEndpoint(lambda _: "no"), writer, SimilarityJudge(tree))
+    first = replace(parted, exam=replace(parted.exam, cases=parted.exam.cases[:2]))
+    made = evaluate(first, make_systems(Means(tree, judge, writer), [name]))
+    outcome, told = made.outcomes[0], made.as_dict()["systems"][0]
+
+    # The embedded judge has no taste to go by in a flat listing, and lists nothing.
+    counts = (0, 2) if name in {"flat", "paper"} else (2, 0)
+    assert counts == (told["fallbacks"], told["unusable"])
+    (remark,) = [each for each in outcome.remarks if "could not be used" in each]
+    assert remark.startswith("2 of 2 people")
+    assert ("embedded judge" in remark) == bool(outcome.fallbacks)
+    assert remark in page(made, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "before"), [("flat", 1), ("retrieve", 3), ("paper", 1), (REFERENCE, 3)]
+)
+def test_the_calls_of_a_person_who_failed_are_billed(parted, tree, writer, name, before):
+    """Those before the one that failed, and what that one cost itself."""
+    answered = Reply("no", Usage(1, 1_000, 10), "text", "stop", "scripted", 0.0)
+
+    def answer(request):
+        if len(sent.requests) <= before:
+            return answered
+        error = CallError("the call failed.")
+        error.usage = Usage(1, 300, 0)
+        return error
+
+    sent = ScriptedEndpoint(answer)
+    judge = LanguageModelJudge(sent, writer, SimilarityJudge(tree), at_once=1)
+    first = replace(parted, exam=replace(parted.exam, cases=parted.exam.cases[:1]))
+    made = evaluate(first, make_systems(Means(tree, judge, writer), [name]))
+    outcome = made.outcomes[0]
+
+    assert (1, 1) == (outcome.failed, outcome.priced)
+    assert (before + 1, 1_000 * before + 300) == (outcome.usage.calls, outcome.usage.prompt)
+    assert any("1 of 1 people failed" in each for each in outcome.remarks)
+    assert not any("tokens of" in each for each in outcome.remarks)
+
+
+def test_replies_that_can_be_used_leave_no_remark(parted, tree, writer):
+    """Nobody stood in for anybody."""
+    sent = ScriptedEndpoint(lambda request: '{"picks": [{"number": 1, "score": 9}]}')
+    flat = Means(tree, LanguageModelJudge(sent, writer, SimilarityJudge(tree)), writer).flat()
+    (outcome,) = evaluate(parted, [flat]).outcomes
+
+    assert (0, 0) == (outcome.fallbacks, outcome.unusable)
+    assert not any("could not be used" in each for each in outcome.remarks)

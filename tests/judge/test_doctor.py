@@ -1,0 +1,66 @@
+import pytest
+
+from unillmrec.endpoint import OpenAIEndpoint
+from unillmrec.endpoint.capabilities.capability_store import CapabilityStore
+from unillmrec.judge.doctor import ADVICE, Examiner
+from unillmrec.judge.letters import LETTERS
+from unillmrec.testing import Dialect, FakeServer
+
+
+@pytest.fixture
+def examine(writer, tmp_path):
+    """Examine a fake server; return what was said to be the cost, what was found, and it."""
+
+    def examine(dialect):
+        with FakeServer(dialect=dialect) as server:
+            notes = tmp_path / "endpoints.json"
+            with OpenAIEndpoint(
+                server.model, base_url=server.base_url, api_key="", environ={}, notebook=notes
+            ) as endpoint:
+                examiner = Examiner(endpoint, writer)
+                return examiner.look(), examiner.examine(), server
+
+    return examine
+
+
+def test_what_is_found_is_written_down(examine, writer, tmp_path):
+    """The next process asks in this way at once, with the bias of this prompt."""
+    taste = tuple(0.1 * place for place in range(len(LETTERS)))
+
+    said, made, server = examine(Dialect(tells_logprobs=True, label_bias=taste, context=8192))
+
+    known = CapabilityStore(tmp_path / "endpoints.json", server.base_url, server.model).read()
+    assert (made.way, made.label_bias) == (known.way, known.label_bias)
+    assert made.asks_by_letters
+    assert writer.prompts["label"].digest == known.label_prompt
+    assert list(LETTERS) == sorted(made.label_bias, key=made.label_bias.get)
+    assert 0.8 * said < server.billed.prompt + server.billed.completion < 1.1 * said
+    assert said < 1_500
+
+
+def test_without_letters_no_bias_is_written_down(examine, tmp_path):
+    """There is nothing to measure."""
+    _, made, server = examine("strict-schema")
+
+    known = CapabilityStore(tmp_path / "endpoints.json", server.base_url, server.model).read()
+    assert ({}, "", False) == (known.label_bias, known.label_prompt, made.asks_by_letters)
+    assert "not measured" == made.findings[-1].outcome
+
+
+def test_advice_is_about_what_could_be_better_and_given_once(examine):
+    """A server that does everything needs none."""
+    _, best, _ = examine("logprobs")
+    _, worst, _ = examine("plain-text-only")
+
+    assert [] == best.advice
+    assert ["schema", "cached tokens", "log probabilities"] == [name for name, _ in worst.advice]
+
+
+def test_advice_is_only_for_outcomes_that_there_are(examine):
+    """A probe that is renamed takes its advice along."""
+    seen = [
+        each for name in ("plain-text-only", "cuts-prompts") for each in examine(name)[1].findings
+    ]
+
+    assert {each.name for each in seen} >= {name for name, _ in ADVICE}
+    assert 4 == len({(each.name, each.outcome) for each in seen} & ADVICE.keys())

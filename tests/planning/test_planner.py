@@ -1,0 +1,175 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests import trees
+from unillmrec.planning.planner import Plan, PlanLine, Planner, Span, plan_people, plan_walk
+from unillmrec.prices import Price
+from unillmrec.settings import Settings
+from unillmrec.stages import Options, Person
+from unillmrec.store import ItemTree
+from unillmrec.tokens import TokenCounter
+from unillmrec.usage import Stage, Usage
+from unillmrec.usage_log import Experience, Lesson
+
+FOREIGN = TokenCounter.for_model("llama-3")
+OURS = TokenCounter.for_model("gpt-4o-mini")
+ASKED = {
+    Stage.PROFILE: Usage(1, None, None, None, None, 300, 200),
+    Stage.RECALL: Usage(5, None, None, None, None, 3_000, 500),
+}
+LESSON = Lesson(9, 1.25, 0.1, 0.1, 50, 0.0, (1.0, 2.0, 4.0))
+
+
+def experience(lesson: Lesson = LESSON) -> Experience:
+    return Experience(dict.fromkeys(map(str, ASKED), lesson))
+
+
+@pytest.fixture
+def tree(tmp_path_factory) -> ItemTree:
+    folder = tmp_path_factory.getbasetemp() / "trees"
+    folder.mkdir(exist_ok=True)
+    with trees.tree(folder) as opened:
+        yield opened
+
+
+def spans(plan: Plan) -> Sequence[Span]:
+    lines = [*plan.lines.values(), plan.total]
+    found = [s for line in lines for s in (line.calls, line.prompt, line.completion, line.tokens)]
+    return [*found, *(each for line in lines for each in (line.seconds, line.cost) if each)]
+
+
+@pytest.mark.parametrize("known", [Experience(), experience()])
+@pytest.mark.parametrize("counter", [FOREIGN, OURS])
+def test_what_is_likely_lies_in_the_interval(known, counter):
+    """At both ends, for every quantity, with a history and without."""
+    plan = Planner("m", counter, known, Price(1, 2, 0.5)).plan(ASKED)
+
+    assert all(0 <= each.low <= each.likely <= each.high for each in spans(plan))
+
+
+def test_without_a_history_the_counter_says_how_far_off_it_may_be():
+    """A count in the model's own vocabulary is trusted more than one in another."""
+    ours, foreign = (
+        Planner("m", each).plan(ASKED).lines[Stage.PROFILE] for each in (OURS, FOREIGN)
+    )
+
+    assert ("exact", "estimate") == (ours.counted, foreign.counted)
+    assert Span(300, 294, 306) == ours.prompt
+    assert Span(300, 270, 405) == foreign.prompt
+    assert (200, None, None) == (foreign.completion.likely, foreign.seconds, foreign.cost)
+
+
+def test_a_history_calibrates_tokens_and_time():
+    """Prompts by the ratio, answers by the share of their room, time by the turns."""
+    plan = Planner("m", FOREIGN, experience()).plan(ASKED, {Stage.PROFILE: 1, Stage.RECALL: 2})
+
+    profile, recall = plan.lines.values()
+    assert "calibrated(9)" == profile.counted
+    assert 375 == pytest.approx(profile.prompt.likely)
+    assert 200 * 3 * 0.1 == pytest.approx(profile.completion.likely)
+    assert (2.0, 4.0) == (profile.seconds.likely, recall.seconds.likely)
+
+
+def test_what_is_asked_again_is_planned_for():
+    """A model that answers badly costs more than its answers."""
+    more = Lesson(9, 1.0, 0.1, 0.1, 50, 0.0, (1.0, 1.0, 1.0), more=1.5)
+
+    plan = Planner("m", FOREIGN, experience(more)).plan(ASKED)
+
+    assert 450 == pytest.approx(plan.lines[Stage.PROFILE].prompt.likely)
+
+
+def test_many_prompts_are_less_uncertain_than_one():
+    """Their errors even out; the walk's own uncertainty stays."""
+    planner = Planner("m", FOREIGN, experience())
+    one, many = (
+        planner.plan({Stage.PROFILE: Usage(n, None, None, None, None, 100 * n, n)}).total.prompt
+        for n in (1, 100)
+    )
+
+    assert many.high / many.likely < one.high / one.likely
+
+
+def test_money_is_known_where_the_price_is():
+    """Cached tokens are cheaper by as much as they were; an unknown price is said."""
+    cached = Lesson(9, 1.0, 0.1, 0.1, 50, 0.5, (1.0, 1.0, 1.0))
+    asked = {Stage.PROFILE: Usage(1, None, None, None, None, 1_000_000, 0)}
+
+    plan = Planner("m", FOREIGN, experience(cached), Price(2, 4, cached=1)).plan(asked)
+    unknown = Planner("m", FOREIGN).plan(asked)
+
+    assert ("USD", 1.5) == (plan.currency, plan.total.cost.likely)
+    assert (None, None) == (unknown.total.cost, unknown.as_dict()["total"]["cost"])
+    assert any("What m costs is not known" in each for each in unknown.notes)
+
+
+def test_the_total_is_the_sum_of_the_stages():
+    """Of every quantity; an unknown makes it unknown."""
+    plan = Planner("m", FOREIGN, Experience({"profile": LESSON}), Price(1, 1)).plan(ASKED)
+    told = plan.as_dict()
+
+    assert told["total"]["tokens"] == sum(told[name]["tokens"] for name in ("profile", "recall"))
+    assert told["profile"]["seconds"] is not None
+    assert told["total"]["seconds"] is None
+    assert PlanLine() == Plan({}).total
+
+
+def test_two_plans_stand_beside_each_other():
+    """Embedding and describing are calls of two models; two currencies are no sum."""
+    embed = Planner("e", FOREIGN, price=Price(1, 0)).plan(
+        {Stage.EMBED: Usage(1, None, None, None, None, 500, 0)}
+    )
+    other = Planner("m", FOREIGN, price=Price(1, 1, currency="EUR")).plan(ASKED)
+
+    both = embed.beside(other)
+
+    assert [Stage.EMBED, *ASKED] == list(both.lines)
+    assert 0 == both.lines[Stage.EMBED].completion.high
+    assert ("USD", "") == (embed.beside(embed).currency, both.currency)
+
+
+def test_a_plan_is_that_of_the_real_prompts(tree):
+    """The walk is one of the embedded judge; the first prompt is what would be sent."""
+    person = Person(("item-000", "item-006"))
+
+    planned = plan_walk(
+        tree,
+        Settings(model="m"),
+        lambda recommender, trace: recommender.recommend_to(person, Options(), trace=trace),
+    )
+
+    assert [Stage.PROFILE, Stage.RECALL, Stage.RANK] == list(planned.plan.lines)
+    assert "A tale of the sea" in planned.first_prompt[1]["content"]
+    assert 10 == len(planned.recommendation.items)
+
+
+def test_a_batch_is_planned_by_a_sample(tree):
+    """So many people take so many times the tokens, and the interval says that it is a sample."""
+    people = [Person((f"item-{number:03}",)) for number in range(8)]
+    settings = Settings(model="gpt-4o-mini")
+
+    few = plan_people(tree, people, Options(), settings)
+    many = plan_people(tree, iter(people), Options(), settings, count=800, sample=8)
+
+    assert 8 == few.lines[Stage.PROFILE].calls.likely
+    assert 100 * few.total.tokens.likely == pytest.approx(many.total.tokens.likely)
+    assert many.total.tokens.high > 100 * few.total.tokens.high
+    assert {} == plan_people(tree, [], Options(), settings).lines
+
+
+def test_a_plan_knows_the_log_of_its_tree(tmp_path):
+    """What calls about the tree took, to the model at the place of the settings."""
+    from unillmrec.usage_log import Call, UsageLog
+
+    tree = tmp_path / "shop.tree"
+    call = Call("rank", "chat", "m", "127.0.0.1:9", Usage(1, 120, 5, 0, 0, 100, 5), max_output=300)
+    with UsageLog(Path(f"{tree}.usage"), command="test", tree=tree, warn=print) as log:
+        for _ in range(3):
+            log.add(call)
+    settings = Settings(base_url="http://127.0.0.1:9/v1", model="m")
+
+    assert 1.2 == Planner.of(settings, tree).experience.lessons["rank"].prompt
+    assert {} == Planner.of(settings, tree, "other").experience.lessons
+    assert {} == Planner.of(Settings(model="m"), tree).experience.lessons

@@ -1,0 +1,190 @@
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests import trees
+from unillmrec.judge import LanguageModelJudge, PromptWriter, SimilarityJudge
+from unillmrec.planning.shared_prefixes import PrefixCache, Shared, shared_prefix
+from unillmrec.recommending.recommender import Recommender
+from unillmrec.stages import Options
+from unillmrec.testing import ScriptedEndpoint, sensible_answer
+
+
+class Letters:
+    """Counts a token for each letter."""
+
+    def count(self, text):
+        return len(text)
+
+
+def prompt(*lines, system="s\n"):
+    return (("system", system), ("user", "\n".join(lines)))
+
+
+HEAD = len("system:s\nuser:")
+
+
+def test_counts_what_an_earlier_prompt_began_with():
+    """Line by line, from the first message on; the first prompt shares nothing."""
+    prompts = [prompt("a", "b", "c"), prompt("a", "b", "d"), prompt("x", "b", "c")]
+
+    shared = shared_prefix(prompts, Letters())
+
+    assert Shared(3 * (HEAD + 5), HEAD + 4 + HEAD) == shared
+    assert shared.shared / shared.prompt == shared.share
+
+
+def test_any_earlier_prompt_counts_not_only_the_last():
+    """A cache holds more than one."""
+    prompts = [prompt("a", "b"), prompt("x"), prompt("a", "b")]
+
+    assert HEAD + HEAD + 3 == shared_prefix(prompts, Letters()).shared
+
+
+def test_what_differs_at_the_start_shares_nothing():
+    """The same lines behind other ones are not known."""
+    prompts = [prompt("a", "b"), prompt("a", "b", system="t\n")]
+
+    assert len("system:") == shared_prefix(prompts, Letters()).shared
+
+
+def test_nothing_under_the_minimum_is_served():
+    """Where a server has one, short prefixes cost as if they were new."""
+    prompts = [prompt("a" * 30, "b"), prompt("a" * 30, "c"), prompt("x")]
+
+    assert HEAD + 31 == shared_prefix(prompts, Letters(), minimum=HEAD + 31).shared
+    assert 0 == shared_prefix(prompts, Letters(), minimum=HEAD + 32).shared
+
+
+def test_what_was_not_used_for_longest_is_forgotten():
+    """With room for two prompts, the third one drives the older of them out."""
+    room = HEAD + 2 * 11
+    a, b, c = ("a" * 10 + "\n", "b" * 10 + "\n", "c" * 10 + "\n")
+    cache = PrefixCache(Letters(), capacity=room)
+    taken = [cache.take((("system", "s\n"), ("user", each))).shared for each in (a, b, a, c, a, b)]
+
+    assert [0, HEAD, HEAD + 11, HEAD, HEAD + 11, HEAD] == taken
+
+
+@given(
+    st.lists(st.lists(st.sampled_from("ab"), min_size=1, max_size=5).map("\n".join), max_size=30),
+    st.integers(0, 60),
+)
+def test_a_smaller_cache_serves_no_more(contents, capacity):
+    """A cache of any size serves what is in it: never more than one without a limit."""
+    prompts = [(("user", each),) for each in contents]
+
+    small = shared_prefix(prompts, Letters(), capacity=capacity)
+    large = shared_prefix(prompts, Letters())
+
+    assert small.prompt == large.prompt
+    assert 0 <= small.shared <= large.shared <= large.prompt
+
+
+@given(st.lists(st.text("ab\n", max_size=9), max_size=12))
+def test_is_the_longest_common_beginning_in_whole_lines(contents):
+    """The quick way finds what comparing each prompt with all before it finds."""
+    prompts = [(("user", each),) for each in contents]
+    expected = 0
+    for place, one in enumerate(contents):
+        known = [common(one, other) for other in contents[:place]]
+        expected += max((len("user:") + each for each in known), default=0)
+
+    assert expected == shared_prefix(prompts, Letters()).shared
+
+
+def common(one, other):
+    """How many letters two texts begin alike with, in whole lines and the blank ones behind."""
+    import re
+
+    lines = re.compile(r"[^\n]*\n+|[^\n]+")
+    length = 0
+    for mine, theirs in zip(lines.findall(one), lines.findall(other), strict=False):
+        if mine != theirs:
+            break
+        length += len(mine)
+    return length
+
+
+@pytest.fixture(scope="module")
+def sent(shared, prompts, counter):
+    """Ask a model on behalf of some people; return the requests of each."""
+
+    def ask(layout, people, seed=0):
+        tree = trees.tree(shared)
+        writer = PromptWriter(prompts, counter, layout=layout)
+        asked = []
+        for history in people:
+            endpoint = ScriptedEndpoint(
+                lambda each: sensible_answer(each.messages[1].content, each.schema.name)
+            )
+            judge = LanguageModelJudge(endpoint, writer, SimilarityJudge(tree), at_once=1)
+            options = Options(5, leaves=6, shown=30, candidates=10, seed=seed)
+            Recommender(tree, judge).recommend(history, options=options)
+            asked.append(endpoint.requests)
+        return asked
+
+    return ask
+
+
+PEOPLE = [[f"item-{(start * 37 + n) % 300:03}" for n in range(5)] for start in range(8)]
+
+
+def chosen(requests):
+    """What was asked about branches: a prompt each."""
+    return [each for each in requests if "guide one person" in each.messages[0].content]
+
+
+def beginning(one, other):
+    length = 0
+    while length < min(len(one), len(other)) and one[length] == other[length]:
+        length += 1
+    return one[:length]
+
+
+@pytest.mark.parametrize("layout", ["person-first", "choices-first"])
+def test_the_same_input_and_seed_make_the_same_requests(sent, layout):
+    """Byte for byte, in the same order; another seed shows the lists in another one."""
+    first = sent(layout, PEOPLE[:3])
+
+    assert first == sent(layout, PEOPLE[:3])
+    assert first != sent(layout, PEOPLE[:3], seed=5)
+
+
+def test_calls_about_one_person_begin_with_the_person(sent):
+    """All that is said about them is byte for byte the same, up to the list."""
+    (requests,) = sent("person-first", PEOPLE[:1])
+
+    asked = chosen(requests)
+    assert len(asked) > 2
+    for one, other in pairwise(asked):
+        assert one.messages[0] == other.messages[0]
+        shared = beginning(one.messages[1].content, other.messages[1].content)
+        assert shared.startswith("The person likes:\n<person>\n")
+        assert "</person>\n\nBranches:\n<choices>\n1. " in shared
+
+
+def test_calls_about_one_node_begin_with_its_list(sent):
+    """For everybody byte for byte the same up to the person, whatever they have seen."""
+    roots = [chosen(requests)[0] for requests in sent("choices-first", PEOPLE)]
+
+    assert len({each.messages[1].content for each in roots}) > 3
+    for one, other in pairwise(roots):
+        shared = beginning(one.messages[1].content, other.messages[1].content)
+        assert one.messages[0] == other.messages[0]
+        assert shared.startswith("Branches:\n<choices>\n1. ")
+        assert "\n</choices>\n\nThe person likes:\n<person>\n" in shared
+
+
+def test_each_layout_shares_what_it_is_for(sent, counter):
+    """One person's prompts share more person first, many people's more choices first."""
+
+    def share(layout, people):
+        requests = [each for one in sent(layout, people) for each in one]
+        told = [[(m.role, m.content) for m in each.messages] for each in requests]
+        return shared_prefix(told, counter).share
+
+    assert share("person-first", PEOPLE[:1]) > share("choices-first", PEOPLE[:1])
+    assert share("choices-first", PEOPLE) > share("person-first", PEOPLE)

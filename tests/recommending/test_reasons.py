@@ -1,0 +1,121 @@
+import pytest
+
+from tests import trees
+from unillmrec.building import BuildOptions, build
+from unillmrec.items import Item
+from unillmrec.judge import Interest, Profile
+from unillmrec.recommending.reasons import is_telling, reasons_for, shared_words
+from unillmrec.store import ItemTree
+
+
+def placed(tree, *numbers):
+    found = tree.items_numbered(numbers)
+    return [found[number] for number in numbers]
+
+
+def asking_for(tree, text):
+    return Profile((Interest(text, 1.0),), tree.vector_of_text(text))
+
+
+def test_an_item_is_close_to_something_met(tree):
+    """The reason names the nearest item of the history and the words they share."""
+    whales = [each for each in trees.items() if "whale" in each.title][:3]
+    roses = [each for each in trees.items() if "rose" in each.title][:1]
+    numbers = [int(each.id.removeprefix("item-")) for each in roses + whales]
+    history, (wanted,) = placed(tree, *numbers[:-1]), placed(tree, numbers[-1])
+
+    (reason,) = reasons_for(tree, Profile(()), history, [wanted])
+
+    assert reason.text.startswith(f"close to {whales[0].title}") or reason.text.startswith(
+        f"close to {whales[1].title}"
+    )
+    assert "whale" in reason.text.split("(")[1]
+
+
+def test_an_item_is_about_what_was_asked_for(tree):
+    """Without a history, the words that the item shares with the sentence are told."""
+    whales = [n for n, each in enumerate(trees.items()) if "whale" in each.title]
+
+    (reason,) = reasons_for(tree, asking_for(tree, "the whale"), [], placed(tree, whales[0]))
+
+    assert "about whale" == reason.text
+
+
+def test_an_item_that_shares_nothing_is_in_its_branch(tree):
+    """Where there is nothing better to say, the branch is named."""
+    roses = [n for n, each in enumerate(trees.items()) if "garden" in each.text]
+
+    (reason,) = reasons_for(tree, asking_for(tree, "whale"), [], placed(tree, roses[0]))
+
+    assert f"in {reason.branch}" == reason.text
+    assert "garden" in reason.branch
+
+
+def test_the_branch_is_the_whole_way_from_the_root(tree):
+    """A breadcrumb has a label for each level."""
+    (item,) = placed(tree, 0)
+
+    (reason,) = reasons_for(tree, Profile(()), [], [item])
+
+    labels = [node.description.label for node in tree.ancestors(item.leaf)]
+    assert " > ".join(labels) == reason.branch
+    assert len(labels) > 1
+
+
+def test_only_the_last_items_give_reasons(tree):
+    """What was met long ago is not what an item is close to."""
+    sea = placed(tree, *range(0, 72, 6))
+
+    (reason,) = reasons_for(tree, Profile(()), sea, placed(tree, 0))
+
+    assert sea[0].item.title not in reason.text
+    assert reason.text.startswith("close to ")
+
+
+def test_a_tree_of_one_leaf_has_no_branch_to_name(tmp_path):
+    """Where the root holds the items, the reason is a sentence all the same."""
+    build(trees.items(5), tmp_path / "few.tree", BuildOptions(workers=1))
+
+    with ItemTree.open(tmp_path / "few.tree") as few:
+        (reason,) = reasons_for(few, asking_for(few, "zzyzx"), [], placed(few, 0))
+
+    assert ("in the catalog", "") == (reason.text, reason.branch)
+
+
+def test_given_vectors_have_no_words_to_share(shared):
+    """Over vectors that are not of words, the nearest item is named without any."""
+    tree = trees.given_tree(shared)
+
+    (reason,) = reasons_for(tree, Profile(()), placed(tree, 6), placed(tree, 12))
+
+    assert f"close to {placed(tree, 6)[0].item.title}" == reason.text
+    six, twelve = tree.item_vectors([6, 12])
+    assert [[]] == shared_words(tree, [(six, twelve)])
+
+
+def test_titles_are_cut_and_flattened(tmp_path):
+    """A title in a reason is one harmless line."""
+    items = [Item(str(n), f"1.\nWhale \x1b[31m{'very ' * 40}long", "whale") for n in range(3)]
+    build(items, tmp_path / "long.tree", BuildOptions(workers=1))
+
+    with ItemTree.open(tmp_path / "long.tree") as tree:
+        (reason,) = reasons_for(tree, Profile(()), placed(tree, 0), placed(tree, 1))
+
+    assert reason.text.startswith("close to 1 Whale [31mvery very")
+    assert reason.text.isprintable()
+    assert len(reason.text) < 120
+
+
+@pytest.mark.parametrize(
+    ("word", "used", "expected"),
+    [
+        ("whale", 60, True),
+        ("whale", 61, False),
+        ("1851", 2, False),
+        ("x", 2, False),
+        ("élan", 2, True),
+    ],
+)
+def test_a_telling_word_is_a_word_that_few_items_have(word, used, expected):
+    """Numbers, letters and words of every fifth item say nothing about two of them."""
+    assert expected == is_telling(word, used, 300)

@@ -1,0 +1,95 @@
+import pytest
+
+from tests.judges import ScriptedJudge, by_key, score_of
+from unillmrec.budget import Budget, BudgetTracker
+from unillmrec.errors import PersonError
+from unillmrec.judge import Interest, Profile
+from unillmrec.stages import Options, Run, recall
+from unillmrec.stages.recall.vector_walks import CHOSEN, SHORTLIST
+from unillmrec.tree.vectors import similarities
+
+
+def nearest(tree, profile, allowed):
+    numbers = [number for number in range(len(tree)) if allowed(number)]
+    near = similarities(profile.taste, tree.item_vectors(numbers)).tolist()
+    return [number for _, number in sorted(zip(near, numbers, strict=True), key=lambda p: -p[0])]
+
+
+def test_retrieve_takes_the_nearest_items_without_a_question(tree, somebody, run_with, placed):
+    """The baseline: vectors alone find the candidates, wherever in the tree they are."""
+    judge = ScriptedJudge(by_key())
+    run = run_with(judge, placed[::3], walk="retrieve")
+
+    found = recall(run, somebody)
+
+    expected = nearest(tree, somebody, lambda number: number % 3)[:30]
+    likeness = [
+        tree.item_likeness(somebody.taste, numbers).tolist()
+        for numbers in (expected, [each.placed.number for each in found])
+    ]
+    assert [] == judge.asked
+    # Which of two equally near items comes first is drawn by lot.
+    assert pytest.approx(likeness[0], abs=2e-3) == likeness[1]
+    assert 30 == len({each.placed.number for each in found})
+    assert all(each.placed.number % 3 for each in found)
+
+
+def test_hybrid_asks_once_about_the_nearest_leaves(tree, somebody):
+    """Vectors make a short list, the judge chooses among its leaves, then picks their items."""
+    judge = ScriptedJudge(by_key(4))
+    run = Run(tree, judge, Options(walk="hybrid"))
+
+    found = recall(run, somebody)
+
+    (question,) = judge.of_kind("choose")
+    keys = [choice.key for choice in question.choices]
+    best = sorted(keys, key=lambda key: -score_of(key, 4))[:CHOSEN]
+    read = [event.opened.id for event in run.opened if event.opened.is_leaf]
+    near = nearest(tree, somebody, lambda number: True)[:5]
+    assert len(keys) <= SHORTLIST
+    assert {each.leaf for each in tree.items_numbered(near).values()} <= set(keys)
+    assert best == read[:CHOSEN]
+    assert {each.placed.leaf for each in found} <= set(read)
+    assert 2 == run.rounds
+
+
+@pytest.mark.parametrize("walk", ["hybrid", "retrieve"])
+def test_vectors_need_a_place_to_begin_from(tree, walk):
+    """A person of whom nothing is among the vectors cannot be looked up by them."""
+    run = Run(tree, ScriptedJudge(by_key()), Options(walk=walk))
+
+    with pytest.raises(PersonError, match=f"--walk {walk} begins with vectors"):
+        recall(run, Profile((Interest("something", 1.0),)))
+
+
+@pytest.mark.parametrize(
+    ("budget", "order", "why"),
+    [
+        (None, "best-first", "300 items"),
+        (Budget(tokens=50_000, calls=50, seconds=60), "best-first", "300 items"),
+        (Budget(tokens=7_000), "hybrid", "tokens"),
+        (Budget(calls=5), "hybrid", "calls"),
+        (Budget(seconds=9), "hybrid", "seconds"),
+        (Budget(tokens=2_000), "retrieve", "tokens"),
+        (Budget(calls=1), "retrieve", "calls"),
+    ],
+)
+def test_auto_chooses_by_what_there_is(tree, somebody, budget, order, why):
+    """The way is the one the budget allows, and the result says why."""
+    tracker = budget and BudgetTracker(budget)
+    run = Run(tree, ScriptedJudge(by_key()), Options(walk="auto"), tracker=tracker)
+
+    recall(run, somebody)
+
+    assert order == run.walk.order
+    assert why in run.walk.why
+
+
+def test_auto_walks_for_who_has_no_place(tree):
+    """Words alone, which no vector stands for, need a judge that reads."""
+    run = Run(tree, ScriptedJudge(by_key()), Options(walk="auto"))
+
+    recall(run, Profile((Interest("something", 1.0),)))
+
+    assert "best-first" == run.walk.order
+    assert "nothing places" in run.walk.why

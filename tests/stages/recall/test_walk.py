@@ -1,0 +1,497 @@
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.judges import ScriptedJudge, by_key, in_order, moody, nothing, score_of
+from unillmrec.judge import Choice, Interest, Profile, Question, SimilarityJudge, Verdict
+from unillmrec.stages import Options, Run, recall
+from unillmrec.stages.recall.path_scores import LEAST_SHARE
+from unillmrec.store import ROOT
+from unillmrec.tree.vectors import similarities
+from unillmrec.usage import Stage
+
+# The tree is only read.
+SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def branches_best_first(tree, score, branches, wanted, at_once=1):
+    """Open branches as recall should, the plain way: return their ids, and the leaves seen."""
+    waiting, leaves, opened, deepest, items = [(100.0, tree.node(ROOT))], {}, [], 1, 0
+    while waiting:
+        left = (branches or 1 + 4 * deepest) - len(opened)
+        if left <= 0 and items >= wanted:
+            break
+        places = at_once if items < wanted else min(at_once, left)
+        # Sorting is stable: equals are taken in the order they came.
+        taken = sorted(waiting, key=lambda pair: -pair[0])[:places]
+        waiting = [pair for pair in waiting if pair not in taken]
+        for _, node in taken:
+            opened.append(node.id)
+            scored = [(score(child.id), child) for child in tree.children(node.id)]
+            for value, child in sorted(scored, key=lambda pair: -pair[0]):
+                if child.is_leaf:
+                    leaves[child.id] = value
+                    items += child.size
+                else:
+                    waiting.append((value, child))
+                    deepest = max(deepest, child.depth)
+    return opened, sorted(leaves, key=lambda leaf: -leaves[leaf])
+
+
+def opened_branches(run):
+    return [event.opened.id for event in run.opened if not event.opened.is_leaf]
+
+
+def opened_leaves(run):
+    return [event.opened.id for event in run.opened if event.opened.is_leaf]
+
+
+def leaves_below(tree, node_id):
+    children = tree.children(node_id)
+    return [leaf for child in children for leaf in leaves_below(tree, child.id)] or [node_id]
+
+
+def items_below(tree, node_id):
+    return tree.items_in(leaves_below(tree, node_id))
+
+
+@SHARED
+@given(
+    seed=st.integers(0, 999),
+    branches=st.none() | st.integers(1, 9),
+    leaves=st.integers(1, 20),
+    at_once=st.integers(1, 5),
+)
+def test_opens_the_best_branches_first(tree, somebody, seed, branches, leaves, at_once):
+    """Recall opens the branches that a plain search would, round by round, and no more."""
+    judge = ScriptedJudge(by_key(seed), at_once=at_once)
+    run = Run(tree, judge, Options(1, leaves, branches=branches))
+
+    recall(run, somebody)
+
+    expected, seen = branches_best_first(
+        tree, lambda key: score_of(key, seed), branches, run.options.wanted, at_once
+    )
+    assert expected == opened_branches(run)
+    assert seen[:leaves] == opened_leaves(run)[:leaves]
+
+
+def test_branches_as_good_are_opened_in_the_order_they_came(tree, somebody):
+    """A judge without a preference makes for a walk level by level."""
+    judge = ScriptedJudge(lambda question: [(each.number, 50.0) for each in question.choices])
+    run = Run(tree, judge, Options(branches=9))
+
+    recall(run, somebody)
+
+    expected, _ = branches_best_first(tree, lambda key: 50.0, 9, run.options.wanted)
+    assert expected == opened_branches(run)
+
+
+def test_gathers_the_best_leaves_of_all_that_were_seen(tree, somebody):
+    """A leaf costs no question; the best of them are read, whichever branch they hang below."""
+    run = Run(tree, ScriptedJudge(by_key(8)), Options(leaves=6))
+
+    recall(run, somebody)
+
+    scores = {
+        child: score
+        for event in run.opened
+        for child, score in event.scores
+        if tree.node(child).is_leaf
+    }
+    assert sorted(scores, key=lambda leaf: -scores[leaf])[:6] == opened_leaves(run)
+
+
+def test_a_beam_opens_the_best_of_each_level_in_one_round(tree, somebody):
+    """No level is asked about twice, and none has more branches opened than the beam is wide."""
+    run = Run(tree, ScriptedJudge(by_key(3)), Options(walk="beam", branches=2))
+
+    recall(run, somebody)
+
+    depths = [event.opened.depth for event in run.opened if not event.opened.is_leaf]
+    assert sorted(depths) == depths
+    assert all(depths.count(depth) <= 2 for depth in depths)
+    # One round for each level, and one for the picking.
+    assert len(set(depths)) + 1 == run.rounds
+    assert "target" == run.ended
+
+
+def test_a_beam_goes_back_when_it_found_too_little(tree, somebody, run_with):
+    """What a beam passed over is opened where the rest does not hold enough."""
+    run = run_with(ScriptedJudge(by_key(3)), walk="beam", branches=1, limit=80)
+
+    found = recall(run, somebody)
+
+    assert 120 == len(found)
+
+
+def leaves_depth_first(tree, score, node):
+    """Give the leaves as the paper's Algorithm 1 comes to them, by recursion."""
+    for child in sorted(tree.children(node), key=lambda each: -score(each.id)):
+        yield from [child] if child.is_leaf else leaves_depth_first(tree, score, child.id)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_depth_first_is_the_papers_walk(tree, somebody, seed):
+    """The best child first, so many items of each leaf, and an end when there are enough."""
+
+    def score(key):
+        return score_of(key, seed)
+
+    run = Run(tree, ScriptedJudge(by_key(seed), at_once=4), Options(walk="depth-first", per_leaf=3))
+
+    found = recall(run, somebody)
+
+    leaves, picked = [], {}
+    for leaf in leaves_depth_first(tree, score, ROOT):
+        if len(picked) >= run.options.wanted:
+            break
+        leaves.append(leaf.id)
+        numbers = [each.number for each in tree.items_in([leaf.id])]
+        # Of three items or fewer nothing is asked: they are worth what their leaf is.
+        worth = {number: score(number if len(numbers) > 3 else leaf.id) for number in numbers}
+        picked |= {number: worth[number] for number in sorted(worth, key=lambda n: -worth[n])[:3]}
+    best = sorted(picked, key=lambda number: -picked[number])[: run.options.wanted]
+    assert leaves == opened_leaves(run)
+    assert set(best) == {each.placed.number for each in found}
+    assert "target" == run.ended
+
+
+def test_a_leaf_with_no_more_than_is_picked_is_taken_unasked(tree, somebody):
+    """Where the judge may pick as many as there are, there is nothing to ask."""
+    judge = ScriptedJudge(by_key(1))
+    run = Run(tree, judge, Options(walk="depth-first", per_leaf=50))
+
+    recall(run, somebody)
+
+    assert [] == judge.of_kind("pick")
+    assert {"choose"} == {question.kind for question in judge.asked}
+
+
+def test_whole_leaves_are_filled_up_from_what_was_read(small, somebody):
+    """A list is as long as was asked for, though the judge picked fewer of each leaf."""
+    run = Run(small, ScriptedJudge(by_key(1)), Options(limit=20, whole_leaves=True))
+
+    assert 30 == len(recall(run, somebody))
+
+
+def shares_by_key(seed):
+    """Answer with probabilities that are drawn for each choice."""
+
+    def answer(question):
+        weights = {each.number: score_of(each.key, seed) ** 3 for each in question.choices}
+        total = sum(weights.values())
+        return [(number, weight / total) for number, weight in weights.items()]
+
+    return answer
+
+
+class SharingJudge(ScriptedJudge):
+    """Gives probabilities beside its scores."""
+
+    def choose(self, question):
+        shares = sorted(self._answer(question), key=lambda pair: -pair[1])
+        verdict = super().choose(question)
+        return replace(verdict, shares=tuple(shares))
+
+
+def most_probable(tree, seed, wanted):
+    """Return the items whose whole path is most probable, by looking at every path."""
+    found, waiting = {}, [(1.0, ROOT)]
+    answer = shares_by_key(seed)
+    while waiting:
+        probability, node = waiting.pop()
+        children = tree.children(node)
+        inner = bool(children)
+        keys = [c.id for c in children] or [each.number for each in tree.items_in([node])]
+        choices = tuple(Choice(number, "", key) for number, key in enumerate(keys, 1))
+        shares = dict(answer(Question("choose", Stage.RECALL, Profile(()), choices, 1)))
+        for choice in choices:
+            worth = probability * max(shares[choice.number], LEAST_SHARE)
+            if inner:
+                waiting.append((worth, choice.key))
+            else:
+                found[choice.key] = worth
+    return set(sorted(found, key=lambda number: -found[number])[:wanted])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_certified_walk_has_what_an_exhaustive_one_would_find(tree, somebody, seed):
+    """Where a walk says that nothing unopened can come before a candidate, nothing can."""
+    judge = SharingJudge(shares_by_key(seed), at_once=3)
+    options = Options(
+        limit=3, candidates=8, whole_leaves=True, path_score="probability", leaves=1000
+    )
+    run = Run(tree, judge, options)
+
+    found = recall(run, somebody)
+
+    leaves = sum(event.opened.is_leaf for event in run.opened)
+    assert "certified" == run.ended
+    assert leaves < len(leaves_below(tree, ROOT))
+    assert most_probable(tree, seed, 8) == {each.placed.number for each in found}
+
+
+def test_shares_that_windows_leave_open_prove_nothing(tree, somebody):
+    """Where a question was parted, the shares of its parts cannot be compared."""
+    judge = SharingJudge(shares_by_key(0), window=4)
+    options = Options(
+        limit=3, candidates=8, whole_leaves=True, path_score="probability", leaves=1000
+    )
+    run = Run(tree, judge, options)
+
+    recall(run, somebody)
+
+    assert "certified" != run.ended
+
+
+class Telling(ScriptedJudge):
+    """Scores as the embedded judge does, and remembers what it was asked."""
+
+    def __init__(self, tree):
+        super().__init__(lambda question: SimilarityJudge(tree).choose(question).scores)
+
+
+def test_each_interest_walks_by_itself(tree):
+    """Apart, two interests share the branches, and each is asked about alone."""
+    interests = tuple(
+        Interest(word, 0.5, tree.vector_of_text(word)) for word in ("whale", "telescope")
+    )
+    together = Profile(interests, tree.vector_of_text("whale telescope"))
+    judge = Telling(tree)
+    run = Run(tree, judge, Options(interests="apart"))
+
+    found = recall(run, together)
+
+    asked = [each.profile.text() for each in judge.of_kind("choose")]
+    topics = [each.placed.item.attributes["subjects"][0] for each in found]
+    assert {"whale", "telescope"} == set(asked)
+    assert 2 == opened_branches(run).count(ROOT)
+    assert together.text() == judge.of_kind("pick")[0].profile.text()
+    assert {"sea", "space"} <= set(topics)
+
+
+def test_offers_no_branch_without_an_eligible_item(tree, somebody, run_with):
+    """A branch of which everything is excluded is in no question, at any level."""
+    branch = tree.children(ROOT)[1]
+    inner = tree.node(leaves_below(tree, tree.children(ROOT)[0].id)[0])
+    excluded = items_below(tree, branch.id) + items_below(tree, inner.id)
+    judge = ScriptedJudge(by_key())
+    run = run_with(judge, excluded, leaves=100, candidates=300, limit=1)
+
+    found = recall(run, somebody)
+
+    offered = {choice.key for question in judge.of_kind("choose") for choice in question.choices}
+    opened = {event.opened.id for event in run.opened}
+    assert not {branch.id, inner.id} & (offered | opened)
+    assert len(tree) - len(excluded) == len(found)
+
+
+def test_a_branch_reads_the_same_for_everybody(tree, somebody, run_with):
+    """What one person has seen changes nothing in the line of a branch, nor its place."""
+    branch = tree.children(ROOT)[0]
+    judge = ScriptedJudge(by_key())
+
+    recall(run_with(judge, items_below(tree, branch.id)[:7], leaves=1), somebody)
+    seen = judge.asked[0].choices
+    judge.asked.clear()
+    recall(run_with(judge, [], leaves=1), somebody)
+
+    assert seen == judge.asked[0].choices
+    assert f"({branch.size})" in next(each.line for each in seen if each.key == branch.id)
+
+
+def test_an_only_child_costs_no_question(tree, somebody, run_with):
+    """Where one branch alone has something left, it is opened without asking."""
+    branch = tree.children(ROOT)[0]
+    excluded = [each for other in tree.children(ROOT)[1:] for each in items_below(tree, other.id)]
+    judge = ScriptedJudge(by_key())
+    run = run_with(judge, excluded, leaves=100)
+
+    recall(run, somebody)
+
+    first, second = run.opened[:2]
+    assert (ROOT, branch.id) == (first.opened.id, second.opened.id)
+    assert not first.asked
+    assert ((branch.id, 100.0),) == first.scores
+    assert {child.id for child in tree.children(branch.id)} == {
+        choice.key for choice in judge.asked[0].choices
+    }
+
+
+def test_asks_about_two_choices_at_least(tree, somebody):
+    """No question of a walk has one choice or none."""
+    judge = ScriptedJudge(by_key(3))
+
+    recall(Run(tree, judge, Options(leaves=100)), somebody)
+
+    assert all(len(question.choices) > 1 for question in judge.asked)
+
+
+@pytest.mark.parametrize("window", [1, 2, 3])
+def test_parts_a_question_about_branches_that_does_not_fit(tree, somebody, window):
+    """Windows change how branches are asked about, not which are opened."""
+    whole = Run(tree, ScriptedJudge(by_key(5)), Options())
+    parted = Run(tree, ScriptedJudge(by_key(5), window=window), Options())
+
+    recall(whole, somebody)
+    recall(parted, somebody)
+
+    assert max(len(each.choices) for each in parted.judge.asked) <= window
+    assert [each.opened.id for each in whole.opened] == [each.opened.id for each in parted.opened]
+    assert [each.scores for each in whole.opened] == [each.scores for each in parted.opened]
+
+
+def test_a_branch_the_judge_left_out_is_opened_last(tree, somebody):
+    """Nothing named does not mean nothing found: the walk goes on in the tree's order."""
+    run = Run(tree, ScriptedJudge(nothing), Options(leaves=2, limit=5, candidates=5))
+
+    found = recall(run, somebody)
+
+    scores = [score for event in run.opened for _, score in event.scores]
+    assert {0.0} == set(scores)
+    assert 7 == len(found)
+    assert {"nearest"} == {each.found for each in found}
+
+
+def test_fills_up_with_the_nearest(tree, somebody):
+    """What the judge picked comes first; the nearest of the rest follow, and say so."""
+
+    def three_last(question):
+        if question.kind == "choose":
+            return in_order(question)
+        return [(choice.number, 60 + choice.number) for choice in question.choices[-3:]]
+
+    run = Run(tree, ScriptedJudge(three_last), Options(candidates=20, limit=1))
+
+    found = recall(run, somebody)
+
+    (question,) = run.judge.of_kind("pick")
+    picked = [choice.key for choice in question.choices[:-4:-1]]
+    rest = [choice.key for choice in question.choices[:-3]]
+    near = dict(zip(rest, similarities(somebody.taste, tree.item_vectors(rest)), strict=True))
+    assert picked == [each.placed.number for each in found[:3]]
+    assert sorted(near.values(), reverse=True)[:17] == [near[e.placed.number] for e in found[3:]]
+    assert ["judge"] * 3 + ["nearest"] * 17 == [each.found for each in found]
+
+
+def test_shows_the_items_nearest_to_the_person(tree, somebody):
+    """Of the gathered leaves' items, the judge sees those closest to the taste, turned."""
+    run = Run(tree, ScriptedJudge(by_key(1)), Options(leaves=30, shown=20, candidates=10, limit=1))
+
+    recall(run, somebody)
+
+    (question,) = run.judge.of_kind("pick")
+    shown = [choice.key for choice in question.choices]
+    leaves = [event.opened.id for event in run.opened if event.opened.is_leaf]
+    hidden = [each.number for each in tree.items_in(leaves) if each.number not in shown]
+    near = similarities(somebody.taste, tree.item_vectors(shown)).tolist()
+    assert 20 == len(shown)
+    best = near.index(max(near))
+    assert sorted(near, reverse=True) == near[best:] + near[:best]
+    assert min(near) >= max(similarities(somebody.taste, tree.item_vectors(hidden)))
+
+
+def test_does_not_ask_when_there_is_nothing_to_choose_between(tree, somebody, run_with, placed):
+    """All eligible items come back unasked if there are no more of them than wanted."""
+    judge = ScriptedJudge(by_key())
+    run = run_with(judge, placed[:-8], leaves=100)
+
+    found = recall(run, somebody)
+
+    assert {each.number for each in placed[-8:]} == {each.placed.number for each in found}
+    assert [] == judge.of_kind("pick")
+
+
+def test_picks_from_every_window(tree, somebody):
+    """Where the items do not fit one question, the best of all windows are candidates."""
+    judge = ScriptedJudge(by_key(7), window=9)
+    run = Run(tree, judge, Options(candidates=12, limit=1))
+
+    found = recall(run, somebody)
+
+    shown = [choice.key for question in judge.of_kind("pick") for choice in question.choices]
+    expected = sorted(shown, key=lambda number: -score_of(number, 7))[:12]
+    assert len(judge.of_kind("pick")) == 8
+    assert expected == [each.placed.number for each in found]
+
+
+def test_keeps_the_order_without_a_taste(tree):
+    """Of a person without a place, items are shown as the leaves hold them, turned."""
+    run = Run(tree, ScriptedJudge(by_key(2)), Options(candidates=10, limit=1))
+
+    recall(run, Profile((Interest("something", 1.0),)))
+
+    (question,) = run.judge.of_kind("pick")
+    leaves = [event.opened.id for event in run.opened if event.opened.is_leaf]
+    shown = [choice.key for choice in question.choices]
+    held = [each.number for each in tree.items_in(leaves)][: len(shown)]
+    start = held.index(shown[0])
+    assert held[start:] + held[:start] == shown
+
+
+@SHARED
+@given(
+    seed=st.integers(0, 999),
+    limit=st.integers(1, 60),
+    leaves=st.integers(1, 5),
+    window=st.sampled_from([1, 4, 1000]),
+    at_once=st.sampled_from([1, 4]),
+    kept=st.integers(0, 300),
+    data=st.data(),
+)
+def test_finds_enough_whatever_the_judge_says(
+    tree, placed, somebody, seed, limit, leaves, window, at_once, kept, data
+):
+    """Every wanted candidate comes back if it exists, each once, none of them excluded."""
+    chance = data.draw(st.randoms(use_true_random=False))
+    excluded = chance.sample(placed, len(placed) - kept)
+    judge = ScriptedJudge(moody(seed), at_once=at_once, window=window)
+    run = Run(tree, judge, Options(limit, leaves, candidates=1))
+    run.exclude(excluded)
+
+    with ThreadPoolExecutor(at_once) as run.executor:
+        found = [each.placed.number for each in recall(run, somebody)]
+
+    assert min(run.options.wanted, kept) == len(found) == len(set(found))
+    assert not {each.number for each in excluded} & set(found)
+
+
+def test_reports_the_walk_as_it_happens(tree, somebody):
+    """Whoever watches is told of each opened node, with its children and what waits."""
+    seen = []
+    run = Run(tree, ScriptedJudge(by_key(4)), Options(leaves=4))
+    run.watch = seen.append
+
+    recall(run, somebody)
+
+    assert run.opened == seen
+    root = seen[0]
+    assert (ROOT, len(tree.children(ROOT))) == (root.opened.id, root.waiting)
+    assert {child.id for child in root.children} == {node_id for node_id, _ in root.scores}
+    assert all(() == event.children and not event.asked for event in seen if event.opened.is_leaf)
+
+
+class Lettered(ScriptedJudge):
+    """Gives probabilities, and scores that only follow from them, as one token of a model does."""
+
+    def choose(self, question):
+        shares = sorted(self._answer(question), key=lambda pair: -pair[1])
+        scores = tuple((number, 100 * share / shares[0][1]) for number, share in shares)
+        return Verdict(scores, shares=tuple(shares))
+
+
+def test_probabilities_alone_are_compared_along_their_paths(tree, somebody):
+    """Where scores say nothing beyond their family, a good path beats a family's best child."""
+
+    def walked(seed, path_score):
+        run = Run(tree, Lettered(shares_by_key(seed)), Options(branches=9, path_score=path_score))
+        recall(run, somebody)
+        return opened_branches(run)
+
+    left_open = [walked(seed, None) for seed in range(9)]
+    assert left_open == [walked(seed, "relative") for seed in range(9)]
+    assert left_open != [walked(seed, "absolute") for seed in range(9)]

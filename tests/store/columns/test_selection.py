@@ -1,0 +1,253 @@
+import random
+import sqlite3
+from collections import Counter
+from contextlib import nullcontext
+
+import pytest
+from hypothesis import given
+
+from tests import trees
+from tests.predicates import CONDITIONS, holds, items
+from unillmrec.errors import PredicateError, StoreError
+from unillmrec.filters.predicates import Predicate
+from unillmrec.items import Item
+from unillmrec.store import EditableTree, ItemTree
+from unillmrec.store.columns.blocks import BLOCK
+from unillmrec.store.columns.selection import Selection
+from unillmrec.store.columns.writer import ColumnWriter
+from unillmrec.store.migrations import migrate
+
+COUNT = 700
+NODES = 60
+
+
+class Columns:
+    """As much of a tree as a selection reads: items by number, some of them gone, and nodes."""
+
+    def __init__(self, catalog, parents, leaves):
+        self.catalog = catalog
+        self.parents = parents
+        self.leaves = leaves
+        self.db = sqlite3.connect(":memory:", isolation_level=None)
+        migrate(self.db)
+        writer = ColumnWriter(self.db)
+        for number, item in catalog.items():
+            writer.put(number, item)
+            writer.place(number, leaves[number])
+        writer.flush()
+        self.db.executemany(
+            "INSERT INTO item VALUES (?, ?, '', '', '[]', '{}', x'', ?, 0)",
+            [(number, item.id, leaves[number]) for number, item in catalog.items()],
+        )
+        self.db.executemany(
+            "INSERT INTO node (id, parent, place, depth, size, leaf, description, spans)"
+            " VALUES (?, ?, 0, 0, 0, 0, '', '')",
+            parents.items(),
+        )
+
+    def snapshot(self):
+        return nullcontext()
+
+    def rows(self, query, values=()):
+        return self.db.execute(query, values).fetchall()
+
+    def fitting(self, condition):
+        """Return the numbers of the items for which a condition holds."""
+        return {number for number, item in self.catalog.items() if holds(condition, item)}
+
+    def below(self, numbers):
+        """Count items at their leaves and at all nodes above them."""
+        counts = Counter()
+        for number in numbers:
+            at = self.leaves[number]
+            while at is not None:
+                counts[at] += 1
+                at = self.parents[at]
+        return counts
+
+
+@pytest.fixture(scope="module")
+def tree():
+    """Items here and there in three blocks, with more authors than a dictionary holds."""
+    chance = random.Random(5)
+    parents = {1: None} | {n: chance.randrange(1, n) for n in range(2, NODES)}
+    numbers = [0, BLOCK - 1, BLOCK, *chance.sample(range(2 * BLOCK + 100), COUNT)]
+    catalog = dict(zip(numbers, items(COUNT), strict=False))
+    leaves = {number: chance.randrange(1, NODES) for number in catalog}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unillmrec.store.columns.writer.MOST_TEXTS", 12)
+        patch.setattr("unillmrec.store.columns.reader.STRETCH", 1)
+        yield Columns(catalog, parents, leaves)
+
+
+@given(condition=CONDITIONS)
+def test_finds_what_the_predicate_says(tree, condition):
+    """Columns and plain Python agree on every item, and on the count of every node."""
+    expected = tree.fitting(condition)
+
+    found = Selection.of(tree, str(condition))
+
+    assert expected == {number for number in tree.catalog if number in found}
+    assert len(expected) == found.total == int(found.mask.sum())
+    below = tree.below(expected)
+    assert [below[node] for node in range(NODES)] == [found.count(n) for n in range(NODES)]
+
+
+CATALOG = [
+    {"price": 5, "on_sale": True, "language": "en", "kinds": ("a", "b")},
+    {"price": 20.0, "on_sale": False, "language": "fr", "kinds": ("b",)},
+    {"price": "on request", "language": "EN", "kinds": "a"},
+    {},
+]
+"""Four items: cheap, dear, odd, and of nothing known."""
+
+
+@pytest.fixture(scope="module")
+def four():
+    catalog = {n: Item(f"i{n}", "x", attributes=each) for n, each in enumerate(CATALOG)}
+    catalog[0] = Item("i0", "x", path=("Books", "Art"), attributes=CATALOG[0])
+    return Columns(catalog, {1: None}, dict.fromkeys(catalog, 1))
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("price < 20", {0}),
+        ("price <= 20", {0, 1}),
+        ("10 <= price < 30", {1}),
+        ("price != 5", {1}),
+        ("not price == 5", {1, 2, 3}),
+        ("price == 'on request'", {2}),
+        ("price in (5, 'on request')", {0, 2}),
+        ("price not in (5, 'on request')", {1}),
+        ("price != 'on request'", set()),
+        ("has(price)", {0, 1, 2}),
+        ("not has(price)", {3}),
+        ("on_sale", {0}),
+        ("not on_sale", {1, 2, 3}),
+        ("on_sale == false", {1}),
+        ("on_sale != true", {1}),
+        ("has(on_sale) and not on_sale", {1}),
+        ("language == 'en'", {0}),
+        ("language != 'en'", {1, 2}),
+        ("language > 'EN'", {0, 1}),
+        ("language in ('en', 'de')", {0}),
+        ("'e' in language", set()),
+        ("kinds == 'a'", {0, 2}),
+        ("'a' in kinds", {0, 2}),
+        ("'a' not in kinds", {1}),
+        ("not 'a' in kinds", {1, 3}),
+        ("kinds in ('a', 'b')", {0, 1, 2}),
+        ("kinds == 'c'", set()),
+        ("kinds < 'b'", {2}),
+        ("'Books' in path", {0}),
+        ("path != 'Books'", set()),
+        ("not path == 'Books'", {1, 2, 3}),
+        ("has(path)", {0}),
+        ("id in ('i1', 'i3', 'nobody')", {1, 3}),
+        ("id != 'i1'", {0, 2, 3}),
+        ("has(id)", {0, 1, 2, 3}),
+        ("id == 'i1' or price < 10", {0, 1}),
+    ],
+)
+def test_means_what_it_says(four, where, expected):
+    """The rules by examples: missing values, values of two kinds, lists, paths and ids."""
+    found = Selection.of(four, where)
+
+    assert expected == {number for number in range(4) if number in found}
+
+
+def test_takes_a_predicate_that_has_been_read(four):
+    """A text or a predicate, it makes no difference; the result keeps it."""
+    predicate = Predicate.parse("price < 20")
+
+    found = Selection.of(four, predicate)
+
+    assert predicate is found.predicate
+    assert (1, 1, 1) == (found.total, found.count(1), 0 in found)
+
+
+def test_a_number_the_tree_never_had_is_not_in_it(four):
+    """Items that came later, and nodes that did, are not counted."""
+    found = Selection.of(four, "has(id)")
+
+    assert 10_000_000 not in found
+    assert 0 == found.count(99)
+
+
+@pytest.mark.parametrize(
+    ("where", "problem"),
+    [
+        ("prize < 20", "no attribute 'prize'"),
+        ("on_sale < 20", "on_sale holds true or false"),
+        ("language < 20", "language holds texts; 20 is a number"),
+        ("kinds < 20", "kinds holds texts and lists of texts"),
+        ("path < 'a'", "path holds lists of texts, which have no order"),
+        ("price ! 20", "'!' means nothing here"),
+    ],
+)
+def test_refuses_what_does_not_fit(four, where, problem):
+    """The tree knows its attributes and what they hold."""
+    with pytest.raises(PredicateError, match=problem):
+        Selection.of(four, where)
+
+
+def test_another_writer_does_not_change_what_is_half_read(tmp_path):
+    """Columns, leaves and nodes are of one state, though a writer commits between two reads."""
+    with trees.tree(tmp_path) as made:
+        path = made.path
+    with ItemTree.open(path) as reader, EditableTree.open(path) as writer:
+        gone = list(writer.items_with_ids([f"item-{n:03}" for n in range(100)]).values())
+        read = reader.rows
+
+        def interrupted(query, values=()):
+            rows = read(query, values)
+            if gone and "FROM attribute" in query:
+                with writer.transaction():
+                    writer.remove_items(gone)
+                gone.clear()
+            return rows
+
+        reader.rows = interrupted
+        found = Selection.of(reader, "has(year)")
+        again = Selection.of(reader, "has(year)")
+
+    assert (300, 200) == (found.total, again.total)
+    assert found.count(1) == found.total == int(found.mask.sum())
+
+
+def test_a_full_dictionary_has_no_order(tree):
+    """Texts that are kept as hashes can be told apart; `<` is refused, and says why."""
+    some = next(
+        item.attributes["author"] for item in tree.catalog.values() if "author" in item.attributes
+    )
+
+    assert Selection.of(tree, f"author == '{some}'").total
+    with pytest.raises(PredicateError, match="its texts are long, or more than 65,536 different"):
+        Selection.of(tree, "author < 'b'")
+
+
+def test_says_that_there_were_too_many_attributes(monkeypatch):
+    """An attribute that found no room is not called unknown without a reason."""
+    monkeypatch.setattr("unillmrec.store.columns.writer.MOST_COLUMNS", 2)
+    monkeypatch.setattr("unillmrec.store.columns.reader.MOST_COLUMNS", 2)
+    item = Item("a", "a", attributes={"one": 1, "two": 2, "three": 3})
+    tree = Columns({0: item}, {1: None}, {0: 1})
+
+    with pytest.raises(PredicateError, match="No more than 2 attributes can be asked about"):
+        Selection.of(tree, "three == 3")
+
+
+def test_an_emptied_tree_has_nothing():
+    """A tree without items answers as any other."""
+    found = Selection.of(Columns({}, {1: None}, {}), "has(id)")
+
+    assert (0, 0) == (found.total, found.count(1))
+
+
+def test_a_tree_that_hangs_below_itself_is_refused():
+    """A damaged file is no reason to climb for ever."""
+    tree = Columns({0: Item("a", "a")}, {1: 2, 2: 1}, {0: 1})
+
+    with pytest.raises(StoreError, match="hangs below itself"):
+        Selection.of(tree, "has(id)")

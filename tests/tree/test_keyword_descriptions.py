@@ -1,0 +1,181 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse import csr_matrix, random_array
+
+from tests import trees
+from unillmrec.items import Item
+from unillmrec.tree.clustering import one_thread
+from unillmrec.tree.growing import Bounds, Shape, grow, straighten
+from unillmrec.tree.keyword_descriptions import (
+    Sources,
+    describe_nodes,
+    largest,
+    node_spans,
+    node_sums,
+    span,
+    told_ranges,
+)
+from unillmrec.tree.query_words import LONGEST_WORD
+from unillmrec.tree.terms import TermCounter, weighted_words
+
+NARROW = Bounds(fan_out=4, most_children=6, root_children=8, leaf_target=10, leaf_capacity=16)
+
+
+def described(items, numbers=None):
+    """Return the shape of a tree over items, and the description of each of its nodes."""
+    counter = TermCounter()
+    for item in items:
+        counter.add(item)
+    vocabulary, rows = counter.finish()
+    with one_thread():
+        grown = grow(rows, np.arange(len(items)), NARROW, (0,))
+    shape = Shape.of(straighten(grown, NARROW))
+    sources = Sources(
+        vocabulary, rows, lambda numbers: {n: items[n].title for n in numbers}, numbers or {}
+    )
+    spans = node_spans(shape, sources.numbers)
+    return shape, describe_nodes(shape, sources, node_sums(shape, rows), spans)
+
+
+def rows_below(shape, node):
+    return shape.order[shape.starts[node] : shape.ends[node]].tolist()
+
+
+@given(st.integers(1, 200), st.integers(0, 2**32))
+def test_a_sum_is_the_sum_of_all_rows_below(total, seed):
+    """For every node, leaf or branch, brute force gives the same."""
+    chance = np.random.default_rng(seed)
+    rows = csr_matrix(random_array((total, 30), density=0.2, rng=chance, dtype=np.float32))
+    shape = Shape.of(grow(rows, np.arange(total), NARROW, (0,)))
+
+    sums = node_sums(shape, rows).toarray()
+
+    dense = rows.toarray()
+    for node in range(len(shape.parents)):
+        assert dense[rows_below(shape, node)].sum(0) == pytest.approx(sums[node], abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def books():
+    """Three hundred items of six topics, the shape of their tree, and its descriptions."""
+    items = trees.items()
+    years = np.array([float(item.attributes["year"]) for item in items])
+    return items, *described(items, {"year": years})
+
+
+def test_every_word_of_a_node_is_used_below_it(books):
+    """What sets a node apart is not made up; the root is set apart from nothing."""
+    items, shape, descriptions = books
+
+    for node, description in enumerate(descriptions):
+        used = {
+            word
+            for row in rows_below(shape, node)
+            for found, _ in weighted_words(items[row])
+            for word in found
+        }
+        assert set(description.words) <= used
+        assert bool(description.words) == (shape.parents[node] >= 0)
+
+
+def test_the_words_of_a_node_are_more_usual_in_it_than_around_it(books):
+    """The first word of a node is used by no smaller share of its items than of its parent's."""
+    items, shape, descriptions = books
+
+    def share(word, node):
+        rows = rows_below(shape, node)
+        used = [any(word in found for found, _ in weighted_words(items[row])) for row in rows]
+        return sum(used) / len(rows)
+
+    for node, parent in enumerate(shape.parents):
+        if parent >= 0:
+            word = descriptions[node].words[0]
+            assert share(word, node) >= share(word, parent)
+
+
+def test_typical_titles_come_from_below(books):
+    """A node names up to three items of its own, a branch those of different children."""
+    items, shape, descriptions = books
+    children = shape.children()
+
+    for node, description in enumerate(descriptions):
+        assert 1 <= len(set(description.typical)) == len(description.titles) <= 3
+        assert set(description.typical) <= set(rows_below(shape, node))
+        assert description.titles == tuple(items[row].title for row in description.typical)
+        if children[node]:
+            homes = {
+                child
+                for child in children[node]
+                for row in description.typical
+                if row in rows_below(shape, child)
+            }
+            assert len(description.typical) == len(homes)
+
+
+@given(st.lists(st.floats(-100, 100) | st.just(float("nan")), max_size=60))
+def test_a_span_holds_nearly_all_known_values(values):
+    """At most a twentieth lies outside at each end; where most are unknown, nothing is said."""
+    found = span(np.array(values))
+
+    known = sorted(value for value in values if value == value)
+    if len(known) < max(2, len(values) // 2):
+        assert found is None
+    else:
+        low, high = found
+        assert sum(value < low for value in known) <= len(known) / 20
+        assert sum(value > high for value in known) <= len(known) / 20
+        assert known[0] <= low <= high <= known[-1]
+
+
+def test_spans_are_those_of_the_items_below(books):
+    """What is said of a node's numbers is true of its items."""
+    items, shape, descriptions = books
+    years = np.array([float(item.attributes["year"]) for item in items])
+
+    for node, spans in enumerate(node_spans(shape, {"year": years})):
+        assert {"year": span(years[rows_below(shape, node)])} == spans
+    for node, description in enumerate(descriptions):
+        for told in description.ranges:
+            assert (told.low, told.high) == span(years[rows_below(shape, node)])
+
+
+def test_only_ranges_that_set_a_node_apart_are_told():
+    """At most half as wide as the parent's, and known for both."""
+    own = {"year": (1900.0, 1950.0), "pages": (0.0, 51.0), "price": (1.0, 2.0)}
+    outer = {"year": (1850.0, 1950.0), "pages": (0.0, 100.0)}
+
+    assert ["year 1900\u20131950"] == [each.text() for each in told_ranges(own, outer)]
+
+
+@given(st.lists(st.integers(-5, 5), max_size=30), st.integers(1, 10))
+def test_the_largest_values_come_in_order(values, count):
+    """The largest first, equal ones by place: no sorting algorithm can change a description."""
+    expected = sorted(range(len(values)), key=lambda place: (-values[place], place))[:count]
+
+    assert expected == largest(np.array(values, np.float32), count)
+
+
+def test_pieces_numbers_and_endless_words_are_not_told():
+    """A reader could make nothing of them, and an endless word would break every bound."""
+    endless = "z" * (LONGEST_WORD + 1)
+    items = [
+        Item(str(n), f"{'red fox' if n % 2 else 'blue dog'} {1900 + n % 2} {endless}{n % 2}")
+        for n in range(100)
+    ]
+
+    _, descriptions = described(items)
+
+    told = {word for description in descriptions for word in description.words}
+    assert told <= {"red", "fox", "blue", "dog"}
+    assert "red" in told
+    assert all(len(description.line(10)) < 250 for description in descriptions)
+
+
+def test_a_tree_of_one_item_is_described():
+    """The root says at least what is in it."""
+    _, (description,) = described([Item("a", "Only this")])
+
+    assert ("Only this",) == description.titles
+    assert "(1): Only this" == description.line(1)

@@ -1,0 +1,99 @@
+"""What a batch would cost: a sample of the people is walked for, and counted up."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from unillmrec.batch.people import Entry, PeopleFile
+from unillmrec.batch.runner import BatchOptions
+from unillmrec.budget import Budget
+from unillmrec.errors import PersonError
+from unillmrec.judge.voting import Votes
+from unillmrec.planning.planner import Plan, plan_people
+from unillmrec.recommending.recommender import Recommender
+from unillmrec.settings import Settings
+from unillmrec.stages import Person
+from unillmrec.store import ItemTree
+
+SAMPLE = 40
+SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """What a batch would take, judged by a *sample* of its *people*; *usable* are those of it."""
+
+    people: int
+    sample: int
+    usable: int
+    plan: Plan
+
+
+def plan_batch(
+    tree: ItemTree,
+    settings: Settings,
+    people: PeopleFile,
+    options: BatchOptions,
+    votes: Votes = 1,
+) -> BatchPlan:
+    """Walk for a seeded sample of the people with a judge that estimates; send nothing.
+
+    Raises:
+        PersonError: there is nobody, or the people cannot be read.
+    """
+    sample, count = _sample(people)
+    if not sample:
+        raise PersonError(f"{people.path} holds no people.")
+    found = (_known(tree, each.person) for each in sample if each.person is not None)
+    usable = [person for person in found if person is not None]
+    where = Recommender(tree).select(options.where) if options.where else None
+    plan = plan_people(
+        tree,
+        usable,
+        options.recommend,
+        settings,
+        count=round(count * len(usable) / len(sample)),
+        votes=votes,
+        where=where,
+        exclude=options.exclude,
+    )
+    notes = (*plan.notes, *_beyond(plan, options.budget, count))
+    return BatchPlan(count, len(sample), len(usable), replace(plan, notes=notes))
+
+
+def _sample(people: PeopleFile) -> tuple[list[Entry], int]:
+    """Return as good a sample as one reading gives, and how many there are."""
+    chance = random.Random(SEED)
+    sample: list[Entry] = []
+    count = 0
+    for count, entry in enumerate(people.entries(), start=1):
+        if count <= SAMPLE:
+            sample.append(entry)
+        elif (place := chance.randrange(count)) < SAMPLE:
+            sample[place] = entry
+    return sample, count
+
+
+def _known(tree: ItemTree, person: Person) -> Person | None:
+    known = tree.places_of(dict.fromkeys(person.history))
+    history = tuple(each for each in person.history if each in known)
+    if not (history or person.like or person.profile):
+        return None
+    return Person(history, person.like, person.profile)
+
+
+def _beyond(plan: Plan, budget: Budget, people: int) -> Iterator[str]:
+    """Say which limits may end the batch before everybody is done, and after how many people."""
+    total = plan.total
+    limits = (
+        ("tokens", budget.tokens, total.tokens),
+        ("calls", budget.calls, total.calls),
+        ("cost", budget.cost, total.cost),
+        ("deadline", budget.seconds, total.seconds),
+    )
+    for name, most, span in limits:
+        if most is not None and span is not None and span.high > most:
+            done = round(people * min(1.0, most / span.likely)) if span.likely else people
+            yield f"The budget of {name} may be spent after about {done:,} of {people:,} people."

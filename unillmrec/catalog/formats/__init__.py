@@ -1,0 +1,1 @@
+"""Catalog formats: each reads one kind of file as numbered rows."""

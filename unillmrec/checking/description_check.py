@@ -1,0 +1,235 @@
+"""How well do descriptions lead? Hide items, and ask at each level which branch holds them."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from unillmrec.judge import Choice, Dropped, Interest, Judge, Profile, Question, Verdict
+from unillmrec.stages import Options, Run
+from unillmrec.stages.item_lines import item_line
+from unillmrec.store import ROOT, ItemTree, Node, PlacedItem
+from unillmrec.usage import Stage, Usage
+
+SOUGHT_LINE = 200
+WORST = 10
+NEAR = 3
+# So many items at a time: their questions are in memory together.
+BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How often the judge found the branch that holds the item, at one depth below the root.
+
+    *first* and *among_three* are shares of the *asked*; equal scores count as the chance that
+    a draw gives. *by_chance* is what *first* would be without any description.
+    """
+
+    depth: int
+    asked: int
+    first: float
+    among_three: float
+    by_chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """A node below which the judge often took the wrong turn.
+
+    *meant* and *taken* are the children that were mistaken for each other most, by id.
+    """
+
+    node: int
+    label: str
+    asked: int
+    wrong: float
+    meant: int | None = None
+    taken: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptionCheck:
+    """What came of hiding *items* items; *whole_way* is the share without a wrong turn."""
+
+    judge: str
+    items: int
+    whole_way: float
+    levels: tuple[Level, ...]
+    worst: tuple[Confusion, ...]
+    usage: Usage
+    dropped: Dropped
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as the JSON output gives it."""
+        return {
+            "judge": self.judge,
+            "items": self.items,
+            "whole_way": round(self.whole_way, 4),
+            "levels": [
+                {name: round(getattr(each, name), 4) for name in Level.__slots__}
+                for each in self.levels
+            ],
+            "worst": [
+                {
+                    "node": each.node,
+                    "label": each.label,
+                    "asked": each.asked,
+                    "wrong": round(each.wrong, 2),
+                    "meant": each.meant,
+                    "taken": each.taken,
+                }
+                for each in self.worst
+            ],
+            "usage": self.usage.as_dict(),
+            "dropped": self.dropped.as_dict(),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def route(tree: ItemTree, judge: Judge, count: int, seed: int = 0) -> DescriptionCheck:
+    """Hide *count* items drawn by *seed*, and let *judge* look for each from the root down.
+
+    An item counts as hidden when no description on its way cites it. The judge is asked again
+    from the right branch after a wrong turn, so that each level is measured by itself.
+    """
+    started = time.monotonic()
+    run = Run(tree, judge, Options())
+    tally = _Tally()
+    families: dict[int, tuple[Choice, ...]] = {}
+    hidden = hidden_items(tree, count, seed)
+    with ThreadPoolExecutor(max(1, judge.at_once), thread_name_prefix="unillmrec") as executor:
+        run.executor = executor if judge.at_once > 1 else None
+        for start in range(0, len(hidden), BATCH):
+            steps = list(_steps(run, hidden[start : start + BATCH], families))
+            for step, ranking in zip(steps, _asked(run, steps), strict=True):
+                tally.add(step, ranking)
+    return DescriptionCheck(
+        judge=judge.name,
+        items=len(hidden),
+        whole_way=tally.whole_way(),
+        levels=tally.levels(),
+        worst=tally.worst(tree),
+        usage=sum(run.bill.by_stage().values(), Usage()),
+        dropped=run.dropped,
+        seconds=time.monotonic() - started,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One question about one item: which of these children is *right*?"""
+
+    item: int
+    parent: int
+    depth: int
+    right: int
+    question: Question
+
+
+def hidden_items(tree: ItemTree, count: int, seed: int) -> list[tuple[PlacedItem, list[Node]]]:
+    """Draw items that no description on their way cites, each with its way."""
+    numbers = [number for (number,) in tree.rows("SELECT number FROM item ORDER BY number")]
+    random.Random(seed).shuffle(numbers)
+    found: list[tuple[PlacedItem, list[Node]]] = []
+    for start in range(0, len(numbers), max(2 * count, 1)):
+        some = numbers[start : start + 2 * count]
+        placed = tree.items_numbered(some)
+        for number in some:
+            if len(found) == count:
+                return found
+            way = tree.ancestors(placed[number].leaf)
+            if not any(number in node.description.typical for node in way):
+                found.append((placed[number], way))
+    return found
+
+
+def _steps(
+    run: Run,
+    hidden: Sequence[tuple[PlacedItem, list[Node]]],
+    families: dict[int, tuple[Choice, ...]],
+) -> Iterator[_Step]:
+    vectors = run.tree.item_vectors([placed.number for placed, _ in hidden])
+    for (placed, way), vector in zip(hidden, vectors, strict=True):
+        sought = Interest(item_line(placed.item, SOUGHT_LINE), 1.0)
+        profile = Profile((sought,), vector)
+        for above, node in zip([None, *way], way, strict=False):
+            parent = above.id if above else ROOT
+            if parent not in families:
+                families[parent] = run.branch_choices(run.tree.children(parent))
+            choices = families[parent]
+            if len(choices) > 1:
+                where = above.description.label if above else ""
+                question = Question("choose", Stage.RECALL, profile, choices, len(choices), where)
+                yield _Step(placed.number, parent, node.depth, node.id, question)
+
+
+def _asked(run: Run, steps: Sequence[_Step]) -> list[dict[int, float]]:
+    """Return for each step the scores by child."""
+    parted = [run.windows(step.question) for step in steps]
+    verdicts: Iterator[Verdict] = iter(
+        run.ask([question for windows in parted for question, _ in windows])
+    )
+    return [
+        {keys[number]: score for _, keys in windows for number, score in next(verdicts).scores}
+        for windows in parted
+    ]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What was found, by level, by node and by item."""
+
+    by_depth: dict[int, list[tuple[float, float, float]]] = field(default_factory=dict)
+    by_node: dict[int, list[float]] = field(default_factory=dict)
+    by_item: dict[int, float] = field(default_factory=dict)
+    mistaken: dict[int, Counter[tuple[int, int]]] = field(default_factory=dict)
+
+    def add(self, step: _Step, scores: dict[int, float]) -> None:
+        first, near = _credit(scores, step.right, 1), _credit(scores, step.right, NEAR)
+        chance = 1 / len(step.question.choices)
+        self.by_depth.setdefault(step.depth, []).append((first, near, chance))
+        self.by_node.setdefault(step.parent, []).append(1 - first)
+        self.by_item[step.item] = self.by_item.get(step.item, 1.0) * first
+        taken = max(scores, key=lambda child: scores[child], default=None)
+        if taken is not None and not first:
+            pairs = self.mistaken.setdefault(step.parent, Counter())
+            pairs[step.right, taken] += 1
+
+    def whole_way(self) -> float:
+        return sum(self.by_item.values()) / len(self.by_item) if self.by_item else 0.0
+
+    def levels(self) -> tuple[Level, ...]:
+        levels = []
+        for depth, found in sorted(self.by_depth.items()):
+            means = (sum(column) / len(found) for column in zip(*found, strict=True))
+            levels.append(Level(depth, len(found), *means))
+        return tuple(levels)
+
+    def worst(self, tree: ItemTree) -> tuple[Confusion, ...]:
+        misled = sorted(self.by_node, key=lambda node: (-sum(self.by_node[node]), node))
+        return tuple(
+            self._misled(tree.node(node)) for node in misled[:WORST] if sum(self.by_node[node])
+        )
+
+    def _misled(self, node: Node) -> Confusion:
+        label = "all items" if node.id == ROOT else node.description.label
+        wrong = self.by_node[node.id]
+        pairs = self.mistaken.get(node.id, Counter()).most_common(1)
+        meant, taken = pairs[0][0] if pairs else (None, None)
+        return Confusion(node.id, label, len(wrong), sum(wrong), meant, taken)
+
+
+def _credit(scores: dict[int, float], right: int, places: int) -> float:
+    """Return the chance that *right* is among the best *places*, equal scores drawn by lot."""
+    if right not in scores:
+        return 0.0
+    better = sum(score > scores[right] for score in scores.values())
+    equal = sum(score == scores[right] for score in scores.values())
+    return max(0.0, min(1.0, (places - better) / equal))

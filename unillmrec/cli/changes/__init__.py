@@ -1,0 +1,1 @@
+"""`unillmrec insert`, `update`, `upsert`, `delete` and `sync`."""

@@ -1,0 +1,188 @@
+"""What all commands show in the same way: lines, tables, numbers, the bill."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from unillmrec.usage import Usage
+
+if TYPE_CHECKING:
+    from unillmrec.building import BuildReport
+    from unillmrec.store.survey import Survey
+
+# Where nobody looks at a terminal, a line is as long as what it says.
+UNWRAPPED = 4_000
+NARROW = 76
+# Persian, Indic scripts and emoji need them inside a word.
+JOINERS = "\u200c\u200d"
+
+
+class Page:
+    """Where output for people goes. Text is never read as markup."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self.is_terminal = self._stream.isatty()
+        self.console = Console(
+            file=self._stream,
+            width=None if self.is_terminal else UNWRAPPED,
+            markup=False,
+            highlight=False,
+            emoji=False,
+        )
+
+    @property
+    def width(self) -> int:
+        """How many columns there are."""
+        return self.console.width
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether wide tables have to do without something."""
+        return self.width < NARROW
+
+    def show(self, *parts: RenderableType) -> None:
+        """Print *parts*, one below the other."""
+        if self.is_terminal:
+            self.console.print(*parts, sep="\n")
+            return
+        # Rich fills lines up with blanks, which nobody wants in a pipe.
+        with self.console.capture() as captured:
+            self.console.print(*parts, sep="\n")
+        for line in captured.get().split("\n")[:-1]:
+            self._stream.write(line.rstrip() + "\n")
+
+    def blank(self) -> None:
+        """Print an empty line."""
+        self.show("")
+
+
+def show_json(value: Mapping[str, object]) -> None:
+    """Print one JSON object on one line."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value)
+    sys.stdout.write(text + "\n")
+
+
+def note(text: str) -> None:
+    """Print a line about what is going on, beside the results."""
+    Page(sys.stderr).show(Text(text, style="dim"))
+
+
+def tell_error(text: str) -> None:
+    """Print what went wrong, what follows from it, and what to do."""
+    page = Page(sys.stderr)
+    problem, *rest = text.split("\n")
+    page.console.print(Text.assemble(("Error: ", "bold red"), problem), soft_wrap=True)
+    for line in rest:
+        page.console.print(Text(line, style="dim"), soft_wrap=True)
+
+
+def shown(text: str, limit: int = 200) -> str:
+    """Return untrusted *text* as one line that cannot move the cursor, and is its own otherwise."""
+    kept = "".join(each if each.isprintable() or each in JOINERS else " " for each in text)
+    line = " ".join(kept.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def hanging(text: Text | str, indent: int = 4) -> Padding:
+    """Return *text* set in from the left, also where it wraps."""
+    return Padding(text, (0, 0, 0, indent), expand=False)
+
+
+def grid(*, columns: int = 2, right: Sequence[int] = ()) -> Table:
+    """Return a table without lines whose columns never wrap; those in *right* hold numbers."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for place in range(columns):
+        table.add_column(justify="right" if place in right else "left", no_wrap=True)
+    return table
+
+
+def facts(pairs: Iterable[tuple[str, Text | str]]) -> Table:
+    """Return names and values, one pair a line; long values wrap beside their name."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        table.add_row(name, value)
+    return table
+
+
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def told_shape(tree: BuildReport | Survey) -> str:
+    """Say how a tree is built, in one line."""
+    sizes = f"{tree.smallest_leaf} to " if tree.smallest_leaf != tree.largest_leaf else ""
+    leaves = f"{counted(tree.leaves, 'leaf', 'leaves')} of {sizes}{tree.largest_leaf:,} items"
+    if not tree.depth:
+        return leaves
+    # With the root: a branch is whatever is no leaf.
+    branches = counted(tree.branches, "branch", "branches")
+    return f"{leaves} under {branches}, {tree.depth} deep, at most {tree.most_children} in a branch"
+
+
+def in_bytes(size: int) -> str:
+    """Return a file size as people write it."""
+    if size < 1_000:
+        return f"{size} bytes"
+    if size < 1_000_000:
+        return f"{size / 1_000:.0f} kB"
+    return f"{size / 1_000_000:.1f} MB"
+
+
+def in_seconds(seconds: float) -> str:
+    """Return a length of time as people write it."""
+    return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
+
+
+def show_bill(
+    page: Page, lines: Mapping[str, Usage], total: Usage, *, first: str = "stage"
+) -> None:
+    """Show usage by line and in all: what was reported beside what was estimated.
+
+    Cached and reasoning tokens, which are parts of the others, are shown where there are any.
+    """
+    rows = [*lines.items(), ("total", total)] if len(lines) != 1 else list(lines.items())
+    parts = [part for part in ("cached", "reasoning") if any(getattr(u, part) for _, u in rows)]
+    columns = ["prompt", "completion", *([] if page.is_narrow else parts)]
+    short = {"completion": "compl."} if page.is_narrow else {}
+    reported = [short.get(name, name) for name in columns]
+    estimated = ["~prompt", "~compl."] if page.is_narrow else ["est. prompt", "est. completion"]
+    table = numbers_table(first, ["calls", *reported, *estimated])
+    for name, usage in rows:
+        numbers = [usage.calls, *(getattr(usage, column) for column in columns)]
+        numbers += [usage.estimated_prompt, usage.estimated_completion]
+        style = "bold" if name == "total" and len(rows) > 1 else ""
+        table.add_row(Text(name), *map(tokens, numbers), style=style)
+    page.show(table)
+    if page.is_narrow:
+        told = [f"{part} {tokens(getattr(total, part))}" for part in parts]
+        page.show(Text(", ".join(["~ estimated", *told]), style="dim"))
+
+
+def numbers_table(first: str, columns: Sequence[str]) -> Table:
+    """Return a table with names on the left and numbers on the right."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column(first, overflow="fold")
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def tokens(number: int | None) -> Text:
+    """Return a count; unknown is not zero."""
+    return Text("unknown", style="yellow") if number is None else Text(f"{number:,}")

@@ -1,0 +1,1 @@
+"""`unillmrec tree`: show, find, check, export."""

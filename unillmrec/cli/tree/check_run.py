@@ -1,0 +1,61 @@
+"""Checking and routing as the command line asks for it: which judge, at what cost, the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from unillmrec.checking.description_check import DescriptionCheck, route
+from unillmrec.checking.tree_check import Checked, check
+from unillmrec.cli.shared.confirm import go_on
+from unillmrec.cli.shared.output import counted
+from unillmrec.cli.shared.session import asking
+from unillmrec.judge.description_judge import DescriptionJudge
+from unillmrec.judge.registry import make_estimating_judge, make_writer
+from unillmrec.settings import Settings
+from unillmrec.store import ItemTree
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedTree:
+    """What was found in a tree; *routing* if items were hidden."""
+
+    checked: Checked
+    tree: Path
+    routing: DescriptionCheck | None = None
+
+
+def check_tree(
+    path: Path,
+    flags: Mapping[str, object],
+    share: float,
+    hide: tuple[int | None, int],
+    *,
+    yes: bool,
+) -> CheckedTree:
+    """Check a tree; where it is sound, and items are to be hidden, route them."""
+    settings = Settings.resolve(flags)
+    count, seed = hide
+    with ItemTree.open(path) as tree:
+        checked = check(tree, make_writer(settings), share)
+        if count is None or checked.breaches:
+            return CheckedTree(checked, path)
+        if settings.judge == "embedded":
+            return CheckedTree(checked, path, route(tree, DescriptionJudge(tree), count, seed))
+        return CheckedTree(checked, path, _ask_model(tree, settings, count, seed, yes=yes))
+
+
+def _ask_model(
+    tree: ItemTree, settings: Settings, count: int, seed: int, *, yes: bool
+) -> DescriptionCheck:
+    settings.require_endpoint()
+    usage = route(tree, make_estimating_judge(tree, settings), count, seed).usage
+    cost = (
+        f"Hiding {counted(count, 'item')} takes {counted(usage.calls, 'call')} to "
+        f"{settings.model}, about {usage.estimated_prompt:,} prompt and "
+        f"{usage.estimated_completion:,} completion tokens."
+    )
+    with asking(tree, settings, "tree check") as asked:
+        go_on(cost, yes=yes)
+        return route(tree, asked.judge, count, seed)

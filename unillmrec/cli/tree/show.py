@@ -1,0 +1,211 @@
+"""Trees, nodes and found items, for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.text import Text
+from rich.tree import Tree
+
+from unillmrec.cli.shared.output import (
+    Page,
+    counted,
+    facts,
+    grid,
+    hanging,
+    in_bytes,
+    show_json,
+    shown,
+    told_shape,
+)
+from unillmrec.cli.tree.export import Exported
+from unillmrec.store import ROOT, ItemTree, Node, PlacedItem
+from unillmrec.store.survey import Survey, find_items, survey
+
+# With more lines than this the top of a tree is no overview any more.
+SCREEN = 48
+
+
+def show_tree(tree: ItemTree, depth: int | None, *, as_json: bool) -> None:
+    """Show the facts of a tree, and its upper levels."""
+    surveyed = survey(tree)
+    root = tree.node(ROOT)
+    levels = list(_levels(tree, root, depth))
+    if as_json:
+        nodes = [node_as_dict(node) for level in levels for node in level]
+        show_json({**facts_as_dict(tree, surveyed), "nodes": nodes})
+        return
+    page = Page()
+    page.show(Text(tree.path.name, style="bold"), facts(_facts(tree, surveyed)))
+    page.blank()
+    _show_levels(page, levels)
+    if surveyed.depth >= len(levels):
+        page.blank()
+        hint = f"--depth {len(levels)} shows one level more, --node ID what is in a node."
+        page.show(Text(hint, style="dim"))
+
+
+def _levels(tree: ItemTree, root: Node, depth: int | None) -> Iterator[list[Node]]:
+    """Yield the nodes level by level: *depth* levels below the root, or what fits a screen."""
+    level, lines = [root], 0
+    while level:
+        yield level
+        below = [child for node in level if not node.is_leaf for child in tree.children(node.id)]
+        lines += len(below)
+        if depth is None and level[0].id != ROOT and lines > SCREEN:
+            return
+        if depth is not None and below and below[0].depth > depth:
+            return
+        level = below
+
+
+def _show_levels(page: Page, levels: list[list[Node]]) -> None:
+    drawn = {node.id: Tree(node_line(page, node), guide_style="dim") for node in levels[0]}
+    top = drawn[levels[0][0].id]
+    for level in levels[1:]:
+        for node in level:
+            assert node.parent is not None
+            drawn[node.id] = drawn[node.parent].add(node_line(page, node))
+    page.show(top)
+
+
+def node_line(page: Page, node: Node) -> Text:
+    """Return a node on one line: its number, its words, its size, and more where there is room."""
+    description = node.description
+    line = Text(overflow="ellipsis", no_wrap=page.is_terminal)
+    if node.id != ROOT:
+        line.append(f"{node.id} ", style="dim")
+    line.append(shown(description.about) or "all items", style="" if node.is_leaf else "bold")
+    line.append(f" ({node.size:,})", style="cyan")
+    more = [each.text() for each in description.ranges[:2]]
+    titles = " / ".join(shown(title, 48) for title in description.titles[:2])
+    if more:
+        line.append(f"; {'; '.join(more)}", style="dim")
+    if titles:
+        line.append(f": {titles}", style="dim")
+    return line
+
+
+def show_node(tree: ItemTree, node_id: int, *, as_json: bool) -> None:
+    """Show a node with its way from the root, and its children or items."""
+    node = tree.node(node_id)
+    ancestors = tree.ancestors(node_id)
+    children = [] if node.is_leaf else tree.children(node_id)
+    items = tree.items_in([node_id]) if node.is_leaf else []
+    if as_json:
+        show_json(
+            {
+                **node_as_dict(node),
+                "path": [each.id for each in ancestors],
+                "children": [node_as_dict(child) for child in children],
+                "items": [{"id": each.item.id, "title": each.item.title} for each in items],
+            }
+        )
+        return
+    page = Page()
+    above = " > ".join(shown(each.description.label) for each in ancestors[:-1])
+    if above:
+        page.show(Text(above, style="dim"))
+    page.show(node_line(page, node))
+    page.blank()
+    for child in children:
+        page.show(hanging(node_line(page, child), 2))
+    _show_items(page, items)
+
+
+def _show_items(page: Page, items: list[PlacedItem]) -> None:
+    table = grid()
+    for each in items:
+        table.add_row(Text(shown(each.item.id, 60), style="dim"), shown(each.item.title, 200))
+    if items:
+        page.show(table)
+
+
+def show_found(tree: ItemTree, text: str, limit: int, *, as_json: bool) -> None:
+    """Show items whose id or title contains *text*, with their leaves."""
+    items, count = find_items(tree, text, limit)
+    leaves = tree.ways_to(each.leaf for each in items)
+    if as_json:
+        found = [
+            {
+                "id": each.item.id,
+                "title": each.item.title,
+                "leaf": each.leaf,
+                "path": [node.id for node in leaves[each.leaf]],
+                "branch": " > ".join(node.description.label for node in leaves[each.leaf]),
+            }
+            for each in items
+        ]
+        show_json({"tree": str(tree.path), "find": text, "count": count, "items": found})
+        return
+    page = Page()
+    for each in items:
+        title = Text(shown(each.item.title, 120), style="bold")
+        page.show(title.append(f"  {shown(each.item.id, 60)}", style="not bold dim"))
+        path = " > ".join(shown(node.description.label) for node in leaves[each.leaf])
+        page.show(hanging(f"{path}  (leaf {each.leaf})"))
+    if items:
+        page.blank()
+    told = f"{counted(count, 'item')} in {tree.path.name} with {shown(text, 60)!r}"
+    page.show(Text(told + (f"; the first {limit} are shown." if count > limit else ".")))
+
+
+def show_export(exported: Exported, *, as_json: bool) -> None:
+    """Say what was written; nothing where the graph itself went to standard output."""
+    if exported.to_stdout:
+        return
+    if as_json:
+        show_json(
+            {
+                "path": str(exported.path),
+                "format": exported.format,
+                "nodes": exported.nodes,
+                "edges": exported.edges,
+            }
+        )
+        return
+    told = f"{counted(exported.nodes, 'node')} and {counted(exported.edges, 'edge')}"
+    Page().show(Text(f"{exported.path}: {told} as {exported.format}."))
+
+
+def facts_as_dict(tree: ItemTree, surveyed: Survey) -> dict[str, Any]:
+    """Return what holds for the whole tree as the JSON output gives it."""
+    return {
+        "tree": str(tree.path),
+        "bytes": tree.path.stat().st_size,
+        **{name: getattr(surveyed, name) for name in Survey.__slots__},
+        "space": tree.facts["space"],
+        "embedded_by": tree.facts.get("embedded_by"),
+        "popularity": tree.facts.get("popularity"),
+        "seed": tree.facts.get("seed"),
+    }
+
+
+def node_as_dict(node: Node) -> dict[str, Any]:
+    """Return a node as the JSON output gives it."""
+    description = node.description
+    return {
+        "id": node.id,
+        "parent": node.parent,
+        "depth": node.depth,
+        "leaf": node.is_leaf,
+        "size": node.size,
+        "label": description.label,
+        "words": list(description.words),
+        "titles": list(description.titles),
+        "ranges": [
+            {"attribute": each.attribute, "low": each.low, "high": each.high}
+            for each in description.ranges
+        ],
+    }
+
+
+def _facts(tree: ItemTree, surveyed: Survey) -> Iterator[tuple[str, str]]:
+    yield "items", f"{surveyed.items:,}"
+    yield "tree", told_shape(surveyed)
+    given = tree.facts.get("embedded_by") or "given"
+    yield "vectors", "weighted words" if tree.sparse else str(given)
+    if tree.has_prior:
+        yield "popularity", shown(str(tree.facts["popularity"]), 80)
+    yield "file", in_bytes(tree.path.stat().st_size)

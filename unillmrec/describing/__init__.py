@@ -1,0 +1,1 @@
+"""Rewrite node descriptions with a model: live, through request files, or through a Batch API."""

@@ -1,0 +1,1 @@
+"""One call to an endpoint: retries, the concurrency limit, the circuit breaker."""

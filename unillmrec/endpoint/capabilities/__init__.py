@@ -1,0 +1,1 @@
+"""What a server accepts: probing, remembering, and choosing the request style."""

@@ -1,0 +1,1 @@
+"""One HTTP request and its response: the connection, errors, retry policy."""

@@ -1,0 +1,1 @@
+"""Endpoints that wrap another endpoint: cache, recording, telemetry."""

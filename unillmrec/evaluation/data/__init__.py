@@ -1,0 +1,1 @@
+"""What an evaluation reads: interactions, splits, held-out histories."""

@@ -1,0 +1,1 @@
+"""The systems an evaluation compares: baselines, the paper's scheme, and ours."""

@@ -1,0 +1,1 @@
+"""The `--where` language: its grammar, its conditions, and predicates over attributes."""

@@ -1,5 +1,0 @@
-"""From a catalog to a tree file."""
-
-from unillmrec.indexing.building import BuildOptions, BuildReport, Progress, build
-
-__all__ = ["BuildOptions", "BuildReport", "Progress", "build"]

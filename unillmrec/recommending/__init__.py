@@ -1,0 +1,1 @@
+"""Recommend items: the recommender, its result, and the reasons for each item."""

@@ -1,0 +1,1 @@
+"""Parse model replies: any text in, checked values out."""

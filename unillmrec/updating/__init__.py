@@ -1,0 +1,1 @@
+"""Change a tree while it is in use: insert, update, delete, sync."""

@@ -1,0 +1,1 @@
+"""Find the leaf an item belongs in."""

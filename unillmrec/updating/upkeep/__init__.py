@@ -1,0 +1,1 @@
+"""Keep a changing tree in shape: split, merge, refresh."""

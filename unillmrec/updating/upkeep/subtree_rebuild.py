@@ -1,0 +1,154 @@
+"""A subtree that is grown anew: from which items, and what of the old one goes on in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unillmrec.store import ROOT, EditableTree, NodeState
+from unillmrec.tree.descriptions import Description
+from unillmrec.tree.growing import Bounds, Growth, Rows, grow, straighten
+from unillmrec.tree.node_names import name_of, name_parts, renamed
+from unillmrec.tree.path_growing import grow_paths
+from unillmrec.tree.terms import terms_of, weighted_words
+from unillmrec.tree.vector_rows import entries, packed_rows, weighed_rows
+from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector
+from unillmrec.updating.placement.path_placement import along_paths, categories_of
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+# A new node that has so much in common with an old one is the old one: id and summary stay.
+SAME_NODE = 0.6
+UNDESCRIBED = Description().to_json()
+
+
+class Grown:
+    """A subtree that was grown anew, and what of the old one goes on in it.
+
+    A leaf that keeps nearly the same items keeps its id and its summary. Items are weighed anew
+    unless their *rows* are given, in the order of their numbers.
+    """
+
+    def __init__(
+        self,
+        tree: EditableTree,
+        state: NodeState,
+        old: dict[int, list[int]],
+        rows: csr_matrix | Floats | None = None,
+    ) -> None:
+        self._tree = tree
+        self.state = state
+        # By how much the sum of all items changed, where their terms were weighed anew.
+        self.gained: csr_matrix | None = None
+        self.numbers = np.array(sorted(each for held in old.values() for each in held), np.int64)
+        if rows is None:
+            rows = self._weighed() if tree.sparse else tree.item_rows(self.numbers.tolist())
+        self.rows = rows
+        self._home = {number: leaf for leaf, numbers in old.items() for number in numbers}
+        self._sizes = {leaf: len(numbers) for leaf, numbers in old.items()}
+        states = tree.states(list(old)).values()
+        self._descriptions = {each.id: each.description for each in states}
+        self.stale = {each.id: each.stale for each in states}
+
+    def _weighed(self) -> csr_matrix:
+        """Weigh the items' terms anew, and write their vectors.
+
+        What a term is worth changes with the catalog. A tree grown from vectors that were
+        weighed at different times finds much less than one that is built now.
+        """
+        from scipy.sparse import csr_matrix
+
+        tree, numbers = self._tree, self.numbers.tolist()
+        placed = tree.items_numbered(numbers)
+        with_pieces = bool(tree.facts["pieces"])
+        used = [
+            terms_of(weighted_words(placed[each].item), with_pieces=with_pieces) for each in numbers
+        ]
+        known = tree.known_terms({term for each in used for term in each})
+        rows = weighed_rows(used, known, int(tree.facts["next_term"]))
+        before = tree.item_rows(numbers)
+        tree.put_vectors(zip(numbers, packed_rows(rows), strict=True))
+        self.gained = csr_matrix(rows.sum(axis=0) - before.sum(axis=0), dtype=np.float32)
+        return rows
+
+    def grow(self, bounds: Bounds) -> Growth:
+        """Grow the subtree; in a tree of paths its nodes have names."""
+        tree, state = self._tree, self.state
+        if not along_paths(tree):
+            return self._clusters(bounds)
+        if state.id == ROOT and len(self.numbers) > bounds.leaf_capacity:
+            return self._along_paths(bounds)
+        root = self._clusters(bounds)
+        above = tree.states([state.parent or ROOT])[state.parent or ROOT]
+        name = "" if state.id == ROOT else name_of(state.description)
+        numbered = tree.facts["tree"] == "paths"
+        name_parts(root, name, name_of(above.description), numbered=numbered)
+        return root
+
+    def _clusters(self, bounds: Bounds) -> Growth:
+        facts = self._tree.facts
+        place = (int(facts["seed"]), self.state.id, int(facts["generation"]))
+        root = grow(self.rows, np.arange(len(self.numbers)), bounds, place)
+        most = bounds.root_children if self.state.id == ROOT else bounds.fan_out
+        return straighten(root, replace(bounds, root_children=most))
+
+    def _along_paths(self, bounds: Bounds) -> Growth:
+        tree = self._tree
+        placed = tree.items_numbered(self.numbers.tolist())
+        categories = categories_of([placed[number].item for number in self.numbers.tolist()])
+        if not categories.children:
+            return self._clusters(bounds)
+        clusters = tree.facts["tree"] == "paths+clusters"
+        return grow_paths(self.rows, categories, bounds, int(tree.facts["seed"]), clusters=clusters)
+
+    def description_of(self, number: int, growth: Growth) -> str:
+        """Return what is known of a node from before, with the name it has now."""
+        return renamed(self._descriptions.get(number, UNDESCRIBED), growth.label)
+
+    def top_for(self, root: Growth) -> int:
+        """Return the id of the grown subtree's top.
+
+        A leaf that became a branch leaves its id to the child that goes on as that leaf;
+        the root stays the root.
+        """
+        state = self.state
+        if state.is_leaf and root.children and state.id != ROOT:
+            return self._tree.next_numbers("node", 1)[0]
+        self._sizes.pop(state.id, None)
+        self._descriptions[state.id] = state.description
+        self.stale[state.id] = state.stale
+        return state.id
+
+    def id_for(self, growth: Growth) -> int | None:
+        """Return the id of the old leaf a new one continues, each old leaf once."""
+        if growth.rows is None:
+            return None
+        held = self.numbers[growth.rows].tolist()
+        homes = Counter(self._home[number] for number in held)
+        for leaf, shared in homes.most_common(1):
+            together = len(held) + self._sizes.get(leaf, 0) - shared
+            if leaf in self._sizes and shared / together >= SAME_NODE:
+                del self._sizes[leaf]
+                self.stale[leaf] += together - shared
+                return leaf
+        return None
+
+    def sum_of(self, growth: Growth) -> Vector:
+        """Return the sum of a node's items' vectors."""
+        members = _members(growth)
+        if isinstance(self.rows, np.ndarray):
+            return Vector(self.rows[members].sum(axis=0))
+        held = entries(self.rows, members)
+        total = np.bincount(held.ids, held.weights)
+        ids = np.flatnonzero(total).astype(np.int32)
+        return Vector(total[ids].astype(np.float32), ids).strongest(NODE_TERMS)
+
+
+def _members(growth: Growth) -> Rows:
+    if growth.rows is not None:
+        return growth.rows
+    return np.concatenate([_members(child) for child in growth.children])

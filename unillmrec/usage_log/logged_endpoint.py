@@ -1,0 +1,115 @@
+"""An endpoint whose calls are written down."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from unillmrec.endpoint import AnswerError, CallError, Reply, Request, WatchableEndpoint, spent
+from unillmrec.errors import BudgetError, UnillmrecError
+from unillmrec.prices import Price
+from unillmrec.tokens import TokenCounter
+from unillmrec.usage import Stage, Usage
+from unillmrec.usage_log.calls import Call
+from unillmrec.usage_log.writer import UsageLog
+
+
+class LoggedEndpoint:
+    """Passes everything on to an endpoint, and every call with its cost to a log.
+
+    It stands where the calls go out: answers nobody could use and calls that failed were
+    paid for as well. *price* is what its tokens cost, if that is known.
+    """
+
+    def __init__(
+        self, endpoint: WatchableEndpoint, log: UsageLog, price: Price | None = None
+    ) -> None:
+        self.model = endpoint.model
+        self.name = endpoint.name
+        self._endpoint = endpoint
+        self._log = log
+        self._price = price
+        self._counter = TokenCounter.for_model(endpoint.model)
+
+    def complete(self, request: Request) -> Reply:
+        """Ask once, and write it down."""
+        estimated = self._counter.count_messages([each.content for each in request.messages])
+        call = Call(
+            str(request.stage),
+            "chat",
+            self.model,
+            self.name,
+            Usage(),
+            # Only who asks again quotes an answer.
+            again=any(each.role == "assistant" for each in request.messages),
+            about=request.about,
+            person=request.person,
+            max_output=request.max_output,
+            price=self._price,
+        )
+        started = time.monotonic()
+        try:
+            reply = self._endpoint.complete(request)
+        except UnillmrecError as error:
+            self._log_failure(call, error, estimated, started)
+            raise
+        usage = replace(
+            reply.usage,
+            estimated_prompt=estimated,
+            estimated_completion=self._counter.count(reply.text),
+        )
+        self._log.add(
+            replace(
+                call,
+                usage=usage,
+                asked_with=reply.asked_with,
+                seconds=reply.seconds,
+                retries=reply.retries,
+                refused=reply.refused,
+            )
+        )
+        return reply
+
+    def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], Usage]:
+        """Turn texts into vectors, and write it down."""
+        estimated = sum(map(self._counter.count, texts))
+        call = Call(
+            str(Stage.EMBED), "embedding", self.model, self.name, Usage(), price=self._price
+        )
+        started = time.monotonic()
+        try:
+            vectors, usage = self._endpoint.embed(texts)
+        except UnillmrecError as error:
+            self._log_failure(call, error, estimated, started)
+            raise
+        usage = replace(_without_completion(usage), estimated_prompt=estimated)
+        self._log.add(replace(call, usage=usage, seconds=time.monotonic() - started))
+        return vectors, usage
+
+    def _log_failure(
+        self, call: Call, error: UnillmrecError, estimated: int, started: float
+    ) -> None:
+        # A budget that ends a call stands before the failure that made it want more.
+        ended = error.__cause__ if isinstance(error, BudgetError) and error.__cause__ else error
+        failed = ended if isinstance(ended, CallError | AnswerError) else None
+        usage = spent(error)
+        if call.kind == "embedding":
+            usage = _without_completion(usage)
+        self._log.add(
+            replace(
+                call,
+                usage=replace(usage, estimated_prompt=estimated if usage.calls else 0),
+                failure=str(failed.kind) if failed else type(error).__name__,
+                seconds=time.monotonic() - started,
+                retries=failed.retries if failed else 0,
+                refused=failed.refused if failed else 0,
+            )
+        )
+
+
+def _without_completion(usage: Usage) -> Usage:
+    """Return the usage of embeddings: vectors are no tokens, and what is left out is nought."""
+    if usage.prompt is None:
+        return usage
+    return replace(usage, completion=0, cached=usage.cached or 0, reasoning=0)
