@@ -13,7 +13,9 @@ from benchmarks.results import load, names, prompt_digests, told_seconds
 from unillmrec.evaluation.report.page import CORRECTED
 
 README = Path(__file__).parent / "README.md"
-FRONT = README.parents[1] / "README.md"
+HOME = README.parents[1]
+# The pages for readers, which quote short tables and single figures of the results.
+PAGES = [HOME / "README.md", *sorted((HOME / "docs").glob("*.md"))]
 _BLOCK = re.compile(r"(<!-- result (\S+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
 _SUMMARY = re.compile(r"(<!-- summary (\S+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
 
@@ -32,16 +34,18 @@ def write(*, check: bool) -> int:
     if stale := _of_other_prompts():
         print(f"Measured with other prompts, so run again: {', '.join(stale)}.")
         return 1
-    fresh = figures.filled(_BLOCK.sub(_section_between, text))
-    front = FRONT.read_text(encoding="utf-8")
-    newer = figures.filled(_SUMMARY.sub(_summed_between, front))
-    if (fresh, newer) == (text, front):
-        return 0
-    if check:
-        print("The tables differ from the results: run `python -m benchmarks report`.")
+    updated = {README: figures.filled(_BLOCK.sub(_section_between, text))}
+    for page in PAGES:
+        content = page.read_text(encoding="utf-8")
+        updated[page] = figures.filled(_SUMMARY.sub(_summed_between, content))
+    stale = [page for page, new in updated.items() if new != page.read_text(encoding="utf-8")]
+    if check and stale:
+        listed = ", ".join(str(page.relative_to(HOME)) for page in stale)
+        print(f"Tables or figures differ from the results in {listed}.")
+        print("Run `python -m benchmarks report`.")
         return 1
-    README.write_text(fresh, encoding="utf-8")
-    FRONT.write_text(newer, encoding="utf-8")
+    for page in stale:
+        page.write_text(updated[page], encoding="utf-8")
     return 0
 
 
@@ -61,30 +65,58 @@ def _section_between(found: re.Match[str]) -> str:
 
 def _summed_between(found: re.Match[str]) -> str:
     """Return the short table of a result that stands in the project's own README."""
-    return f"{found[1]}\n{table(SUMMARIES[found[2]](load(found[2])))}\n{found[3]}"
+    return f"{found[1]}\n{table(SUMMARIES[found[2]]())}\n{found[3]}"
 
 
-def _billed(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the tokens of a recommendation, in and out, a row for each way of asking."""
-    ways: dict[str, dict[str, Any]] = {}
-    for row in result["rows"]:
+def _tokens_by_size() -> list[dict[str, Any]]:
+    """Return the billed tokens of a recommendation: a row per system, a column per size."""
+    systems: dict[str, dict[str, Any]] = {}
+    for row in load("tokens")["rows"]:
         size = row["catalog"].partition(" ")[0]
-        ways.setdefault(row["way"], {"items": row["way"]})[size] = round(
+        systems.setdefault(row["way"], {"items": row["way"]})[size] = round(
             first_number(row["billed"])
         )
-    return list(ways.values())
+    return list(systems.values())
 
 
-def _found(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the recall of each system, a column for each set."""
+def _recall_by_set() -> list[dict[str, Any]]:
+    """Return the recall of each system: a row per system, a column per data set."""
     systems: dict[str, dict[str, Any]] = {}
-    for row in result["rows"]:
+    for row in load("evaluation")["rows"]:
         name = row["system"]
         systems.setdefault(name, {"recall@10": name})[row["set"]] = row["recall@10"]
     return list(systems.values())
 
 
-SUMMARIES = {"tokens": _billed, "evaluation": _found}
+# The rows of the README's table: its own name, and the names in the two results.
+_OVERVIEW = [
+    ("unillmrec, the walk", "unillmrec, the walk", "unillmrec, as for a model"),
+    ("retrieve and rank", "retrieve and rank", "retrieve and rank"),
+    ("the paper's scheme", "the paper's scheme", "the paper's scheme"),
+    ("whole catalog in the prompt", "flat listing", "flat listing"),
+    ("TF-IDF, no model", "", "TF-IDF"),
+    ("item-kNN, trained on clicks", "", "item-kNN *"),
+]
+
+
+def _overview() -> list[dict[str, Any]]:
+    """Return tokens and recall side by side, for a handful of systems."""
+    tokens = {row["items"]: row for row in _tokens_by_size()}
+    recall = {row["recall@10"]: row for row in _recall_by_set()}
+    sizes = ("1,217", "12,101", "1,000,000")
+    return [
+        {"system": name}
+        | {f"tokens, {size} items": tokens[billed][size] if billed else 0 for size in sizes}
+        | {f"recall@10, {data}": recall[found][data] for data in ("ml-1m", "amazon-beauty")}
+        for name, billed, found in _OVERVIEW
+    ]
+
+
+SUMMARIES = {
+    "tokens": _tokens_by_size,
+    "evaluation": _recall_by_set,
+    "overview": _overview,
+}
 
 
 # The score ratio that a walk has to reach.

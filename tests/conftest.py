@@ -37,9 +37,9 @@ def pytest_addoption(parser):
         help="rewrite tests/goldens instead of comparing with them",
     )
     parser.addoption(
-        "--update-readme",
+        "--update-docs",
         action="store_true",
-        help="rewrite the outputs in README.md instead of comparing with them",
+        help="rewrite outputs, pictures and the command reference instead of comparing with them",
     )
 
 

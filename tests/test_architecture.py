@@ -266,7 +266,7 @@ def declared():
     extras = project["optional-dependencies"]
     wanted = [
         *project["dependencies"],
-        *(each for name in extras if name != "dev" for each in extras[name]),
+        *(each for name in extras for each in extras[name]),
     ]
     return {each.split(">")[0].split("[")[0].strip() for each in wanted}
 
