@@ -12,7 +12,7 @@ from tests.cli.conftest import in_process
 from unillmrec.batch.journal import Journal, reply_as_json
 from unillmrec.batch.on_ray import SerializedError, SharedBudgetActor
 from unillmrec.budget import Budget
-from unillmrec.endpoint import CallError, Kind, Reply
+from unillmrec.endpoint import CallError, FailureKind, Reply
 from unillmrec.errors import BatchError, BudgetError, PersonError, ReplyError, StoreError
 from unillmrec.testing import FakeServer
 from unillmrec.usage import Stage, Usage
@@ -21,7 +21,7 @@ from unillmrec.usage_log import read_log
 
 def call_error():
     error = CallError("refused.", detail="because", remedy="ask again")
-    error.kind = Kind.KEY
+    error.kind = FailureKind.KEY
     return error
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.batch.conftest import SHORT, Scripted, histories
 from unillmrec.batch.runner import PATIENCE
 from unillmrec.budget import Budget
-from unillmrec.endpoint import AnswerError, CallError, Kind, Reply
+from unillmrec.endpoint import AnswerError, CallError, FailureKind, Reply
 from unillmrec.errors import BatchError, BudgetError
 from unillmrec.judge.voting import VotingJudge
 from unillmrec.prices import Price
@@ -189,11 +189,11 @@ def test_what_is_finished_is_not_begun_again(people, run):
 
 def test_a_wrong_key_is_found_out_with_one_call(people, run, tmp_path):
     """And leaves nothing behind that would be in the way."""
-    scripted = Scripted(before=fails(1, call_error(Kind.KEY)))
+    scripted = Scripted(before=fails(1, call_error(FailureKind.KEY)))
 
     report = run(people(histories(20)), scripted, at_once=8)
 
-    assert Kind.KEY == report.stopped.kind
+    assert FailureKind.KEY == report.stopped.kind
     assert 1 == scripted.asked
     assert [] == [each.name for each in tmp_path.iterdir() if each.name.startswith("out")]
 
@@ -201,11 +201,11 @@ def test_a_wrong_key_is_found_out_with_one_call(people, run, tmp_path):
 def test_no_money_ends_the_run_and_keeps_what_is_done(people, run, lines):
     """What is under way comes to its end; then everybody else is done."""
     path = people(histories(9))
-    scripted = Scripted(before=lambda n: _raise(call_error(Kind.MONEY)) if n > 12 else None)
+    scripted = Scripted(before=lambda n: _raise(call_error(FailureKind.MONEY)) if n > 12 else None)
 
     stopped = run(path, scripted)
 
-    assert Kind.MONEY == stopped.stopped.kind
+    assert FailureKind.MONEY == stopped.stopped.kind
     assert not stopped.finished
     assert stopped.done == len(lines()) > 0
     assert run(path, Scripted()).finished
@@ -221,7 +221,7 @@ def test_a_person_that_fails_is_asked_about_again(people, run, lines):
     path = people(histories(6))
     whole = Scripted()
     run(path, whole, out="whole.jsonl")
-    scripted = Scripted(before=fails(7, call_error(Kind.TIMEOUT)))
+    scripted = Scripted(before=fails(7, call_error(FailureKind.TIMEOUT)))
 
     report = run(path, scripted, at_once=1)
 
@@ -251,7 +251,7 @@ def test_nobody_gets_a_list_of_fewer_votes(people, run, lines, number):
     whole = Voting()
     run(path, whole, out="whole.jsonl")
 
-    report = run(path, Voting(before=fails(number, call_error(Kind.TIMEOUT))), at_once=1)
+    report = run(path, Voting(before=fails(number, call_error(FailureKind.TIMEOUT))), at_once=1)
 
     assert (1, 0) == (len(report.failed), report.done)
     assert run(path, Voting(), at_once=1).finished
@@ -270,11 +270,11 @@ def test_a_budget_that_ends_between_two_votes_leaves_nobody_done(people, run, ca
 
 def test_an_endpoint_that_is_down_ends_the_run(people, run):
     """Not everybody has to fail for that."""
-    scripted = Scripted(before=lambda number: _raise(call_error(Kind.TIMEOUT)))
+    scripted = Scripted(before=lambda number: _raise(call_error(FailureKind.TIMEOUT)))
 
     report = run(people(histories(60)), scripted, at_once=4)
 
-    assert Kind.TIMEOUT == report.stopped.kind
+    assert FailureKind.TIMEOUT == report.stopped.kind
     assert PATIENCE + 4 <= len(report.failed) < 20
 
 
@@ -308,7 +308,7 @@ class Hesitant(Scripted):
 def test_a_budget_counts_repeated_and_refused_requests_of_earlier_runs(people, run):
     """Those of people who are done, of answers that wait, and of calls that failed for nothing."""
     path = people(histories(8))
-    failed = call_error(Kind.TIMEOUT)
+    failed = call_error(FailureKind.TIMEOUT)
     failed.retries = 4
     first, second = Hesitant(before=fails(9, failed)), Hesitant()
 
@@ -455,7 +455,7 @@ def test_an_answer_without_text_is_paid_once(people, run):
 def test_failed_calls_that_were_paid_are_on_the_bill(people, run):
     """Over all runs, though the person is asked about again."""
     path = people(histories(3))
-    failed = call_error(Kind.TIMEOUT)
+    failed = call_error(FailureKind.TIMEOUT)
     failed.usage = Usage(1, 1_000, 10)
     first, second = Scripted(before=fails(4, failed)), Scripted()
 

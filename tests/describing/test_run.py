@@ -13,7 +13,7 @@ from unillmrec.describing.run import (
     describe,
     plan_describing,
 )
-from unillmrec.endpoint import AnswerError, CallError, Kind
+from unillmrec.endpoint import AnswerError, CallError, FailureKind
 from unillmrec.errors import SettingsError, StoreError
 from unillmrec.judge import CONTRACTS, PromptWriter
 from unillmrec.judge.describer import LanguageModelDescriber
@@ -262,7 +262,7 @@ def test_writing_all_anew_can_be_broken_off_too(tree, writer):
     script = iter(range(4))
 
     def until_it_fails(request):
-        return sensible(request) if next(script, None) is not None else failing(Kind.KEY)
+        return sensible(request) if next(script, None) is not None else failing(FailureKind.KEY)
 
     first, _ = run(tree, writer, until_it_fails, which="all")
     _, second = run(tree, writer, which="all")
@@ -275,7 +275,9 @@ def test_writing_all_anew_can_be_broken_off_too(tree, writer):
 
 def test_a_failed_call_leaves_its_nodes_as_they_are(tree, writer):
     """They keep their words, stand in the report, and are asked about by the next run."""
-    script = iter([None, failing(Kind.SERVER), None, AnswerError("nothing"), AnswerError("x")])
+    script = iter(
+        [None, failing(FailureKind.SERVER), None, AnswerError("nothing"), AnswerError("x")]
+    )
 
     def answer(request):
         return next(script, None) or sensible(request)
@@ -329,7 +331,7 @@ def test_the_first_question_goes_alone(tree, writer):
     assert most[1:].count(3) > 2
 
 
-@pytest.mark.parametrize("kind", [Kind.KEY, Kind.MONEY, Kind.UNREACHABLE])
+@pytest.mark.parametrize("kind", [FailureKind.KEY, FailureKind.MONEY, FailureKind.UNREACHABLE])
 def test_what_would_fail_again_ends_the_run(tree, writer, kind):
     """A refused key is not tried on every family; what was described before is kept."""
     script = iter([None])
@@ -345,9 +347,9 @@ def test_what_would_fail_again_ends_the_run(tree, writer, kind):
 
 def test_three_failures_in_a_row_end_the_run(tree, writer):
     """A server that is down for everything is not asked for everything."""
-    report, requests = run(tree, writer, lambda request: failing(Kind.TIMEOUT))
+    report, requests = run(tree, writer, lambda request: failing(FailureKind.TIMEOUT))
 
-    assert (3, Kind.TIMEOUT) == (len(requests), report.stopped.kind)
+    assert (3, FailureKind.TIMEOUT) == (len(requests), report.stopped.kind)
 
 
 def test_a_change_during_the_question_is_not_lost(tree, writer):

@@ -13,13 +13,13 @@ from unillmrec.budget import Budget, BudgetTracker
 from unillmrec.endpoint import (
     AnswerError,
     CallError,
-    Kind,
+    FailureKind,
     Message,
     OpenAIEndpoint,
     Request,
     RequestStyle,
     RetryPolicy,
-    spent,
+    usage_of,
 )
 from unillmrec.errors import BudgetError, EndpointError, ReplyError, SettingsError
 from unillmrec.testing import DIALECTS, Dialect, FakeServer, Fault, FaultKind
@@ -181,7 +181,7 @@ def test_errors_500_after_a_success_never_change_the_way(server_with, endpoint_t
 
     failure = failure_of(endpoint, question)
 
-    assert (Kind.SERVER, 3, 0) == (failure.kind, failure.retries, failure.refused)
+    assert (FailureKind.SERVER, 3, 0) == (failure.kind, failure.retries, failure.refused)
     assert "json_schema" == endpoint.way_of_asking.response_format
 
 
@@ -192,7 +192,7 @@ def test_a_limit_is_replaced_in_both_directions_once(server_with, endpoint_to, q
 
     failure = failure_of(endpoint_to(server), question)
 
-    assert (Kind.REFUSED, 1) == (failure.kind, failure.refused)
+    assert (FailureKind.REFUSED, 1) == (failure.kind, failure.refused)
     assert 2 == len(server.requests)
 
 
@@ -210,7 +210,7 @@ def test_what_the_user_has_settled_is_not_negotiated(settled, server_with, endpo
 
     failure = failure_of(endpoint_to(server, **options), question)
 
-    assert (Kind.REFUSED, 0) == (failure.kind, failure.refused)
+    assert (FailureKind.REFUSED, 0) == (failure.kind, failure.refused)
     assert 1 == len(server.requests)
 
 
@@ -220,7 +220,7 @@ def test_a_refused_parameter_of_the_user_is_an_error(server_with, endpoint_to, q
 
     failure = failure_of(endpoint_to(server, extra_body={"seed": 1}), question)
 
-    assert Kind.REFUSED is failure.kind
+    assert FailureKind.REFUSED is failure.kind
     assert "'seed'" in str(failure)
 
 
@@ -356,7 +356,7 @@ def test_labels_that_the_user_has_settled_are_not_given_up(server_with, endpoint
 
     failure = failure_of(endpoint_to(server, labels=True), LETTERS)
 
-    assert (Kind.REFUSED, 0) == (failure.kind, failure.refused)
+    assert (FailureKind.REFUSED, 0) == (failure.kind, failure.refused)
     assert "logprobs" in str(failure)
 
 
@@ -422,26 +422,26 @@ def test_only_so_many_calls_are_in_flight(server_with, endpoint_to, question):
 
 # Fault, kind, status, retryable, requests sent, answers that were paid for.
 FAILURES = [
-    (Fault.status(401), Kind.KEY, 401, False, 1, 0),
-    (Fault.status(403), Kind.KEY, 403, False, 1, 0),
-    (Fault.status(402), Kind.MONEY, 402, False, 1, 0),
-    (Fault.quota(), Kind.MONEY, 429, False, 1, 0),
-    (Fault.status(404), Kind.MODEL, 404, False, 1, 0),
-    (Fault.status(429), Kind.RATE, 429, True, 4, 0),
-    (Fault.status(503), Kind.SERVER, 503, True, 4, 0),
-    (Fault.status(529), Kind.SERVER, 529, True, 4, 0),
-    (Fault.status(408), Kind.SERVER, 408, True, 4, 0),
-    (Fault.too_long(), Kind.TOO_LONG, 400, False, 1, 0),
-    (Fault.status(400, code="context_length_exceeded"), Kind.TOO_LONG, 400, False, 1, 0),
-    (Fault.status(413), Kind.TOO_LONG, 413, False, 1, 0),
-    (Fault.status(400, param="messages"), Kind.REFUSED, 400, False, 1, 0),
-    (Fault.status(400), Kind.REFUSED, 400, False, 4, 0),
-    (Fault(FaultKind.HTML), Kind.FOREIGN, 200, False, 1, 0),
-    (Fault(FaultKind.ERROR_BODY), Kind.REFUSED, 200, False, 1, 0),
-    (Fault(FaultKind.ERROR_BODY, error={"code": 502}), Kind.SERVER, 502, True, 4, 0),
-    (Fault(FaultKind.RESET), Kind.UNREACHABLE, None, True, 4, 0),
-    (Fault(FaultKind.DROP), Kind.BROKEN, 200, True, 4, 4),
-    (Fault(FaultKind.CUT_JSON), Kind.BROKEN, 200, True, 4, 4),
+    (Fault.status(401), FailureKind.KEY, 401, False, 1, 0),
+    (Fault.status(403), FailureKind.KEY, 403, False, 1, 0),
+    (Fault.status(402), FailureKind.MONEY, 402, False, 1, 0),
+    (Fault.quota(), FailureKind.MONEY, 429, False, 1, 0),
+    (Fault.status(404), FailureKind.MODEL, 404, False, 1, 0),
+    (Fault.status(429), FailureKind.RATE, 429, True, 4, 0),
+    (Fault.status(503), FailureKind.SERVER, 503, True, 4, 0),
+    (Fault.status(529), FailureKind.SERVER, 529, True, 4, 0),
+    (Fault.status(408), FailureKind.SERVER, 408, True, 4, 0),
+    (Fault.too_long(), FailureKind.TOO_LONG, 400, False, 1, 0),
+    (Fault.status(400, code="context_length_exceeded"), FailureKind.TOO_LONG, 400, False, 1, 0),
+    (Fault.status(413), FailureKind.TOO_LONG, 413, False, 1, 0),
+    (Fault.status(400, param="messages"), FailureKind.REFUSED, 400, False, 1, 0),
+    (Fault.status(400), FailureKind.REFUSED, 400, False, 4, 0),
+    (Fault(FaultKind.HTML), FailureKind.FOREIGN, 200, False, 1, 0),
+    (Fault(FaultKind.ERROR_BODY), FailureKind.REFUSED, 200, False, 1, 0),
+    (Fault(FaultKind.ERROR_BODY, error={"code": 502}), FailureKind.SERVER, 502, True, 4, 0),
+    (Fault(FaultKind.RESET), FailureKind.UNREACHABLE, None, True, 4, 0),
+    (Fault(FaultKind.DROP), FailureKind.BROKEN, 200, True, 4, 4),
+    (Fault(FaultKind.CUT_JSON), FailureKind.BROKEN, 200, True, 4, 4),
 ]
 
 
@@ -459,7 +459,7 @@ def test_every_failure_has_a_kind_and_a_remedy(
     failure = failure_of(endpoint_to(server), question)
 
     assert (kind, status, retryable) == (failure.kind, failure.status, failure.retryable)
-    assert (sent, paid) == (len(server.requests), spent(failure).calls)
+    assert (sent, paid) == (len(server.requests), usage_of(failure).calls)
     assert failure.remedy
     assert KEY not in f"{failure!s} {failure!r} {failure.__cause__!r}"
     assert paid == server.billed.calls
@@ -468,11 +468,11 @@ def test_every_failure_has_a_kind_and_a_remedy(
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        (FaultKind.EMPTY_CHOICES, Kind.EMPTY),
-        (FaultKind.NULL_CONTENT, Kind.EMPTY),
-        (FaultKind.THOUGHT_AWAY, Kind.CUT),
-        (FaultKind.FILTER, Kind.FILTERED),
-        (FaultKind.REFUSAL, Kind.FILTERED),
+        (FaultKind.EMPTY_CHOICES, FailureKind.EMPTY),
+        (FaultKind.NULL_CONTENT, FailureKind.EMPTY),
+        (FaultKind.THOUGHT_AWAY, FailureKind.CUT),
+        (FaultKind.FILTER, FailureKind.FILTERED),
+        (FaultKind.REFUSAL, FailureKind.FILTERED),
     ],
 )
 def test_an_answer_without_text_is_an_error_that_was_paid(
@@ -485,7 +485,7 @@ def test_an_answer_without_text_is_an_error_that_was_paid(
 
     assert isinstance(failure, ReplyError)
     assert kind is failure.kind
-    assert server.billed == spent(failure)
+    assert server.billed == usage_of(failure)
     assert 1 == len(server.requests)
 
 
@@ -580,7 +580,7 @@ def test_a_pause_that_is_too_long_is_not_waited_for(
 
     failure = failure_of(endpoint_to(server), question)
 
-    assert (Kind.RATE, []) == (failure.kind, pauses)
+    assert (FailureKind.RATE, []) == (failure.kind, pauses)
     assert f"It asks to wait {asked} seconds." in failure.detail
 
 
@@ -594,9 +594,9 @@ def test_a_call_ends_when_its_time_is_over(fault, server_with, endpoint_to, ques
     failure = failure_of(endpoint, question)
 
     assert 1 > time.monotonic() - started
-    assert (Kind.TIMEOUT, False) == (failure.kind, failure.retryable)
+    assert (FailureKind.TIMEOUT, False) == (failure.kind, failure.retryable)
     assert "0.2 seconds" in str(failure)
-    assert spent(failure).prompt is None
+    assert usage_of(failure).prompt is None
 
 
 def test_no_time_is_left_for_a_pause_that_does_not_fit(server_with, endpoint_to, question, pauses):
@@ -605,7 +605,7 @@ def test_no_time_is_left_for_a_pause_that_does_not_fit(server_with, endpoint_to,
 
     failure = failure_of(endpoint, question)
 
-    assert (Kind.SERVER, []) == (failure.kind, pauses)
+    assert (FailureKind.SERVER, []) == (failure.kind, pauses)
 
 
 def test_closing_stops_what_is_in_flight(server_with, endpoint_to, question):
@@ -623,8 +623,8 @@ def test_closing_stops_what_is_in_flight(server_with, endpoint_to, question):
     thread.join()
 
     assert 1 > time.monotonic() - started
-    assert [Kind.CLOSED] == [failure.kind for failure in failures]
-    assert Kind.CLOSED is failure_of(endpoint, question).kind
+    assert [FailureKind.CLOSED] == [failure.kind for failure in failures]
+    assert FailureKind.CLOSED is failure_of(endpoint, question).kind
 
 
 def test_closing_ends_a_pause(server_with, question):
@@ -640,7 +640,7 @@ def test_closing_ends_a_pause(server_with, question):
     endpoint.close()
     thread.join(2)
 
-    assert [Kind.CLOSED] == [failure.kind for failure in failures]
+    assert [FailureKind.CLOSED] == [failure.kind for failure in failures]
 
 
 @pytest.mark.parametrize(
@@ -659,7 +659,7 @@ def test_an_unreachable_server_is_told_from_a_wrong_name(
 
     failure = failure_of(endpoint_to(url), question)
 
-    assert Kind.UNREACHABLE is failure.kind
+    assert FailureKind.UNREACHABLE is failure.kind
     assert words in str(failure)
     assert sent == len(pauses)
 
@@ -670,7 +670,7 @@ def test_a_plain_server_behind_https_is_told(server_with, endpoint_to, question)
 
     failure = failure_of(endpoint_to(url), question)
 
-    assert (Kind.UNREACHABLE, False) == (failure.kind, failure.retryable)
+    assert (FailureKind.UNREACHABLE, False) == (failure.kind, failure.retryable)
     assert "no secure connection" in str(failure)
 
 
@@ -691,21 +691,21 @@ def test_a_client_of_ones_own_is_used(endpoint_to, question):
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
-        (200, b"", Kind.BROKEN),
-        (200, b'"Service available"', Kind.FOREIGN),
-        (200, b"data: {}\n\n", Kind.FOREIGN),
-        (200, b"[1, 2]", Kind.FOREIGN),
-        (200, b'[{"error": {"code": 403, "message": "no"}}]', Kind.KEY),
-        (200, b'{"object": "error", "choices": null}', Kind.EMPTY),
-        (200, b"[" * 100_000, Kind.BROKEN),
-        (200, b'{"choices": 3}', Kind.EMPTY),
-        (200, b'{"choices": [7]}', Kind.EMPTY),
-        (200, b'{"choices": [{"message": "hello"}]}', Kind.EMPTY),
-        (404, b"<html>nothing here</html>", Kind.MODEL),
-        (404, b"", Kind.MODEL),
-        (500, b"\xff\xfe", Kind.SERVER),
-        (401, b'{"error": "no key"}', Kind.KEY),
-        (418, b'{"detail": "teapot"}', Kind.REFUSED),
+        (200, b"", FailureKind.BROKEN),
+        (200, b'"Service available"', FailureKind.FOREIGN),
+        (200, b"data: {}\n\n", FailureKind.FOREIGN),
+        (200, b"[1, 2]", FailureKind.FOREIGN),
+        (200, b'[{"error": {"code": 403, "message": "no"}}]', FailureKind.KEY),
+        (200, b'{"object": "error", "choices": null}', FailureKind.EMPTY),
+        (200, b"[" * 100_000, FailureKind.BROKEN),
+        (200, b'{"choices": 3}', FailureKind.EMPTY),
+        (200, b'{"choices": [7]}', FailureKind.EMPTY),
+        (200, b'{"choices": [{"message": "hello"}]}', FailureKind.EMPTY),
+        (404, b"<html>nothing here</html>", FailureKind.MODEL),
+        (404, b"", FailureKind.MODEL),
+        (500, b"\xff\xfe", FailureKind.SERVER),
+        (401, b'{"error": "no key"}', FailureKind.KEY),
+        (418, b'{"detail": "teapot"}', FailureKind.REFUSED),
     ],
 )
 def test_strange_bodies_become_plain_errors(status, body, kind, endpoint_to, question, impatient):
@@ -763,7 +763,7 @@ def test_a_failed_embedding_is_an_error(server_with, endpoint_to, impatient):
     with pytest.raises(CallError) as second:
         endpoint.embed(["a"])
 
-    assert [Kind.BROKEN, Kind.MODEL] == [first.value.kind, second.value.kind]
+    assert [FailureKind.BROKEN, FailureKind.MODEL] == [first.value.kind, second.value.kind]
 
 
 def test_a_forgotten_endpoint_ends_its_thread(server_with, question):
@@ -825,7 +825,12 @@ def test_a_server_that_bears_few_at_once_is_found_out(server_with, question):
 
 @pytest.mark.parametrize(
     ("fault", "kind"),
-    [(401, Kind.KEY), (402, Kind.MONEY), (Fault.quota(), Kind.MONEY), (404, Kind.MODEL)],
+    [
+        (401, FailureKind.KEY),
+        (402, FailureKind.MONEY),
+        (Fault.quota(), FailureKind.MONEY),
+        (404, FailureKind.MODEL),
+    ],
 )
 def test_after_a_final_failure_nothing_more_is_sent(
     fault, kind, server_with, endpoint_to, question
@@ -840,7 +845,7 @@ def test_after_a_final_failure_nothing_more_is_sent(
     assert 1 == len({(failure.problem, failure.remedy) for failure in failures})
     assert 1 == len(server.requests)
     assert "Nothing was sent this time." in failures[4].detail
-    assert Usage() == spent(failures[4])
+    assert Usage() == usage_of(failures[4])
 
 
 def test_threads_that_wait_for_their_turn_are_spared_a_final_failure(
@@ -853,7 +858,7 @@ def test_threads_that_wait_for_their_turn_are_spared_a_final_failure(
     with ThreadPoolExecutor(50) as pool:
         failures = list(pool.map(lambda _: failure_of(endpoint, question), range(50)))
 
-    assert {Kind.KEY} == {failure.kind for failure in failures}
+    assert {FailureKind.KEY} == {failure.kind for failure in failures}
     assert 2 >= len(server.requests)
 
 
@@ -863,7 +868,7 @@ def test_a_server_that_is_gone_is_not_asked_by_every_call(endpoint_to, question,
 
     failures = [failure_of(endpoint, question) for _ in range(5)]
 
-    assert {Kind.UNREACHABLE} == {failure.kind for failure in failures}
+    assert {FailureKind.UNREACHABLE} == {failure.kind for failure in failures}
     sent = ["Nothing was sent" not in failure.detail for failure in failures]
     assert [True, True, True, False, False] == sent
 
@@ -871,11 +876,11 @@ def test_a_server_that_is_gone_is_not_asked_by_every_call(endpoint_to, question,
 def test_the_time_that_a_deadline_left_is_told(server_with, endpoint_to, question):
     """Not the longer one that is set for a call."""
     server = server_with(faults=[Fault.slow(2)])
-    ticket = BudgetTracker(Budget(seconds=0.2)).reserve(10, 10)
+    reservation = BudgetTracker(Budget(seconds=0.2)).reserve(10, 10)
 
-    failure = failure_of(endpoint_to(server), replace(question, ticket=ticket))
+    failure = failure_of(endpoint_to(server), replace(question, reservation=reservation))
 
-    assert Kind.TIMEOUT is failure.kind
+    assert FailureKind.TIMEOUT is failure.kind
     assert re.search(r"after 0\.(2|1\d+) seconds", str(failure))
     assert "A deadline left no more for it." in failure.detail
     assert "--deadline" in failure.remedy
@@ -885,14 +890,14 @@ def test_a_turn_is_not_waited_for_beyond_the_deadline(server_with, endpoint_to, 
     """Nothing was sent, and so it is the budget that ends it."""
     server = server_with(faults=[Fault.slow(1)])
     endpoint = endpoint_to(server, concurrency=1)
-    ticket = BudgetTracker(Budget(seconds=0.1)).reserve(10, 10)
+    reservation = BudgetTracker(Budget(seconds=0.1)).reserve(10, 10)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(endpoint.complete, question)
         while not server.requests:
             time.sleep(0.005)
         started = time.monotonic()
         with pytest.raises(BudgetError) as caught:
-            endpoint.complete(replace(question, ticket=ticket))
+            endpoint.complete(replace(question, reservation=reservation))
         waited = time.monotonic() - started
         first.result()
 
@@ -913,7 +918,7 @@ def test_closing_sends_away_who_waits_for_a_turn(server_with, endpoint_to, quest
         endpoint.close()
         kinds = {each.result(2).kind for each in waiting}
 
-    assert {Kind.CLOSED} == kinds
+    assert {FailureKind.CLOSED} == kinds
     assert 1 == len(server.requests)
 
 
@@ -938,7 +943,7 @@ def test_nobody_is_followed_to_another_host(status, server_with, endpoint_to, qu
     failure = failure_of(endpoint_to(server), question)
 
     assert [] == other.requests
-    assert (Kind.FOREIGN, status) == (failure.kind, failure.status)
+    assert (FailureKind.FOREIGN, status) == (failure.kind, failure.status)
     assert place in failure.detail
     assert "--base-url" in failure.remedy
 
@@ -952,8 +957,8 @@ def test_a_budget_keeps_its_own_limit():
         request = Request(Stage.RANK, (Message("user", "1. a\n2. b"),), 100)
         with endpoint:
             endpoint.complete(request)
-            ticket = BudgetTracker(Budget(tokens=10_000)).reserve(100, 100)
-            endpoint.complete(replace(request, ticket=ticket))
+            reservation = BudgetTracker(Budget(tokens=10_000)).reserve(100, 100)
+            endpoint.complete(replace(request, reservation=reservation))
 
     free, kept = server.requests
     assert 4000 == free["max_tokens"]

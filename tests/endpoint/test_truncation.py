@@ -1,6 +1,6 @@
 import pytest
 
-from unillmrec.endpoint import Kind, Message, Request, spent
+from unillmrec.endpoint import FailureKind, Message, Request, usage_of
 from unillmrec.endpoint.truncation import checked_prompt
 from unillmrec.endpoint.wire.failures import Failure
 from unillmrec.testing import Fault
@@ -28,7 +28,7 @@ def test_a_prompt_that_was_cut_is_an_error(prompt):
     with pytest.raises(Failure) as caught:
         checked(prompt)
 
-    assert Kind.TOO_LONG is caught.value.kind
+    assert FailureKind.TOO_LONG is caught.value.kind
     assert f"has read {prompt:,} tokens of a prompt of about {COUNTED:,}" in caught.value.problem
     assert (prompt, 20) == (caught.value.usage.prompt, caught.value.usage.completion)
 
@@ -56,5 +56,5 @@ def test_a_server_that_cuts_is_told(server_with, endpoint_to):
     with pytest.raises(Exception, match="has read 300 tokens") as caught:
         endpoint_to(server).complete(request)
 
-    assert server.billed == spent(caught.value)
+    assert server.billed == usage_of(caught.value)
     assert 1 == len(server.requests)

@@ -8,7 +8,7 @@ from tests import trees
 from tests.evaluation.exams import Scripted, rows_of, shelf
 from unillmrec import Recommender
 from unillmrec.budget import Budget
-from unillmrec.endpoint import CallError, Kind
+from unillmrec.endpoint import CallError, FailureKind
 from unillmrec.errors import EvaluationError, ReplyError
 from unillmrec.evaluation.data.exam import ItemIndex
 from unillmrec.evaluation.data.split import Protocol, split
@@ -226,8 +226,8 @@ def call_error(kind):
     ("error", "number"),
     [
         (ReplyError("the call failed."), 0),
-        (call_error(Kind.SERVER), 0),
-        (call_error(Kind.UNREACHABLE), 1),
+        (call_error(FailureKind.SERVER), 0),
+        (call_error(FailureKind.UNREACHABLE), 1),
     ],
 )
 def test_one_failure_leaves_the_others_their_answers(parted, error, number):
@@ -243,7 +243,13 @@ def test_one_failure_leaves_the_others_their_answers(parted, error, number):
 
 
 @pytest.mark.parametrize(
-    ("kind", "number"), [(Kind.KEY, 5), (Kind.MONEY, 5), (Kind.MODEL, 5), (Kind.UNREACHABLE, 0)]
+    ("kind", "number"),
+    [
+        (FailureKind.KEY, 5),
+        (FailureKind.MONEY, 5),
+        (FailureKind.MODEL, 5),
+        (FailureKind.UNREACHABLE, 0),
+    ],
 )
 def test_what_nobody_would_be_spared_ends_the_evaluation(parted, kind, number):
     """A wrong key is for the user to mend, and so is a server that was never there."""

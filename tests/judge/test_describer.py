@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.judge.test_prompt_writer import HOSTILE, SHARED
-from unillmrec.endpoint import AnswerError, CallError, Kind
+from unillmrec.endpoint import AnswerError, CallError, FailureKind
 from unillmrec.judge import Choice, PromptWriter
 from unillmrec.judge.describer import LanguageModelDescriber
 from unillmrec.judge.prompt_writer import SUMMARY_CEILING
@@ -77,7 +77,7 @@ def test_an_answer_without_text_is_on_the_bill(writer):
 def test_a_failed_second_call_still_tells_what_the_first_cost(writer):
     """The error that ends a question carries all that was spent on it."""
     failure = CallError("the server is gone")
-    failure.kind = Kind.SERVER
+    failure.kind = FailureKind.SERVER
 
     with pytest.raises(CallError) as caught:
         summaries(writer, "No.", failure)

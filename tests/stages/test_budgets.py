@@ -6,7 +6,7 @@ import pytest
 
 from tests.judges import ScriptedJudge, by_key
 from unillmrec.budget import Budget, BudgetTracker
-from unillmrec.endpoint import AnswerError, CallError, Kind, Reply
+from unillmrec.endpoint import AnswerError, CallError, FailureKind, Reply
 from unillmrec.errors import EndpointError
 from unillmrec.judge import CONTRACTS, LanguageModelJudge, PromptWriter, SimilarityJudge
 from unillmrec.prompts import PromptSet
@@ -42,10 +42,10 @@ class Moody:
             drawn = self._chance.random()
             self.sent += 1
         if drawn < self._failing / 3:
-            raise self._error(CallError("HTTP 500", retryable=True), Kind.SERVER, Usage())
+            raise self._error(CallError("HTTP 500", retryable=True), FailureKind.SERVER, Usage())
         usage = self._usage(request, drawn)
         if drawn < self._failing / 2:
-            raise self._error(AnswerError("empty"), Kind.EMPTY, usage)
+            raise self._error(AnswerError("empty"), FailureKind.EMPTY, usage)
         text = "?" if drawn < self._failing else sensible_answer(request.messages[-1].content)
         return Reply(text, usage, "json_schema", "stop", None, 0.0)
 
@@ -156,7 +156,9 @@ def test_an_interruption_without_a_budget_ends_everything(tree):
         recommend(tree, Interrupted(by_key()), None)
 
 
-@pytest.mark.parametrize("kind", [Kind.KEY, Kind.MONEY, Kind.MODEL, Kind.UNREACHABLE])
+@pytest.mark.parametrize(
+    "kind", [FailureKind.KEY, FailureKind.MONEY, FailureKind.MODEL, FailureKind.UNREACHABLE]
+)
 def test_a_mistake_in_the_settings_is_told_and_not_papered_over(tree, writer, kind):
     """Where nothing was ever answered, a wrong key is an error, budget or not."""
 
@@ -176,7 +178,7 @@ def test_an_endpoint_that_goes_away_ends_the_asking(tree, writer):
     class Leaving(Moody):
         def complete(self, request):
             if self.sent == 3:
-                raise self._error(CallError("it is gone"), Kind.UNREACHABLE, Usage())
+                raise self._error(CallError("it is gone"), FailureKind.UNREACHABLE, Usage())
             return super().complete(request)
 
     judge = LanguageModelJudge(
@@ -196,8 +198,8 @@ def test_a_late_call_is_the_deadlines(tree, writer):
         def complete(self, request):
             nonlocal now
             now += 2
-            if request.ticket.seconds_left <= 0:
-                raise self._error(CallError("timed out"), Kind.TIMEOUT, Usage(1, None, None))
+            if request.reservation.seconds_left <= 0:
+                raise self._error(CallError("timed out"), FailureKind.TIMEOUT, Usage(1, None, None))
             return super().complete(request)
 
     judge = LanguageModelJudge(Slow(1, writer, failing=0), writer, SimilarityJudge(tree))

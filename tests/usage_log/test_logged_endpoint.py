@@ -84,11 +84,11 @@ def test_the_known_part_of_a_repeated_call_is_kept(tmp_path, logged_to):
 
 def test_a_budget_that_ends_a_call_does_not_hide_what_it_took(tmp_path):
     """The failure before it was tried, and perhaps paid: its row says so."""
-    from unillmrec.endpoint import CallError, Kind, Message, Request
+    from unillmrec.endpoint import CallError, FailureKind, Message, Request
     from unillmrec.usage import Stage
 
     failed = CallError("HTTP 503")
-    failed.kind, failed.usage, failed.retries = Kind.SERVER, Usage(1, 70, 3), 2
+    failed.kind, failed.usage, failed.retries = FailureKind.SERVER, Usage(1, 70, 3), 2
 
     class Ended:
         model, name = "m", "here"

@@ -24,7 +24,7 @@ from unillmrec.batch.runner import Batch, BatchOptions
 from unillmrec.batch.workers import GRACE_SECONDS, Take
 from unillmrec.budget import Budget, BudgetTracker, Limit, Reservation
 from unillmrec.building.backends import RAY_CORES, connected_ray, started_ray
-from unillmrec.endpoint import CallError, Endpoint, Kind, OpenAIEndpoint, Reply
+from unillmrec.endpoint import CallError, Endpoint, FailureKind, OpenAIEndpoint, Reply
 from unillmrec.errors import (
     BatchError,
     BudgetError,
@@ -86,7 +86,7 @@ class SerializedError:
             return BudgetError(cast("Limit", self.kind), self.problem)
         if self.sort == "call":
             call = CallError(self.problem, detail=self.detail, remedy=self.remedy)
-            call.kind = Kind(self.kind)
+            call.kind = FailureKind(self.kind)
             return call
         kinds = {"person": PersonError, "batch": BatchError, "reply": ReplyError}
         kind = kinds.get(self.sort, UnillmrecError)

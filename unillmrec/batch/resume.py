@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from unillmrec.budget import BudgetTracker, WaitingBudgetTracker
-from unillmrec.endpoint import AnswerError, CallError, Endpoint, Reply, Request, spent
+from unillmrec.endpoint import AnswerError, CallError, Endpoint, Reply, Request, usage_of
+from unillmrec.endpoint.estimates import with_estimates
 from unillmrec.errors import BatchError, BudgetError, UnillmrecError
 from unillmrec.judge.dialogue import complete_within
 from unillmrec.tokens import TokenCounter
@@ -149,7 +150,7 @@ def _failed(error: UnillmrecError) -> Reply | None:
     if not isinstance(ended, CallError | AnswerError):
         return None
     return Reply(
-        *("", spent(error), "text", None, None, 0.0),
+        *("", usage_of(error), "text", None, None, 0.0),
         retries=ended.retries,
         refused=ended.refused,
     )
@@ -157,12 +158,7 @@ def _failed(error: UnillmrecError) -> Reply | None:
 
 def _estimated(reply: Reply, request: Request, counter: TokenCounter) -> Reply:
     """Return a reply whose usage holds our own counts too, for a bill without the request."""
-    usage = replace(
-        reply.usage,
-        estimated_prompt=counter.count_messages([each.content for each in request.messages]),
-        estimated_completion=counter.count(reply.text),
-    )
-    return replace(reply, usage=usage)
+    return replace(reply, usage=with_estimates(reply.usage, request, reply.text, counter))
 
 
 class ResumableEndpoint:

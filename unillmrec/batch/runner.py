@@ -17,7 +17,7 @@ from unillmrec.batch.people import Entry, PeopleFile
 from unillmrec.batch.person_runner import JudgeOver, Made, PersonRunner
 from unillmrec.batch.workers import Engine, Threads
 from unillmrec.budget import Budget, WaitingBudgetTracker
-from unillmrec.endpoint import CallError, Kind
+from unillmrec.endpoint import FATAL_FAILURES, CallError
 from unillmrec.errors import BatchError, BudgetError, PersonError, ReplyError, UnillmrecError
 from unillmrec.prices import Money, Price
 from unillmrec.stages import Options, Person
@@ -27,10 +27,6 @@ from unillmrec.usage import Stage, Usage
 
 # So many people are read, and put in order, at a time; the memory holds no more.
 BLOCK = 2_000
-# What will not be better for the next person.
-HOPELESS = frozenset(
-    {Kind.KEY, Kind.MONEY, Kind.MODEL, Kind.FOREIGN, Kind.UNREACHABLE, Kind.CLOSED}
-)
 # So many failures in a row, beyond those that were under way together, and the endpoint is
 # taken to be down.
 PATIENCE = 3
@@ -309,7 +305,7 @@ class Batch:
             late = BudgetError("deadline", "the budget of deadline is spent.")
             report.stopped = report.stopped or late
             return
-        if isinstance(error, CallError) and error.kind in HOPELESS:
+        if isinstance(error, CallError) and error.kind in FATAL_FAILURES:
             report.stopped = report.stopped or error
             return
         report.failed.append(Outcome(entry.line, entry.id, "skipped", error.problem, {}))

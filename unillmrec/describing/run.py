@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Literal, TypeAlias
 
 from unillmrec.describing.questions import family_question
-from unillmrec.endpoint import CallError, Kind, Request, spent
+from unillmrec.endpoint import FATAL_FAILURES, CallError, Request, usage_of
 from unillmrec.errors import SettingsError, StoreError, UnillmrecError
 from unillmrec.judge import Dropped, PromptWriter
 from unillmrec.judge.questions import kept_exchanges
@@ -27,10 +27,6 @@ Which: TypeAlias = Literal["missing", "stale", "all"]
 OnAnswer: TypeAlias = Callable[[Summaries], None]
 Told: TypeAlias = Callable[[int], None]
 
-# What will not be better with the next question.
-HOPELESS = frozenset(
-    {Kind.KEY, Kind.MONEY, Kind.MODEL, Kind.FOREIGN, Kind.UNREACHABLE, Kind.CLOSED}
-)
 # So many failed calls in a row, and the endpoint is taken to be down.
 PATIENCE = 3
 # Another writer may hold the file for longer than one attempt waits; the answer is paid for.
@@ -303,11 +299,11 @@ class _Run:
         self._told(len(part.nodes))
 
     def _give_up(self, part: Family, error: UnillmrecError) -> None:
-        self.report.usage += spent(error)
+        self.report.usage += usage_of(error)
         if exchanges := kept_exchanges(error):
-            self._on_answer(Summaries((), usage=spent(error), exchanges=exchanges))
+            self._on_answer(Summaries((), usage=usage_of(error), exchanges=exchanges))
         self._failures += 1
-        hopeless = isinstance(error, CallError) and error.kind in HOPELESS
+        hopeless = isinstance(error, CallError) and error.kind in FATAL_FAILURES
         if hopeless or self._failures >= PATIENCE:
             self.report.stopped = self.report.stopped or error
         self._leave(list(part.nodes.values()), error.problem)

@@ -1,35 +1,41 @@
-"""A language model on a server: what is asked, what comes back, and what can go wrong between.
+"""The client for language models on a server: the contract, the OpenAI client, its wrappers.
 
-`OpenAIEndpoint` speaks Chat Completions to any compatible server. Whatever has the shape of
-`Endpoint` can stand in its place, and wrap another. Importing this package loads no client
-library; the first call does.
+`OpenAIEndpoint` speaks Chat Completions to any compatible server. Anything that implements the
+protocol `Endpoint` can replace it, or wrap another endpoint. Importing this package loads no
+client library; the first call does.
 """
 
 from unillmrec.endpoint.capabilities.request_style import RequestStyle
 from unillmrec.endpoint.contract import (
+    FATAL_FAILURES,
+    PERMANENT_FAILURES,
     AnswerError,
     AskedWith,
     CallError,
     EmbeddingEndpoint,
     Endpoint,
-    Kind,
+    FailureKind,
+    FullEndpoint,
     Message,
     Reply,
     Request,
     Schema,
-    spent,
+    usage_of,
 )
 from unillmrec.endpoint.openai_endpoint import OpenAIEndpoint
 from unillmrec.endpoint.wire.retry_policy import RetryPolicy
-from unillmrec.endpoint.wrappers.instrumentation import WatchableEndpoint, watched
+from unillmrec.endpoint.wrappers.instrumentation import instrument
 
 __all__ = [
+    "FATAL_FAILURES",
+    "PERMANENT_FAILURES",
     "AnswerError",
     "AskedWith",
     "CallError",
     "EmbeddingEndpoint",
     "Endpoint",
-    "Kind",
+    "FailureKind",
+    "FullEndpoint",
     "Message",
     "OpenAIEndpoint",
     "Reply",
@@ -37,7 +43,6 @@ __all__ = [
     "RequestStyle",
     "RetryPolicy",
     "Schema",
-    "WatchableEndpoint",
-    "spent",
-    "watched",
+    "instrument",
+    "usage_of",
 ]

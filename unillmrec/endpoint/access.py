@@ -14,6 +14,8 @@ from unillmrec.items import one_line
 OPENAI_URL = "https://api.openai.com/v1"
 KEY_VARIABLE = "OPENAI_API_KEY"
 URL_VARIABLE = "OPENAI_BASE_URL"
+CHAT = "/chat/completions"
+EMBEDDINGS = "/embeddings"
 # The client library insists on a key; a local server that asks for none ignores this one.
 _PLACEHOLDER = "no-key"
 # Servers repeat a rejected key in their message, whole or with a few letters starred out.
@@ -107,11 +109,10 @@ def _checked_url(text: str) -> SplitResult:
             f"the base URL for {url.hostname} holds a user, a query or a fragment.",
             remedy=f"the plain address, and the key in {KEY_VARIABLE}.",
         )
-    ending = "/chat/completions"
-    if url.path.endswith(ending):
+    if url.path.endswith(CHAT):
         raise SettingsError(
             f"the base URL {url.geturl()} names a route.",
-            remedy=f"--base-url {url.geturl().removesuffix(ending)}",
+            remedy=f"--base-url {url.geturl().removesuffix(CHAT)}",
         )
     return url
 

@@ -1,4 +1,4 @@
-"""The values that go to an endpoint and come back, and the shape every endpoint has."""
+"""The contract of an endpoint: requests, replies, errors, and the protocols that exchange them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from unillmrec.errors import BudgetError, EndpointError, ReplyError, UnillmrecEr
 from unillmrec.usage import Stage, Usage
 
 ResponseFormat: TypeAlias = Literal["json_schema", "json_object", "text"]
-"""How strictly the form of a reply is asked for, strictest first."""
+"""How strictly the server is asked to format a reply, strictest first."""
 AskedWith: TypeAlias = Literal["labels", ResponseFormat]
-"""How a reply was asked for: by the probabilities of one token, or by its form."""
+"""How a reply was obtained: from the log probabilities of one token, or in a response format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation that has no other state."""
+    """One chat message. Every request carries its whole conversation; servers keep no state."""
 
     role: Literal["system", "user", "assistant"]
     content: str
@@ -37,11 +37,11 @@ class Schema:
 class Request:
     """One question to a model.
 
-    *max_output* is the most tokens it may write, its thinking included. With *labels*, such
-    as letters, the answer is one of them, and how probable each of them is as the first token
-    is what is wanted. *ticket* is what is set aside for it, if there is a budget: repetitions
-    are asked of it, and its time is kept. *about* is the branch it asks about, and *person*
-    the label of whom it is for, if the user gave one; neither is sent.
+    *max_output* is the most tokens the model may write, its reasoning included. With *labels*,
+    such as letters, the answer is one of them, and the reply carries how probable each of them
+    is as the first token. *reservation* is the budget set aside for the call, if there is a
+    budget: it must allow each retry, and its deadline holds. *about* is the branch in question,
+    and *person* the label of the person it is asked for, if the user gave one; neither is sent.
     """
 
     stage: Stage
@@ -49,22 +49,22 @@ class Request:
     max_output: int
     schema: Schema | None = None
     labels: tuple[str, ...] = ()
-    ticket: Reservation | None = field(default=None, compare=False, repr=False)
+    reservation: Reservation | None = field(default=None, compare=False, repr=False)
     about: str = field(default="", compare=False)
     person: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the model wrote, and what the asking took.
+    """The text a model wrote, and what the call cost.
 
-    *usage* covers every answer that was paid for on the way, unusable ones included.
-    *finish* is the server's word for why the text ends; "length" means that it was cut.
-    *seconds* is the time from the first sending to the answer. *retries* counts repetitions
-    after a failure that could pass; *refused* counts requests repeated in another way because
-    the server does not take a parameter. *shares* are the probabilities of the labels that
-    were asked for, where the server told any; what they leave of one is off the labels.
-    *saved* is what an answer from a cache would have cost; its *usage* is none at all.
+    *usage* covers every answer that was paid for on the way, unusable ones included. *finish*
+    is the server's reason for the end of the text; "length" means that it was cut off.
+    *seconds* is the time from the first attempt to the answer. *retries* counts attempts after
+    a failure that may pass; *refused* counts attempts with changed parameters after the server
+    refused one. *shares* are the probabilities of the requested labels, if the server reported
+    any; what is missing to 1 went to other tokens. *saved* is what an answer from a cache would
+    have cost; its *usage* is zero.
     """
 
     text: str
@@ -80,22 +80,22 @@ class Reply:
 
 
 class Endpoint(Protocol):
-    """What the stages need from a language model; safe to share between threads."""
+    """A language model that the stages can ask; safe to share between threads."""
 
     @property
     def model(self) -> str:
-        """The model, as the server knows it."""
+        """The name of the model on the server."""
 
     @property
     def name(self) -> str:
-        """Where the model is, for people: the host, never a key."""
+        """Where the model runs, for display: the host, never a key."""
 
     def complete(self, request: Request) -> Reply:
-        """Ask once.
+        """Return the model's reply to *request*.
 
         Raises:
             EndpointError: the endpoint refused, failed, or could not be reached.
-            ReplyError: it answered, and there is nothing in the answer.
+            ReplyError: the answer has no text.
         """
 
 
@@ -103,11 +103,15 @@ class EmbeddingEndpoint(Protocol):
     """A model that turns texts into vectors."""
 
     def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], Usage]:
-        """Return one vector per text, in order, and what they cost."""
+        """Return one vector per text, in order, and the usage of the calls."""
 
 
-class Kind(StrEnum):
-    """What sort of failure a call met. A batch stops at once for KEY and MONEY."""
+class FullEndpoint(Endpoint, EmbeddingEndpoint, Protocol):
+    """An endpoint that both answers requests and makes embeddings."""
+
+
+class FailureKind(StrEnum):
+    """Why a call failed; the value is the word shown in logs and errors."""
 
     KEY = "key"
     MONEY = "money"
@@ -126,29 +130,39 @@ class Kind(StrEnum):
     FILTERED = "filtered"
 
 
-class CallError(EndpointError):
-    """A call failed for good.
+PERMANENT_FAILURES = frozenset({FailureKind.KEY, FailureKind.MONEY, FailureKind.MODEL})
+"""The key, the account or the model is the problem: every later call would fail as well."""
+FATAL_FAILURES = PERMANENT_FAILURES | {
+    FailureKind.UNREACHABLE,
+    FailureKind.FOREIGN,
+    FailureKind.CLOSED,
+}
+"""Stop after one of these: permanent failures, and those where no model server answers at all."""
 
-    *usage* is what was paid for all the same; *retries* and *refused* are as in `Reply`.
+
+class CallError(EndpointError):
+    """A call failed, after all retries.
+
+    *usage* is what it cost all the same; *retries* and *refused* are as in `Reply`.
     """
 
-    kind: Kind = Kind.SERVER
+    kind: FailureKind = FailureKind.SERVER
     usage: Usage = Usage()
     retries: int = 0
     refused: int = 0
 
 
 class AnswerError(ReplyError):
-    """The model answered and was paid, and there is no text to read; fields as in `CallError`."""
+    """The model answered, and was paid, but the answer has no text; fields as in `CallError`."""
 
-    kind: Kind = Kind.EMPTY
+    kind: FailureKind = FailureKind.EMPTY
     usage: Usage = Usage()
     retries: int = 0
     refused: int = 0
 
 
-def spent(error: UnillmrecError) -> Usage:
-    """Return what a failed call cost, which belongs on the bill as much as a reply does."""
+def usage_of(error: UnillmrecError) -> Usage:
+    """Return what a failed call cost; it belongs on the bill as much as the usage of a reply."""
     if isinstance(error, BudgetError) and isinstance(error.__cause__, UnillmrecError):
-        return spent(error.__cause__)
+        return usage_of(error.__cause__)
     return error.usage if isinstance(error, CallError | AnswerError) else Usage()

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from unillmrec.endpoint.access import Access
+from unillmrec.endpoint.access import CHAT, EMBEDDINGS, Access
 from unillmrec.endpoint.batch_api import BatchRoutes
-from unillmrec.endpoint.calls.caller import CHAT, EMBEDDINGS, Caller, Outcome
+from unillmrec.endpoint.calls.caller import Caller, Outcome
 from unillmrec.endpoint.capabilities.capability_store import CapabilityStore, Known
 from unillmrec.endpoint.capabilities.request_style import (
     Asking,
@@ -23,7 +23,7 @@ from unillmrec.endpoint.capabilities.request_style import (
 from unillmrec.endpoint.contract import (
     AnswerError,
     CallError,
-    Kind,
+    FailureKind,
     Reply,
     Request,
     ResponseFormat,
@@ -149,7 +149,7 @@ class OpenAIEndpoint:
                     payload, self._access, self._model, request.max_output, request.labels
                 )
             except Failure as failure:
-                if failure.kind is Kind.CUT and not request.labels:
+                if failure.kind is FailureKind.CUT and not request.labels:
                     # It thought until the limit, as models do that are given no chance.
                     self._memory.temperature_refused()
                 raise
@@ -157,7 +157,7 @@ class OpenAIEndpoint:
             where = (self._model, self.name)
             return answer, checked_prompt(answer.usage, payload.get("usage"), contents, where)
 
-        outcome = self._caller.call(CHAT, asking.body, read, asking.downgrade, request.ticket)
+        outcome = self._caller.call(CHAT, asking.body, read, asking.downgrade, request.reservation)
         answer = outcome.value
         asking.answered(answer)
         return Reply(
@@ -198,7 +198,7 @@ class OpenAIEndpoint:
         except TimeoutError:
             return None
         except Failure as failure:
-            if failure.kind in (Kind.UNREACHABLE, Kind.KEY):
+            if failure.kind in (FailureKind.UNREACHABLE, FailureKind.KEY):
                 raise failure.as_error(usage=Usage(), retries=0, refused=0) from None
             return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from unillmrec.endpoint.contract import Kind
+from unillmrec.endpoint.contract import FailureKind
 from unillmrec.endpoint.wire.failures import Failure
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Usage
@@ -41,7 +41,7 @@ def checked_prompt(
     if read < _NO_COUNT:
         return replace(usage, prompt=None, cached=None, known_prompt=0)
     raise Failure(
-        Kind.TOO_LONG,
+        FailureKind.TOO_LONG,
         f"{where[0]!r} at {where[1]} has read {read:,} tokens of a prompt of about {counted:,}.",
         detail="The server cuts prompts and does not say so; the answer is not used.",
         remedy="a longer context on the server (num_ctx, --ctx-size), or fewer choices.",

@@ -7,16 +7,13 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from unillmrec.endpoint import CallError, Kind
+from unillmrec.endpoint import FATAL_FAILURES, PERMANENT_FAILURES, CallError
 from unillmrec.errors import EndpointError, ReplyError
 from unillmrec.evaluation.data.exam import Case, Exam
 from unillmrec.evaluation.systems.contract import Answer, System
 from unillmrec.judge.questions import kept_exchanges
 from unillmrec.tree.clustering import one_thread
 from unillmrec.usage import Usage
-
-_FOR_ALL = frozenset({Kind.KEY, Kind.MONEY, Kind.MODEL})
-_FROM_THE_START = frozenset({Kind.UNREACHABLE, Kind.FOREIGN, Kind.CLOSED})
 
 Progress = Callable[[str, int, int], None]
 
@@ -72,7 +69,7 @@ def _answered(system: System, case: Case, limit: int, *, begun: bool) -> Answer:
         return system.answer(case, limit)
     except (EndpointError, ReplyError) as error:
         kind = error.kind if isinstance(error, CallError) else None
-        if kind in _FOR_ALL or (kind in _FROM_THE_START and not begun):
+        if kind in PERMANENT_FAILURES or (kind in FATAL_FAILURES and not begun):
             raise
         bills = [each.usage for each in kept_exchanges(error)]
         return Answer((), sum(bills, Usage()) if bills else None, (), failed=error.problem)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from unillmrec.budget import BudgetTracker
-from unillmrec.endpoint import CallError, Endpoint, Reply, Request, spent
+from unillmrec.endpoint import CallError, Endpoint, Reply, Request, usage_of
+from unillmrec.endpoint.estimates import with_estimates
 from unillmrec.errors import BudgetError, ReplyError, UnillmrecError
 from unillmrec.judge.prompt_writer import PromptWriter
 from unillmrec.judge.questions import Exchange, keep_exchanges
@@ -54,16 +55,14 @@ class Dialogue:
         except ReplyError as error:
             # An answer without a text was paid for all the same, and is as good as an unusable
             # one: it is asked for once more.
-            reply, failed = Reply("", spent(error), "text", None, None, 0.0), _told(error)
+            reply, failed = Reply("", usage_of(error), "text", None, None, 0.0), _told(error)
         except UnillmrecError as error:
             self._ended(request, error)
             raise
         usage = reply.usage
         # An answer from a cache has taken nothing, by anybody's count.
         if usage.calls:
-            prompt, _ = self.writer.estimate(request)
-            written = self.writer.counter.count(reply.text)
-            usage = replace(usage, estimated_prompt=prompt, estimated_completion=written)
+            usage = with_estimates(usage, request, reply.text, self.writer.counter)
         self.exchanges.append(
             Exchange(
                 messages=_plain(request),
@@ -81,7 +80,7 @@ class Dialogue:
 
     def _ended(self, request: Request, error: UnillmrecError) -> None:
         """Let the error carry all calls, the one that failed last, and what they cost."""
-        failed = Exchange(_plain(request), "", spent(error), error=_told(error))
+        failed = Exchange(_plain(request), "", usage_of(error), error=_told(error))
         if not isinstance(error, BudgetError) or failed.usage.calls:
             self.exchanges.append(failed)
         keep_exchanges(error, self.exchanges)
@@ -112,18 +111,18 @@ def complete_within(
     if tracker is None:
         return endpoint.complete(request)
     longest = counter.at_most([each.content for each in request.messages])
-    ticket = tracker.reserve(longest, request.max_output)
+    reservation = tracker.reserve(longest, request.max_output)
     try:
-        reply = endpoint.complete(replace(request, ticket=ticket))
+        reply = endpoint.complete(replace(request, reservation=reservation))
     except UnillmrecError as error:
-        ticket.settle(spent(error))
+        reservation.settle(usage_of(error))
         raise
     except BaseException:
         # Nobody may wait for what will not come; it may have been paid for.
-        ticket.settle(Usage(1, None, None))
+        reservation.settle(Usage(1, None, None))
         raise
     # An answer that a cache or a recording gave was no call.
-    ticket.settle(reply.usage, sent=reply.usage.calls > 0)
+    reservation.settle(reply.usage, sent=reply.usage.calls > 0)
     return reply
 
 

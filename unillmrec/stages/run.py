@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from unillmrec.budget import BudgetTracker
-from unillmrec.endpoint import CallError, Kind
+from unillmrec.endpoint import FATAL_FAILURES, CallError, FailureKind
 from unillmrec.errors import BudgetError, EndpointError, ReplyError, UnillmrecError
 from unillmrec.judge import (
     Choice,
@@ -52,8 +52,8 @@ LEAVES = 30
 FREE_LEAVES = 300
 WHOLE_LEAVES = 12
 
-# What no other question will be spared either.
-_MISTAKES = frozenset({Kind.KEY, Kind.MONEY, Kind.MODEL, Kind.UNREACHABLE, Kind.FOREIGN})
+# A closed endpoint is no mistake of the user's: the run ends in order.
+_MISTAKES = FATAL_FAILURES - {FailureKind.CLOSED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unillmrec.endpoint import AnswerError, CallError, Reply, Request, WatchableEndpoint, spent
+from unillmrec.endpoint import AnswerError, CallError, FullEndpoint, Reply, Request, usage_of
 from unillmrec.errors import BudgetError, UnillmrecError
 from unillmrec.prices import Price
 from unillmrec.tokens import TokenCounter
@@ -22,9 +22,7 @@ class LoggedEndpoint:
     paid for as well. *price* is what its tokens cost, if that is known.
     """
 
-    def __init__(
-        self, endpoint: WatchableEndpoint, log: UsageLog, price: Price | None = None
-    ) -> None:
+    def __init__(self, endpoint: FullEndpoint, log: UsageLog, price: Price | None = None) -> None:
         self.model = endpoint.model
         self.name = endpoint.name
         self._endpoint = endpoint
@@ -93,7 +91,7 @@ class LoggedEndpoint:
         # A budget that ends a call stands before the failure that made it want more.
         ended = error.__cause__ if isinstance(error, BudgetError) and error.__cause__ else error
         failed = ended if isinstance(ended, CallError | AnswerError) else None
-        usage = spent(error)
+        usage = usage_of(error)
         if call.kind == "embedding":
             usage = _without_completion(usage)
         self._log.add(

@@ -93,9 +93,9 @@ def test_the_first_request_that_was_not_recorded_is_named(run, shop, server):
         (["--record", "there.jsonl"], 3, "there.jsonl exists already"),
         (["--record", "no/such/folder.jsonl"], 3, "cannot be written"),
         (["--replay", "nothing.jsonl"], 3, "cannot be read: No such file"),
-        (["--replay", "there.jsonl"], 3, "there.jsonl:1: this is no line of a recording"),
+        (["--replay", "there.jsonl"], 3, "there.jsonl:1: not a line of a recording"),
         (["--cache", "there.jsonl"], 3, "there.jsonl cannot be used"),
-        (["--cache", "shop.tree"], 3, "shop.tree is no cache of answers"),
+        (["--cache", "shop.tree"], 3, "shop.tree is not a cache of answers"),
         (["--replay", "there.jsonl", "--cache", "c.cache"], 2, "leave out --record and --cache"),
     ],
 )

@@ -1,11 +1,11 @@
 import pytest
 
-from unillmrec.endpoint.calls.caller import CHAT, EMBEDDINGS
+from unillmrec.endpoint.access import CHAT, EMBEDDINGS
 from unillmrec.endpoint.calls.circuit_breaker import Circuit
-from unillmrec.endpoint.contract import Kind
+from unillmrec.endpoint.contract import FailureKind
 from unillmrec.endpoint.wire.failures import Failure
 
-FINAL = (Kind.KEY, Kind.MONEY, Kind.MODEL)
+FINAL = (FailureKind.KEY, FailureKind.MONEY, FailureKind.MODEL)
 
 
 class Clock:
@@ -54,7 +54,7 @@ def test_what_cannot_pass_ends_every_later_call(kind, circuit, clock):
     assert "It says: no. Nothing was sent this time." == failure.detail
 
 
-@pytest.mark.parametrize("kind", sorted(set(Kind) - {*FINAL, Kind.UNREACHABLE}))
+@pytest.mark.parametrize("kind", sorted(set(FailureKind) - {*FINAL, FailureKind.UNREACHABLE}))
 def test_what_may_pass_ends_nothing(kind, circuit):
     """However often it is met."""
     fail(circuit, kind, times=9)
@@ -64,36 +64,36 @@ def test_what_may_pass_ends_nothing(kind, circuit):
 
 def test_an_unknown_model_ends_only_calls_of_its_kind(circuit):
     """One that makes no vectors may answer questions; a bad key does neither."""
-    fail(circuit, Kind.MODEL)
+    fail(circuit, FailureKind.MODEL)
     assert passes(circuit, EMBEDDINGS)
 
-    circuit.failed(CHAT, Failure(Kind.KEY, "no."))
-    assert Kind.KEY is failure_of(circuit, EMBEDDINGS).kind
+    circuit.failed(CHAT, Failure(FailureKind.KEY, "no."))
+    assert FailureKind.KEY is failure_of(circuit, EMBEDDINGS).kind
 
 
 def test_a_server_that_is_gone_is_left_alone_for_a_while(circuit, clock):
     """Three calls in a row find nobody; then one asks again, and opens the way for all."""
-    fail(circuit, Kind.UNREACHABLE, times=2)
+    fail(circuit, FailureKind.UNREACHABLE, times=2)
     assert passes(circuit)
-    fail(circuit, Kind.UNREACHABLE)
+    fail(circuit, FailureKind.UNREACHABLE)
 
-    assert Kind.UNREACHABLE is failure_of(circuit).kind
+    assert FailureKind.UNREACHABLE is failure_of(circuit).kind
     clock.now += 11
     with circuit.passing(CHAT):
-        assert Kind.UNREACHABLE is failure_of(circuit).kind
+        assert FailureKind.UNREACHABLE is failure_of(circuit).kind
         circuit.reached()
     assert passes(circuit)
 
 
 def test_a_server_that_is_still_gone_is_left_alone_again(circuit, clock):
     """And a probe that was broken off leaves room for the next."""
-    fail(circuit, Kind.UNREACHABLE, times=3)
+    fail(circuit, FailureKind.UNREACHABLE, times=3)
     clock.now += 11
     with pytest.raises(KeyboardInterrupt), circuit.passing(CHAT):
         raise KeyboardInterrupt
-    fail(circuit, Kind.UNREACHABLE)
+    fail(circuit, FailureKind.UNREACHABLE)
 
-    assert Kind.UNREACHABLE is failure_of(circuit).kind
+    assert FailureKind.UNREACHABLE is failure_of(circuit).kind
     clock.now += 11
     assert passes(circuit)
 
@@ -101,7 +101,7 @@ def test_a_server_that_is_still_gone_is_left_alone_again(circuit, clock):
 def test_an_answer_between_begins_the_count_anew(circuit):
     """A connection that drops now and then is no server that is gone."""
     for _ in range(5):
-        fail(circuit, Kind.UNREACHABLE, times=2)
+        fail(circuit, FailureKind.UNREACHABLE, times=2)
         circuit.reached()
 
     assert passes(circuit)
@@ -109,10 +109,10 @@ def test_an_answer_between_begins_the_count_anew(circuit):
 
 def test_a_server_gets_the_rest_it_asks_for(circuit, clock):
     """Longer than anybody waits: later calls end at once, and say why."""
-    fail(circuit, Kind.RATE, rest=3600)
+    fail(circuit, FailureKind.RATE, rest=3600)
     circuit.reached()
 
     clock.now += 3599
-    assert Kind.RATE is failure_of(circuit).kind
+    assert FailureKind.RATE is failure_of(circuit).kind
     clock.now += 2
     assert passes(circuit)

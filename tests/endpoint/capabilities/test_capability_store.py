@@ -159,9 +159,9 @@ WRITE_OFTEN = """
 import sys
 import threading
 from pathlib import Path
-from unillmrec.endpoint.capabilities.capability_store import Known, Notebook
+from unillmrec.endpoint.capabilities.capability_store import Known, CapabilityStore
 for _ in range(20):
-    Notebook(Path(sys.argv[1]), sys.argv[2], sys.argv[3]).write(Known(label_prompt="d"))
+    CapabilityStore(Path(sys.argv[1]), sys.argv[2], sys.argv[3]).write(Known(label_prompt="d"))
 """
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 import httpx2
 import pytest
 
-from unillmrec.endpoint import CallError, Kind, Message, RequestStyle
+from unillmrec.endpoint import CallError, FailureKind, Message, RequestStyle
 from unillmrec.endpoint.capabilities.prober import LONG_PROMPT, LabelProbe, Prober, cost_of
 from unillmrec.testing import DIALECTS, Dialect, Fault, FaultKind
 from unillmrec.testing.dialects import Refusal
@@ -133,7 +133,7 @@ def test_a_server_that_takes_no_request_at_all_ends_the_looking(look_at):
     with pytest.raises(CallError) as caught:
         look_at(faults=[Fault.status(404)] * 9)
 
-    assert Kind.MODEL is caught.value.kind
+    assert FailureKind.MODEL is caught.value.kind
 
 
 @pytest.mark.parametrize(

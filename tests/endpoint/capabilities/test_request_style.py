@@ -1,12 +1,14 @@
 import pytest
 
-from unillmrec.endpoint import Kind, RequestStyle
+from unillmrec.endpoint import FailureKind, RequestStyle
 from unillmrec.endpoint.capabilities.request_style import Asking, Memory
 from unillmrec.endpoint.wire.failures import Failure
 from unillmrec.endpoint.wire.responses import Completion
 from unillmrec.usage import Usage
 
-ACCIDENT = Failure(Kind.SERVER, "An error 500 that says nothing.", retryable=True, status=500)
+ACCIDENT = Failure(
+    FailureKind.SERVER, "An error 500 that says nothing.", retryable=True, status=500
+)
 PICKS = '{"picks": []}'
 
 

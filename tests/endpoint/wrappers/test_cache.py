@@ -98,8 +98,8 @@ def test_a_budget_is_no_part_of_a_question(cache):
     endpoint.complete(request())
     tracker = BudgetTracker(Budget(tokens=20))
 
-    ticket = tracker.reserve(10, 10)
-    ticket.settle(endpoint.complete(request(ticket=ticket)).usage)
+    reservation = tracker.reserve(10, 10)
+    reservation.settle(endpoint.complete(request(reservation=reservation)).usage)
 
     tracker.reserve(10, 10)
 
@@ -135,15 +135,15 @@ def test_threads_that_ask_the_same_pay_once(cache):
 def test_an_answer_that_came_since_it_was_looked_for_is_taken(cache, monkeypatch):
     """Another thread asked and was answered between the looking and the asking."""
     endpoint = cached(cache, ["a", "b"])
-    find = cache.find
+    get = cache.get
 
     def slow(key):
-        found = find(key)
-        monkeypatch.setattr(cache, "find", find)
+        reply = get(key)
+        monkeypatch.setattr(cache, "get", get)
         endpoint.complete(request())
-        return found
+        return reply
 
-    monkeypatch.setattr(cache, "find", slow)
+    monkeypatch.setattr(cache, "get", slow)
 
     assert "a" == endpoint.complete(request()).text
     assert (1, 1) == (endpoint.hits, endpoint.misses)
@@ -188,8 +188,8 @@ def test_the_file_does_not_grow_for_ever(warnings):
     """What was not used for longest goes first."""
     cache = AnswerCache(Path("a.cache"), warnings.append, most_bytes=300_000)
     for number in range(1_000):
-        cache.keep(f"{number:032}", "rank", {"text": "x" * 1_000})
-    kept = [number for number in range(1_000) if cache.find(f"{number:032}")]
+        cache.put(f"{number:032}", "rank", reply("x" * 1_000))
+    kept = [number for number in range(1_000) if cache.get(f"{number:032}")]
     cache.close()
 
     assert Path("a.cache").stat().st_size < 1_000_000
@@ -216,7 +216,7 @@ def test_a_file_of_somebody_else_is_left_alone():
     Path("text").write_text("no database, but long enough to be taken for one " * 30)
     before = Path("other.db").read_bytes()
 
-    for name, words in (("other.db", "no cache of answers"), ("text", "cannot be used")):
+    for name, words in (("other.db", "not a cache of answers"), ("text", "cannot be used")):
         with pytest.raises(SettingsError, match=words):
             AnswerCache(Path(name), print)
 
@@ -237,15 +237,15 @@ def test_who_waits_for_an_answer_keeps_nobody_waiting_for_money(cache):
                 raise CallError("no.")
             asked.set()
             time.sleep(0.05)
-            request.ticket.repeat(Usage())
+            request.reservation.repeat(Usage())
             raise AssertionError("There is no room for a third call.")
 
     endpoint = CachedEndpoint(Repeating(), cache, IDENTITY)
     ended = []
 
-    def ask(ticket):
+    def ask(reservation):
         try:
-            endpoint.complete(request(ticket=ticket))
+            endpoint.complete(request(reservation=reservation))
         except (BudgetError, CallError) as error:
             ended.append(type(error))
 

@@ -8,9 +8,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from unillmrec.endpoint import CallError, Kind, watched
-from unillmrec.endpoint.wrappers.instrumentation import WatchedEndpoint
-from unillmrec.endpoint.wrappers.telemetry import MeasuredEndpoint
+from unillmrec.endpoint import CallError, FailureKind, instrument
+from unillmrec.endpoint.wrappers.instrumentation import InstrumentedEndpoint
+from unillmrec.endpoint.wrappers.telemetry import TracedEndpoint
 from unillmrec.testing import Fault, FaultKind, ScriptedEndpoint
 
 SECRETS = ("slow rivers", "Slow rivers", "You choose", "sk-secret-key-123456", "Bearer")
@@ -48,7 +48,7 @@ def test_every_call_is_one_event(server_with, endpoint_to, question, events):
     """Stage, model, time, tokens, retries and how it ended."""
     server = server_with(faults=[503, None])
 
-    WatchedEndpoint(endpoint_to(server)).complete(question)
+    InstrumentedEndpoint(endpoint_to(server)).complete(question)
 
     (call,) = [event for event in events() if event.name == "call"]
     fields = call.fields
@@ -68,7 +68,7 @@ def test_every_call_is_one_event(server_with, endpoint_to, question, events):
 )
 def test_a_call_that_fails_says_how(fault, outcome, server_with, endpoint_to, question, events):
     """By the kind of failure, with what it cost."""
-    endpoint = WatchedEndpoint(endpoint_to(server_with(faults=[fault])))
+    endpoint = InstrumentedEndpoint(endpoint_to(server_with(faults=[fault])))
 
     with pytest.raises(Exception, match="fake-model"):
         endpoint.complete(question)
@@ -85,7 +85,7 @@ def test_nothing_that_was_said_is_in_an_event(server_with, endpoint_to, question
         None,
         Fault.status(400, message=said),
     ]
-    endpoint = WatchedEndpoint(endpoint_to(server_with(faults=faults)))
+    endpoint = InstrumentedEndpoint(endpoint_to(server_with(faults=faults)))
 
     endpoint.complete(question)
     with pytest.raises(CallError):
@@ -97,7 +97,7 @@ def test_nothing_that_was_said_is_in_an_event(server_with, endpoint_to, question
 
 def test_vectors_are_told_as_well():
     """They are paid for, too."""
-    vectors, usage = watched(ScriptedEndpoint([])).embed(["one", "two"])
+    vectors, usage = instrument(ScriptedEndpoint([])).embed(["one", "two"])
 
     assert 2 == len(vectors)
     assert 1 == usage.calls
@@ -109,7 +109,7 @@ def test_a_call_is_a_span_by_the_conventions(server_with, endpoint_to, question,
     server = server_with()
     address = server.base_url.split("/")[2]
 
-    MeasuredEndpoint(endpoint_to(server)).complete(question)
+    TracedEndpoint(endpoint_to(server)).complete(question)
 
     (span,) = spans()
     assert ("chat fake-model", SpanKind.CLIENT) == (span.name, span.kind)
@@ -136,10 +136,10 @@ def test_a_failure_is_an_error_of_its_kind(server_with, endpoint_to, question, t
     server = server_with(faults=[Fault.status(401, message="slow rivers")])
 
     with pytest.raises(CallError) as caught:
-        MeasuredEndpoint(endpoint_to(server)).complete(question)
+        TracedEndpoint(endpoint_to(server)).complete(question)
 
     (span,) = spans()
-    assert Kind.KEY is caught.value.kind
+    assert FailureKind.KEY is caught.value.kind
     assert (StatusCode.ERROR, "key") == (span.status.status_code, span.attributes["error.type"])
     assert () == tuple(span.events)
     assert "slow rivers" not in span.to_json()
@@ -152,7 +152,7 @@ def test_time_and_tokens_are_histograms(server_with, endpoint_to, question, tele
     """One for input and one for output, in the buckets of the conventions."""
     _, points = telemetry
     server = server_with()
-    endpoint = MeasuredEndpoint(endpoint_to(server))
+    endpoint = TracedEndpoint(endpoint_to(server))
     for _ in range(3):
         endpoint.complete(question)
 
@@ -172,7 +172,7 @@ def test_time_and_tokens_are_histograms(server_with, endpoint_to, question, tele
 def test_unknown_tokens_are_not_measured(server_with, endpoint_to, question, telemetry):
     """Unknown is not zero."""
     spans, points = telemetry
-    MeasuredEndpoint(endpoint_to(server_with(dialect="no-usage"))).complete(question)
+    TracedEndpoint(endpoint_to(server_with(dialect="no-usage"))).complete(question)
 
     assert "gen_ai.client.token.usage" not in points()
     assert "gen_ai.usage.input_tokens" not in spans()[0].attributes
@@ -181,7 +181,7 @@ def test_unknown_tokens_are_not_measured(server_with, endpoint_to, question, tel
 def test_vectors_are_an_operation_of_their_own(server_with, endpoint_to, telemetry):
     """Named as the conventions name it."""
     spans, _ = telemetry
-    MeasuredEndpoint(endpoint_to(server_with())).embed(["one", "two"])
+    TracedEndpoint(endpoint_to(server_with())).embed(["one", "two"])
 
     assert "embeddings fake-model" == spans()[0].name
     assert "embeddings" == spans()[0].attributes["gen_ai.operation.name"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unillmrec.budget import Budget, BudgetTracker
-from unillmrec.endpoint import AnswerError, CallError, Kind, Message, Reply, Request, Schema
+from unillmrec.endpoint import AnswerError, CallError, FailureKind, Message, Reply, Request, Schema
 from unillmrec.endpoint.wrappers.recording import Recording, RecordingEndpoint, ReplayedEndpoint
 from unillmrec.errors import BudgetError, EndpointError, SettingsError
 from unillmrec.testing import ScriptedEndpoint
@@ -45,13 +45,13 @@ def test_a_reply_comes_back_as_it_was():
 
 def call_error():
     error = CallError("no.", detail="It is so.", remedy="ask.", retryable=True, status=503)
-    error.kind, error.usage, error.retries, error.refused = Kind.SERVER, USAGE, 3, 1
+    error.kind, error.usage, error.retries, error.refused = FailureKind.SERVER, USAGE, 3, 1
     return error
 
 
 def answer_error():
     error = AnswerError("empty.", detail="d", remedy="r")
-    error.kind, error.usage, error.retries = Kind.FILTERED, USAGE, 2
+    error.kind, error.usage, error.retries = FailureKind.FILTERED, USAGE, 2
     return error
 
 
@@ -121,8 +121,8 @@ def test_whatever_is_sent_tells_requests_apart(other):
 
 def test_what_a_request_is_paid_from_does_not():
     """The same question is the same with another budget, or with none."""
-    ticket = BudgetTracker(Budget(tokens=500)).reserve(10, 10)
-    replayed = recorded(["a"], [request(ticket=ticket)])
+    reservation = BudgetTracker(Budget(tokens=500)).reserve(10, 10)
+    replayed = recorded(["a"], [request(reservation=reservation)])
 
     assert "a" == replayed.complete(request()).text
 
@@ -155,13 +155,13 @@ def test_a_run_in_which_nothing_was_asked_leaves_no_file():
 def test_figures_are_given_again_in_their_order():
     """Times, which no two runs measure alike; what was not recorded is as measured."""
     recording = Recording(Path("r.jsonl"), {})
-    assert 1.5 == recording.figure("seconds", 1.5)
-    recording.figure("seconds", 2.5)
+    assert 1.5 == recording.measurement("seconds", 1.5)
+    recording.measurement("seconds", 2.5)
     recording.close()
 
     replayed = ReplayedEndpoint(Path("r.jsonl"))
 
-    assert [1.5, 2.5, 9.0] == [replayed.figure("seconds", 9.0) for _ in range(3)]
+    assert [1.5, 2.5, 9.0] == [replayed.measurement("seconds", 9.0) for _ in range(3)]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_what_is_no_recording_is_told_with_its_line(content):
     """Rather than answered from."""
     Path("r.jsonl").write_text(content)
 
-    with pytest.raises(SettingsError, match=r"r\.jsonl:[12]: this is no line of a recording"):
+    with pytest.raises(SettingsError, match=r"r\.jsonl:[12]: not a line of a recording"):
         ReplayedEndpoint(Path("r.jsonl"))
 
 

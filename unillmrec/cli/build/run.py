@@ -19,7 +19,7 @@ from unillmrec.catalog import CatalogReader, Columns, OnDuplicate, OnError, read
 from unillmrec.cli.shared.output import note
 from unillmrec.cli.shared.progress import build_progress
 from unillmrec.cli.shared.session import announced, open_log
-from unillmrec.endpoint import watched
+from unillmrec.endpoint import instrument
 from unillmrec.judge.registry import make_endpoint, make_price
 from unillmrec.settings import Settings
 from unillmrec.store.files import check_place
@@ -163,7 +163,7 @@ def _given(
     origin = settings.origin("embed_model")
     note(f"The items' text goes to {endpoint.model} at {endpoint.name} ({origin}).")
     with open_log(path, settings, "build") as log, endpoint:
-        logged = LoggedEndpoint(watched(endpoint), log, make_price(settings, endpoint.model))
+        logged = LoggedEndpoint(instrument(endpoint), log, make_price(settings, endpoint.model))
 
         def embed(texts: Sequence[str]) -> list[list[float]]:
             vectors, usage = logged.embed(texts)

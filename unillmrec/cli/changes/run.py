@@ -21,7 +21,7 @@ from unillmrec.cli.build.run import ColumnFlags
 from unillmrec.cli.shared.histories import ids_in
 from unillmrec.cli.shared.output import counted, note
 from unillmrec.cli.shared.session import announced, open_log
-from unillmrec.endpoint import watched
+from unillmrec.endpoint import instrument
 from unillmrec.errors import CatalogError, TreeError
 from unillmrec.judge.registry import make_endpoint, make_price
 from unillmrec.settings import Settings
@@ -219,7 +219,7 @@ def _given(
     endpoint = announced(make_endpoint(settings, settings.embed_model))
     note(f"The items' text goes to {endpoint.model} at {endpoint.name}.")
     with open_log(wishes.tree, settings, "change") as log, endpoint:
-        logged = LoggedEndpoint(watched(endpoint), log, make_price(settings, endpoint.model))
+        logged = LoggedEndpoint(instrument(endpoint), log, make_price(settings, endpoint.model))
 
         def embed(texts: Sequence[str]) -> list[list[float]]:
             vectors, usage = logged.embed(texts)

@@ -163,7 +163,7 @@ def describe_tree(wishes: Wishes, trace: Path | None, *, yes: bool) -> Described
         write = stack.enter_context(open_trace(trace, about, planned.prompts))
         with _progress(planned.work.nodes) as told:
             report = describe(tree, describer, wishes.options, on_answer=_traced(write), told=told)
-        report.seconds = answers.figure("seconds", report.seconds)
+        report.seconds = answers.measurement("seconds", report.seconds)
         made_of = (wishes.tree, wishes.options, answers.run, planned.prompts)
         return Described(report, *made_of, cache=answers.as_dict())
 

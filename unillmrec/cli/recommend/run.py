@@ -204,7 +204,7 @@ def recommend_to(wishes: Wishes, trace: Path | None) -> Recommended:
                 recommender, watch=watch, trace=write, on_call=sent.add
             )
         history = len(set(wishes.person.history))
-        seconds = asked.answers.figure("seconds", recommendation.seconds)
+        seconds = asked.answers.measurement("seconds", recommendation.seconds)
         recommendation = replace(recommendation, seconds=seconds)
         price = make_price(wishes.settings) if asked.by_model else None
         shared = sent.shared(wishes.settings)

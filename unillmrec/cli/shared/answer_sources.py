@@ -113,11 +113,11 @@ class OpenAnswers:
             endpoint = RecordingEndpoint(endpoint, self.recording)
         return endpoint
 
-    def figure(self, name: str, value: float) -> float:
+    def measurement(self, name: str, value: float) -> float:
         """Return a figure that no two runs measure alike: of a replay, the recorded one."""
         if self.replayed is not None:
-            return self.replayed.figure(name, value)
-        return self.recording.figure(name, value) if self.recording is not None else value
+            return self.replayed.measurement(name, value)
+        return self.recording.measurement(name, value) if self.recording is not None else value
 
     def as_dict(self) -> dict[str, Any]:
         """Return what the cache was good for, as JSON output gives it; empty without one."""

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from unillmrec.cli.shared.answer_sources import Answers, OpenAnswers
 from unillmrec.cli.shared.output import note
-from unillmrec.endpoint import Endpoint, OpenAIEndpoint, watched
+from unillmrec.endpoint import Endpoint, OpenAIEndpoint, instrument
 from unillmrec.judge import Judge, SimilarityJudge
 from unillmrec.judge.registry import known_label_bias, make_judge, make_price, make_writer
 from unillmrec.judge.voting import Votes
@@ -96,7 +96,7 @@ def reach(
     endpoint: OpenAIEndpoint, log: UsageLog, answers: OpenAnswers, price: Price | None = None
 ) -> Endpoint:
     """Put over an endpoint what every call goes through: what is paid for is watched and logged."""
-    over = LoggedEndpoint(watched(announced(endpoint)), log, price)
+    over = LoggedEndpoint(instrument(announced(endpoint)), log, price)
     return answers.over(over, endpoint.identity)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from unillmrec.budget import Reservation
 from unillmrec.endpoint.calls.circuit_breaker import Circuit
 from unillmrec.endpoint.calls.concurrency import ConcurrencyLimiter, NoTurn, Turn
-from unillmrec.endpoint.contract import AnswerError, CallError, Kind
+from unillmrec.endpoint.contract import AnswerError, CallError, FailureKind
 from unillmrec.endpoint.wire.failures import Failure, Translator
 from unillmrec.endpoint.wire.retry_policy import RetryPolicy
 from unillmrec.errors import BudgetError
@@ -20,9 +20,6 @@ from unillmrec.usage import Usage
 
 if TYPE_CHECKING:
     from unillmrec.endpoint.wire.connection import Connection
-
-CHAT = "/chat/completions"
-EMBEDDINGS = "/embeddings"
 
 # How servers say that they have too much to do, beside a rate limit.
 _BUSY = frozenset({503, 529})
@@ -58,7 +55,7 @@ class _Effort:
     """
 
     number: int
-    ticket: Reservation | None = None
+    reservation: Reservation | None = None
     started: float | None = None
     allowed: float = 0.0
     usage: Usage = field(default_factory=Usage)
@@ -105,7 +102,7 @@ class Caller:
         body: Callable[[], Mapping[str, object]],
         read: Callable[[Mapping[str, object]], tuple[Value, Usage]],
         downgrade: Downgrade,
-        ticket: Reservation | None = None,
+        reservation: Reservation | None = None,
     ) -> Outcome[Value]:
         """Send *body()* until *read* can make something of the answer.
 
@@ -115,7 +112,7 @@ class Caller:
             CallError, AnswerError: no attempt succeeded, or none was left.
             BudgetError: the ticket does not allow another attempt; the failure is its cause.
         """
-        effort = _Effort(self._turns.number(), ticket)
+        effort = _Effort(self._turns.number(), reservation)
         try:
             with self._circuit.passing(route):
                 while True:
@@ -142,7 +139,7 @@ class Caller:
             # Others may have met a final failure while this one waited.
             self._circuit.check(route)
             if effort.started is None:
-                effort.started, effort.allowed = self._clock(), self._time_for(effort.ticket)
+                effort.started, effort.allowed = self._clock(), self._time_for(effort.reservation)
             try:
                 value, usage = read(self._send(route, body(), effort))
             except Failure as failure:
@@ -162,8 +159,8 @@ class Caller:
             BudgetError: the deadline came before the first turn.
         """
         left = self._left(effort)
-        if left is None and effort.ticket:
-            left = effort.ticket.seconds_left
+        if left is None and effort.reservation:
+            left = effort.reservation.seconds_left
         try:
             with self._turns.taken(effort.number, left) as turn:
                 yield turn
@@ -179,8 +176,8 @@ class Caller:
             return None
         return effort.started + effort.allowed - self._clock()
 
-    def _time_for(self, ticket: Reservation | None) -> float:
-        left = ticket.seconds_left if ticket else None
+    def _time_for(self, reservation: Reservation | None) -> float:
+        left = reservation.seconds_left if reservation else None
         return self._timeout_seconds if left is None else min(left, self._timeout_seconds)
 
     def _send(
@@ -196,8 +193,8 @@ class Caller:
         """Learn from a failure for all calls: how many at once, and when."""
         if failure.has_reached:
             self._circuit.reached()
-        late = failure.kind is Kind.TIMEOUT and effort.allowed >= self._timeout_seconds
-        if failure.kind is Kind.RATE or failure.status in _BUSY or late:
+        late = failure.kind is FailureKind.TIMEOUT and effort.allowed >= self._timeout_seconds
+        if failure.kind is FailureKind.RATE or failure.status in _BUSY or late:
             self._turns.too_much(turn)
         if failure.pause is not None and failure.pause <= self._patience.longest_asked_seconds:
             self._turns.pause(failure.pause)
@@ -225,9 +222,9 @@ class Caller:
 
     def _repeat(self, failure: Failure, effort: _Effort) -> None:
         """Ask the budget for another attempt."""
-        if effort.ticket is None:
+        if effort.reservation is None:
             return
         try:
-            effort.ticket.repeat(failure.usage)
+            effort.reservation.repeat(failure.usage)
         except BudgetError as error:
             raise error from effort.as_error(failure)

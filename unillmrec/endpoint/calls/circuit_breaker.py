@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from unillmrec.endpoint.contract import Kind
+from unillmrec.endpoint.contract import FailureKind
 from unillmrec.endpoint.wire.failures import Failure
 from unillmrec.events import Event, logger
 
@@ -66,19 +66,19 @@ class Circuit:
         with self._lock:
             self._unreached = 0
             # Answers to what was sent before say nothing about the rest a server asks for.
-            if self._probing or (self._resting and self._resting.kind is Kind.UNREACHABLE):
+            if self._probing or (self._resting and self._resting.kind is FailureKind.UNREACHABLE):
                 self._resting = None
 
     def failed(self, route: str, failure: Failure, rest: float | None = None) -> None:
         """Remember that a call ended in *failure*; *rest* is how long nobody should come back."""
         with self._lock:
-            if failure.kind in (Kind.KEY, Kind.MONEY):
+            if failure.kind in (FailureKind.KEY, FailureKind.MONEY):
                 self._final.setdefault("", failure)
-            elif failure.kind is Kind.MODEL:
+            elif failure.kind is FailureKind.MODEL:
                 self._final.setdefault(route, failure)
             elif rest is not None:
                 self._rest(failure, rest)
-            elif failure.kind is Kind.UNREACHABLE:
+            elif failure.kind is FailureKind.UNREACHABLE:
                 self._unreached += 1
                 if self._unreached < _UNREACHED:
                     return

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from unillmrec.endpoint.contract import CallError, Kind, Message
+from unillmrec.endpoint.contract import FATAL_FAILURES, CallError, FailureKind, Message
 from unillmrec.endpoint.openai_endpoint import OpenAIEndpoint
 from unillmrec.endpoint.wire.responses import first_choice, has_thought, read_text, read_usage
 from unillmrec.usage import Usage
 
 # Nothing else is worth finding out about a server that answers like this.
-_HOPELESS = frozenset({Kind.KEY, Kind.MONEY, Kind.UNREACHABLE, Kind.FOREIGN, Kind.CLOSED})
+_HOPELESS = FATAL_FAILURES - {FailureKind.MODEL}
 _REFUSALS = frozenset({200, 400, 404, 413, 422, 500, 501})
 
 
@@ -37,7 +37,7 @@ class ProbeResult:
         failure = self.failure
         if failure is None:
             return False
-        return failure.kind is Kind.TOO_LONG or failure.status in _REFUSALS
+        return failure.kind is FailureKind.TOO_LONG or failure.status in _REFUSALS
 
     @property
     def unanswered(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from unillmrec.endpoint.capabilities.schema_check import text_conforms
-from unillmrec.endpoint.contract import Kind, Request, ResponseFormat, Schema
+from unillmrec.endpoint.contract import FailureKind, Request, ResponseFormat, Schema
 from unillmrec.endpoint.wire.failures import Failure
 from unillmrec.endpoint.wire.responses import Completion
 
@@ -32,7 +32,7 @@ _ENOUGH = 20
 _REFUSALS = frozenset({200, 400, 404, 422, 500, 501})
 # Without a name, a missing model or a missing page says nothing about parameters.
 _NAMELESS_REFUSALS = frozenset({400, 422, 501})
-_MAY_BE_REFUSALS = frozenset({Kind.REFUSED, Kind.SERVER, Kind.MODEL})
+_MAY_BE_REFUSALS = frozenset({FailureKind.REFUSED, FailureKind.SERVER, FailureKind.MODEL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class Asking:
         self._model = model
         self._memory = memory
         # A budget sets aside what the request may write; no other limit may undo that.
-        self._extra = _without_limits(extra) if request.ticket else extra
+        self._extra = _without_limits(extra) if request.reservation else extra
         self._limit_gave_way = False
         self._refused: set[ResponseFormat] = set()
         self._in_doubt = False

@@ -9,8 +9,7 @@ import weakref
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from unillmrec.endpoint.access import Access
-from unillmrec.endpoint.calls.caller import EMBEDDINGS
+from unillmrec.endpoint.access import EMBEDDINGS, Access
 from unillmrec.endpoint.wire.event_loop import Background, Stopped
 from unillmrec.endpoint.wire.failures import Translator
 

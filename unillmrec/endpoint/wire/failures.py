@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from unillmrec.endpoint.access import KEY_VARIABLE, Access
-from unillmrec.endpoint.contract import AnswerError, CallError, Kind
+from unillmrec.endpoint.contract import AnswerError, CallError, FailureKind
 from unillmrec.endpoint.wire.error_body import ErrorBody, read_complaint
 from unillmrec.endpoint.wire.retry_policy import asked_pause
 from unillmrec.items import one_line
@@ -19,8 +19,8 @@ _UNANSWERED = Usage(calls=0, prompt=None, completion=None, cached=None, reasonin
 
 # What a server says about itself may pass; what it says about the request does not.
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(520, 531)})
-_OF_THE_ANSWER = frozenset({Kind.EMPTY, Kind.CUT, Kind.FILTERED})
-_OF_THE_WAY = frozenset({Kind.UNREACHABLE, Kind.TIMEOUT, Kind.CLOSED})
+_OF_THE_ANSWER = frozenset({FailureKind.EMPTY, FailureKind.CUT, FailureKind.FILTERED})
+_OF_THE_WAY = frozenset({FailureKind.UNREACHABLE, FailureKind.TIMEOUT, FailureKind.CLOSED})
 
 
 class Failure(Exception):
@@ -31,7 +31,7 @@ class Failure(Exception):
 
     def __init__(
         self,
-        kind: Kind,
+        kind: FailureKind,
         problem: str,
         *,
         detail: str = "",
@@ -106,7 +106,7 @@ class Translator:
         """Translate an answer with an error status, or with an error under a good one."""
         complaint = read_complaint(body)
         kind, remedy = self._judge(status, complaint)
-        retryable = status in _PASSING and kind in (Kind.RATE, Kind.SERVER)
+        retryable = status in _PASSING and kind in (FailureKind.RATE, FailureKind.SERVER)
         return Failure(
             kind,
             f"{self.access.base_url} answered HTTP {status} for model {self.model!r}.",
@@ -125,7 +125,7 @@ class Translator:
     def foreign(self, status: int, content: str) -> Failure:
         """Say that what answered does not speak this protocol."""
         return Failure(
-            Kind.FOREIGN,
+            FailureKind.FOREIGN,
             f"{self.access.base_url} answered HTTP {status} with {content}, not with JSON.",
             detail="Something else than a model's server may be listening there.",
             remedy="a base URL that ends in /v1, and no proxy or login page in between.",
@@ -135,7 +135,7 @@ class Translator:
     def broken(self, status: int, how: str, error: Exception | None = None) -> Failure:
         """Say that an answer began and did not end."""
         failure = Failure(
-            Kind.BROKEN,
+            FailureKind.BROKEN,
             f"the answer of {self.access.base_url} for model {self.model!r} {how}.",
             detail="It was probably paid for all the same.",
             remedy="the same command again; if it stays, look at the server's own log.",
@@ -153,7 +153,7 @@ class Translator:
         """
         more = "a longer --deadline" if by_deadline else "a longer --timeout-seconds"
         return Failure(
-            Kind.TIMEOUT,
+            FailureKind.TIMEOUT,
             f"{self.access.base_url} had not answered after {seconds:.3g} seconds.",
             detail=" ".join(
                 [
@@ -169,7 +169,7 @@ class Translator:
         """Say that the server sends its clients elsewhere, where neither key nor prompt goes."""
         where = self.access.redact(one_line(place, 200))
         return Failure(
-            Kind.FOREIGN,
+            FailureKind.FOREIGN,
             f"{self.access.base_url} answered HTTP {status}, which leads elsewhere.",
             detail=f"It leads to {where!r}; nothing was sent there." if where else "",
             remedy="that address as --base-url, without the route, if you trust it.",
@@ -179,7 +179,7 @@ class Translator:
     def closed(self) -> Failure:
         """Say that this side gave up."""
         return Failure(
-            Kind.CLOSED,
+            FailureKind.CLOSED,
             f"the call to {self.access.base_url} was stopped: the endpoint has been closed.",
         )
 
@@ -187,37 +187,43 @@ class Translator:
         """Translate a connection that was not made, or broke before any answer."""
         cause, reason, remedy, passing = _connection_trouble(error)
         return Failure(
-            Kind.UNREACHABLE,
+            FailureKind.UNREACHABLE,
             f"{self.access.base_url} could not be reached: {reason}.",
             detail=f"The system says: {cause}." if cause else "",
             remedy=remedy,
             retryable=passing,
         )
 
-    def _judge(self, status: int, complaint: ErrorBody) -> tuple[Kind, str]:
+    def _judge(self, status: int, complaint: ErrorBody) -> tuple[FailureKind, str]:
         """Return the kind of an error answer, and what to do about it."""
         if complaint.is_money or status == 402:
-            return Kind.MONEY, "add credit to the account, or use another key or endpoint."
+            return FailureKind.MONEY, "add credit to the account, or use another key or endpoint."
         if complaint.is_too_long or status == 413:
-            return Kind.TOO_LONG, "a model with a longer context, or fewer and shorter choices."
+            return (
+                FailureKind.TOO_LONG,
+                "a model with a longer context, or fewer and shorter choices.",
+            )
         if complaint.is_filtered:
-            return Kind.FILTERED, "another model, or leave out the items it objects to."
+            return FailureKind.FILTERED, "another model, or leave out the items it objects to."
         if status in (401, 403):
             url = "use --base-url for a local server."
-            return Kind.KEY, f"export a valid {KEY_VARIABLE}, or {url}"
+            return FailureKind.KEY, f"export a valid {KEY_VARIABLE}, or {url}"
         if status == 404 or complaint.is_model:
-            return Kind.MODEL, "a --model that the server lists, and a base URL that ends in /v1."
+            return (
+                FailureKind.MODEL,
+                "a --model that the server lists, and a base URL that ends in /v1.",
+            )
         if status == 429:
-            return Kind.RATE, "fewer requests at once, or a longer --timeout-seconds."
+            return FailureKind.RATE, "fewer requests at once, or a longer --timeout-seconds."
         if status in _PASSING:
-            return Kind.SERVER, "again in a minute, or look at the server's own log."
-        return Kind.REFUSED, "another model or endpoint; --trace FILE shows the exchange."
+            return FailureKind.SERVER, "again in a minute, or look at the server's own log."
+        return FailureKind.REFUSED, "another model or endpoint; --trace FILE shows the exchange."
 
-    def _details(self, kind: Kind, complaint: ErrorBody) -> str:
+    def _details(self, kind: FailureKind, complaint: ErrorBody) -> str:
         parts = []
         if complaint.message:
             parts.append(f"It says: {self.access.redact(complaint.message)!r}.")
-        if kind is Kind.KEY:
+        if kind is FailureKind.KEY:
             parts.append(self.access.describe_key())
         if complaint.prompt_tokens is not None and complaint.context_tokens is not None:
             parts.append(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from unillmrec.endpoint.access import Access
-from unillmrec.endpoint.contract import Kind
+from unillmrec.endpoint.contract import FailureKind
 from unillmrec.endpoint.wire.failures import Failure
 from unillmrec.endpoint.wire.letter_probabilities import Shares, read_shares
 from unillmrec.items import one_line
@@ -56,11 +56,11 @@ def read_completion(
     source = f"{model!r} at {access.name}"
     if not choice:
         problem = f"the answer of {source} holds no choices."
-        raise Failure(Kind.EMPTY, problem, remedy="another model or endpoint.", usage=usage)
+        raise Failure(FailureKind.EMPTY, problem, remedy="another model or endpoint.", usage=usage)
     refusal = access.redact(one_line(read_text(message.get("refusal")), 200))
     if refusal or finish == "content_filter":
         raise Failure(
-            Kind.FILTERED,
+            FailureKind.FILTERED,
             f"{source} refused to answer.",
             detail=f"It says: {refusal!r}." if refusal else "A content filter stopped it.",
             remedy="another model, or leave out the items it objects to.",
@@ -68,14 +68,14 @@ def read_completion(
         )
     if finish == "length":
         raise Failure(
-            Kind.CUT,
+            FailureKind.CUT,
             f"{source} used up its {max_output:,} output tokens before it began to answer.",
             detail=_thought(usage),
             remedy="a model that thinks less, or a larger output limit for the stage.",
             usage=usage,
         )
     raise Failure(
-        Kind.EMPTY,
+        FailureKind.EMPTY,
         f"the answer of {source} is empty.",
         detail=f"It ended with {finish!r}." if finish else "",
         remedy="another model; --trace FILE shows the exchange.",
@@ -129,7 +129,7 @@ def read_vectors(payload: Mapping[str, object], count: int, access: Access) -> l
     lengths = {len(vector) for vector in vectors.values()}
     if set(vectors) != set(range(count)) or len(lengths) > 1:
         raise Failure(
-            Kind.EMPTY,
+            FailureKind.EMPTY,
             f"{access.name} returned {len(vectors)} usable vectors for {count} texts.",
             detail="Each must be a list of finite numbers, and all of one length.",
             remedy="a --model that makes embeddings.",

@@ -1,8 +1,7 @@
-"""Answers that were paid for once, kept in a SQLite file and given again for nothing."""
+"""Cache replies in a SQLite file, so that no request is paid for twice."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 import time
@@ -14,37 +13,37 @@ from typing import Any
 from unillmrec.budget import Reservation
 from unillmrec.endpoint.contract import Endpoint, Reply, Request
 from unillmrec.endpoint.wrappers.serialization import (
+    decode_reply,
     digest,
-    reply_as_plain,
-    reply_of,
-    request_as_plain,
+    encode_reply,
+    request_to_plain,
 )
 from unillmrec.errors import SettingsError
 from unillmrec.events import Event, logger
 from unillmrec.usage import Bill, Usage
 
-# "ULMC": what makes the file ours, wherever it is and whatever it is called.
+# "ULMC" marks the file as our cache, whatever its name.
 APPLICATION_ID = 0x554C4D43
 LAYOUT = 1
 BUSY_SECONDS = 5.0
 MOST_BYTES = 512 * 1024 * 1024
-# How often, in answers, the size is looked at, and what share goes when it is too large.
-_LOOK_EVERY = 200
-_SHARE_TO_GO = 8
+# The size is checked once per so many new replies; a file that is too large loses an eighth.
+_CHECK_EVERY = 200
+_EVICTED_SHARE = 8
 _CREATE = """CREATE TABLE answer (
     key TEXT PRIMARY KEY, stage TEXT NOT NULL, reply TEXT NOT NULL, used INTEGER NOT NULL)"""
 _LOG = logger("endpoint")
 
 
 class AnswerCache:
-    """The file. Several threads and processes may use it at the same time.
+    """A cache file; several threads and processes may use it at the same time.
 
-    It holds answers and digests of what was asked, neither prompts nor keys. Beyond
-    *most_bytes* the answers go that were not used for longest. *warn* is told, once, if it
-    cannot be written any more.
+    It holds replies and digests of requests, but neither prompts nor keys. Beyond *most_bytes*
+    the least recently used replies are deleted. *warn* is called, once, when the file cannot be
+    used any longer.
 
     Raises:
-        SettingsError: the file cannot be opened, or is none of ours.
+        SettingsError: the file cannot be opened, or is not a cache.
     """
 
     def __init__(
@@ -57,53 +56,54 @@ class AnswerCache:
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = _open(path)
 
-    def find(self, key: str) -> Mapping[str, Any] | None:
-        """Return the reply that is kept for *key*, as JSON has it."""
-        found = self._do("SELECT reply, used FROM answer WHERE key = ?", key)
-        if not found:
+    def get(self, key: str) -> Reply | None:
+        """Return the reply stored under *key*, if there is one."""
+        rows = self._execute("SELECT reply, used FROM answer WHERE key = ?", key)
+        if not rows:
             return None
-        if found[0][1] != _today():
-            self._do("UPDATE answer SET used = ? WHERE key = ?", _today(), key)
-        told: Mapping[str, Any] = json.loads(found[0][0])
-        return told
+        text, used = rows[0]
+        if used != _today():
+            self._execute("UPDATE answer SET used = ? WHERE key = ?", _today(), key)
+        return decode_reply(text)
 
-    def keep(self, key: str, stage: str, reply: Mapping[str, Any]) -> None:
-        """Keep a reply; the first one of two stays."""
-        text = json.dumps(reply, ensure_ascii=True, default=dict)
-        self._do("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?)", key, stage, text, _today())
+    def put(self, key: str, stage: str, reply: Reply) -> None:
+        """Store *reply*, unless there is one under *key* already."""
+        row = (key, stage, encode_reply(reply), _today())
+        self._execute("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?)", *row)
         self._added += 1
-        if self._added % _LOOK_EVERY == 1:
-            self._make_room()
+        if self._added % _CHECK_EVERY == 1:
+            self._evict()
 
     def close(self) -> None:
-        """Close the file; later answers are neither found nor kept."""
+        """Close the file; later requests are neither found nor stored."""
         with self._lock:
             if self._db is not None:
                 self._db.close()
             self._db = None
 
-    def _make_room(self) -> None:
+    def _evict(self) -> None:
         while self._size() > self._most_bytes:
-            self._do(
+            self._execute(
                 "DELETE FROM answer WHERE key IN (SELECT key FROM answer ORDER BY used, rowid"
-                f" LIMIT (SELECT count(*) / {_SHARE_TO_GO} + 1 FROM answer))"
+                f" LIMIT (SELECT count(*) / {_EVICTED_SHARE} + 1 FROM answer))"
             )
 
     def _size(self) -> int:
         """Return how many bytes of the file are in use."""
         pages, free, size = (
-            self._do(f"PRAGMA {name}") for name in ("page_count", "freelist_count", "page_size")
+            self._execute(f"PRAGMA {name}")
+            for name in ("page_count", "freelist_count", "page_size")
         )
         return (pages[0][0] - free[0][0]) * size[0][0] if pages and free and size else 0
 
-    def _do(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    def _execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with self._lock:
             if self._db is None:
                 return []
             try:
                 return self._db.execute(statement, values).fetchall()
             except sqlite3.Error as error:
-                # A cache saves money; trouble with it must not cost a run that is under way.
+                # A cache saves money; a broken one must not end a run that is under way.
                 self._warn(f"Answers are not cached any more: {self.path}: {error}.")
                 self._db.close()
                 self._db = None
@@ -111,12 +111,12 @@ class AnswerCache:
 
 
 class CachedEndpoint:
-    """Asks an endpoint only what the cache does not know.
+    """Answer from *cache* where possible, and ask *endpoint* otherwise.
 
-    *identity* is all that makes an answer beside the request: address, model, parameters. An
-    answer from the cache has cost nothing; what it would have cost is in `Reply.saved`, and
-    summed up in *saved*. Errors are not kept. Of threads that ask the same at the same time,
-    one asks and the others wait for its answer.
+    *identity* is everything but the request that determines the answer: address, model,
+    parameters. A cached reply has zero usage; what it would have cost is in `Reply.saved`, and
+    adds up in *saved*. Errors are not cached. When several threads send the same request at the
+    same time, one calls the endpoint and the others wait for its reply.
     """
 
     def __init__(
@@ -130,43 +130,42 @@ class CachedEndpoint:
         self._endpoint = endpoint
         self._cache = cache
         self._identity = identity
-        self._asking: dict[str, threading.Event] = {}
+        self._in_flight: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
 
     def complete(self, request: Request) -> Reply:
-        """Answer from the cache, or ask once and keep the answer."""
-        key = digest({"endpoint": self._identity, "request": request_as_plain(request)})
+        """Return the cached reply, or call the endpoint and cache its reply."""
+        key = digest({"endpoint": self._identity, "request": request_to_plain(request)})
         while True:
-            told = self._cache.find(key)
-            if told is not None:
-                return self._hit(request, told)
+            reply = self._cache.get(key)
+            if reply is not None:
+                return self._hit(request, reply)
             with self._lock:
-                other = self._asking.get(key)
+                other = self._in_flight.get(key)
                 if other is None:
-                    self._asking[key] = threading.Event()
+                    self._in_flight[key] = threading.Event()
             if other is None:
                 return self._ask(key, request)
-            if not _waited(other, request.ticket):
-                # The deadline is over; the endpoint says so in its own words.
+            if not _wait_for(other, request.reservation):
+                # The deadline is over, and the endpoint raises the error that says so.
                 return self._endpoint.complete(request)
 
     def _ask(self, key: str, request: Request) -> Reply:
         try:
-            # Since it was looked for, another thread may have had the answer.
-            told = self._cache.find(key)
-            if told is not None:
-                return self._hit(request, told)
+            # Another thread may have stored the reply since the first look.
+            reply = self._cache.get(key)
+            if reply is not None:
+                return self._hit(request, reply)
             reply = self._endpoint.complete(request)
-            self._cache.keep(key, str(request.stage), reply_as_plain(reply))
+            self._cache.put(key, str(request.stage), reply)
             with self._lock:
                 self.misses += 1
             return reply
         finally:
             with self._lock:
-                self._asking.pop(key).set()
+                self._in_flight.pop(key).set()
 
-    def _hit(self, request: Request, told: Mapping[str, Any]) -> Reply:
-        reply = reply_of(told)
+    def _hit(self, request: Request, reply: Reply) -> Reply:
         with self._lock:
             self.hits += 1
         self.saved.add(request.stage, reply.usage)
@@ -174,13 +173,13 @@ class CachedEndpoint:
         return replace(reply, usage=Usage(), saved=reply.usage, seconds=0.0, retries=0, refused=0)
 
 
-def _waited(other: threading.Event, ticket: Reservation | None) -> bool:
-    """Wait for another's answer; say whether it came before the deadline."""
-    if ticket is None:
+def _wait_for(other: threading.Event, reservation: Reservation | None) -> bool:
+    """Wait until another thread has its reply; return False if the deadline came first."""
+    if reservation is None:
         return other.wait()
-    left = ticket.seconds_left
-    # Whoever is waited for may itself wait for what calls under way give back.
-    with ticket.resting():
+    left = reservation.seconds_left
+    # That thread may itself be waiting for budget that calls in flight give back.
+    with reservation.resting():
         return other.wait(left if left is None else min(left, threading.TIMEOUT_MAX))
 
 
@@ -206,7 +205,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    # Two first runs at the same time must not both make the table.
+    # Two first runs at the same time must not both create the table.
     db.execute("BEGIN IMMEDIATE")
     empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if empty and not _pragma(db, "application_id"):
@@ -216,10 +215,10 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("COMMIT")
     if _pragma(db, "application_id") != APPLICATION_ID or _pragma(db, "user_version") != LAYOUT:
         raise SettingsError(
-            f"{path} is no cache of answers that this version can read.",
-            remedy="another --cache; a new file is made where there is none.",
+            f"{path} is not a cache of answers that this version can read.",
+            remedy="another --cache; the file is created if it does not exist.",
         )
-    # Losing the last answers in a power cut is cheaper than waiting for the disk after each.
+    # Losing the last replies in a power cut is cheaper than waiting for the disk after each.
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")
 

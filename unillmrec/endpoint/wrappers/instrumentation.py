@@ -1,4 +1,4 @@
-"""Tell those who watch of every call: to the log, and to OpenTelemetry where that is set up."""
+"""Log every call, and trace it where OpenTelemetry is set up."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from typing import Protocol
 
 from unillmrec.endpoint.contract import (
     AnswerError,
     CallError,
-    EmbeddingEndpoint,
-    Endpoint,
+    FullEndpoint,
     Reply,
     Request,
-    spent,
+    usage_of,
 )
 from unillmrec.errors import UnillmrecError
 from unillmrec.events import Event, logger
@@ -24,34 +22,30 @@ from unillmrec.usage import Stage, Usage
 _LOG = logger("endpoint")
 
 
-class WatchableEndpoint(Endpoint, EmbeddingEndpoint, Protocol):
-    """An endpoint that answers questions and makes vectors."""
+def instrument(endpoint: FullEndpoint) -> FullEndpoint:
+    """Wrap *endpoint* so that every call is logged, and traced where OpenTelemetry is set up.
 
-
-def watched(endpoint: WatchableEndpoint) -> WatchableEndpoint:
-    """Return an endpoint that does the same and is heard of.
-
-    Its calls are logged by `unillmrec.endpoint`. They are spans and metrics of OpenTelemetry
-    as well where the package is in use in this process, or set up by its variables.
+    The logger is `unillmrec.endpoint`. Spans and metrics are made if this process has imported
+    OpenTelemetry, or if one of its `OTEL_*` variables is set.
     """
-    return WatchedEndpoint(_instrumented(endpoint))
+    return InstrumentedEndpoint(_traced(endpoint))
 
 
-class WatchedEndpoint:
-    """Logs every call: stage, model, time, tokens, retries and how it ended; no text of it."""
+class InstrumentedEndpoint:
+    """Log one event per call: stage, model, seconds, tokens, retries, outcome; never a text."""
 
-    def __init__(self, endpoint: WatchableEndpoint) -> None:
+    def __init__(self, endpoint: FullEndpoint) -> None:
         self.model = endpoint.model
         self.name = endpoint.name
         self._endpoint = endpoint
 
     def complete(self, request: Request) -> Reply:
-        """Ask once, and log it."""
+        """Return the endpoint's reply, and log the call."""
         started = time.monotonic()
         try:
             reply = self._endpoint.complete(request)
         except UnillmrecError as error:
-            self._failed("call", request.stage, error, started)
+            self._log_failure("call", request.stage, error, started)
             raise
         self._log(
             "call",
@@ -67,23 +61,23 @@ class WatchedEndpoint:
         return reply
 
     def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], Usage]:
-        """Turn texts into vectors, and log it."""
+        """Return the endpoint's vectors, and log the call."""
         started = time.monotonic()
         try:
             vectors, usage = self._endpoint.embed(texts)
         except UnillmrecError as error:
-            self._failed("embedding", Stage.EMBED, error, started)
+            self._log_failure("embedding", Stage.EMBED, error, started)
             raise
         self._log("embedding", Stage.EMBED, started, usage, texts=len(texts), outcome="answered")
         return vectors, usage
 
-    def _failed(self, name: str, stage: Stage, error: UnillmrecError, started: float) -> None:
+    def _log_failure(self, name: str, stage: Stage, error: UnillmrecError, started: float) -> None:
         known = error if isinstance(error, CallError | AnswerError) else None
         self._log(
             name,
             stage,
             started,
-            spent(error),
+            usage_of(error),
             retries=known.retries if known else None,
             refused=known.refused if known else None,
             status=error.status if isinstance(error, CallError) else None,
@@ -108,14 +102,14 @@ class WatchedEndpoint:
         )
 
 
-def _instrumented(endpoint: WatchableEndpoint) -> WatchableEndpoint:
-    """Put OpenTelemetry in between where somebody uses it, and load nothing where not."""
+def _traced(endpoint: FullEndpoint) -> FullEndpoint:
+    """Wrap *endpoint* in OpenTelemetry spans if it is in use here; else import nothing of it."""
     if "opentelemetry" not in sys.modules and not any(
         name.startswith("OTEL_") for name in os.environ
     ):
         return endpoint
     try:
-        from unillmrec.endpoint.wrappers.telemetry import MeasuredEndpoint
+        from unillmrec.endpoint.wrappers.telemetry import TracedEndpoint
     except ImportError:
         return endpoint
-    return MeasuredEndpoint(endpoint)
+    return TracedEndpoint(endpoint)

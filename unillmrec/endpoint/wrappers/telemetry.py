@@ -1,7 +1,7 @@
-"""Spans and metrics of OpenTelemetry, by its semantic conventions for generative AI.
+"""OpenTelemetry spans and metrics, after its semantic conventions for generative AI.
 
 https://opentelemetry.io/docs/specs/semconv/gen-ai/ (as of its version 1.37, in development).
-No prompt and no answer goes into a span.
+A span holds neither prompt nor answer.
 """
 
 from __future__ import annotations
@@ -10,29 +10,26 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from opentelemetry import metrics, trace
 
-from unillmrec.endpoint.contract import AnswerError, CallError, Reply, Request, spent
+from unillmrec.endpoint.contract import AnswerError, CallError, FullEndpoint, Reply, Request
 from unillmrec.errors import UnillmrecError
 from unillmrec.usage import Usage
 
-if TYPE_CHECKING:
-    from unillmrec.endpoint.wrappers.instrumentation import WatchableEndpoint
-
 Attributes: TypeAlias = dict[str, str | int | tuple[str, ...]]
 
-# The buckets are those that the conventions ask for.
+# Bucket bounds as the conventions prescribe them.
 _SECONDS = [0.01 * 2**power for power in range(14)]
 _TOKENS = [float(4**power) for power in range(14)]
 
 
-class MeasuredEndpoint:
-    """Passes everything on, each call as a span of its own and with its figures."""
+class TracedEndpoint:
+    """Pass calls on to *endpoint*, with one span and its metrics for each."""
 
-    def __init__(self, endpoint: WatchableEndpoint) -> None:
+    def __init__(self, endpoint: FullEndpoint) -> None:
         self.model = endpoint.model
         self.name = endpoint.name
         self._endpoint = endpoint
@@ -53,102 +50,104 @@ class MeasuredEndpoint:
         )
 
     def complete(self, request: Request) -> Reply:
-        """Ask once, in a span."""
-        with self._operation("chat") as operation:
-            operation.span.set_attributes(
+        """Return the endpoint's reply, within a span."""
+        with self._start_span("chat") as call:
+            call.span.set_attributes(
                 {
                     "gen_ai.request.max_tokens": request.max_output,
                     "unillmrec.stage": str(request.stage),
                 }
             )
             reply = self._endpoint.complete(request)
-            operation.answered(reply.usage, reply.model, reply.finish)
+            call.record_answer(reply.usage, reply.model, reply.finish)
             return reply
 
     def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], Usage]:
-        """Turn texts into vectors, in a span."""
-        with self._operation("embeddings") as operation:
+        """Return the endpoint's vectors, within a span."""
+        with self._start_span("embeddings") as call:
             vectors, usage = self._endpoint.embed(texts)
-            operation.answered(usage)
+            call.record_answer(usage)
             return vectors, usage
 
     @contextmanager
-    def _operation(self, name: str) -> Iterator[_Operation]:
-        about = self._about(name)
+    def _start_span(self, operation: str) -> Iterator[_CallSpan]:
+        attributes = self._attributes(operation)
         started = time.monotonic()
         with self._tracer.start_as_current_span(
-            f"{name} {self.model}",
+            f"{operation} {self.model}",
             kind=trace.SpanKind.CLIENT,
-            attributes=about,
-            # What an error says may quote the server, and the server the prompt.
+            attributes=attributes,
+            # An error message may quote the server, and the server the prompt.
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
-            operation = _Operation(span, dict(about))
+            call = _CallSpan(span, dict(attributes))
             try:
-                yield operation
+                yield call
             except UnillmrecError as error:
-                operation.failed(error)
+                call.record_failure(error)
                 raise
             finally:
-                self._measure(operation, time.monotonic() - started)
+                self._record_metrics(call, time.monotonic() - started)
 
-    def _about(self, operation: str) -> Attributes:
+    def _attributes(self, operation: str) -> Attributes:
         host = urlsplit(f"//{self.name}")
-        about: Attributes = {
+        attributes: Attributes = {
             "gen_ai.operation.name": operation,
-            # Whoever is behind the address: this is the protocol it is asked in.
+            # Whatever server it is: the conventions name the protocol here.
             "gen_ai.provider.name": "openai",
             "gen_ai.request.model": self.model,
             "server.address": host.hostname or self.name,
         }
         if host.port:
-            about["server.port"] = host.port
-        return about
+            attributes["server.port"] = host.port
+        return attributes
 
-    def _measure(self, operation: _Operation, seconds: float) -> None:
-        self._duration.record(seconds, operation.about)
-        about = {name: value for name, value in operation.about.items() if name != "error.type"}
-        for kind, tokens in operation.tokens.items():
+    def _record_metrics(self, call: _CallSpan, seconds: float) -> None:
+        attributes = call.attributes
+        self._duration.record(seconds, attributes)
+        shared = {name: value for name, value in attributes.items() if name != "error.type"}
+        for kind, tokens in call.tokens.items():
             if tokens is not None:
-                self._tokens.record(tokens, {**about, "gen_ai.token.type": kind})
+                self._tokens.record(tokens, {**shared, "gen_ai.token.type": kind})
 
 
-class _Operation:
-    """One call while it lasts: its span, and what its figures are told apart by."""
+class _CallSpan:
+    """The span of one call, and the attributes of its metrics."""
 
-    def __init__(self, span: trace.Span, about: Attributes) -> None:
+    def __init__(self, span: trace.Span, attributes: Attributes) -> None:
         self.span = span
-        self.about = about
+        self.attributes = attributes
         self.tokens: dict[str, int | None] = {}
 
-    def answered(self, usage: Usage, model: str | None = None, finish: str | None = None) -> None:
-        """Note what came back."""
-        self._spent(usage)
+    def record_answer(
+        self, usage: Usage, model: str | None = None, finish: str | None = None
+    ) -> None:
+        """Set the attributes of an answer."""
+        self._record_usage(usage)
         if model:
-            self.about["gen_ai.response.model"] = model
+            self.attributes["gen_ai.response.model"] = model
             self.span.set_attribute("gen_ai.response.model", model)
         if finish:
             self.span.set_attribute("gen_ai.response.finish_reasons", (finish,))
 
-    def failed(self, error: UnillmrecError) -> None:
-        """Note how it ended, and what it cost all the same."""
-        known = isinstance(error, CallError | AnswerError)
+    def record_failure(self, error: UnillmrecError) -> None:
+        """Set the error type, and the tokens that the failed call cost all the same."""
         kind = str(error.kind) if isinstance(error, CallError | AnswerError) else "budget"
-        self.about["error.type"] = kind
+        self.attributes["error.type"] = kind
         self.span.set_attribute("error.type", kind)
         self.span.set_status(trace.StatusCode.ERROR, kind)
-        if known and spent(error).calls:
-            self._spent(spent(error))
+        if isinstance(error, CallError | AnswerError) and error.usage.calls:
+            self._record_usage(error.usage)
 
-    def _spent(self, usage: Usage) -> None:
+    def _record_usage(self, usage: Usage) -> None:
         self.tokens = {"input": usage.prompt, "output": usage.completion}
-        told = {
+        counts = {
             "gen_ai.usage.input_tokens": usage.prompt,
             "gen_ai.usage.output_tokens": usage.completion,
             "gen_ai.usage.cache_read.input_tokens": usage.cached,
         }
-        for name, tokens in told.items():
-            # Unknown is not zero, and an attribute without a value says so.
+        for name, tokens in counts.items():
+            # Unknown is not zero: such an attribute is left out.
             if tokens is not None:
                 self.span.set_attribute(name, tokens)

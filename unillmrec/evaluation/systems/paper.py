@@ -19,7 +19,7 @@ from itertools import chain
 
 import numpy as np
 
-from unillmrec.endpoint import Endpoint, Message, Request, spent
+from unillmrec.endpoint import Endpoint, Message, Request, usage_of
 from unillmrec.errors import UnillmrecError
 from unillmrec.evaluation.data.exam import Case, Exam
 from unillmrec.evaluation.systems.content import RECENT, recency
@@ -201,7 +201,7 @@ class PaperScheme:
         try:
             reply = self._endpoint.complete(Request(stage, tuple(messages), MOST_OUTPUT))
         except UnillmrecError as error:
-            keep_exchanges(error, [Exchange((), "", session.usage + spent(error))])
+            keep_exchanges(error, [Exchange((), "", session.usage + usage_of(error))])
             raise
         usage = reply.usage
         # An answer from a cache has taken nothing, by anybody's count.
