@@ -16,6 +16,7 @@ from unillmrec.cli.demo import command as demo
 from unillmrec.cli.describe import command as describe
 from unillmrec.cli.doctor import command as doctor
 from unillmrec.cli.evaluate import command as evaluate
+from unillmrec.cli.flags.declare import as_command
 from unillmrec.cli.help import Group, documented
 from unillmrec.cli.mock import command as mock
 from unillmrec.cli.prompts import command as prompts
@@ -56,7 +57,7 @@ for name, module, function in (
     ("tree", tree, tree.tree),
     ("tree check", checking, checking.check),
     ("usage", usage, usage.usage),
-    ("doctor", doctor, doctor.doctor),
+    ("doctor", doctor, as_command(doctor.doctor)),
     ("mock", mock, mock.mock),
     ("settings", settings, settings.settings),
 ):

@@ -46,7 +46,7 @@ def test_shows_what_the_endpoint_can_do_and_how_it_is_asked(run, speaking):
         r"log probabilities +usable .*\nlabel bias +measured .*\n\n"
         r"Branches are asked about by the probabilities of letters: .*\n"
         r"Everything else is asked with a JSON schema\.\n\n"
-        rf"7 calls, [\d,]+ prompt and \d+ completion tokens, .* s\. Kept in .*{MEMORY}\.\n",
+        rf"7 calls, [\d,]+ prompt and \d+ completion tokens, .* s\. Stored in .*{MEMORY}\.\n",
         ended.out,
     )
 
@@ -142,7 +142,7 @@ def test_forgets(run, speaking):
 
     first, second = run("doctor", "--forget"), run("doctor", "--forget", "--json").json
 
-    assert f"Forgot fake-model at {server.base_url}.\n" == first.out
+    assert f"Deleted what was stored about fake-model at {server.base_url}.\n" == first.out
     assert ["base_url", "forgotten", "memory", "model"] == sorted(second)
     assert second["forgotten"] is False
     assert asked == len(server.requests)
@@ -155,7 +155,7 @@ def test_keeps_nothing_where_the_memory_is_off(run, speaking, monkeypatch):
 
     ended = run("doctor")
 
-    assert "Kept nowhere: the memory is off." in ended.out
+    assert "Not stored: the memory is off." in ended.out
     assert not MEMORY.exists()
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
-
-import typer
-
-from unillmrec.cli.shared import options as shared
+from unillmrec.cli.doctor.request import DoctorRequest
 
 EXAMPLES = """\
 unillmrec doctor --model qwen3:8b --base-url http://localhost:11434/v1
@@ -15,42 +11,29 @@ unillmrec doctor --forget
 """
 
 FIELDS = (
-    ("base_url, model", "what was looked at"),
-    ("usable", "whether it can be asked at all"),
+    ("base_url, model", "the endpoint and the model that were probed"),
+    ("usable", "whether the model can be used at all"),
     ("findings", "a list of name, outcome, detail"),
     ("way", "branches, others (labels, schema, object or text), limit_parameter, temperature"),
-    ("advice", "a list of name, advice: what a person could do to get a better way"),
+    ("advice", "a list of name, advice: what you could change for a better way of asking"),
     ("label_bias", "the share of each letter in lists without a best line; empty if not measured"),
-    ("usage, seconds", "what looking cost"),
-    ("memory", "the file that keeps it for later runs; null if none does"),
-    ("with --forget", "base_url, model, forgotten, memory alone"),
+    ("usage, seconds", "what probing cost"),
+    ("memory", "the file that stores the results for later runs; null if there is none"),
+    ("with --forget", "only base_url, model, forgotten, memory"),
 )
 
-Forget: TypeAlias = Annotated[
-    bool, typer.Option("--forget", help="Forget what is known of this endpoint; send nothing.")
-]
 
+def doctor(request: DoctorRequest) -> None:
+    """Find out what an endpoint supports, and how it will be asked.
 
-def doctor(
-    model: shared.Model = None,
-    base_url: shared.BaseUrl = None,
-    prompts: shared.Prompts = None,
-    timeout_seconds: shared.TimeoutSeconds = None,
-    forget: Forget = False,
-    json: shared.Json = False,
-) -> None:
-    """Find out what an endpoint can do, and which way of asking follows.
-
-    A handful of small requests, whose cost is said first. What is found is kept, so that later
-    runs ask in the best way at once; they work without it as well. Exit code 4 if the endpoint
-    cannot be used.
+    Sends a handful of small requests, after printing their cost. The results are stored, so that
+    later runs ask in the best way at once; they also work without them. Exit code 4 if the
+    endpoint cannot be used.
     """
-    from unillmrec.cli.doctor.run import examine, forget_endpoint
-    from unillmrec.cli.doctor.show import show_examination, show_forgotten
+    from unillmrec.cli.doctor.run import forget_endpoint, probe_endpoint
+    from unillmrec.cli.doctor.show import show_forgotten, show_probe_report
 
-    where = {"model": model, "base_url": base_url}
-    flags = {**where, "prompts": prompts, "timeout_seconds": timeout_seconds}
-    if forget:
-        show_forgotten(forget_endpoint(flags), as_json=json)
+    if request.forget:
+        show_forgotten(forget_endpoint(request), as_json=request.json)
     else:
-        show_examination(examine(flags), as_json=json)
+        show_probe_report(probe_endpoint(request), as_json=request.json)

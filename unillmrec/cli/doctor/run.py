@@ -1,16 +1,14 @@
-"""Looking at the endpoint of the settings, or forgetting it."""
+"""Probe the endpoint of the settings, or delete what is stored about it."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
+from unillmrec.cli.doctor.request import DoctorRequest
+from unillmrec.cli.flags.settings import settings_of
 from unillmrec.cli.shared.output import note
+from unillmrec.cli.shared.progress import status_line
 from unillmrec.cli.shared.session import announced
 from unillmrec.endpoint import RetryPolicy
 from unillmrec.endpoint.capabilities.prober import LONG_PROMPT
@@ -18,21 +16,21 @@ from unillmrec.judge.doctor import Examination, Examiner
 from unillmrec.judge.registry import make_endpoint, make_writer
 from unillmrec.settings import Settings
 
-# One repetition tells an accident from a refusal.
-_PATIENCE = RetryPolicy(attempts=2)
+# A second attempt tells an accident from a refusal.
+_TWO_ATTEMPTS = RetryPolicy(attempts=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
-    """What was found, and the file that keeps it, if one does."""
+class StoredReport:
+    """What probing found, and the file that stores it, if there is one."""
 
     examination: Examination
     memory: Path | None
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
-    """The endpoint, and whether anything was known of it."""
+class ForgottenEndpoint:
+    """An endpoint, and whether anything was stored about it."""
 
     base_url: str
     model: str
@@ -40,45 +38,39 @@ class Forgotten:
     memory: Path | None
 
 
-def examine(flags: Mapping[str, object]) -> Examined:
-    """Look at the endpoint, after saying what that costs.
+def probe_endpoint(request: DoctorRequest) -> StoredReport:
+    """Probe the endpoint, after printing what that costs.
 
     Raises:
         SettingsError: no endpoint or no model is set.
         CallError: it cannot be reached, or answers nothing at all.
     """
-    settings = _settings(flags)
+    settings = _endpoint_settings(request)
     with (
-        make_endpoint(settings, settings.model or "", _PATIENCE) as endpoint,
-        _progress(endpoint.name) as told,
+        make_endpoint(settings, settings.model or "", _TWO_ATTEMPTS) as endpoint,
+        status_line(f"probing {endpoint.name}") as show,
     ):
-        examiner = Examiner(announced(endpoint), make_writer(settings), told)
+        examiner = Examiner(
+            announced(endpoint),
+            make_writer(settings),
+            lambda probe: show(f"probing {endpoint.name}: {probe}"),
+        )
         cost = examiner.look()
         long = f", {LONG_PROMPT:,} of them to see whether a long prompt is cut"
-        in_all = f"about {cost:,} tokens in all{long if cost > LONG_PROMPT else ''}."
-        note(f"Asking {endpoint.model} at {endpoint.name}: {in_all}")
-        return Examined(examiner.examine(), endpoint.notebook.path)
+        tokens = f"about {cost:,} tokens in all{long if cost > LONG_PROMPT else ''}."
+        note(f"Asking {endpoint.model} at {endpoint.name}: {tokens}")
+        return StoredReport(examiner.examine(), endpoint.notebook.path)
 
 
-def forget_endpoint(flags: Mapping[str, object]) -> Forgotten:
-    """Forget what is known of the endpoint of the settings."""
-    settings = _settings(flags)
+def forget_endpoint(request: DoctorRequest) -> ForgottenEndpoint:
+    """Delete what is stored about the endpoint of the settings."""
+    settings = _endpoint_settings(request)
     with make_endpoint(settings, settings.model or "") as endpoint:
         known = endpoint.notebook.forget()
-        return Forgotten(endpoint.base_url, endpoint.model, known, endpoint.notebook.path)
+        return ForgottenEndpoint(endpoint.base_url, endpoint.model, known, endpoint.notebook.path)
 
 
-def _settings(flags: Mapping[str, object]) -> Settings:
-    settings = Settings.resolve(flags)
+def _endpoint_settings(request: DoctorRequest) -> Settings:
+    settings = settings_of(request)
     settings.require_endpoint()
     return settings
-
-
-@contextmanager
-def _progress(name: str) -> Iterator[Callable[[str], None]]:
-    """Give what shows which probe is under way, on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda probe: None
-        return
-    with Console(stderr=True).status(f"looking at {name}") as status:
-        yield lambda probe: status.update(f"looking at {name}: {probe}")

@@ -1,4 +1,4 @@
-"""What a person sees while something takes its time: on stderr, on a terminal only."""
+"""Show progress on standard error, if it is a terminal."""
 
 from __future__ import annotations
 
@@ -8,69 +8,101 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from unillmrec.cli.shared.output import counted
 
 if TYPE_CHECKING:
-    from unillmrec.building import Progress as Report
+    from unillmrec.building import Progress as OnProgress
     from unillmrec.catalog import CatalogReader
     from unillmrec.stages import Event
 
 
-@contextmanager
-def build_progress(reader: CatalogReader) -> Iterator[Report]:
-    """Give what shows the phases of a build; of the reading, how much of the file is through."""
-    if not sys.stderr.isatty():
-        yield lambda phase, done, total: None
-        return
-    with Progress(
-        SpinnerColumn(finished_text="✓"),
-        TextColumn("{task.description:<10}"),
-        BarColumn(bar_width=30, style="dim"),
-        TextColumn("{task.fields[told]}", style="dim", markup=False),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bars:
-        shown = _Phases(bars, reader)
-        yield shown.report
+class ProgressBars:
+    """One bar for each name that is reported; nothing is drawn where nobody can see it."""
 
-
-class _Phases:
-    """One bar for each phase; a new one means that those before it are over."""
-
-    def __init__(self, bars: Progress, reader: CatalogReader) -> None:
+    def __init__(self, bars: Progress) -> None:
         self._bars = bars
-        self._reader = reader
         self._tasks: dict[str, TaskID] = {}
 
-    def report(self, phase: str, done: int, total: int | None) -> None:
-        if phase not in self._tasks:
-            for task in self._tasks.values():
-                self._bars.update(task, total=1, completed=1)
-            self._tasks[phase] = self._bars.add_task(phase, total=None, told="")
-        told = counted(done, "item") if phase == "reading" else ""
-        if phase == "reading" and total is None:
-            done, total = self._reader.position, self._reader.size
-        elif not done:
-            total = None
-        self._bars.update(self._tasks[phase], completed=done, total=total, told=told)
+    def report(self, name: str, done: int, total: int | None = None, text: str = "") -> None:
+        """Draw that *done* of *total* is finished; *text* stands in place of the two numbers."""
+        if self._bars.disable:
+            return
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=None, text="")
+        text = text or (f"{done:,}/{total:,}" if total else "")
+        self._bars.update(self._tasks[name], completed=done, total=total, text=text)
+
+    def finish(self) -> None:
+        """Draw every bar as finished."""
+        for task in self._tasks.values():
+            self._bars.update(task, total=1, completed=1)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tasks
 
 
 @contextmanager
-def walk_progress() -> Iterator[Callable[[Event], None] | None]:
-    """Give what shows the branch that was opened last."""
+def progress_bars() -> Iterator[ProgressBars]:
+    """Yield progress bars, which disappear at the end."""
+    with Progress(
+        TextColumn("{task.description:<10}", markup=False),
+        BarColumn(bar_width=30, style="dim"),
+        TextColumn("{task.fields[text]}", style="dim", markup=False),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    ) as bars:
+        yield ProgressBars(bars)
+
+
+@contextmanager
+def status_line(text: str) -> Iterator[Callable[[str], None]]:
+    """Show *text* beside a spinner, and yield a function that replaces it."""
     if not sys.stderr.isatty():
-        yield None
+        yield lambda text: None
         return
-    with Console(stderr=True).status(Text("asking about the profile", style="dim")) as status:
+    with Console(stderr=True).status(_one_line(text)) as status:
+        yield lambda text: status.update(_one_line(text))
+
+
+def _one_line(text: str) -> Text:
+    return Text(text, style="dim", overflow="ellipsis", no_wrap=True)
+
+
+@contextmanager
+def build_progress(reader: CatalogReader) -> Iterator[OnProgress]:
+    """Yield a callback that draws one bar per build phase.
+
+    While the catalog is read, its bar shows the share of the file consumed.
+    """
+    with progress_bars() as bars:
+
+        def report(phase: str, done: int, total: int | None) -> None:
+            text = counted(done, "item") if phase == "reading" else ""
+            if phase == "reading" and total is None:
+                done, total = reader.position, reader.size
+            elif not done:
+                total = None
+            if phase not in bars:
+                bars.finish()
+            bars.report(phase, done, total, text)
+
+        yield report
+
+
+@contextmanager
+def walk_progress() -> Iterator[Callable[[Event], None]]:
+    """Yield a callback that shows how many nodes were opened, and the last one."""
+    with status_line("asking for the profile") as show:
         opened = 0
 
         def watch(event: Event) -> None:
             nonlocal opened
             opened += 1
-            told = f"{counted(opened, 'node')} opened: {event.opened.description.label}"
-            status.update(Text(told, style="dim", overflow="ellipsis", no_wrap=True))
+            show(f"{counted(opened, 'node')} opened: {event.opened.description.label}")
 
         yield watch
