@@ -22,7 +22,7 @@ from unillmrec.settings import Settings
 from unillmrec.stages import Run
 from unillmrec.store import ROOT
 from unillmrec.tree import descriptions
-from unillmrec.tree import keyword_descriptions as describing
+from unillmrec.tree.node_summary import contrastive_terms
 from unillmrec.usage import Stage
 
 QUESTION = __doc__
@@ -31,7 +31,7 @@ HIDDEN = 500
 LEAVES = (1, 5, 12)
 # How usual a word may be around a node and still be told of it.
 AROUND = (0.5, 0.75, 1.0)
-USUAL = describing.AROUND
+USUAL = contrastive_terms.AROUND
 # Words and titles in a line.
 LINES = ((5, 2), (5, 1), (5, 0), (3, 0), (8, 0), (3, 1), (8, 1), (8, 2), (0, 1), (0, 2), (5, 3))
 SHOWN = LINES[:3]
@@ -44,7 +44,7 @@ def run(data: Path) -> None:
         items = load(data, name).items
         for around in AROUND:
             with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-                stack.enter_context(patch.object(describing, "AROUND", around))
+                stack.enter_context(patch.object(contrastive_terms, "AROUND", around))
                 path = Path(folder) / "measured.tree"
                 build(items, path, BuildOptions(workers=1))
                 tree = stack.enter_context(ItemTree.open(path))

@@ -8,15 +8,8 @@ from tests import trees
 from unillmrec.items import Item
 from unillmrec.tree.clustering import one_thread
 from unillmrec.tree.growing import Bounds, Shape, grow, straighten
-from unillmrec.tree.keyword_descriptions import (
-    Sources,
-    describe_nodes,
-    largest,
-    node_spans,
-    node_sums,
-    span,
-    told_ranges,
-)
+from unillmrec.tree.keyword_descriptions import Sources, describe_nodes, node_spans, node_sums
+from unillmrec.tree.node_summary.value_spans import span
 from unillmrec.tree.query_words import LONGEST_WORD
 from unillmrec.tree.terms import TermCounter, weighted_words
 
@@ -114,21 +107,6 @@ def test_typical_titles_come_from_below(books):
             assert len(description.typical) == len(homes)
 
 
-@given(st.lists(st.floats(-100, 100) | st.just(float("nan")), max_size=60))
-def test_a_span_holds_nearly_all_known_values(values):
-    """At most a twentieth lies outside at each end; where most are unknown, nothing is said."""
-    found = span(np.array(values))
-
-    known = sorted(value for value in values if value == value)
-    if len(known) < max(2, len(values) // 2):
-        assert found is None
-    else:
-        low, high = found
-        assert sum(value < low for value in known) <= len(known) / 20
-        assert sum(value > high for value in known) <= len(known) / 20
-        assert known[0] <= low <= high <= known[-1]
-
-
 def test_spans_are_those_of_the_items_below(books):
     """What is said of a node's numbers is true of its items."""
     items, shape, descriptions = books
@@ -139,22 +117,6 @@ def test_spans_are_those_of_the_items_below(books):
     for node, description in enumerate(descriptions):
         for told in description.ranges:
             assert (told.low, told.high) == span(years[rows_below(shape, node)])
-
-
-def test_only_ranges_that_set_a_node_apart_are_told():
-    """At most half as wide as the parent's, and known for both."""
-    own = {"year": (1900.0, 1950.0), "pages": (0.0, 51.0), "price": (1.0, 2.0)}
-    outer = {"year": (1850.0, 1950.0), "pages": (0.0, 100.0)}
-
-    assert ["year 1900\u20131950"] == [each.text() for each in told_ranges(own, outer)]
-
-
-@given(st.lists(st.integers(-5, 5), max_size=30), st.integers(1, 10))
-def test_the_largest_values_come_in_order(values, count):
-    """The largest first, equal ones by place: no sorting algorithm can change a description."""
-    expected = sorted(range(len(values)), key=lambda place: (-values[place], place))[:count]
-
-    assert expected == largest(np.array(values, np.float32), count)
 
 
 def test_pieces_numbers_and_endless_words_are_not_told():

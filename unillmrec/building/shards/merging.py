@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
@@ -18,22 +18,20 @@ from unillmrec.building.shards.work_folder import Array, WorkFolder, numbered, r
 from unillmrec.store import ROOT, NodeRow
 from unillmrec.tree.descriptions import Description
 from unillmrec.tree.growing import Growth, straighten
-from unillmrec.tree.keyword_descriptions import (
-    KEPT_TITLES,
-    TAIL,
-    largest,
-    most_contrastive,
-    telling,
-    told_ranges,
+from unillmrec.tree.node_summary.contrastive_terms import (
+    Contrast,
+    TermSum,
+    contrastive_terms,
+    description_weights,
 )
+from unillmrec.tree.node_summary.typical_items import KEPT_TITLES, largest
+from unillmrec.tree.node_summary.value_spans import Spans, narrow_ranges, span_places
 from unillmrec.tree.terms import term_worth
 from unillmrec.tree.vector_rows import row_vector, summed
-from unillmrec.tree.vectors import NODE_TERMS, Vector, similarities
+from unillmrec.tree.vectors import NODE_TERMS, Floats, Ints, Vector, similarities
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
-
-Spans = Mapping[str, tuple[float, float]]
 
 NOTHING = Vector(np.zeros(0, np.float32), np.zeros(0, np.int32))
 # How many numbers of double precision there are from zero up to infinity.
@@ -177,10 +175,9 @@ class Stitching:
         self._catalog = catalog
         self.vocabulary, _ = read_top(work)
         self._cells = {group.node: n for n, group in enumerate(part.groups())}
-        self._told_worth = telling(
+        self._weights = description_weights(
             self.vocabulary.terms, term_worth(self.vocabulary.used_by, catalog.items)
         )
-        self._around = np.zeros(len(self.vocabulary.terms), np.float32)
         self._read: tuple[int, Cell] | None = None
         self._top = self._branch(part, 0)
         if self._top.cell >= 0 and self._top.children:
@@ -240,19 +237,17 @@ class Stitching:
 
     def _contrast(self, outer: Told, parts: Sequence[Told]) -> None:
         """Give the children of a node the words and ranges that set them apart."""
-        terms = self.vocabulary.terms
-        ids = _ids(outer.total)
-        self._around[ids] = outer.total.weights / max(outer.size, 1)
-        for part in parts:
-            own = _ids(part.total)
-            mean = part.total.weights / np.float32(max(part.size, 1))
-            best = most_contrastive(mean, self._around[own], self._told_worth[own])
+        around = TermSum(outer.total, outer.size)
+        contrasts = [Contrast.of_sums(TermSum(each.total, each.size), around) for each in parts]
+        words = contrastive_terms(contrasts, self._look_up)
+        for part, chosen in zip(parts, words, strict=True):
             part.description = replace(
-                part.description,
-                words=tuple(terms[own[place]] for place in best),
-                ranges=told_ranges(part.spans, outer.spans),
+                part.description, words=chosen, ranges=narrow_ranges(part.spans, outer.spans)
             )
-        self._around[ids] = 0
+
+    def _look_up(self, ids: Ints) -> tuple[list[str], Floats]:
+        terms = self.vocabulary.terms
+        return [terms[number] for number in ids.tolist()], self._weights[ids]
 
     def _spans(self, cells: Sequence[int], size: int) -> Spans:
         """Return between what values all but the tails of the items of whole cells lie."""
@@ -261,9 +256,8 @@ class Stitching:
         for column, name in enumerate(self._catalog.ranged):
             known = [values[column] for values in sorted_values]
             count = sum(map(len, known))
-            if count >= max(2, size // 2):
-                tail = int(TAIL * count)
-                spans[name] = (nth_of_all(known, tail), nth_of_all(known, count - 1 - tail))
+            if ends := span_places(count, size):
+                spans[name] = (nth_of_all(known, ends[0]), nth_of_all(known, ends[1]))
         return spans
 
     def _values(self, cell: int) -> list[Any]:
@@ -335,11 +329,6 @@ def _top_row(branch: Branch, number: int, parent: int | None, depth: int) -> Nod
 
 def _children(branch: Branch) -> list[Branch]:
     return [child for child in branch.children if isinstance(child, Branch)]
-
-
-def _ids(vector: Vector) -> Any:
-    assert vector.ids is not None
-    return vector.ids
 
 
 def nth_of_all(sorted_parts: Sequence[NDArray[np.float64]], place: int) -> float:

@@ -34,13 +34,8 @@ from unillmrec.items import Item
 from unillmrec.tree.clustering import one_thread
 from unillmrec.tree.descriptions import Description
 from unillmrec.tree.growing import Bounds, Shape, grow, straighten
-from unillmrec.tree.keyword_descriptions import (
-    Sources,
-    Spans,
-    describe_nodes,
-    node_spans,
-    node_sums,
-)
+from unillmrec.tree.keyword_descriptions import Sources, describe_nodes, node_spans, node_sums
+from unillmrec.tree.node_summary.value_spans import Spans
 from unillmrec.tree.terms import Vocabulary
 from unillmrec.tree.vector_rows import row_vector
 from unillmrec.tree.vectors import NODE_TERMS, Vector

@@ -1,106 +1,90 @@
-"""Sum up and describe again what a change has touched, from the leaves to the root."""
+"""Refresh the summaries and descriptions of nodes after a change, from the leaves to the root."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from unillmrec.store import EditableTree, NodeRow, NodeState
 from unillmrec.tree.descriptions import Description, beyond_names, with_words
-from unillmrec.tree.keyword_descriptions import KEPT_TITLES, TAIL, Spans, largest, told_ranges
 from unillmrec.tree.node_names import name_of
-from unillmrec.tree.terms import terms_of, vector_of, weighted_words
-from unillmrec.tree.vector_rows import Stack, summed
-from unillmrec.tree.vectors import NODE_TERMS, Vector
+from unillmrec.tree.node_summary.contrastive_terms import TermSum
+from unillmrec.tree.node_summary.summary import NodeSummary, describe_node
+from unillmrec.tree.node_summary.typical_items import KEPT_TITLES, largest
+from unillmrec.tree.node_summary.value_spans import Spans, merge_spans
+from unillmrec.tree.vector_rows import Stack
+from unillmrec.tree.vectors import NODE_TERMS
 from unillmrec.updating.placement.nearest_leaf import ChangeSet
 from unillmrec.updating.placement.path_placement import along_paths
 from unillmrec.updating.placement.pending_deltas import passes_a_step
-from unillmrec.updating.upkeep.contrastive_terms import Contrast, Mean, told_words
-from unillmrec.updating.upkeep.leaf_contents import contents_of
+from unillmrec.updating.upkeep.leaf_summaries import summarize_leaves
+from unillmrec.updating.upkeep.node_words import choose_words, sum_words
 
-# In a packed description; no text can look like it, for its quotes would be escaped.
+# Found in a packed description; no text can look like it, for its quotes would be escaped.
 TYPICAL = '"typical":['
 
 
 @dataclass(slots=True)
-class _Fresh:
-    """What a node comes to be: its sum, and what its parent needs to know of it.
-
-    *words* is the sum of the words of *worded* of its items: of all, where vectors are words.
-    """
+class _Summarized:
+    """A node as it is stored, its summary after the change, and the sum of its words."""
 
     state: NodeState
-    size: int
-    total: Vector
-    prior: float
-    spans: Spans
-    typical: list[int]
-    words: Vector | None = None
-    worded: int = 0
-
-    def mean(self) -> Mean:
-        """Return the words of one of its items."""
-        assert self.words is not None
-        return Mean(self.words, self.worded)
+    summary: NodeSummary
+    words: TermSum | None = None
 
 
 class Refresh:
-    """Brings nodes in step with what a change has touched, in a transaction.
+    """Brings the nodes that a change touched up to date, inside a transaction.
 
-    Where only items came or went, what is kept of a node follows them, and where vectors are
-    words, so do the words it is told by. When a tenth to a fifth of a node has changed so, and
-    where nodes themselves changed, all is summed up and told anew: titles and ranges too.
+    Where items only came or went, the stored sums are adjusted, and in a tree of terms the words
+    are chosen again. A node is summarized in full, titles and ranges included, when a tenth to a
+    fifth of its items changed, and where nodes themselves changed.
     """
 
     def __init__(self, tree: EditableTree, touched: ChangeSet) -> None:
         self.tree = tree
         self.touched = touched
-        self.states: dict[int, NodeState] = {}
-        self.fresh: dict[int, _Fresh] = {}
-        # Those that only follow, and what else nodes are told apart from.
-        self.followed: dict[int, _Fresh] = {}
-        self.around: dict[int, _Fresh] = {}
-        # The new sizes of the branches that hold more or fewer items than before.
+        self.summarized: dict[int, _Summarized] = {}
+        """The nodes that are summarized in full."""
+        self.adjusted: dict[int, _Summarized] = {}
+        """The nodes of which only sums and words change."""
+        self.parents: dict[int, _Summarized] = {}
+        """Unchanged parents, which the words and ranges of the others are compared with."""
         self.sizes: dict[int, int] = {}
+        """The new sizes of the branches that hold more or fewer items than before."""
 
     def run(self) -> set[int]:
-        """Refresh; return the nodes that were told anew."""
+        """Refresh; return the nodes that were summarized in full."""
         moves = self.touched.moves
         reached = self.tree.states(sorted(self.touched.nodes | moves.nodes()))
-        self.states = {
+        due = {
             node: state
             for node, state in reached.items()
             if node in self.touched.nodes or self._is_due(state)
         }
-        self._follow({node: reached[node] for node in reached.keys() - self.states.keys()})
-        self._sum_leaves([state for state in self.states.values() if state.is_leaf])
-        branches = [state for state in self.states.values() if not state.is_leaf]
+        self._adjust({node: reached[node] for node in reached.keys() - due.keys()})
+        self._summarize_leaves([state for state in due.values() if state.is_leaf])
+        branches = [state for state in due.values() if not state.is_leaf]
         for state in sorted(branches, key=lambda each: -each.depth):
-            self._sum_branch(state)
-        self._look_around()
+            self._summarize_branch(state)
+        self._read_parents()
+        self._sum_words()
         self._describe()
         self.sizes = {
-            node: self.fresh[node].size if node in self.fresh else state.size + moves.counts[node]
+            node: self.summarized[node].summary.size
+            if node in self.summarized
+            else state.size + moves.counts[node]
             for node, state in reached.items()
             if not state.is_leaf
         }
         self.touched.settle()
-        return set(self.fresh)
-
-    def _follow(self, states: Mapping[int, NodeState]) -> None:
-        """Let nodes follow the items that came to them and left them."""
-        moves = self.touched.moves
-        for node, total in moves.bring_in_step(self.tree, states).items():
-            state = states[node]
-            size = state.size + moves.counts[node]
-            spans = _unpacked(state.packed_spans)
-            self.followed[node] = _Fresh(state, size, total, state.prior, spans, _typical(state))
+        return set(self.summarized)
 
     def _is_due(self, state: NodeState) -> bool:
-        """Return whether a node has to be told anew, or shows what it has no more."""
+        """Return whether enough of a node changed, or it shows an item that left or changed."""
         before = state.moved - self.touched.moved[state.id]
         size = state.size + self.touched.moves.counts[state.id]
         if passes_a_step(before, state.moved, size) or not state.size:
@@ -108,155 +92,154 @@ class Refresh:
         elsewhere = self.touched.moves.elsewhere
         return bool(elsewhere) and not elsewhere.isdisjoint(_typical(state))
 
-    def _look_around(self) -> None:
-        """Get what nodes are told apart from: their parents, be they told anew or not."""
-        known = self.fresh | self.followed
-        parents = {each.state.parent for each in known.values() if each.state.parent is not None}
-        if missing := sorted(parents - known.keys()):
-            states = self.tree.states(missing)
-            vectors = self.tree.node_vectors(list(states))
-            for state, vector in zip(states.values(), vectors, strict=True):
-                spans = _unpacked(state.packed_spans)
-                self.around[state.id] = _Fresh(state, state.size, vector, state.prior, spans, [])
-        together = known | self.around
-        if self.tree.sparse:
-            for each in together.values():
-                each.words, each.worded = each.total, each.size
-        else:
-            # Only what is described anew is told its words; the others wait.
-            above = {each.state.parent for each in self.fresh.values()}
-            wanted = self.fresh.keys() | above
-            self._sum_words({node: each for node, each in together.items() if node in wanted})
+    def _adjust(self, states: Mapping[int, NodeState]) -> None:
+        """Add the items that came to the sums of nodes, and subtract those that left."""
+        moves = self.touched.moves
+        for node, total in moves.bring_in_step(self.tree, states).items():
+            state = states[node]
+            size = state.size + moves.counts[node]
+            summary = NodeSummary(size, total, state.prior, _spans(state), _typical(state))
+            self.adjusted[node] = _Summarized(state, summary)
 
-    def _sum_words(self, together: Mapping[int, _Fresh]) -> None:
-        """Sum up words where vectors are none: of all items of a leaf, of a branch's typical."""
-        leaves = {number for number, each in together.items() if each.state.is_leaf}
-        shown = {number: self._shown(each) for number, each in together.items()}
-        held = self.tree.items_in(sorted(leaves))
-        others = {item for number in shown.keys() - leaves for item in shown[number]}
-        placed = self.tree.items_numbered(sorted(others - {each.number for each in held}))
-        placed |= {each.number: each for each in held}
-        used = {
-            number: terms_of(weighted_words(each.item), with_pieces=False)
-            for number, each in placed.items()
-        }
-        known = self.tree.known_terms({term for each in used.values() for term in each})
-        vectors = {number: vector_of(each, known) for number, each in used.items()}
-        for each in held:
-            shown[each.leaf].append(each.number)
-        for number, fresh in together.items():
-            fresh.words = summed([vectors[item] for item in shown[number]])
-            fresh.worded = len(shown[number])
+    # Summarizing
 
-    def _shown(self, fresh: _Fresh) -> list[int]:
-        if fresh.state.is_leaf:
-            return []
-        children = self.tree.child_states([fresh.state.id])[fresh.state.id]
-        return [item for child in children for item in self._typical(child)]
-
-    def _sum_leaves(self, leaves: Sequence[NodeState]) -> None:
-        found = contents_of(self.tree, [state.id for state in leaves])
+    def _summarize_leaves(self, leaves: Sequence[NodeState]) -> None:
+        summaries = summarize_leaves(self.tree, [state.id for state in leaves])
         for state in leaves:
-            held = found[state.id]
-            self.fresh[state.id] = _Fresh(
-                state, held.size, held.total, held.prior, held.spans, held.typical
-            )
+            self.summarized[state.id] = _Summarized(state, summaries[state.id])
 
-    def _sum_branch(self, state: NodeState) -> None:
+    def _summarize_branch(self, state: NodeState) -> None:
+        """Summarize a branch from its children, whose summaries are up to date by now."""
         children = self.tree.child_states([state.id])[state.id]
-        untouched = [child for child in children if child.id not in self.fresh]
-        total = self._stack(
-            self.tree.packed_sums([c.id for c in untouched]), precise=True
-        ).with_sum([self.fresh[c.id].total for c in children if c.id in self.fresh])
-        sizes = [self._size(child) for child in children]
-        firsts = [first for child in children for first in self._typical(child)[:1]]
-        # Items' vectors are of length one.
+        unchanged = [child.id for child in children if child.id not in self.summarized]
+        total = self._stack(self.tree.packed_sums(unchanged), precise=True).with_sum(
+            [self.summarized[c.id].summary.total for c in children if c.id in self.summarized]
+        )
+        sizes = [self._size_of(child) for child in children]
+        firsts = [first for child in children for first in self._typical_of(child)[:1]]
+        # The products order items as cosines would, for their vectors have length one.
         near = self._stack(self.tree.packed_vectors(firsts), precise=False).products(total)
-        self.fresh[state.id] = _Fresh(
-            state=state,
+        summary = NodeSummary(
             size=sum(sizes),
             total=total.strongest(NODE_TERMS),
             prior=self._mean_prior(children, sizes),
-            spans=_joined_spans(list(zip(map(self._spans, children), sizes, strict=True))),
+            spans=merge_spans(list(zip(map(self._spans_of, children), sizes, strict=True))),
             typical=[firsts[place] for place in largest(near, KEPT_TITLES)],
         )
+        self.summarized[state.id] = _Summarized(state, summary)
 
     def _stack(self, packed: Sequence[bytes], *, precise: bool) -> Stack:
         return Stack.unpacked(packed, sparse=self.tree.sparse, precise=precise)
 
-    def _size(self, child: NodeState) -> int:
-        return self.fresh[child.id].size if child.id in self.fresh else child.size
+    def _size_of(self, child: NodeState) -> int:
+        known = self.summarized.get(child.id)
+        return known.summary.size if known else child.size
 
-    def _spans(self, child: NodeState) -> Spans:
-        if child.id in self.fresh:
-            return self.fresh[child.id].spans
-        return _unpacked(child.packed_spans)
+    def _spans_of(self, child: NodeState) -> Spans:
+        known = self.summarized.get(child.id)
+        return known.summary.spans if known else _spans(child)
 
-    def _typical(self, child: NodeState) -> Sequence[int]:
-        if child.id in self.fresh:
-            return self.fresh[child.id].typical
-        return _typical(child)
+    def _typical_of(self, child: NodeState) -> Sequence[int]:
+        known = self.summarized.get(child.id)
+        return known.summary.typical if known else _typical(child)
 
     def _mean_prior(self, children: Sequence[NodeState], sizes: Sequence[int]) -> float:
         if not self.tree.has_prior or not sum(sizes):
             return 0.0
         priors = [
-            self.fresh[child.id].prior if child.id in self.fresh else child.prior
+            self.summarized[child.id].summary.prior if child.id in self.summarized else child.prior
             for child in children
         ]
         return float(np.average(priors, weights=sizes))
 
-    def _describe(self) -> None:
-        together = self.fresh | self.followed | self.around
-        # Where vectors are no words, these are read from the items, and wait until that is due.
-        told = self.fresh | self.followed if self.tree.sparse else self.fresh
-        names = self._names(told)
-        contrasts = [
-            Contrast(node, each.mean(), together[each.state.parent].mean())
-            for node, each in told.items()
-            if each.state.parent is not None
-        ]
-        words = {
-            node: beyond_names(found, names[node])
-            for node, found in told_words(self.tree, contrasts).items()
-        }
-        self._tell_words({node: words[node] for node in words if node in self.followed})
-        self._tell_anew(words, together)
+    def _read_parents(self) -> None:
+        """Read the parents that the change left as they were."""
+        known = self.summarized | self.adjusted
+        parents = {each.state.parent for each in known.values() if each.state.parent is not None}
+        if missing := sorted(parents - known.keys()):
+            states = self.tree.states(missing)
+            vectors = self.tree.node_vectors(list(states))
+            for state, vector in zip(states.values(), vectors, strict=True):
+                summary = NodeSummary(state.size, vector, state.prior, _spans(state), [])
+                self.parents[state.id] = _Summarized(state, summary)
 
-    def _tell_words(self, words: Mapping[int, Sequence[str]]) -> None:
-        """Write the words of nodes that only follow, where they are others than before."""
+    # Describing
+
+    def _sum_words(self) -> None:
+        """Find the term sums of all nodes, or where vectors hold no terms, of those described."""
+        together = self.summarized | self.adjusted | self.parents
+        if self.tree.sparse:
+            for each in together.values():
+                each.words = TermSum(each.summary.total, each.summary.size)
+            return
+        chosen = {each.state.parent for each in self.summarized.values()} | self.summarized.keys()
+        wanted = {node: each for node, each in together.items() if node in chosen}
+        leaves = [node for node, each in wanted.items() if each.state.is_leaf]
+        shown = {node: self._shown_below(node) for node in wanted.keys() - set(leaves)}
+        for node, words in sum_words(self.tree, leaves, shown).items():
+            wanted[node].words = words
+
+    def _shown_below(self, node: int) -> list[int]:
+        children = self.tree.child_states([node])[node]
+        return [item for child in children for item in self._typical_of(child)]
+
+    def _describe(self) -> None:
+        together = self.summarized | self.adjusted | self.parents
+        # Where vectors hold no terms, words are read from items, and only when that is due.
+        described = self.summarized | self.adjusted if self.tree.sparse else self.summarized
+        sums = {
+            node: (_words(each), _words(together[each.state.parent]))
+            for node, each in described.items()
+            if each.state.parent is not None
+        }
+        words = choose_words(self.tree, sums)
+        names = self._names(described)
+        self._write_words(
+            {
+                node: beyond_names(words[node], names[node])
+                for node in words
+                if node in self.adjusted
+            }
+        )
+        self._write_nodes(words, names, together)
+
+    def _write_words(self, words: Mapping[int, Sequence[str]]) -> None:
+        """Write the words of adjusted nodes where they changed."""
         rows = []
-        for node, found in words.items():
-            state = self.followed[node].state
-            description = with_words(state.description, found)
+        for node, chosen in words.items():
+            state = self.adjusted[node].state
+            description = with_words(state.description, chosen)
             if description != state.description:
                 rows.append((description, state.stale, node))
         self.tree.set_descriptions(rows)
 
-    def _tell_anew(
-        self, words: Mapping[int, Sequence[str]], together: Mapping[int, _Fresh]
+    def _write_nodes(
+        self,
+        words: Mapping[int, Sequence[str]],
+        names: Mapping[int, str],
+        together: Mapping[int, _Summarized],
     ) -> None:
-        if not self.fresh:
+        """Write the nodes that were summarized in full, with their descriptions."""
+        if not self.summarized:
             return
-        titles = self.tree.titles(
-            sorted({number for each in self.fresh.values() for number in each.typical})
-        )
+        shown = {number for each in self.summarized.values() for number in each.summary.typical}
+        titles = self.tree.titles(sorted(shown))
         rows = []
-        for number, each in self.fresh.items():
+        for node, each in self.summarized.items():
             parent = together.get(each.state.parent or -1)
-            known = Description.from_json(each.state.description)
-            description = replace(
-                known,
-                words=tuple(words.get(number, ())),
-                titles=tuple(titles[item] for item in each.typical),
-                typical=tuple(each.typical),
-                ranges=told_ranges(each.spans, parent.spans) if parent else (),
+            description = describe_node(
+                Description.from_json(each.state.description),
+                words.get(node, ()),
+                names[node],
+                each.summary.typical,
+                titles,
+                (each.summary.spans, parent.summary.spans if parent else None),
             )
-            rows.append(_row(number, each, description))
+            rows.append(_row(each, description))
         self.tree.put_nodes(rows)
 
     def _names(self, nodes: Iterable[int]) -> dict[int, str]:
-        """Return the names of nodes with those of all above them."""
+        """Return the names of nodes with those of all nodes above them."""
         if not along_paths(self.tree):
             return dict.fromkeys(nodes, "")
         states = self.tree.with_ancestors(nodes)
@@ -266,55 +249,37 @@ class Refresh:
         return {number: names[number] for number in nodes}
 
 
+def _words(node: _Summarized) -> TermSum:
+    assert node.words is not None
+    return node.words
+
+
 def _typical(state: NodeState) -> list[int]:
-    """Return the items that a node shows."""
-    # Of all there is in a description this alone is needed, of a hundred children a change.
+    """Return the numbers of the items that a node shows."""
+    # A change reads this of about a hundred children, and nothing else of their descriptions.
     start = state.description.rindex(TYPICAL) + len(TYPICAL)
     numbers = state.description[start : state.description.index("]", start)]
     return [int(number) for number in numbers.split(",") if number]
 
 
-def _unpacked(spans: str) -> Spans:
-    return {name: (low, high) for name, (low, high) in json.loads(spans).items()}
+def _spans(state: NodeState) -> Spans:
+    return {name: (low, high) for name, (low, high) in json.loads(state.packed_spans).items()}
 
 
-def _row(number: int, fresh: _Fresh, description: Description) -> NodeRow:
-    state = fresh.state
+def _row(node: _Summarized, description: Description) -> NodeRow:
+    state, summary = node.state, node.summary
     return NodeRow(
-        id=number,
+        id=state.id,
         parent=state.parent,
         place=state.place,
         depth=state.depth,
-        size=fresh.size,
+        size=summary.size,
         leaf=state.is_leaf,
         description=description.to_json(),
-        spans=json.dumps(fresh.spans),
-        prior=fresh.prior,
-        packed=fresh.total.to_bytes(precise=True),
+        spans=json.dumps(summary.spans),
+        prior=summary.prior,
+        packed=summary.total.to_bytes(precise=True),
         moved=state.moved,
-        # Words are always fresh; only what a model wrote can be out of date.
+        # Only a model's summary goes out of date; words follow every change.
         stale=state.stale if description.summary else 0,
     )
-
-
-def _joined_spans(parts: Sequence[tuple[Spans, int]]) -> Spans:
-    """Return spans that hold most of what the parts' spans hold, each weighed by its size."""
-    joined: dict[str, tuple[float, float]] = {}
-    for name in {name for spans, _ in parts for name in spans}:
-        held = [(spans[name], size) for spans, size in parts if name in spans]
-        if 2 * sum(size for _, size in held) >= sum(size for _, size in parts):
-            low = _weighted(sorted((each[0], size) for each, size in held))
-            high = -_weighted(sorted((-each[1], size) for each, size in held))
-            joined[name] = (low, high)
-    return dict(sorted(joined.items()))
-
-
-def _weighted(values: Sequence[tuple[float, int]]) -> float:
-    """Return the value below which the tail of the weight lies; *values* ascend."""
-    tail = TAIL * sum(weight for _, weight in values)
-    passed = 0.0
-    for value, weight in values:
-        passed += weight
-        if passed > tail:
-            return value
-    return values[-1][0]

@@ -3,8 +3,9 @@ import pytest
 
 from tests import trees
 from unillmrec.store import EditableTree
-from unillmrec.tree.keyword_descriptions import KEPT_TITLES, span, typicality
-from unillmrec.updating.upkeep.leaf_contents import contents_of
+from unillmrec.tree.node_summary.typical_items import KEPT_TITLES, typicality
+from unillmrec.tree.node_summary.value_spans import span
+from unillmrec.updating.upkeep.leaf_summaries import summarize_leaves
 
 
 @pytest.fixture(params=[trees.tree, trees.given_tree], ids=["words", "given"])
@@ -18,10 +19,10 @@ def dense(rows):
     return rows if isinstance(rows, np.ndarray) else rows.toarray()
 
 
-def test_all_leaves_together_are_as_each_alone(tree):
-    """Sums, spans and typical items are those of the items that a leaf holds."""
+def test_leaves_summarized_together_equal_each_one_alone(tree):
+    """The sum, spans and typical items of a leaf come from its own items only."""
     leaves = [node for node, is_leaf in tree.below(1) if is_leaf]
-    found = contents_of(tree, leaves)
+    found = summarize_leaves(tree, leaves)
 
     for leaf in leaves:
         items = tree.items_in([leaf])
@@ -34,7 +35,7 @@ def test_all_leaves_together_are_as_each_alone(tree):
         own = found[leaf]
         weights = total[total > 0] if tree.sparse else total
         np.testing.assert_allclose(own.total.weights, weights, rtol=1e-4)
-        # Two that are equally near are told apart by rounding.
+        # Rounding decides between two items that are equally near.
         places = [[each.number for each in items].index(number) for number in own.typical]
         np.testing.assert_allclose(near[places], np.sort(near)[::-1][:KEPT_TITLES], rtol=1e-4)
         assert len(items) == own.size
@@ -42,15 +43,15 @@ def test_all_leaves_together_are_as_each_alone(tree):
         assert "subjects" not in own.spans
 
 
-def test_an_empty_leaf_holds_nothing(tree):
-    """Of nothing, and of a leaf without items, the sum has no weight."""
-    assert {} == contents_of(tree, [])
-    assert 0 == contents_of(tree, [999])[999].size
-    assert not len(contents_of(tree, [999])[999].total.weights)
+def test_an_empty_leaf_has_an_empty_summary(tree):
+    """The sum of a leaf without items has no weight; no leaves give no summaries."""
+    assert {} == summarize_leaves(tree, [])
+    assert 0 == summarize_leaves(tree, [999])[999].size
+    assert not len(summarize_leaves(tree, [999])[999].total.weights)
 
 
-def test_most_of_the_items_must_have_the_number(tree):
-    """A number that few have, or that is none, spans nothing."""
+def test_a_span_needs_a_number_in_most_items(tree):
+    """An attribute that few items have, or whose values are not numbers, gets no span."""
     (leaf, _), *_ = [each for each in tree.below(1) if each[1]]
     with tree.transaction():
         tree._many(
@@ -61,4 +62,4 @@ def test_most_of_the_items_must_have_the_number(tree):
             ],
         )
 
-        assert ["all"] == list(contents_of(tree, [leaf])[leaf].spans)
+        assert ["all"] == list(summarize_leaves(tree, [leaf])[leaf].spans)
