@@ -70,8 +70,8 @@ def _measured(found: DataSet, tree: ItemTree, branches: int | None, leaves: int)
         read = [event.opened.id for event in made.opened if event.opened.is_leaf]
         seen = set(person.history)
         numbers = [each.number for each in tree.items_in(read) if each.number not in seen]
-        assert made.profile.taste is not None
-        near = similarities(made.profile.taste, everything)
+        assert made.profile.vector is not None
+        near = similarities(made.profile.vector, everything)
         rank = _rank(near, person.target, person.history)
         shown = sorted(numbers, key=lambda number: -near[number])[:SHOWN]
         people.append(

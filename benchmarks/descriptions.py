@@ -14,10 +14,10 @@ from benchmarks.datasets import SEED, load
 from benchmarks.report import table
 from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, Options, build
-from unillmrec.checking.description_check import hidden_items, route
+from unillmrec.checking.description_check import check_descriptions, draw_hidden_items
 from unillmrec.judge import Choice, Interest, Profile, Question
 from unillmrec.judge.description_judge import DescriptionJudge
-from unillmrec.judge.registry import make_writer
+from unillmrec.judge.from_settings import build_writer
 from unillmrec.settings import Settings
 from unillmrec.stages import Run
 from unillmrec.store import ROOT
@@ -64,9 +64,9 @@ def run(data: Path) -> None:
 def _measured(tree: ItemTree, words: int, titles: int) -> dict[str, Any]:
     with _lines(words, titles):
         judge = DescriptionJudge(tree)
-        routing = route(tree, judge, HIDDEN, SEED)
+        routing = check_descriptions(tree, judge, HIDDEN, SEED)
         walks = _Walks(tree, judge)
-        found = [walks.opened_until(each) for each in hidden_items(tree, HIDDEN, SEED)]
+        found = [walks.opened_until(each) for each in draw_hidden_items(tree, HIDDEN, SEED)]
     first = routing.levels[0]
     return {
         "words": words,
@@ -95,7 +95,7 @@ class _Walks:
 
     def __init__(self, tree: ItemTree, judge: DescriptionJudge) -> None:
         self._run = Run(tree, judge, Options())
-        self._writer = make_writer(Settings(model="gpt-4o"))
+        self._writer = build_writer(Settings(model="gpt-4o"))
         self._families: dict[int, tuple[tuple[Choice, ...], int]] = {}
         self._leaves = {leaf for (leaf,) in tree.rows("SELECT id FROM node WHERE leaf")}
 
@@ -129,7 +129,7 @@ class _Walks:
         if node not in self._families:
             choices = self._run.branch_choices(self._run.tree.children(node))
             question = Question("choose", Stage.RECALL, profile, choices, len(choices))
-            prompt, _ = self._writer.estimate(self._writer.ask(question))
+            prompt, _ = self._writer.estimate(self._writer.request(question))
             self._families[node] = choices, prompt
         return self._families[node]
 

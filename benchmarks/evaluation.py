@@ -16,7 +16,7 @@ from unillmrec.evaluation.data.exam import Split
 from unillmrec.evaluation.runner import Evaluation, Outcome, evaluate
 from unillmrec.evaluation.systems.registry import REFERENCE, Entry
 from unillmrec.evaluation.worker_processes import InProcesses
-from unillmrec.judge.registry import make_price
+from unillmrec.judge.from_settings import find_price
 from unillmrec.prices import Price, told_amount
 from unillmrec.settings import Settings
 from unillmrec.system.processes import available_cores
@@ -33,7 +33,7 @@ BAR = {"ml-1m": 0.050, "amazon-beauty": 0.074}
 
 def run(data: Path) -> None:
     """Put all systems, and the chain without variety, through the same exam."""
-    price = make_price(Settings.resolve(SETTINGS))
+    price = find_price(Settings.resolve(SETTINGS))
     rows: list[dict[str, Any]] = []
     comparisons: list[dict[str, Any]] = []
     protocol: dict[str, Any] = {}

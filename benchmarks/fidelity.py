@@ -132,7 +132,7 @@ def _walked(
     found = []
     for history, best in zip(people, nearest, strict=True):
         made = Recommender(tree, judge).recommend(history, options=options)
-        taste = made.profile.taste
+        taste = made.profile.vector
         assert taste is not None
         placed = tree.items_with_ids(made.candidates)
         numbers = [placed[each].number for each in made.candidates]
@@ -163,10 +163,10 @@ def _walked(
 def _nearest(tree: ItemTree, writer: PromptWriter, history: Sequence[str]) -> dict[int, float]:
     """Return how near those items are that an exhaustive look puts first."""
     made = Recommender(tree, EstimatingJudge(SimilarityJudge(tree), writer)).recommend(history)
-    assert made.profile.taste is not None
+    assert made.profile.vector is not None
     eligibility = Eligibility(tree)
     eligibility.exclude(tree.places_of(history).values())
-    return dict(nearest_items(tree, made.profile.taste, SOUGHT, eligibility))
+    return dict(nearest_items(tree, made.profile.vector, SOUGHT, eligibility))
 
 
 def _closeness(tree: ItemTree, taste: Any, numbers: Sequence[int]) -> np.ndarray:
@@ -186,7 +186,7 @@ def _listing_tokens(
     choices = run.item_choices(placed, 180)
     line = np.mean([writer.counter.count(writer.line(choice)) + 1 for choice in choices])
     around = writer.estimate(
-        writer.ask(Question("rank", Stage.RANK, made.profile, choices[:1], 1))
+        writer.request(Question("rank", Stage.RANK, made.profile, choices[:1], 1))
     )[0] - writer.counter.count(writer.line(choices[0]))
     windows = (len(tree) - 20) // 10 + 1
     return round(around + line * len(tree)), round(windows * (around + 20 * line))

@@ -21,7 +21,7 @@ from unillmrec.demo.walkthrough import BOUNDS
 from unillmrec.endpoint import RetryPolicy
 from unillmrec.errors import UnillmrecError
 from unillmrec.judge import LanguageModelJudge, SimilarityJudge
-from unillmrec.judge.registry import make_writer
+from unillmrec.judge.from_settings import build_writer
 from unillmrec.settings import Settings
 from unillmrec.stages import Person
 from unillmrec.testing import DIALECTS, FakeServer, Fault, FaultKind
@@ -120,7 +120,7 @@ def _faults(chance: random.Random, happened: Counter[str]) -> Callable[[int], Fa
 
 def _work(path: Path, logged: LoggedEndpoint, chance: random.Random) -> None:
     with ItemTree.open(path) as tree:
-        judge = LanguageModelJudge(logged, make_writer(Settings()), SimilarityJudge(tree))
+        judge = LanguageModelJudge(logged, build_writer(Settings()), SimilarityJudge(tree))
         ids = [each.item.id for each in tree.items_numbered(range(0, len(tree), 7)).values()]
         people = [Person(tuple(chance.sample(ids, 4)), label=f"p{n}") for n in range(3)]
         options = Options(leaves=chance.choice((2, 6)), shown=40, candidates=15)

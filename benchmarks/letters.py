@@ -22,10 +22,10 @@ from benchmarks.results import save
 from unillmrec.endpoint import OpenAIEndpoint
 from unillmrec.evaluation.statistics import Bootstrap, same_for_all
 from unillmrec.judge import Choice, Interest, Judge, LanguageModelJudge, Profile, Question, Verdict
-from unillmrec.judge.doctor import Examiner
-from unillmrec.judge.letters import LETTERS
-from unillmrec.judge.prompt_writer import PromptWriter
-from unillmrec.judge.registry import make_writer
+from unillmrec.judge.doctor import Doctor
+from unillmrec.judge.from_settings import build_writer
+from unillmrec.judge.prompting.letters import LETTERS
+from unillmrec.judge.prompting.prompt_writer import PromptWriter
 from unillmrec.settings import Settings
 from unillmrec.testing import Dialect, FakeServer
 from unillmrec.testing.letters import label_odds
@@ -61,7 +61,7 @@ def run(data: Path) -> None:
 
 def measured(deviation: float, moods: float) -> dict[str, Any]:
     """Return how models whose tastes deviate so much answer, raw and calibrated."""
-    writer = make_writer(Settings.resolve({"model": "gpt-4o"}))
+    writer = build_writer(Settings.resolve({"model": "gpt-4o"}))
     answers = [list(_of_model(seed, deviation, moods, writer)) for seed in range(MODELS)]
     asked = np.array([each for each in answers if each])
     # Lists of one model have its taste in common: models are what is drawn anew.
@@ -91,9 +91,9 @@ def _of_model(
             server.model, base_url=server.base_url, api_key="", environ={}, notebook=None
         )
         with endpoint:
-            examiner = Examiner(endpoint, writer)
-            examiner.look()
-            examined = examiner.examine()
+            examiner = Doctor(endpoint, writer)
+            examiner.estimate_tokens()
+            examined = examiner.probe()
             judges = [_judge(endpoint, writer, bias) for bias in ({}, examined.label_bias)]
             for _ in range(LISTS if examined.asks_by_letters else 0):
                 question = made_up(chance)

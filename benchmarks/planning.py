@@ -21,7 +21,8 @@ from unillmrec import BuildOptions, ItemTree, OpenAIEndpoint, Options, Recommend
 from unillmrec.describing.run import DescribeOptions, describe, plan_describing
 from unillmrec.judge import LanguageModelJudge, Question, SimilarityJudge, Verdict
 from unillmrec.judge.describer import LanguageModelDescriber
-from unillmrec.judge.registry import make_estimating_judge, make_writer
+from unillmrec.judge.from_settings import build_writer
+from unillmrec.judge.registry import build_estimating_judge
 from unillmrec.planning.planner import Plan, Planner
 from unillmrec.settings import Settings
 from unillmrec.stages import Person
@@ -134,7 +135,7 @@ class _ToldJudge(LanguageModelJudge):
     similar: SimilarityJudge
 
     def choose(self, question: Question) -> Verdict:
-        request = self._writer.ask(question)
+        request = self._writer.request(question)
         scores = dict(self.similar.choose(question).scores)
         self.tell(request.messages[-1].content, scores)
         return super().choose(question)
@@ -196,7 +197,7 @@ def _compared(
         log_file = path.with_name(f"{manner.name}.usage")
         with endpoint, UsageLog(log_file, command="bench", tree=path, warn=print) as log:
             logged = LoggedEndpoint(endpoint, log)
-            judge = _ToldJudge(logged, make_writer(settings), SimilarityJudge(tree))
+            judge = _ToldJudge(logged, build_writer(settings), SimilarityJudge(tree))
             judge.tell, judge.similar = model.scores.__setitem__, SimilarityJudge(tree)
             pairs = [_planned_and_run(tree, judge, each, settings, log_file) for each in people]
             own = shutil.copy(path, path.with_name(f"{manner.name}.tree"))
@@ -220,7 +221,7 @@ def _planned_and_run(
     wise = Planner(settings.model, bare.counter, known)
     plans = []
     for planner in (bare, wise):
-        estimating = make_estimating_judge(tree, settings, planner.spoken)
+        estimating = build_estimating_judge(tree, settings, planner.profile_tokens)
         made = Recommender(tree, estimating).recommend_to(person, Options())
         plans.append(planner.plan(made.usage, made.waits))
     done = Recommender(tree, judge).recommend_to(person, Options())
@@ -232,7 +233,7 @@ def _described(path: Path, logged: LoggedEndpoint, settings: Settings, log: Path
     """Describe a part of the tree, twice: the second time the plan knows the first."""
     endpoint = settings.base_url.removeprefix("http://").removesuffix("/v1")  # type: ignore[union-attr]
     bare = Planner(settings.model, TokenCounter.for_model(settings.model))
-    writer = make_writer(settings)
+    writer = build_writer(settings)
     pairs = []
     for _ in range(3):
         known = Experience.read(log, settings.model, endpoint)

@@ -167,8 +167,8 @@ def _reached(
     tree: ItemTree, made: Recommendation, history: Sequence[str], vectors: Sequence[Vector]
 ) -> float:
     """Return the share of the twenty items most like the person that the walk came to."""
-    assert made.profile.taste is not None
-    near = similarities(made.profile.taste, vectors)
+    assert made.profile.vector is not None
+    near = similarities(made.profile.vector, vectors)
     near[[number for number, _ in tree.places_of(history).values()]] = -1
     best = set(np.argsort(-near, kind="stable")[:BEST].tolist())
     leaves = [event.opened.id for event in made.opened if event.opened.is_leaf]

@@ -13,8 +13,8 @@ from benchmarks.results import save
 from unillmrec import ItemTree, Recommender
 from unillmrec.building import BuildOptions, build
 from unillmrec.judge import CONTRACTS, EstimatingJudge, PromptWriter, SimilarityJudge
-from unillmrec.judge.prompt_writer import Layout
-from unillmrec.planning.shared_prefixes import Messages, shared_prefix
+from unillmrec.judge.prompting.prompt_writer import Layout
+from unillmrec.planning.shared_prefixes import Messages, measure_shared_prefix
 from unillmrec.prompts import PromptSet
 from unillmrec.stages import Person, order_by_path
 from unillmrec.tokens import TokenCounter
@@ -93,9 +93,9 @@ def _measured(
     rows = []
     for told, order in (("random", shuffled), ("path", order_by_path(tree, people))):
         prompts = [each for place in order for each in asked[place]]
-        small = shared_prefix(prompts, counter, capacity=CACHE)
-        whole = shared_prefix(prompts, counter)
-        hosted = shared_prefix(prompts, counter, minimum=HOSTED_MINIMUM)
+        small = measure_shared_prefix(prompts, counter, capacity=CACHE)
+        whole = measure_shared_prefix(prompts, counter)
+        hosted = measure_shared_prefix(prompts, counter, minimum=HOSTED_MINIMUM)
         rows.append(
             {
                 "set": name,

@@ -21,7 +21,7 @@ from unillmrec.endpoint import Endpoint
 from unillmrec.endpoint.wrappers.cache import AnswerCache, CachedEndpoint
 from unillmrec.endpoint.wrappers.recording import Recording, RecordingEndpoint, ReplayedEndpoint
 from unillmrec.judge import SimilarityJudge
-from unillmrec.judge.registry import make_writer
+from unillmrec.judge.from_settings import build_writer
 from unillmrec.settings import Settings
 from unillmrec.testing import FakeServer
 from unillmrec.testing.faults import by_rate
@@ -92,7 +92,7 @@ def _recommended(
     order: Sequence[int] = (),
 ) -> tuple[str, dict[str, Any]]:
     """Recommend to everybody, many at once; return a digest of all output, and what it took."""
-    judge = LanguageModelJudge(endpoint, make_writer(Settings()), SimilarityJudge(tree), at_once=4)
+    judge = LanguageModelJudge(endpoint, build_writer(Settings()), SimilarityJudge(tree), at_once=4)
     recommender = Recommender(tree, judge)
 
     def line(place: int) -> tuple[int, str]:

@@ -27,8 +27,9 @@ from unillmrec.evaluation.statistics import Bootstrap, Estimate
 from unillmrec.evaluation.systems.model_baselines import HISTORY, SHORTLIST, title_of
 from unillmrec.evaluation.systems.paper import PaperScheme, levels_over_leaves
 from unillmrec.judge import HistoryQuestion, Interest, Interests, Profile, Question, Verdict
-from unillmrec.judge.prompt_writer import PromptWriter
-from unillmrec.judge.registry import make_estimating_judge, make_writer
+from unillmrec.judge.from_settings import build_writer
+from unillmrec.judge.prompting.prompt_writer import PromptWriter
+from unillmrec.judge.registry import build_estimating_judge
 from unillmrec.settings import Settings
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Stage, Usage
@@ -204,8 +205,8 @@ class Titles:
 def counted(tree: ItemTree, told: str) -> list[dict[str, Any]]:
     """Return a row for each way of asking."""
     settings = Settings.resolve({"model": MODEL, "judge": "embedded"})
-    writer = make_writer(settings)
-    judge = Spoken(make_estimating_judge(tree, settings), writer)
+    writer = build_writer(settings)
+    judge = Spoken(build_estimating_judge(tree, settings), writer)
     people = histories(tree)
     titles = Titles.of(tree, writer.counter)
     recommender = Recommender(tree, judge)
@@ -338,7 +339,7 @@ def _paper(tree: ItemTree, counter: TokenCounter, people: Sequence[tuple[str, ..
 def _flat(writer: PromptWriter, met: Sequence[str], titles: Titles) -> Spent:
     """Count one prompt with the titles of the history and of everything."""
     likes = Profile((Interest("\n".join(met), 1.0),))
-    around, _ = writer.estimate(writer.ask(Question("pick", Stage.RECALL, likes, (), LIMIT)))
+    around, _ = writer.estimate(writer.request(Question("pick", Stage.RECALL, likes, (), LIMIT)))
     numbers = random.Random(SEED).sample(range(1, titles.size + 1), LIMIT)
     picked = writer.counter.count(picks_json(numbers))
     return Spent(1, ((0, 0), (around + titles.through, picked), (0, 0)), titles.through)
@@ -347,9 +348,9 @@ def _flat(writer: PromptWriter, met: Sequence[str], titles: Titles) -> Spent:
 def _windows(writer: PromptWriter, met: Sequence[str], titles: Titles) -> Spent:
     """Count a profile call, and windows over everything that carry the profile."""
     lines = tuple(f"- {title}" for title in met[-PROFILED:])
-    asked, _ = writer.estimate(writer.ask_history(HistoryQuestion(lines)))
+    asked, _ = writer.estimate(writer.history_request(HistoryQuestion(lines)))
     question = Question("rank", Stage.RANK, Profile(INTERESTS), (), 0)
-    around, _ = writer.estimate(writer.ask(question))
+    around, _ = writer.estimate(writer.request(question))
     answered = writer.counter.count(profile_json())
     ordered = writer.counter.count(order_json(range(1, WINDOW + 1)))
     rank = titles.windows * around + titles.in_windows, titles.windows * ordered

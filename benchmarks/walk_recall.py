@@ -68,8 +68,8 @@ def found_of_nearest(
         rows = {each: row for row, (each,) in enumerate(tree.rows(_BY_NUMBER))}
         for history in histories:
             best = Recommender(tree).recommend(history, options=_nearest_first(leaves))
-            assert best.profile.taste is not None
-            near = _similarities(best.profile.taste, points)
+            assert best.profile.vector is not None
+            near = _similarities(best.profile.vector, points)
             near[[rows[each] for each in history]] = -1
             nearest = np.argsort(-near, kind="stable")[:COMPARED]
             found = [rows[each.item.id] for each in best.items]
@@ -97,8 +97,8 @@ def _compared(
     history = [item_id(number) for number in person.history]
     listed = recommender.recommend(history, options=Options(limit=LISTED, leaves=leaves))
     best = recommender.recommend(history, options=_nearest_first(leaves))
-    assert listed.profile.taste is not None
-    near = _similarities(listed.profile.taste, points)
+    assert listed.profile.vector is not None
+    near = _similarities(listed.profile.vector, points)
     near[list(person.history)] = -1
     order = np.argsort(-near, kind="stable")
     found = [_number(each.item.id) for each in best.items]

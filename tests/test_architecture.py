@@ -23,8 +23,8 @@ ORDER = [
     *("__main__", "cli", "demo", "evaluation", "batch", "planning"),
     *("describing", "updating", "building", "checking", "recommending", "usage_log"),
     *("stages", "judge", "endpoint", "replies", "store", "tree", "filters", "catalog"),
-    *("settings", "prompts", "prices", "tokens", "budget", "usage", "items"),
-    *("system", "errors", "events"),
+    *("settings", "prompts", "prices", "tokens", "budget", "items"),
+    *("system", "errors", "usage", "events"),
 ]
 # Test doubles, for our tests and our users': only the fake server's command imports them, and
 # they may import only what is listed below this package.

@@ -214,7 +214,7 @@ def test_the_check_finds_what_gets_through(name, writer):
     """Sent as it is, almost every hostile text is found; the others are one harmless line."""
     choices = (Choice(1, "a book", 1), Choice(2, "a film", 2))
     profile = Profile((Interest("storms at sea", 1.0),))
-    request = writer.ask(Question("pick", Stage.RECALL, profile, choices, 2))
+    request = writer.request(Question("pick", Stage.RECALL, profile, choices, 2))
     system, user = request.messages
     raw = user.content.replace("\n2. ", f"\n2. {HOSTILE_TEXTS[name]}", 1)
     forged = dataclasses.replace(request, messages=(system, dataclasses.replace(user, content=raw)))

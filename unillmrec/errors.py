@@ -20,15 +20,20 @@ from __future__ import annotations
 
 from typing import Literal
 
+from unillmrec.usage import Exchange
+
 
 class UnillmrecError(Exception):
     """A mistake or a failure the user can do something about.
 
     *problem* says what and where, *detail* what follows from it, *remedy* what to do,
-    preferably a command. `str()` gives all three, one a line.
+    preferably a command. `str()` gives all three, one a line. *exchanges* are the model calls
+    that were made before the error ended a question, the failed one included: they were paid
+    for, and belong on the bill and in the trace.
     """
 
     exit_code = 3
+    exchanges: tuple[Exchange, ...] = ()
 
     def __init__(self, problem: str, *, detail: str = "", remedy: str = "") -> None:
         super().__init__(problem)

@@ -71,6 +71,25 @@ def _sum(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else one + other
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One call to a model, as traces and logs keep it: the messages sent and the reply.
+
+    *error* is the reason why there is no reply. *off_labels* is the probability the model gave
+    to everything that is not a label, where label probabilities were requested.
+    """
+
+    messages: tuple[tuple[str, str], ...]
+    reply: str
+    usage: Usage
+    asked_with: str = ""
+    finish: str | None = None
+    model: str | None = None
+    seconds: float = 0.0
+    error: str = ""
+    off_labels: float | None = None
+
+
 class Bill:
     """Usage by stage, added to from several threads."""
 

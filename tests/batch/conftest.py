@@ -4,8 +4,8 @@ import pytest
 
 from tests import trees
 from unillmrec.batch import Batch, BatchOptions, PeopleFile
+from unillmrec.judge.from_settings import build_writer
 from unillmrec.judge.language_model import LanguageModelJudge
-from unillmrec.judge.registry import make_writer
 from unillmrec.judge.similarity import SimilarityJudge
 from unillmrec.settings import Settings
 from unillmrec.stages import Options
@@ -69,7 +69,7 @@ class Scripted:
         def made(over):
             settings = Settings(model="scripted", base_url="http://localhost/v1")
             fallback = SimilarityJudge(tree)
-            writer = make_writer(settings)
+            writer = build_writer(settings)
             # One after the other, so that a test knows which call was under way.
             return LanguageModelJudge(over(self.endpoint), writer, fallback, at_once=1)
 

@@ -9,8 +9,9 @@ from benchmarks import report, tokens
 from tests import trees
 from unillmrec import Options, Recommender
 from unillmrec.judge import Choice, Interest, Profile, Question
-from unillmrec.judge.prompt_writer import PromptWriter
-from unillmrec.judge.registry import make_estimating_judge, make_writer
+from unillmrec.judge.from_settings import build_writer
+from unillmrec.judge.prompting.prompt_writer import PromptWriter
+from unillmrec.judge.registry import build_estimating_judge
 from unillmrec.settings import Settings
 from unillmrec.usage import Stage
 
@@ -23,7 +24,7 @@ def tree(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def writer():
-    made = make_writer(Settings.resolve({"model": tokens.MODEL}))
+    made = build_writer(Settings.resolve({"model": tokens.MODEL}))
     return PromptWriter(made.prompts, made.counter, 1 << 40)
 
 
@@ -80,7 +81,7 @@ def test_a_listing_and_windows_are_counted_as_they_would_be_written(
     def whole(kind, lines, limit, likes):
         choices = tuple(Choice(n, line, n) for n, line in enumerate(lines, 1))
         question = Question(kind, Stage.RECALL, likes, choices, limit)
-        return writer.estimate(writer.ask(question))[0]
+        return writer.estimate(writer.request(question))[0]
 
     history = Profile((Interest("\n".join(met), 1.0),))
     listed = tokens._flat(writer, met, titles).stages[1][0]
@@ -121,7 +122,7 @@ def test_titles_are_counted_to_the_last_digit_of_their_numbers(writer):
 def test_all_lines_that_are_read_count_as_text_shown(tree, writer):
     """Those of branches with their example titles, and an item as often as it is listed."""
     settings = Settings.resolve({"model": tokens.MODEL, "judge": "embedded"})
-    judge = tokens.Spoken(make_estimating_judge(tree, settings), writer)
+    judge = tokens.Spoken(build_estimating_judge(tree, settings), writer)
     history = trees.items()[0].id
     asked = []
     spent = tokens._walked(Recommender(tree, judge), judge, [history], Options())
@@ -138,7 +139,7 @@ def test_all_lines_that_are_read_count_as_text_shown(tree, writer):
 def test_what_is_written_back_can_be_read(tree, writer):
     """As many numbers as the question has choices, or as it wants."""
     settings = Settings.resolve({"model": tokens.MODEL, "judge": "embedded"})
-    judge = tokens.Spoken(make_estimating_judge(tree, settings), writer)
+    judge = tokens.Spoken(build_estimating_judge(tree, settings), writer)
     choices = tuple(Choice(n, f"line {n}", n) for n in range(1, 13))
     for kind, limit, named in (("choose", 12, 12), ("pick", 5, 5), ("rank", 5, 12)):
         question = Question(kind, Stage.RECALL, Profile(tokens.INTERESTS), choices, limit)

@@ -7,7 +7,7 @@ import pytest
 from tests import trees
 from tests.judges import ScriptedJudge, in_order, nothing
 from unillmrec.building import BuildOptions, build
-from unillmrec.checking.description_check import route
+from unillmrec.checking.description_check import check_descriptions
 from unillmrec.judge import Choice, SimilarityJudge
 from unillmrec.judge.description_judge import DescriptionJudge
 from unillmrec.stages.rotation import rotated
@@ -34,7 +34,7 @@ def test_who_knows_the_way_is_always_right(tree):
     """Every level and the whole way are found, and no node misleads."""
     judge = ScriptedJudge(knowing(tree))
 
-    found = route(tree, judge, 40)
+    found = check_descriptions(tree, judge, 40)
 
     assert (40, 1.0, ()) == (found.items, found.whole_way, found.worst)
     assert [1, 2] == [level.depth for level in found.levels][:2]
@@ -46,7 +46,7 @@ def test_who_knows_the_way_is_always_right(tree):
 
 def test_equal_scores_are_worth_a_draw(tree):
     """Who cannot tell the branches apart is as good as chance, and never better."""
-    found = route(tree, ScriptedJudge(all_alike), 30)
+    found = check_descriptions(tree, ScriptedJudge(all_alike), 30)
 
     for level in found.levels:
         assert level.by_chance == pytest.approx(level.first)
@@ -57,7 +57,7 @@ def test_equal_scores_are_worth_a_draw(tree):
 
 def test_who_names_nothing_finds_nothing(tree):
     """A branch that was left out is not found."""
-    found = route(tree, ScriptedJudge(nothing), 10)
+    found = check_descriptions(tree, ScriptedJudge(nothing), 10)
 
     assert 0 == found.whole_way == found.levels[0].first == found.levels[0].among_three
 
@@ -69,7 +69,7 @@ def test_a_wrong_turn_does_not_end_the_way(tree):
     def wrong_at_the_top(question):
         return right(question) if question.where else nothing(question)
 
-    found = route(tree, ScriptedJudge(wrong_at_the_top), 20)
+    found = check_descriptions(tree, ScriptedJudge(wrong_at_the_top), 20)
 
     assert (0.0, 0.0) == (found.whole_way, found.levels[0].first)
     assert {1.0} == {level.first for level in found.levels[1:]}
@@ -79,7 +79,7 @@ def test_a_wrong_turn_does_not_end_the_way(tree):
 
 def test_the_worst_nodes_come_first(tree):
     """They are ordered by wrong turns, and name the two children that were mistaken most."""
-    found = route(tree, ScriptedJudge(in_order), 60)
+    found = check_descriptions(tree, ScriptedJudge(in_order), 60)
 
     wrong = [each.wrong for each in found.worst]
     assert sorted(wrong, reverse=True) == wrong
@@ -95,7 +95,7 @@ def test_nothing_cites_a_hidden_item(tree):
     """No line on the way of a hidden item shows its title."""
     judge = ScriptedJudge(all_alike)
 
-    route(tree, judge, 100)
+    check_descriptions(tree, judge, 100)
 
     for question in judge.asked:
         title = question.profile.text().split(" (")[0]
@@ -105,9 +105,9 @@ def test_nothing_cites_a_hidden_item(tree):
 def test_the_seed_draws_the_items(tree):
     """The same seed hides the same items, in whatever order answers come."""
     first, again, other = (ScriptedJudge(in_order, at_once=n) for n in (1, 4, 1))
-    one = route(tree, first, 20, seed=3)
-    same = route(tree, again, 20, seed=3)
-    route(tree, other, 20, seed=4)
+    one = check_descriptions(tree, first, 20, seed=3)
+    same = check_descriptions(tree, again, 20, seed=3)
+    check_descriptions(tree, other, 20, seed=4)
 
     assert (one.levels, one.worst, one.whole_way) == (same.levels, same.worst, same.whole_way)
     sought = [{each.profile.text() for each in judge.asked} for judge in (first, again, other)]
@@ -116,9 +116,9 @@ def test_the_seed_draws_the_items(tree):
 
 def test_questions_over_the_ceiling_are_parted(tree):
     """A judge with a small window is asked in parts, and the result is the same."""
-    whole = route(tree, ScriptedJudge(knowing(tree)), 10)
+    whole = check_descriptions(tree, ScriptedJudge(knowing(tree)), 10)
     judge = ScriptedJudge(knowing(tree), window=2)
-    parted = route(tree, judge, 10)
+    parted = check_descriptions(tree, judge, 10)
 
     assert whole.levels == parted.levels
     assert max(len(question.choices) for question in judge.asked) == 2
@@ -133,10 +133,10 @@ def test_good_descriptions_lead_further_than_bad_ones(tree, tmp_path):
             silent = replace(node.description, words=("things",), titles=(), typical=())
             blind.set_descriptions([(silent.to_json(), 0, node.id)])
 
-    told = route(tree, DescriptionJudge(tree), 60)
+    told = check_descriptions(tree, DescriptionJudge(tree), 60)
     with EditableTree.open(path) as blind:
-        untold = route(blind, DescriptionJudge(blind), 60)
-        seen = route(blind, SimilarityJudge(blind), 60)
+        untold = check_descriptions(blind, DescriptionJudge(blind), 60)
+        seen = check_descriptions(blind, SimilarityJudge(blind), 60)
 
     assert told.levels[0].first > 0.8
     assert untold.levels[0].first == pytest.approx(untold.levels[0].by_chance)
@@ -147,14 +147,14 @@ def test_more_than_there_are_is_all_there_are():
     """A catalog smaller than what should be hidden gives what it has; one leaf has no way."""
     build(trees.items(10), "small.tree", BuildOptions(workers=1))
     with EditableTree.open("small.tree") as tree:
-        found = route(tree, ScriptedJudge(in_order), 50)
+        found = check_descriptions(tree, ScriptedJudge(in_order), 50)
 
     assert (10, ()) == (found.items, found.levels)
 
 
 def test_the_result_is_json(tree):
     """Everything is told under its name."""
-    told = json.loads(json.dumps(route(tree, ScriptedJudge(in_order), 10).as_dict()))
+    told = json.loads(json.dumps(check_descriptions(tree, ScriptedJudge(in_order), 10).as_dict()))
 
     assert [
         "judge",

@@ -61,7 +61,7 @@ def test_the_longest_prompt_is_counted_and_not_guessed(path):
         profile = Profile((Interest("", 1.0),))
         question = Question("choose", Stage.RECALL, profile, choices, len(choices))
         writer = made_writer()
-        prompt, _ = writer.estimate(writer.ask(question))
+        prompt, _ = writer.estimate(writer.request(question))
     assert abs(found.longest - 400 - prompt) <= len(choices) + 2
 
 

@@ -6,7 +6,7 @@ from unillmrec.demo.walkthrough import flat_cost, perform
 from unillmrec.errors import PersonError
 from unillmrec.items import one_line
 from unillmrec.judge import Interest, Profile
-from unillmrec.judge.registry import make_writer
+from unillmrec.judge.from_settings import build_writer
 from unillmrec.settings import Settings
 from unillmrec.stages import Person
 from unillmrec.store import ItemTree
@@ -65,7 +65,7 @@ def test_everybody_gets_ten_new_books(reader, tmp_path):
 def test_the_flat_list_holds_every_book(tmp_path):
     """Its cost is the count of a prompt with all lines, so it grows with the catalog."""
     perform(tmp_path / "demo.tree", Person(like="whales"))
-    writer = make_writer(Settings())
+    writer = build_writer(Settings())
     profile = Profile((Interest("whales", 1.0),))
     with ItemTree.open(tmp_path / "demo.tree") as tree:
         cost = flat_cost(tree, profile, writer)

@@ -12,7 +12,7 @@ from unillmrec.describing.run import DescribeOptions
 from unillmrec.endpoint import OpenAIEndpoint
 from unillmrec.endpoint.batch_api import write_request_files
 from unillmrec.errors import EndpointError, StoreError
-from unillmrec.judge.registry import make_writer
+from unillmrec.judge.from_settings import build_writer
 from unillmrec.settings import Settings
 from unillmrec.store import EditableTree
 from unillmrec.testing import BatchServer, sensible_answer
@@ -34,7 +34,7 @@ def tree(tmp_path_factory, tmp_path):
 
 @pytest.fixture
 def writer():
-    return make_writer(Settings(model="fake-model"))
+    return build_writer(Settings(model="fake-model"))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from unillmrec.cli.shared.session import announced
 from unillmrec.endpoint.access import Access
 from unillmrec.errors import EndpointError, SettingsError
-from unillmrec.judge.registry import make_endpoint
+from unillmrec.judge.from_settings import build_endpoint
 from unillmrec.settings import Settings
 
 KEY = "sk-secret-key-123456"
@@ -133,7 +133,7 @@ def test_keys_are_hidden():
 
 def test_the_key_from_the_environment_is_announced_before_it_goes_to_a_foreign_host(capsys):
     """By the command line, on the standard error stream, and without the key."""
-    endpoint = make_endpoint(
+    endpoint = build_endpoint(
         Settings(base_url="https://models.example/v1", api_key="sk-secret-key-123456"), "m"
     )
 
@@ -149,7 +149,7 @@ def test_the_key_from_the_environment_is_announced_before_it_goes_to_a_foreign_h
 def test_the_key_never_travels_in_the_clear(url):
     """Not even into the next room."""
     with pytest.raises(EndpointError, match="would travel unencrypted") as caught:
-        make_endpoint(Settings(base_url=url, api_key="sk-secret-key-123456"), "m")
+        build_endpoint(Settings(base_url=url, api_key="sk-secret-key-123456"), "m")
 
     assert "sk-secret" not in str(caught.value)
 

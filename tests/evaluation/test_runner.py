@@ -36,7 +36,7 @@ from unillmrec.evaluation.systems.registry import (
 from unillmrec.evaluation.systems.trained import Als, ItemKnn
 from unillmrec.items import Item
 from unillmrec.judge import LanguageModelJudge, SimilarityJudge
-from unillmrec.judge.prompt_writer import CONTRACTS, PromptWriter
+from unillmrec.judge.prompting.prompt_writer import CONTRACTS, PromptWriter
 from unillmrec.prices import Price
 from unillmrec.prompts import PromptSet
 from unillmrec.settings import Settings

@@ -4,19 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.judge.test_prompt_writer import HOSTILE, SHARED
+from tests.judge.prompting.test_prompt_writer import HOSTILE, SHARED
 from unillmrec.endpoint import AnswerError, CallError, FailureKind
 from unillmrec.judge import Choice, PromptWriter
 from unillmrec.judge.describer import LanguageModelDescriber
-from unillmrec.judge.prompt_writer import SUMMARY_CEILING
-from unillmrec.judge.sibling_questions import FamilyQuestion
+from unillmrec.judge.prompting.prompt_writer import SUMMARY_CEILING
+from unillmrec.judge.sibling_questions import SiblingsQuestion
 from unillmrec.testing import ScriptedEndpoint
 from unillmrec.usage import Stage, Usage
 
 
 def family(count=3, others=(), words="ship, storm, whale, captain, island"):
     choices = tuple(Choice(n, f"{words} {n}", 100 + n) for n in range(1, count + 1))
-    return FamilyQuestion("sea stories", choices, tuple(others))
+    return SiblingsQuestion("sea stories", choices, tuple(others))
 
 
 def answer(*lines):
@@ -118,7 +118,7 @@ def test_a_family_is_parted_only_where_it_must_be(writer, prompts, counter):
         assert "crimes" == part.others[0]
         assert 2 < len(part.others) < 32
         assert not {each.line for each in part.choices} & set(part.others)
-        request = small.ask_family(part)
+        request = small.siblings_request(part)
         assert counter.count_messages([each.content for each in request.messages]) <= 900
 
 
@@ -134,9 +134,9 @@ def test_no_prompt_is_over_its_ceiling(prompts, counter, ceiling, lines, others,
     writer = PromptWriter(prompts, counter, ceiling)
     choices = tuple(Choice(n, line, n) for n, line in enumerate(lines, start=1))
 
-    windows = writer.family_windows(FamilyQuestion(parent, choices, tuple(others)))
+    windows = writer.sibling_windows(SiblingsQuestion(parent, choices, tuple(others)))
 
     assert [*range(1, len(lines) + 1)] == [each.key for part in windows for each in part.choices]
     for part in windows:
-        request = writer.ask_family(part)
+        request = writer.siblings_request(part)
         assert counter.count_messages([each.content for each in request.messages]) <= ceiling

@@ -6,9 +6,9 @@ from unillmrec.judge.description_judge import DescriptionJudge
 from unillmrec.usage import Stage
 
 
-def asked(judge, likes, *lines, taste=None):
+def asked(judge, likes, *lines, vector=None):
     choices = tuple(Choice(n, line, -n) for n, line in enumerate(lines, start=1))
-    profile = Profile((Interest(likes, 1.0),), taste)
+    profile = Profile((Interest(likes, 1.0),), vector)
     question = Question("choose", Stage.RECALL, profile, choices, len(lines))
     assert (question,) == tuple(judge.windows(question))
     return judge.choose(question).scores
@@ -27,12 +27,12 @@ def test_goes_by_the_words_of_the_lines_alone(shared, made):
     assert {1: 0.0, 3: 0.0} == dict(scores[1:])
 
 
-def test_a_taste_says_more_than_a_title(tree):
+def test_a_vector_says_more_than_a_title(tree):
     """Where the person stands among weighted terms, the lines are held against that."""
     judge = DescriptionJudge(tree)
-    taste = tree.vector_of_text("orbit comet")
+    vector = tree.vector_of_text("orbit comet")
 
-    scores = asked(judge, "bread", "bread and butter", "comets in orbit", taste=taste)
+    scores = asked(judge, "bread", "bread and butter", "comets in orbit", vector=vector)
 
     assert [2, 1] == [number for number, _ in scores]
 

@@ -2,8 +2,8 @@ import pytest
 
 from unillmrec.endpoint import OpenAIEndpoint
 from unillmrec.endpoint.capabilities.capability_store import CapabilityStore
-from unillmrec.judge.doctor import ADVICE, Examiner
-from unillmrec.judge.letters import LETTERS
+from unillmrec.judge.doctor import ADVICE, Doctor
+from unillmrec.judge.prompting.letters import LETTERS
 from unillmrec.testing import Dialect, FakeServer
 
 
@@ -17,8 +17,8 @@ def examine(writer, tmp_path):
             with OpenAIEndpoint(
                 server.model, base_url=server.base_url, api_key="", environ={}, notebook=notes
             ) as endpoint:
-                examiner = Examiner(endpoint, writer)
-                return examiner.look(), examiner.examine(), server
+                examiner = Doctor(endpoint, writer)
+                return examiner.estimate_tokens(), examiner.probe(), server
 
     return examine
 
@@ -30,7 +30,7 @@ def test_what_is_found_is_written_down(examine, writer, tmp_path):
     said, made, server = examine(Dialect(tells_logprobs=True, label_bias=taste, context=8192))
 
     known = CapabilityStore(tmp_path / "endpoints.json", server.base_url, server.model).read()
-    assert (made.way, made.label_bias) == (known.way, known.label_bias)
+    assert (made.style, made.label_bias) == (known.way, known.label_bias)
     assert made.asks_by_letters
     assert writer.prompts["label"].digest == known.label_prompt
     assert list(LETTERS) == sorted(made.label_bias, key=made.label_bias.get)

@@ -13,7 +13,7 @@ from unillmrec.judge import (
     Interest,
     LanguageModelJudge,
 )
-from unillmrec.judge.prompt_writer import COMPLAINT, QUOTE_CEILING
+from unillmrec.judge.prompting.prompt_writer import QUOTE_CEILING, RETRY_MESSAGE
 from unillmrec.testing import ScriptedEndpoint
 from unillmrec.usage import Usage
 
@@ -89,7 +89,7 @@ def test_an_unusable_reply_is_asked_about_once_more(judging, asking):
 
     first, second = endpoint.requests
     assert first.messages == second.messages[:2]
-    assert [("assistant", NONSENSE), ("user", COMPLAINT)] == [
+    assert [("assistant", NONSENSE), ("user", RETRY_MESSAGE)] == [
         (message.role, message.content) for message in second.messages[2:]
     ]
     assert (first.schema, first.stage, first.max_output) == (
@@ -155,7 +155,7 @@ def test_asks_once_more_for_interests(judging):
 
     assert (Interest("balls", 1.0),) == found.interests
     assert (Dropped(asked_again=1), 2) == (found.dropped, found.usage.calls)
-    assert COMPLAINT == endpoint.requests[1].messages[-1].content
+    assert RETRY_MESSAGE == endpoint.requests[1].messages[-1].content
 
 
 def test_the_fallback_makes_the_profile_in_the_end(judging):
@@ -255,18 +255,20 @@ def test_an_estimate_bills_what_would_be_sent(estimating, writer, asking):
     """One call, all reported counts unknown, the estimates those of the real prompt."""
     verdict = estimating.choose(asking())
 
-    prompt, completion = writer.estimate(writer.ask(asking()))
+    prompt, completion = writer.estimate(writer.request(asking()))
     (exchange,) = verdict.exchanges
     assert Usage(1, None, None, None, None, prompt, completion) == verdict.usage == exchange.usage
     assert ("not sent", "") == (exchange.asked_with, exchange.reply)
-    assert [(m.role, m.content) for m in writer.ask(asking()).messages] == list(exchange.messages)
+    assert [(m.role, m.content) for m in writer.request(asking()).messages] == list(
+        exchange.messages
+    )
 
 
 def test_an_estimate_covers_the_profile_call(estimating, writer):
     """The interests are the inner judge's; the prompt is billed as if it had been sent."""
     found = estimating.interests(HISTORY)
 
-    prompt, _ = writer.estimate(writer.ask_history(HISTORY))
+    prompt, _ = writer.estimate(writer.history_request(HISTORY))
     assert (Interest("quiet things", 1.0),) == found.interests
     assert (1, None, prompt) == (
         found.usage.calls,
@@ -414,7 +416,7 @@ def test_an_estimate_asks_by_letters_where_a_run_would(writer, asking):
     by_letter = judge.choose(asking("choose", LINES)).usage
     by_form = judge.choose(asking("pick", LINES)).usage
 
-    sent = writer.ask_letter(asking("choose", LINES))
+    sent = writer.letter_request(asking("choose", LINES))
     assert writer.estimate(sent) == (by_letter.estimated_prompt, by_letter.estimated_completion)
     assert 1 == by_letter.estimated_completion < by_form.estimated_completion
 
@@ -422,7 +424,7 @@ def test_an_estimate_asks_by_letters_where_a_run_would(writer, asking):
 def test_an_estimate_counts_a_profile_as_long_as_a_models(writer, asking):
     """The embedded judge says little of a person; what a model would say is in every prompt."""
     usual = EstimatingJudge(ScriptedJudge(in_order), writer)
-    wordy = EstimatingJudge(ScriptedJudge(in_order), writer, spoken=200)
+    wordy = EstimatingJudge(ScriptedJudge(in_order), writer, profile_tokens=200)
     (told,) = usual.interests(HISTORY).interests
     wordy.interests(HISTORY)
 

@@ -4,8 +4,8 @@ import re
 import pytest
 
 from unillmrec.judge import Choice
-from unillmrec.judge.letters import LETTERS
-from unillmrec.judge.sibling_questions import FamilyQuestion
+from unillmrec.judge.prompting.letters import LETTERS
+from unillmrec.judge.sibling_questions import SiblingsQuestion
 from unillmrec.replies.choices import read_interests, read_order, read_scores
 from unillmrec.replies.summaries import read_summaries
 
@@ -52,13 +52,13 @@ def test_the_example_in_a_prompt_can_be_read(prompts, name):
 @pytest.mark.parametrize("name", PARSERS)
 def test_the_example_in_a_prompt_fits_the_schema(prompts, writer, asking, name):
     """What a prompt shows as an answer is what the schema beside it enforces."""
-    from tests.judge.test_prompt_writer import history
+    from tests.judge.prompting.test_prompt_writer import history
 
     requests = {
-        "profile": lambda: writer.ask_history(history(["a"])),
-        "describe": lambda: writer.ask_family(FamilyQuestion("all", (Choice(1, "a", 1),))),
+        "profile": lambda: writer.history_request(history(["a"])),
+        "describe": lambda: writer.siblings_request(SiblingsQuestion("all", (Choice(1, "a", 1),))),
     }
-    request = requests.get(name, lambda: writer.ask(asking(name)))()
+    request = requests.get(name, lambda: writer.request(asking(name)))()
     shown = json.loads(example(prompts[name]))
 
     (field,) = request.schema.body["required"]
@@ -75,7 +75,7 @@ def test_the_example_in_a_prompt_fits_the_schema(prompts, writer, asking, name):
 
 def test_an_example_keeps_to_its_own_limit(counter):
     """The lines that the describe prompt shows are as short as it asks for."""
-    from unillmrec.judge.prompt_writer import SUMMARY_CEILING, SUMMARY_WORDS
+    from unillmrec.judge.prompting.prompt_writer import SUMMARY_CEILING, SUMMARY_WORDS
 
     lines = [line for _, line in READ["describe"]]
 

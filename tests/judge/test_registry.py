@@ -14,13 +14,8 @@ from unillmrec.judge import (
     Question,
     SimilarityJudge,
 )
-from unillmrec.judge.registry import (
-    AT_ONCE,
-    make_endpoint,
-    make_estimating_judge,
-    make_judge,
-    make_writer,
-)
+from unillmrec.judge.from_settings import build_endpoint, build_writer
+from unillmrec.judge.registry import AT_ONCE, build_estimating_judge, build_judge
 from unillmrec.settings import Settings
 from unillmrec.store import ROOT
 from unillmrec.testing import ScriptedEndpoint
@@ -50,19 +45,19 @@ KEYED = Settings(api_key="sk-1", model="m", origins={"api_key": "OPENAI_API_KEY"
 )
 def test_the_judge_is_what_the_settings_allow(tree, settings, choice, kind):
     """auto asks a model where one can be asked; a choice of the caller's wins."""
-    assert kind is type(make_judge(tree, settings, choice=choice))
+    assert kind is type(build_judge(tree, settings, choice=choice))
 
 
 @pytest.mark.parametrize("settings", [Settings(), Settings(model="m"), Settings(api_key="sk-1")])
 def test_a_model_that_is_demanded_must_be_set(tree, settings):
     """Without a model or an endpoint there is an error, and no other judge."""
     with pytest.raises(SettingsError):
-        make_judge(tree, settings, choice="endpoint")
+        build_judge(tree, settings, choice="endpoint")
 
 
 def test_the_judge_is_named_after_model_and_host(tree):
     """The name in every output says which model answers, and where."""
-    assert "m at 127.0.0.1:9" == make_judge(tree, LOCAL).name
+    assert "m at 127.0.0.1:9" == build_judge(tree, LOCAL).name
 
 
 def test_what_stands_in_for_the_endpoint_is_asked(tree):
@@ -73,7 +68,7 @@ def test_what_stands_in_for_the_endpoint_is_asked(tree):
         wrapped.append(endpoint)
         return ScriptedEndpoint([], model="other", name="elsewhere")
 
-    judge = make_judge(tree, LOCAL, wrap=wrap)
+    judge = build_judge(tree, LOCAL, wrap=wrap)
 
     assert "other at elsewhere" == judge.name
     assert ["m"] == [endpoint.model for endpoint in wrapped]
@@ -83,15 +78,15 @@ def test_concurrency_bounds_the_walk(tree):
     """A walk takes steps of a few questions, never of more than may be in flight."""
     few = Settings(base_url=LOCAL.base_url, model="m", concurrency=2)
 
-    assert (AT_ONCE, 2) == (make_judge(tree, LOCAL).at_once, make_judge(tree, few).at_once)
+    assert (AT_ONCE, 2) == (build_judge(tree, LOCAL).at_once, build_judge(tree, few).at_once)
 
 
 def test_an_estimate_walks_like_a_model(tree):
     """What is planned takes steps of the same size as what is done."""
-    judge = make_estimating_judge(tree, LOCAL)
+    judge = build_estimating_judge(tree, LOCAL)
 
     assert isinstance(judge, EstimatingJudge)
-    assert make_judge(tree, LOCAL).at_once == judge.at_once
+    assert build_judge(tree, LOCAL).at_once == judge.at_once
 
 
 def test_errors_can_say_where_the_key_is_from(tree):
@@ -99,7 +94,7 @@ def test_errors_can_say_where_the_key_is_from(tree):
     plain = Settings(base_url="http://far.example/v1", api_key="sk-1", model="m")
 
     with pytest.raises(Exception, match="the key from OPENAI_API_KEY would travel unencrypted"):
-        make_endpoint(plain, "m")
+        build_endpoint(plain, "m")
 
 
 def test_own_prompts_are_checked_before_anything_is_asked(tree, tmp_path):
@@ -107,7 +102,7 @@ def test_own_prompts_are_checked_before_anything_is_asked(tree, tmp_path):
     (tmp_path / "rank.md").write_text("nothing")
 
     with pytest.raises(PromptError):
-        make_judge(tree, Settings(base_url=LOCAL.base_url, model="m", prompts=tmp_path))
+        build_judge(tree, Settings(base_url=LOCAL.base_url, model="m", prompts=tmp_path))
 
 
 def remember(tmp_path, settings, **known):
@@ -142,22 +137,22 @@ def test_letters_are_asked_for_where_they_work_or_are_wanted(tree, tmp_path, way
     """What doctor has found is used; what the user says wins; plans go the same way as runs."""
     settings = replace(remember(tmp_path, LOCAL, way=way), ask=ask)
 
-    assert by_letters == make_judge(tree, settings).asks_by_letters
+    assert by_letters == build_judge(tree, settings).asks_by_letters
     question = branches(tree)
-    planned = make_estimating_judge(tree, settings).choose(question).usage
+    planned = build_estimating_judge(tree, settings).choose(question).usage
     assert by_letters == (planned.estimated_completion == 1)
 
 
 @pytest.mark.parametrize(("digest", "used"), [("its own", True), ("of another", False)])
 def test_a_bias_belongs_to_the_prompt_it_was_measured_with(tree, tmp_path, digest, used):
     """A prompt of the user's own may have another; then none is divided out."""
-    own = make_writer(LOCAL).prompts["label"].digest
+    own = build_writer(LOCAL).prompts["label"].digest
     prompt = own if used else digest
     settings = remember(
         tmp_path, LOCAL, way=LABELS, label_bias={"A": 0.9, "B": 0.1}, label_prompt=prompt
     )
     reply = Reply("A", Usage(1), "labels", "length", None, 0.0, shares=(("A", 0.6), ("B", 0.4)))
-    judge = make_judge(tree, settings, wrap=lambda endpoint: ScriptedEndpoint([reply]))
+    judge = build_judge(tree, settings, wrap=lambda endpoint: ScriptedEndpoint([reply]))
     choices = (Choice(1, "a", 1), Choice(2, "b", 2))
     profile = Profile((Interest("x", 1.0),))
 
@@ -170,7 +165,7 @@ def test_nothing_is_remembered_where_the_memory_is_off(tree, tmp_path):
     """Then every process finds out for itself."""
     settings = replace(LOCAL, endpoint_memory="off")
 
-    with make_endpoint(settings, "m") as endpoint:
+    with build_endpoint(settings, "m") as endpoint:
         assert endpoint.notebook.path is None
-    with make_endpoint(LOCAL, "m") as endpoint:
+    with build_endpoint(LOCAL, "m") as endpoint:
         assert tmp_path / "state" / "unillmrec" / "endpoints.json" == endpoint.notebook.path

@@ -39,7 +39,7 @@ def test_scores_items_by_their_cosine(tree, judge, kind):
 
     verdict = judge.choose(question)
 
-    near = similarities(question.profile.taste, tree.item_vectors(range(60)))
+    near = similarities(question.profile.vector, tree.item_vectors(range(60)))
     assert {n: pytest.approx(100 * float(near[n - 1])) for n in range(1, 61)} == dict(
         verdict.scores
     )
@@ -55,7 +55,7 @@ def test_scores_branches_by_their_cosine(tree, judge):
 
     verdict = judge.choose(question)
 
-    near = similarities(question.profile.taste, tree.node_vectors(keys))
+    near = similarities(question.profile.vector, tree.node_vectors(keys))
     assert {n: pytest.approx(100 * float(s)) for n, s in enumerate(near, 1)} == dict(verdict.scores)
     best = tree.node(keys[verdict.scores[0][0] - 1])
     assert "sea" in best.description.words

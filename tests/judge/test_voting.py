@@ -15,7 +15,6 @@ from unillmrec.judge import (
     Question,
     Verdict,
 )
-from unillmrec.judge.questions import keep_exchanges, kept_exchanges
 from unillmrec.judge.voting import VotingJudge, is_close
 from unillmrec.testing import BiasedJudge
 from unillmrec.usage import Stage, Usage
@@ -133,13 +132,13 @@ def test_everything_is_on_the_bill(asking):
 
 def test_who_stands_in_is_not_averaged_with_the_judge(asking):
     """Its scores are of another kind; alone, it is better than nothing, and named."""
-    stand_in = replace(OTHER, stand_in="somebody else")
+    fallback = replace(OTHER, fallback="somebody else")
 
-    mixed = VotingJudge(Prepared(ONE, stand_in), 2).choose(asking("choose"))
-    alone = VotingJudge(Prepared(stand_in, stand_in), 2).choose(asking("choose"))
+    mixed = VotingJudge(Prepared(ONE, fallback), 2).choose(asking("choose"))
+    alone = VotingJudge(Prepared(fallback, fallback), 2).choose(asking("choose"))
 
-    assert (((1, 50.0), (2, 50.0)), "") == (mixed.scores, mixed.stand_in)
-    assert (((3, 90.0),), "somebody else") == (alone.scores, alone.stand_in)
+    assert (((1, 50.0), (2, 50.0)), "") == (mixed.scores, mixed.fallback)
+    assert (((3, 90.0),), "somebody else") == (alone.scores, alone.fallback)
 
 
 def test_where_a_budget_ends_the_given_votes_count(asking):
@@ -152,12 +151,12 @@ def test_where_a_budget_ends_the_given_votes_count(asking):
 def test_a_failure_keeps_the_calls_before_it(asking):
     """They were paid for, and belong on the bill and into the trace."""
     error = EndpointError("it is gone.")
-    keep_exchanges(error, [exchange("c")])
+    error.exchanges = (exchange("c"),)
 
     with pytest.raises(EndpointError) as caught:
         VotingJudge(Prepared(ONE, error), 2).choose(asking("choose"))
 
-    assert ["a", "c"] == [each.reply for each in kept_exchanges(caught.value)]
+    assert ["a", "c"] == [each.reply for each in caught.value.exchanges]
 
 
 def test_asks_as_the_judge_does():

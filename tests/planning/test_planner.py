@@ -4,7 +4,14 @@ from pathlib import Path
 import pytest
 
 from tests import trees
-from unillmrec.planning.planner import Plan, PlanLine, Planner, Span, plan_people, plan_walk
+from unillmrec.planning.planner import (
+    Plan,
+    PlanLine,
+    Planner,
+    Span,
+    plan_recommendation,
+    plan_recommendations,
+)
 from unillmrec.prices import Price
 from unillmrec.settings import Settings
 from unillmrec.stages import Options, Person
@@ -134,7 +141,7 @@ def test_a_plan_is_that_of_the_real_prompts(tree):
     """The walk is one of the embedded judge; the first prompt is what would be sent."""
     person = Person(("item-000", "item-006"))
 
-    planned = plan_walk(
+    planned = plan_recommendation(
         tree,
         Settings(model="m"),
         lambda recommender, trace: recommender.recommend_to(person, Options(), trace=trace),
@@ -150,13 +157,13 @@ def test_a_batch_is_planned_by_a_sample(tree):
     people = [Person((f"item-{number:03}",)) for number in range(8)]
     settings = Settings(model="gpt-4o-mini")
 
-    few = plan_people(tree, people, Options(), settings)
-    many = plan_people(tree, iter(people), Options(), settings, count=800, sample=8)
+    few = plan_recommendations(tree, people, Options(), settings)
+    many = plan_recommendations(tree, iter(people), Options(), settings, count=800, sample=8)
 
     assert 8 == few.lines[Stage.PROFILE].calls.likely
     assert 100 * few.total.tokens.likely == pytest.approx(many.total.tokens.likely)
     assert many.total.tokens.high > 100 * few.total.tokens.high
-    assert {} == plan_people(tree, [], Options(), settings).lines
+    assert {} == plan_recommendations(tree, [], Options(), settings).lines
 
 
 def test_a_plan_knows_the_log_of_its_tree(tmp_path):

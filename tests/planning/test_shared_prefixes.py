@@ -6,7 +6,11 @@ from hypothesis import strategies as st
 
 from tests import trees
 from unillmrec.judge import LanguageModelJudge, PromptWriter, SimilarityJudge
-from unillmrec.planning.shared_prefixes import PrefixCache, Shared, shared_prefix
+from unillmrec.planning.shared_prefixes import (
+    SharedTokens,
+    SimulatedPrefixCache,
+    measure_shared_prefix,
+)
 from unillmrec.recommending.recommender import Recommender
 from unillmrec.stages import Options
 from unillmrec.testing import ScriptedEndpoint, sensible_answer
@@ -30,9 +34,9 @@ def test_counts_what_an_earlier_prompt_began_with():
     """Line by line, from the first message on; the first prompt shares nothing."""
     prompts = [prompt("a", "b", "c"), prompt("a", "b", "d"), prompt("x", "b", "c")]
 
-    shared = shared_prefix(prompts, Letters())
+    shared = measure_shared_prefix(prompts, Letters())
 
-    assert Shared(3 * (HEAD + 5), HEAD + 4 + HEAD) == shared
+    assert SharedTokens(3 * (HEAD + 5), HEAD + 4 + HEAD) == shared
     assert shared.shared / shared.prompt == shared.share
 
 
@@ -40,29 +44,29 @@ def test_any_earlier_prompt_counts_not_only_the_last():
     """A cache holds more than one."""
     prompts = [prompt("a", "b"), prompt("x"), prompt("a", "b")]
 
-    assert HEAD + HEAD + 3 == shared_prefix(prompts, Letters()).shared
+    assert HEAD + HEAD + 3 == measure_shared_prefix(prompts, Letters()).shared
 
 
 def test_what_differs_at_the_start_shares_nothing():
     """The same lines behind other ones are not known."""
     prompts = [prompt("a", "b"), prompt("a", "b", system="t\n")]
 
-    assert len("system:") == shared_prefix(prompts, Letters()).shared
+    assert len("system:") == measure_shared_prefix(prompts, Letters()).shared
 
 
 def test_nothing_under_the_minimum_is_served():
     """Where a server has one, short prefixes cost as if they were new."""
     prompts = [prompt("a" * 30, "b"), prompt("a" * 30, "c"), prompt("x")]
 
-    assert HEAD + 31 == shared_prefix(prompts, Letters(), minimum=HEAD + 31).shared
-    assert 0 == shared_prefix(prompts, Letters(), minimum=HEAD + 32).shared
+    assert HEAD + 31 == measure_shared_prefix(prompts, Letters(), minimum=HEAD + 31).shared
+    assert 0 == measure_shared_prefix(prompts, Letters(), minimum=HEAD + 32).shared
 
 
 def test_what_was_not_used_for_longest_is_forgotten():
     """With room for two prompts, the third one drives the older of them out."""
     room = HEAD + 2 * 11
     a, b, c = ("a" * 10 + "\n", "b" * 10 + "\n", "c" * 10 + "\n")
-    cache = PrefixCache(Letters(), capacity=room)
+    cache = SimulatedPrefixCache(Letters(), capacity=room)
     taken = [cache.take((("system", "s\n"), ("user", each))).shared for each in (a, b, a, c, a, b)]
 
     assert [0, HEAD, HEAD + 11, HEAD, HEAD + 11, HEAD] == taken
@@ -76,8 +80,8 @@ def test_a_smaller_cache_serves_no_more(contents, capacity):
     """A cache of any size serves what is in it: never more than one without a limit."""
     prompts = [(("user", each),) for each in contents]
 
-    small = shared_prefix(prompts, Letters(), capacity=capacity)
-    large = shared_prefix(prompts, Letters())
+    small = measure_shared_prefix(prompts, Letters(), capacity=capacity)
+    large = measure_shared_prefix(prompts, Letters())
 
     assert small.prompt == large.prompt
     assert 0 <= small.shared <= large.shared <= large.prompt
@@ -92,7 +96,7 @@ def test_is_the_longest_common_beginning_in_whole_lines(contents):
         known = [common(one, other) for other in contents[:place]]
         expected += max((len("user:") + each for each in known), default=0)
 
-    assert expected == shared_prefix(prompts, Letters()).shared
+    assert expected == measure_shared_prefix(prompts, Letters()).shared
 
 
 def common(one, other):
@@ -184,7 +188,7 @@ def test_each_layout_shares_what_it_is_for(sent, counter):
     def share(layout, people):
         requests = [each for one in sent(layout, people) for each in one]
         told = [[(m.role, m.content) for m in each.messages] for each in requests]
-        return shared_prefix(told, counter).share
+        return measure_shared_prefix(told, counter).share
 
     assert share("person-first", PEOPLE[:1]) > share("choices-first", PEOPLE[:1])
     assert share("choices-first", PEOPLE) > share("person-first", PEOPLE)

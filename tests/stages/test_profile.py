@@ -73,7 +73,7 @@ def test_the_newest_item_counts_most(run, placed):
     """The person stands nearer to what they met last than to what they met before."""
     old, new = of_topic(placed, "sea")[0], of_topic(placed, "kitchen")[0]
 
-    taste = profile(run, Person(("-",)), [old, new]).taste
+    taste = profile(run, Person(("-",)), [old, new]).vector
 
     near_old, near_new = similarities(taste, run.tree.item_vectors([old.number, new.number]))
     assert near_new > near_old > 0
@@ -95,7 +95,7 @@ def test_each_step_back_counts_less(run, placed):
 
 
 def _taste(run, history):
-    return profile(run, Person(("-",)), history).taste
+    return profile(run, Person(("-",)), history).vector
 
 
 def test_tells_the_judge_the_heaviest_words(run, placed):
@@ -127,7 +127,7 @@ def test_a_sentence_skips_the_call(run, placed, given):
     assert [] == run.judge.asked
     assert {} == run.bill.by_stage()
     assert (Interest("whale", 1.0),) == made.interests
-    assert similarities(spoken, [made.taste])[0] == pytest.approx(1)
+    assert similarities(spoken, [made.vector])[0] == pytest.approx(1)
 
 
 def test_a_sentence_is_flattened(run):
@@ -143,12 +143,12 @@ def test_words_nobody_knows_leave_the_history_to_place_the_person(run, placed):
     """A sentence without a word of the catalog says nothing about where the person stands."""
     made = profile(run, Person(("-",), like="zzyzx"), placed[:1])
 
-    assert similarities(made.taste, run.tree.item_vectors([0]))[0] == pytest.approx(1)
+    assert similarities(made.vector, run.tree.item_vectors([0]))[0] == pytest.approx(1)
 
 
 def test_words_nobody_knows_and_no_history_give_no_place(run):
     """Then nothing is known that could be placed."""
-    assert profile(run, Person(like="zzyzx"), []).taste is None
+    assert profile(run, Person(like="zzyzx"), []).vector is None
 
 
 @pytest.mark.parametrize("said", ["", "  ", "###", "\u200b", "---\n"])
@@ -169,15 +169,15 @@ def test_vectors_that_are_not_words_place_a_history(shared, placed):
     made = profile(run, Person(("-",)), placed[:1])
 
     assert () == run.judge.asked[0].words
-    assert similarities(made.taste, given.item_vectors([0]))[0] == pytest.approx(1)
+    assert similarities(made.vector, given.item_vectors([0]))[0] == pytest.approx(1)
 
 
 def test_vectors_that_are_not_words_cannot_place_a_sentence(shared, placed):
     """Over given vectors, a sentence leaves the place to the history, or there is none."""
     run = Run(trees.given_tree(shared), ScriptedJudge(nothing), Options())
 
-    assert profile(run, Person(like="whale"), []).taste is None
-    assert profile(run, Person(("-",), like="whale"), placed[:1]).taste is not None
+    assert profile(run, Person(like="whale"), []).vector is None
+    assert profile(run, Person(("-",), like="whale"), placed[:1]).vector is not None
 
 
 def test_the_similarity_judge_names_words(tree, placed):

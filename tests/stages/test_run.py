@@ -6,7 +6,6 @@ import pytest
 from tests.judges import ScriptedJudge, by_key
 from unillmrec.errors import EndpointError, SettingsError
 from unillmrec.judge import Choice, Dropped, Exchange, Profile, Question, Verdict
-from unillmrec.judge.questions import keep_exchanges
 from unillmrec.stages import Options, Run
 from unillmrec.store import ROOT
 from unillmrec.usage import Stage, Usage
@@ -85,7 +84,7 @@ class Failing(ScriptedJudge):
             self._answered.acquire(timeout=0.5)
         error = EndpointError("gone")
         messages = (("user", str(question.choices[0].key)),)
-        keep_exchanges(error, [Exchange(messages, "", Usage(calls=1), error="gone")])
+        error.exchanges = (Exchange(messages, "", Usage(calls=1), error="gone"),)
         raise error
 
 
@@ -160,10 +159,10 @@ def test_counts_who_answered_for_the_judge(tree):
     """A stand-in's answers are counted by its name, beside all answers."""
     run = Run(tree, None, Options())
 
-    run.note(Stage.RANK, Verdict((), stand_in="somebody"))
+    run.note(Stage.RANK, Verdict((), fallback="somebody"))
     run.note(Stage.RANK, Verdict(()))
 
-    assert (2, {"somebody": 1}) == (run.answers, dict(run.stand_ins))
+    assert (2, {"somebody": 1}) == (run.answers, dict(run.fallback_answers))
 
 
 def test_keeps_what_was_dropped_and_tells_of_each_call(tree):

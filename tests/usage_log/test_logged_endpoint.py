@@ -6,7 +6,7 @@ from tests import trees
 from unillmrec import LanguageModelJudge, Recommender, SimilarityJudge
 from unillmrec.endpoint import OpenAIEndpoint
 from unillmrec.errors import BudgetError, EndpointError
-from unillmrec.judge.registry import make_writer
+from unillmrec.judge.from_settings import build_writer
 from unillmrec.settings import Settings
 from unillmrec.stages import Options, Person
 from unillmrec.testing import FakeServer, FaultKind
@@ -38,7 +38,7 @@ def test_a_person_is_known_by_the_label_that_was_given(tmp_path, tmp_path_factor
     folder.mkdir(exist_ok=True)
     with FakeServer() as server, trees.tree(folder) as tree:
         judge = LanguageModelJudge(
-            logged_to(server), make_writer(Settings()), SimilarityJudge(tree)
+            logged_to(server), build_writer(Settings()), SimilarityJudge(tree)
         )
         for label in ("visitor 7", ""):
             person = Person(("item-000", "item-006"), label=label)

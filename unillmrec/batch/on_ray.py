@@ -33,7 +33,8 @@ from unillmrec.errors import (
     UnillmrecError,
 )
 from unillmrec.judge import Judge
-from unillmrec.judge.registry import make_judge, make_price
+from unillmrec.judge.from_settings import find_price
+from unillmrec.judge.registry import build_judge
 from unillmrec.judge.voting import Votes
 from unillmrec.prices import Price
 from unillmrec.settings import Settings
@@ -265,9 +266,9 @@ class Worker:
 
         def judge_over(over: Over) -> Judge:
             def wrapped(endpoint: OpenAIEndpoint) -> Endpoint:
-                return over(LoggedEndpoint(endpoint, log, make_price(settings)))
+                return over(LoggedEndpoint(endpoint, log, find_price(settings)))
 
-            return make_judge(tree, settings, wrap=wrapped, votes=seat.votes)
+            return build_judge(tree, settings, wrap=wrapped, votes=seat.votes)
 
         self._desk = PersonRunner(
             tree,

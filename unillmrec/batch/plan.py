@@ -11,7 +11,7 @@ from unillmrec.batch.runner import BatchOptions
 from unillmrec.budget import Budget
 from unillmrec.errors import PersonError
 from unillmrec.judge.voting import Votes
-from unillmrec.planning.planner import Plan, plan_people
+from unillmrec.planning.planner import Plan, plan_recommendations
 from unillmrec.recommending.recommender import Recommender
 from unillmrec.settings import Settings
 from unillmrec.stages import Person
@@ -49,7 +49,7 @@ def plan_batch(
     found = (_known(tree, each.person) for each in sample if each.person is not None)
     usable = [person for person in found if person is not None]
     where = Recommender(tree).select(options.where) if options.where else None
-    plan = plan_people(
+    plan = plan_recommendations(
         tree,
         usable,
         options.recommend,

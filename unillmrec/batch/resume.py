@@ -15,7 +15,7 @@ from unillmrec.budget import BudgetTracker, WaitingBudgetTracker
 from unillmrec.endpoint import AnswerError, CallError, Endpoint, Reply, Request, usage_of
 from unillmrec.endpoint.estimates import with_estimates
 from unillmrec.errors import BatchError, BudgetError, UnillmrecError
-from unillmrec.judge.dialogue import complete_within
+from unillmrec.judge.prompting.dialogue import complete_within
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Stage
 

@@ -93,7 +93,7 @@ class DescriptionCheck:
         }
 
 
-def route(tree: ItemTree, judge: Judge, count: int, seed: int = 0) -> DescriptionCheck:
+def check_descriptions(tree: ItemTree, judge: Judge, count: int, seed: int = 0) -> DescriptionCheck:
     """Hide *count* items drawn by *seed*, and let *judge* look for each from the root down.
 
     An item counts as hidden when no description on its way cites it. The judge is asked again
@@ -103,7 +103,7 @@ def route(tree: ItemTree, judge: Judge, count: int, seed: int = 0) -> Descriptio
     run = Run(tree, judge, Options())
     tally = _Tally()
     families: dict[int, tuple[Choice, ...]] = {}
-    hidden = hidden_items(tree, count, seed)
+    hidden = draw_hidden_items(tree, count, seed)
     with ThreadPoolExecutor(max(1, judge.at_once), thread_name_prefix="unillmrec") as executor:
         run.executor = executor if judge.at_once > 1 else None
         for start in range(0, len(hidden), BATCH):
@@ -133,7 +133,7 @@ class _Step:
     question: Question
 
 
-def hidden_items(tree: ItemTree, count: int, seed: int) -> list[tuple[PlacedItem, list[Node]]]:
+def draw_hidden_items(tree: ItemTree, count: int, seed: int) -> list[tuple[PlacedItem, list[Node]]]:
     """Draw items that no description on their way cites, each with its way."""
     numbers = [number for (number,) in tree.rows("SELECT number FROM item ORDER BY number")]
     random.Random(seed).shuffle(numbers)

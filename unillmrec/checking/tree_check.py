@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from unillmrec.judge import Choice, Profile, PromptWriter, Question, SimilarityJudge
-from unillmrec.judge.prompt_writer import AROUND_LINE, LINE_CEILING
-from unillmrec.judge.questions import Kind
+from unillmrec.judge.prompting.prompt_writer import LINE_CEILING, LINE_OVERHEAD
+from unillmrec.judge.questions import QuestionKind
 from unillmrec.stages import Options, Run
 from unillmrec.stages.recall import ITEM_LINE
 from unillmrec.store import STALE_SHARE, ItemTree
@@ -107,7 +107,7 @@ class _Prompts:
     def _too_long_leaves(self) -> Iterator[str]:
         around = self._around("pick") + PERSON_ROOM
         # Most leaves cannot be too long, whatever is in them; only the others are read.
-        room = (self._writer.ceiling - around) // (LINE_CEILING + AROUND_LINE)
+        room = (self._writer.ceiling - around) // (LINE_CEILING + LINE_OVERHEAD)
         for (leaf,) in self._tree.rows("SELECT id FROM node WHERE leaf AND size > ?", (room,)):
             items = self._tree.items_in([leaf])
             length = around + self._lines(self._run.item_choices(items, ITEM_LINE))
@@ -120,10 +120,10 @@ class _Prompts:
             f"{self._writer.ceiling:,} are allowed"
         )
 
-    def _around(self, kind: Kind) -> int:
+    def _around(self, kind: QuestionKind) -> int:
         """Return how long a prompt is without its lines."""
         question = Question(kind, Stage.RECALL, Profile(()), (), 1)
-        return self._writer.estimate(self._writer.ask(question))[0]
+        return self._writer.estimate(self._writer.request(question))[0]
 
     def _lines(self, choices: tuple[Choice, ...]) -> int:
         count, line = self._writer.counter.count, self._writer.line

@@ -10,7 +10,8 @@ from unillmrec.building import BuildOptions, BuildReport, build
 from unillmrec.catalog import read_catalog
 from unillmrec.demo import books
 from unillmrec.judge import Choice, Profile, PromptWriter
-from unillmrec.judge.registry import make_estimating_judge, make_writer
+from unillmrec.judge.from_settings import build_writer
+from unillmrec.judge.registry import build_estimating_judge
 from unillmrec.recommending.recommendation import Recommendation
 from unillmrec.recommending.recommender import Recommender
 from unillmrec.settings import Settings
@@ -52,14 +53,14 @@ def perform(path: Path, person: Person) -> Performance:
     # Nothing from outside may change what the demo shows, so the settings are the defaults.
     settings = Settings()
     with ItemTree.open(path) as tree:
-        judge = make_estimating_judge(tree, settings)
+        judge = build_estimating_judge(tree, settings)
         recommendation = Recommender(tree, judge).recommend_to(person, OPTIONS)
         known = tree.items_with_ids(person.history)
         return Performance(
             report=report,
             seconds=seconds,
             recommendation=recommendation,
-            flat=flat_cost(tree, recommendation.profile, make_writer(settings)),
+            flat=flat_cost(tree, recommendation.profile, build_writer(settings)),
             titles=tuple(known[each].item.title for each in person.history),
             root=tree.node(1),
         )

@@ -27,7 +27,7 @@ from unillmrec.endpoint import Reply, Request
 from unillmrec.endpoint.batch_api import request_line, write_request_files
 from unillmrec.errors import ReplyError, StoreError, UnillmrecError
 from unillmrec.judge import Dropped, PromptWriter
-from unillmrec.judge.describer import kept_summaries
+from unillmrec.judge.describer import collect_summaries
 from unillmrec.replies.summaries import read_summaries
 from unillmrec.store import EditableTree, Node
 from unillmrec.usage import Usage
@@ -202,8 +202,8 @@ def _lines(
     found: Iterable[Family], endpoint: FileEndpoint, writer: PromptWriter, asked: list[Asked]
 ) -> Iterator[str]:
     for family in found:
-        for question in writer.family_windows(family.question):
-            request = writer.ask_family(question)
+        for question in writer.sibling_windows(family.question):
+            request = writer.siblings_request(question)
             line = json.dumps(endpoint.body_of(request), sort_keys=True)
             digest = hashlib.sha256(line.encode("utf-8", "surrogatepass")).hexdigest()[:12]
             keys = tuple(each.key for each in question.choices)
@@ -244,7 +244,7 @@ def import_results(
                 continue
             on_answer(reply)
             reading = read_summaries(reply.text, len(asked.keys))
-            kept = kept_summaries([reading], asked.keys, writer.counter)
+            kept = collect_summaries([reading], asked.keys, writer.counter)
             texts = dict(kept.texts)
             moved = dict(zip(asked.keys, asked.moved, strict=True))
             written = write_summaries(tree, describer, texts, moved)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from unillmrec.items import one_line
 from unillmrec.judge import Choice
-from unillmrec.judge.sibling_questions import FamilyQuestion
+from unillmrec.judge.sibling_questions import SiblingsQuestion
 from unillmrec.store import Node
 from unillmrec.tree.descriptions import NAME_LENGTH, SUMMARY_LENGTH, beyond_names, breadcrumb
 from unillmrec.usage import Stage
@@ -22,13 +22,13 @@ SIBLING_WORDS = 5
 
 def family_question(
     way: Sequence[Node], children: Sequence[Node], wanted: Collection[int]
-) -> FamilyQuestion:
+) -> SiblingsQuestion:
     """Return what to ask about those of *children* that are *wanted*, by id.
 
     *way* leads from the root's child down to their parent; it is empty below the root.
     """
     asked = [child for child in children if child.id in wanted]
-    return FamilyQuestion(
+    return SiblingsQuestion(
         parent=breadcrumb([node.description for node in way]) or WHOLE,
         choices=tuple(
             Choice(number, told_line(child), child.id) for number, child in enumerate(asked, 1)

@@ -17,8 +17,7 @@ from unillmrec.describing.questions import family_question
 from unillmrec.endpoint import FATAL_FAILURES, CallError, Request, usage_of
 from unillmrec.errors import SettingsError, StoreError, UnillmrecError
 from unillmrec.judge import Dropped, PromptWriter
-from unillmrec.judge.questions import kept_exchanges
-from unillmrec.judge.sibling_questions import Describer, FamilyQuestion, Summaries
+from unillmrec.judge.sibling_questions import Describer, SiblingsQuestion, Summaries
 from unillmrec.store import ROOT, STALE_SHARE, EditableTree, ItemTree, Node, NodeState
 from unillmrec.tree.descriptions import Description
 from unillmrec.usage import Usage
@@ -123,8 +122,8 @@ def plan_describing(tree: ItemTree, writer: PromptWriter, options: DescribeOptio
     for family in wanted_families(tree, options, options.wants if marked else lambda node: True):
         nodes += len(family.nodes)
         families += 1
-        for question in writer.family_windows(family.question):
-            request = writer.ask_family(question)
+        for question in writer.sibling_windows(family.question):
+            request = writer.siblings_request(question)
             first = first or request
             estimate = writer.estimate(request)
             calls, prompt, completion = calls + 1, prompt + estimate[0], completion + estimate[1]
@@ -187,7 +186,7 @@ def _mark_all(tree: EditableTree, options: DescribeOptions) -> None:
 class Family:
     """A question about siblings, or a part of it, with the nodes as they were then."""
 
-    question: FamilyQuestion
+    question: SiblingsQuestion
     nodes: dict[int, Node]
 
 
@@ -300,7 +299,7 @@ class _Run:
 
     def _give_up(self, part: Family, error: UnillmrecError) -> None:
         self.report.usage += usage_of(error)
-        if exchanges := kept_exchanges(error):
+        if exchanges := error.exchanges:
             self._on_answer(Summaries((), usage=usage_of(error), exchanges=exchanges))
         self._failures += 1
         hopeless = isinstance(error, CallError) and error.kind in FATAL_FAILURES

@@ -7,8 +7,14 @@ from dataclasses import replace
 
 from unillmrec.evaluation.data.exam import Split
 from unillmrec.evaluation.systems.registry import MADE_UP, REFERENCE, Means, expected
-from unillmrec.judge.registry import make_estimating_judge
-from unillmrec.planning.planner import Plan, PlanLine, Planner, plan_people, plan_sample
+from unillmrec.judge.registry import build_estimating_judge
+from unillmrec.planning.planner import (
+    Plan,
+    PlanLine,
+    Planner,
+    plan_recommendations,
+    scale_to_people,
+)
 from unillmrec.recommending.recommender import Recommender
 from unillmrec.settings import Settings
 from unillmrec.stages import Person
@@ -35,14 +41,14 @@ def plan_evaluation(
     cases = split.exam.cases
     people = [Person(case.history) for case in cases[:: max(1, len(cases) // SAMPLE)][:SAMPLE]]
     options = means.options.with_limit(at)
-    plan = plan_people(means.tree, people, options, settings, count=len(cases))
+    plan = plan_recommendations(means.tree, people, options, settings, count=len(cases))
     planner = Planner.of(settings, means.tree.path)
     lines, notes = dict(plan.lines), list(plan.notes)
     if made_up is not None:
-        judge = make_estimating_judge(made_up, settings, planner.spoken)
+        judge = build_estimating_judge(made_up, settings, planner.profile_tokens)
         recommender = Recommender(made_up, judge)
         asked = [recommender.recommend_to(each, options).usage for each in people]
-        beside = plan_sample(planner, asked, len(cases), settings.concurrency)
+        beside = scale_to_people(planner, asked, len(cases), settings.concurrency)
         lines = {
             stage: lines.get(stage, PlanLine()) + beside.lines.get(stage, PlanLine())
             for stage in Stage
@@ -53,7 +59,7 @@ def plan_evaluation(
         if name == REFERENCE or not usages:
             continue
         asked = [{Stage.RECALL: usage} for usage in usages]
-        beside = plan_sample(planner, asked, len(cases), settings.concurrency)
+        beside = scale_to_people(planner, asked, len(cases), settings.concurrency)
         for stage, line in beside.lines.items():
             lines[stage] = lines.get(stage, PlanLine()) + line
             notes.append(f"Under {stage}: {_told(line)} of {name}.")

@@ -11,7 +11,6 @@ from unillmrec.endpoint import FATAL_FAILURES, PERMANENT_FAILURES, CallError
 from unillmrec.errors import EndpointError, ReplyError
 from unillmrec.evaluation.data.exam import Case, Exam
 from unillmrec.evaluation.systems.contract import Answer, System
-from unillmrec.judge.questions import kept_exchanges
 from unillmrec.tree.clustering import one_thread
 from unillmrec.usage import Usage
 
@@ -71,5 +70,5 @@ def _answered(system: System, case: Case, limit: int, *, begun: bool) -> Answer:
         kind = error.kind if isinstance(error, CallError) else None
         if kind in PERMANENT_FAILURES or (kind in FATAL_FAILURES and not begun):
             raise
-        bills = [each.usage for each in kept_exchanges(error)]
+        bills = [each.usage for each in error.exchanges]
         return Answer((), sum(bills, Usage()) if bills else None, (), failed=error.problem)

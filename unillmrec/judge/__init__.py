@@ -1,11 +1,14 @@
-"""Who answers closed questions: a language model, or the similarity of vectors."""
+"""Judges, which answer the closed questions of the stages: a language model, or vectors.
 
-from unillmrec.judge.language_model import EstimatingJudge, LanguageModelJudge, WidthLimitedJudge
-from unillmrec.judge.prompt_writer import CONTRACTS, PromptWriter
+A new judge goes into a module here and gets a name in `registry`.
+"""
+
+from unillmrec.judge.estimating import EstimatingJudge, WidthLimitedJudge
+from unillmrec.judge.language_model import LanguageModelJudge
+from unillmrec.judge.prompting.prompt_writer import CONTRACTS, PromptWriter
 from unillmrec.judge.questions import (
     Choice,
     Dropped,
-    Exchange,
     HistoryQuestion,
     Interest,
     Interests,
@@ -15,6 +18,7 @@ from unillmrec.judge.questions import (
     Verdict,
 )
 from unillmrec.judge.similarity import SimilarityJudge
+from unillmrec.usage import Exchange
 
 __all__ = [
     "CONTRACTS",

@@ -1,4 +1,4 @@
-"""A judge that reads the lines it is shown, and nothing else: how far do descriptions lead?"""
+"""A judge that compares only words, to measure how well descriptions lead to items."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _COUNT = re.compile(r"\(\d[\d,]*\)")
 
 
 class DescriptionJudge:
-    """Scores a choice by the words that its line shares with what the person wants.
+    """Scores a choice by the words that its line shares with the profile.
 
-    Where the embedded similarity judge sees through a branch to its items, this one knows
-    what a language model would be told, and takes it literally: it measures descriptions.
+    The embedded similarity judge compares the items below a branch. This judge sees only the
+    line that a language model would read, so its accuracy measures the descriptions.
     """
 
     name = "description judge (the words of the lines, no language model)"
@@ -32,17 +32,17 @@ class DescriptionJudge:
         self._vectors: dict[str, Vector] = {}
 
     def interests(self, question: HistoryQuestion) -> Interests:
-        """Name the lines of the history as one interest."""
+        """Return the lines of the history as one interest."""
         return Interests((Interest("; ".join(question.lines), 1.0),))
 
     def choose(self, question: Question) -> Verdict:
-        """Score the choices; those with equal scores keep their order."""
+        """Score the choices; equal scores keep the order of the list."""
         from unillmrec.tree.vectors import similarities
 
         profile = question.profile
-        # A taste among weighted terms says in full what a title says in part.
-        placed = profile.taste if self._tree.sparse else None
-        wanted = placed if placed is not None else self._vector(profile.text())
+        # In a tree of term vectors the profile's vector knows more words than its text shows.
+        known = profile.vector if self._tree.sparse else None
+        wanted = known if known is not None else self._vector(profile.text())
         lines = [self._vector(_COUNT.sub(" ", choice.line)) for choice in question.choices]
         near = similarities(wanted, lines)
         scores = [
@@ -53,17 +53,17 @@ class DescriptionJudge:
 
     def _vector(self, text: str) -> Vector:
         if text not in self._vectors:
-            self._vectors[text] = self._tree.vector_of_text(text) or self._of_words(text)
+            self._vectors[text] = self._tree.vector_of_text(text) or self._term_vector(text)
         return self._vectors[text]
 
-    def _of_words(self, text: str) -> Vector:
-        """Return the vector of a text where the tree's own vectors are not of words."""
+    def _term_vector(self, text: str) -> Vector:
+        """Return a vector of the words in *text*, for trees whose own vectors are embeddings."""
         from unillmrec.tree.query_words import sentence_words
         from unillmrec.tree.terms import terms_of, vector_of
 
-        used = terms_of(iter([(sentence_words(text), 1.0)]), with_pieces=False)
-        return vector_of(used, self._tree.known_terms(used))
+        terms = terms_of(iter([(sentence_words(text), 1.0)]), with_pieces=False)
+        return vector_of(terms, self._tree.known_terms(terms))
 
     def windows(self, question: Question) -> Sequence[Question]:
-        """Return the question whole."""
+        """Return the question in one piece."""
         return (question,)

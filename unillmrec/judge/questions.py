@@ -1,4 +1,4 @@
-"""Closed questions, what answers them, and what an answer is."""
+"""The closed questions that stages ask, the answers to them, and the `Judge` protocol."""
 
 from __future__ import annotations
 
@@ -7,39 +7,38 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from unillmrec.budget import BudgetTracker
-from unillmrec.errors import UnillmrecError
-from unillmrec.usage import Stage, Usage
+from unillmrec.usage import Exchange, Stage, Usage
 
 if TYPE_CHECKING:
     from unillmrec.tree.vectors import Vector
 
-Kind = Literal["choose", "pick", "rank", "rerank"]
-"""What is asked: which branches to open, which items to keep, in which order they fit,
-in which order they make a varied list. Each is a prompt of the same name."""
+QuestionKind = Literal["choose", "pick", "rank", "rerank"]
+"""The task of a question: choose branches to open, pick items to keep, rank items by fit, or
+rerank them into a varied list. Each kind has a prompt of the same name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """One thing a person likes, in words, its share of all they like, and its place if known."""
+    """One thing a person likes: a phrase, its share of all interests, and its vector if known."""
 
     text: str
     weight: float
-    taste: Vector | None = field(default=None, compare=False, repr=False)
+    vector: Vector | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a judge is told about a person.
+    """What a judge knows about a person: weighted interests, and a vector.
 
-    *taste* is where the person stands among the tree's vectors; None if nothing is known
-    that could be placed there.
+    *vector* locates the person among the vectors of the tree. It is None where nothing known
+    about the person has a vector.
     """
 
     interests: tuple[Interest, ...]
-    taste: Vector | None = None
+    vector: Vector | None = None
 
     def text(self) -> str:
-        """Return the profile as a model reads it, the heaviest interest first."""
+        """Return the profile as prompts contain it, the heaviest interest first."""
         if len(self.interests) == 1:
             return self.interests[0].text
         ordered = sorted(self.interests, key=lambda each: -each.weight)
@@ -48,9 +47,10 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One line a judge may choose; *key* is a node's id or an item's number.
+    """One numbered line that a judge may choose.
 
-    *prior* is how popular it is, between 0 and 1; None where popularity is not used.
+    *key* is the id of a node or the number of an item. *prior* is its popularity between 0 and
+    1, or None where popularity is not used.
     """
 
     number: int
@@ -59,8 +59,8 @@ class Choice:
     prior: float | None = None
 
 
-def numbered(choices: Iterable[Choice]) -> tuple[Choice, ...]:
-    """Return *choices* with the numbers of their places, from one."""
+def number_choices(choices: Iterable[Choice]) -> tuple[Choice, ...]:
+    """Return *choices* numbered from one in their order."""
     return tuple(
         each if each.number == number else Choice(number, each.line, each.key, each.prior)
         for number, each in enumerate(choices, start=1)
@@ -71,12 +71,12 @@ def numbered(choices: Iterable[Choice]) -> tuple[Choice, ...]:
 class Question:
     """A closed question: how well does each of these choices fit the person?
 
-    *limit* is how many are wanted. *where* is the path of labels that led here, *node* the
-    branch whose children they are. *purse* is what asking is paid from, if there is a budget;
-    *person* is a label for the usage log.
+    *limit* is how many choices are wanted. *where* is the label of the branch the choices belong
+    to, *node* its id. *tracker* is the budget that pays for the answer, if there is one. *person*
+    is a label for the usage log.
     """
 
-    kind: Kind
+    kind: QuestionKind
     stage: Stage
     profile: Profile
     choices: tuple[Choice, ...]
@@ -88,7 +88,7 @@ class Question:
 
     @property
     def about(self) -> str:
-        """The branch that is asked about, by number and label, for the usage log."""
+        """The id and label of the branch, for the usage log."""
         return "" if self.node is None else f"{self.node} {self.where}".strip()
 
     @property
@@ -98,15 +98,16 @@ class Question:
 
     @property
     def wants_order(self) -> bool:
-        """Whether the answer is an order of all choices rather than scores of some."""
+        """Whether the answer is an order of the choices; otherwise it is a score for each."""
         return self.kind in ("rank", "rerank")
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuestion:
-    """What does a person like who met these items, oldest first?
+    """The profile question: what does a person like who has these items in the history?
 
-    *words* are the terms that weigh most in the history's vectors.
+    *lines* are the items, oldest first. *words* are the terms with the highest weights in the
+    vectors of the history.
     """
 
     lines: tuple[str, ...]
@@ -117,13 +118,17 @@ class HistoryQuestion:
 
     @property
     def about(self) -> str:
-        """No branch."""
+        """Empty: a history belongs to no branch."""
         return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """What had to be thrown away or made up for to make sense of answers."""
+    """Counts of the mistakes in replies, and of the repeated or replaced answers they caused.
+
+    *invented* choices were not on the list, *repeated* ones were named twice, *left_out* ones
+    were missing. *asked_again* counts second attempts, *fallbacks* answers of a fallback judge.
+    """
 
     invented: int = 0
     repeated: int = 0
@@ -146,93 +151,63 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """One call as the trace keeps it: what was sent, what came back.
-
-    *error* says why nothing did. *off_labels* is the probability of whatever was no label, where
-    the probabilities of labels were asked for.
-    """
-
-    messages: tuple[tuple[str, str], ...]
-    reply: str
-    usage: Usage
-    asked_with: str = ""
-    finish: str | None = None
-    model: str | None = None
-    seconds: float = 0.0
-    error: str = ""
-    off_labels: float | None = None
-
-
-def keep_exchanges(error: UnillmrecError, exchanges: Sequence[Exchange]) -> None:
-    """Let an error that ends a question carry the calls that were made for it."""
-    # Errors are below this package and know no exchanges; whatever raised it, it has a place.
-    vars(error)["exchanges"] = tuple(exchanges)
-
-
-def kept_exchanges(error: UnillmrecError) -> tuple[Exchange, ...]:
-    """Return the calls that were made before and when a question ended in *error*."""
-    kept: tuple[Exchange, ...] = vars(error).get("exchanges", ())
-    return kept
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
-    """The choices' scores between 0 and 100, best first; a choice left out is not in it.
+    """A judge's answer: pairs of a choice's number and its score (0 to 100), best first.
 
-    *shares* are the choices' probabilities, where the judge gives any: they sum to at most
-    one, and what is missing lies beside the choices. *stand_in* is who answered in the
-    judge's place, if somebody had to.
+    Choices the judge left out are missing from *scores*. *shares* are the probabilities of the
+    choices, from judges that give them; their sum is at most one, and the rest is the probability
+    of anything else. *fallback* names the judge that answered instead, or is empty.
     """
 
     scores: tuple[tuple[int, float], ...]
     dropped: Dropped = field(default_factory=Dropped)
     usage: Usage = field(default_factory=Usage)
     exchanges: tuple[Exchange, ...] = ()
-    stand_in: str = ""
+    fallback: str = ""
     shares: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Interests:
-    """What a judge made of a history; *stand_in* is as in `Verdict`."""
+    """The interests a judge found in a history; *fallback* is the same as in `Verdict`."""
 
     interests: tuple[Interest, ...]
     dropped: Dropped = field(default_factory=Dropped)
     usage: Usage = field(default_factory=Usage)
     exchanges: tuple[Exchange, ...] = ()
-    stand_in: str = ""
+    fallback: str = ""
 
 
 class Judge(Protocol):
-    """Answers closed questions. Stages know nothing else about who does.
+    """Answers closed questions. This is all that stages know about who answers.
 
-    *name* stands in every output the judge touched; *at_once* is how many questions are
-    worth asking at the same time. A judge that *goes_by_words* can do without a taste; one that
-    *asks_by_letters* tells branches apart in one token, and its scores by their shares.
+    A new judge implements this protocol and gets a name in `unillmrec.judge.registry`.
     """
 
     @property
     def name(self) -> str:
-        """Who answers, for people."""
+        """The name that every result shows."""
 
     @property
     def at_once(self) -> int:
-        """How many questions are worth asking at the same time."""
+        """How many questions can usefully be asked in parallel."""
 
     @property
     def works_without_vector(self) -> bool:
-        """Whether the profile's words are enough, without a place among the vectors."""
+        """Whether the text of a profile is enough, without its vector."""
 
     @property
     def asks_by_letters(self) -> bool:
-        """Whether the next short list of branches is asked about in one token."""
+        """Whether the next short question about branches is answered by one letter.
+
+        The scores of such an answer follow from the probabilities of the letters.
+        """
 
     def interests(self, question: HistoryQuestion) -> Interests:
-        """Say what a person likes."""
+        """Return the interests of a person."""
 
     def choose(self, question: Question) -> Verdict:
-        """Score the choices."""
+        """Return a score for each choice that fits."""
 
     def windows(self, question: Question) -> Sequence[Question]:
-        """Part a question into ones that fit; their choices keep their numbers' order."""
+        """Split a question into parts that each fit into one prompt, in the same order."""

@@ -1,4 +1,4 @@
-"""The question about siblings in the tree: what is in each that is not in the others?"""
+"""The question that asks for descriptions of sibling nodes, and the protocol of who answers it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from unillmrec.judge.questions import Choice, Dropped, Exchange
-from unillmrec.usage import Stage, Usage
+from unillmrec.judge.questions import Choice, Dropped
+from unillmrec.usage import Exchange, Stage, Usage
 
 
 @dataclass(frozen=True, slots=True)
-class FamilyQuestion:
-    """Siblings to be described in one line each.
+class SiblingsQuestion:
+    """Sibling nodes that each need a one-line description.
 
-    *parent* says what they are all parts of; *others* are lines of further siblings, which
-    need no description and are there to be set apart from.
+    *parent* describes the branch they belong to. *others* are the lines of further siblings: they
+    get no description, and the new descriptions must differ from them.
     """
 
     parent: str
@@ -26,15 +26,15 @@ class FamilyQuestion:
 
     @property
     def about(self) -> str:
-        """The branch they are parts of, for the usage log."""
+        """The parent branch, for the usage log."""
         return self.parent
 
 
 @dataclass(frozen=True, slots=True)
 class Summaries:
-    """What was written about siblings, by the keys of the choices.
+    """The descriptions that were written: pairs of a choice's key and its text.
 
-    A sibling without a usable line is not in it; *shortened* counts lines that were too long.
+    Siblings without a usable line are missing. *shortened* counts lines that were too long.
     """
 
     texts: tuple[tuple[int, str], ...]
@@ -45,20 +45,20 @@ class Summaries:
 
 
 class Describer(Protocol):
-    """Writes descriptions; *at_once* is how many families are worth asking about at a time."""
+    """Writes descriptions of sibling nodes."""
 
     @property
     def name(self) -> str:
-        """Who writes, for people."""
+        """The name that reports show."""
 
     @property
     def at_once(self) -> int:
-        """How many questions are worth asking at the same time."""
+        """How many questions can usefully be asked in parallel."""
 
-    def windows(self, question: FamilyQuestion) -> Sequence[FamilyQuestion]:
-        """Part a question into ones that fit."""
+    def windows(self, question: SiblingsQuestion) -> Sequence[SiblingsQuestion]:
+        """Split a question into parts that each fit into one prompt."""
 
-    def summaries(self, question: FamilyQuestion) -> Summaries:
+    def summaries(self, question: SiblingsQuestion) -> Summaries:
         """Write a line for each choice.
 
         Raises:

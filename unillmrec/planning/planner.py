@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from unillmrec.endpoint.openai_endpoint import TEXTS_PER_REQUEST
-from unillmrec.judge.prompt_writer import OUTPUT_ROOM
-from unillmrec.judge.registry import make_estimating_judge, make_price, place_of
+from unillmrec.judge.from_settings import endpoint_host, find_price
+from unillmrec.judge.prompting.prompt_writer import OUTPUT_ROOM
+from unillmrec.judge.registry import build_estimating_judge
 from unillmrec.judge.voting import Votes
 from unillmrec.prices import Price
 from unillmrec.recommending.recommendation import Recommendation
@@ -147,12 +148,12 @@ class Planner:
         return cls(
             model,
             TokenCounter.for_model(model),
-            Experience.read(log, model, place_of(settings)),
-            make_price(settings, model),
+            Experience.read(log, model, endpoint_host(settings)),
+            find_price(settings, model),
         )
 
     @property
-    def spoken(self) -> float | None:
+    def profile_tokens(self) -> float | None:
         """How many tokens the model's profiles were, if it has made any."""
         lesson = self.experience.lessons.get(Stage.PROFILE)
         return lesson.spoken if lesson else None
@@ -236,7 +237,7 @@ def _completions(stage: Stage, usage: Usage, lesson: Lesson | None) -> Span:
 
 
 @dataclass(slots=True)
-class TextCount:
+class EmbeddingTextCounter:
     """Texts that would be embedded, counted as they stream by."""
 
     counter: TokenCounter
@@ -266,7 +267,7 @@ class Planned:
     first_prompt: Sequence[Mapping[str, str]]
 
 
-def plan_walk(
+def plan_recommendation(
     tree: ItemTree,
     settings: Settings,
     recommend: Callable[[Recommender, Trace], Recommendation],
@@ -274,7 +275,7 @@ def plan_walk(
 ) -> Planned:
     """Let *recommend* walk with the embedded judge, and plan the prompts a model would get."""
     planner = Planner.of(settings, tree.path)
-    judge = make_estimating_judge(tree, settings, planner.spoken, votes=votes)
+    judge = build_estimating_judge(tree, settings, planner.profile_tokens, votes=votes)
     sent: list[dict[str, Any]] = []
     made = recommend(Recommender(tree, judge), sent.append)
     first: Sequence[Mapping[str, str]] = next(
@@ -283,7 +284,7 @@ def plan_walk(
     return Planned(planner.plan(made.usage, made.waits), made, first)
 
 
-def plan_people(
+def plan_recommendations(
     tree: ItemTree,
     people: Iterable[Person],
     options: Options,
@@ -300,16 +301,18 @@ def plan_people(
     all calls of the settings' concurrency in flight.
     """
     planner = Planner.of(settings, tree.path)
-    judge = make_estimating_judge(tree, settings, planner.spoken, votes=votes)
+    judge = build_estimating_judge(tree, settings, planner.profile_tokens, votes=votes)
     recommender = Recommender(tree, judge)
     made = [
         recommender.recommend_to(person, options, **limits).usage
         for person in islice(people, sample)
     ]
-    return plan_sample(planner, made, len(made) if count is None else count, settings.concurrency)
+    return scale_to_people(
+        planner, made, len(made) if count is None else count, settings.concurrency
+    )
 
 
-def plan_sample(
+def scale_to_people(
     planner: Planner, made: Sequence[Mapping[Stage, Usage]], count: int, at_once: int
 ) -> Plan:
     """Plan what *count* people take, by what was estimated for some of them."""

@@ -17,14 +17,14 @@ _LINES = re.compile(r"[^\n]*\n+|[^\n]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class SharedTokens:
     """What prompts have in common: of *prompt* tokens, *shared* began an earlier prompt, too."""
 
     prompt: int = 0
     shared: int = 0
 
-    def __add__(self, other: Shared) -> Shared:
-        return Shared(self.prompt + other.prompt, self.shared + other.shared)
+    def __add__(self, other: SharedTokens) -> SharedTokens:
+        return SharedTokens(self.prompt + other.prompt, self.shared + other.shared)
 
     @property
     def share(self) -> float:
@@ -36,7 +36,7 @@ class Shared:
         return {"prompt": self.prompt, "shared": self.shared}
 
 
-class PrefixCache:
+class SimulatedPrefixCache:
     """A prefix cache as servers keep one, for one model: what begins like before is known.
 
     Nothing under *minimum* tokens is served (1,024 at some hosted services, none at one's own
@@ -57,7 +57,7 @@ class PrefixCache:
         self._held = 0
         self._ids = 0
 
-    def take(self, messages: Messages) -> Shared:
+    def take(self, messages: Messages) -> SharedTokens:
         """Return what of a prompt is known, and know all of it from here on."""
         way: list[tuple[int, str]] = []
         prompt = shared = at = 0
@@ -75,7 +75,7 @@ class PrefixCache:
         for key in reversed(way):
             self._known.move_to_end(key)
         self._forget()
-        return Shared(prompt, shared if shared >= self._minimum else 0)
+        return SharedTokens(prompt, shared if shared >= self._minimum else 0)
 
     def _learn(self, key: tuple[int, str]) -> tuple[int, int]:
         line = key[1]
@@ -92,19 +92,19 @@ class PrefixCache:
             self._held -= length
 
 
-def shared_prefix(
+def measure_shared_prefix(
     prompts: Iterable[Messages],
     counter: TokenCounter,
     *,
     minimum: int = 0,
     capacity: int | None = None,
-) -> Shared:
+) -> SharedTokens:
     """Return what *prompts*, sent to one model in this order, share with earlier ones.
 
-    *minimum* and *capacity* are those of a `PrefixCache`.
+    *minimum* and *capacity* are those of a `SimulatedPrefixCache`.
     """
-    cache = PrefixCache(counter, minimum=minimum, capacity=capacity)
-    return sum(map(cache.take, prompts), Shared())
+    cache = SimulatedPrefixCache(counter, minimum=minimum, capacity=capacity)
+    return sum(map(cache.take, prompts), SharedTokens())
 
 
 def _lines(messages: Messages) -> Iterable[str]:

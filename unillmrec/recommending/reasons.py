@@ -62,7 +62,7 @@ def _like(
     if len(near) and float(near.max()) >= CLOSE:
         best = int(np.argmax(near))
         return best, past[best]
-    return None if profile.taste is None or past else (None, profile.taste)
+    return None if profile.vector is None or past else (None, profile.vector)
 
 
 def _text(recent: Sequence[PlacedItem], best: int | None, words: Sequence[str]) -> str:

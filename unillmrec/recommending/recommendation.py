@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from unillmrec.items import Item
 from unillmrec.judge import Dropped, Profile
-from unillmrec.stages import Event, Way
-from unillmrec.stages.run import Found, Partial
+from unillmrec.stages import WalkChoice, WalkStep
+from unillmrec.stages.run import CandidateSource, StopReason
 from unillmrec.usage import Stage, Usage
 
-BEST_FIRST = Way("best-first")
+BEST_FIRST = WalkChoice("best-first")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class RecommendedItem:
     score: float
     reason: str
     branch: str
-    found: Found
+    found: CandidateSource
 
     def as_dict(self) -> dict[str, Any]:
         """Return the item as the JSON output gives it."""
@@ -56,16 +56,16 @@ class Recommendation:
     judge: str
     usage: dict[Stage, Usage]
     dropped: Dropped
-    opened: tuple[Event, ...] = field(repr=False)
+    opened: tuple[WalkStep, ...] = field(repr=False)
     candidates: tuple[str, ...] = field(repr=False)
     excluded: int = 0
     eligible: int = 0
     unknown: tuple[str, ...] = ()
     where: str | None = None
-    walk: Way = BEST_FIRST
+    walk: WalkChoice = BEST_FIRST
     ended: str = ""
     waits: dict[Stage, int] = field(default_factory=dict, repr=False)
-    partial: Partial | Literal[""] = ""
+    partial: StopReason | Literal[""] = ""
     overrun: int = 0
     note: str = ""
     seconds: float = 0.0

@@ -25,7 +25,7 @@ from unillmrec.judge import (
 )
 from unillmrec.recommending.reasons import reasons_for
 from unillmrec.recommending.recommendation import Recommendation, RecommendedItem
-from unillmrec.stages import Candidate, Event, Options, Person, Run
+from unillmrec.stages import Candidate, Options, Person, Run, WalkStep
 from unillmrec.stages import profile as profile_stage
 from unillmrec.stages import rank as rank_stage
 from unillmrec.stages import recall as recall_stage
@@ -78,7 +78,7 @@ class Recommender:
         where: Selection | str | None = None,
         exclude: Iterable[str] = (),
         budget: Budget | BudgetTracker | None = None,
-        watch: Callable[[Event], None] | None = None,
+        watch: Callable[[WalkStep], None] | None = None,
         trace: Trace | None = None,
         on_call: OnCall | None = None,
     ) -> Recommendation:
@@ -129,7 +129,7 @@ class Recommender:
         where: Selection | str | None = None,
         exclude: Iterable[str] = (),
         budget: Budget | BudgetTracker | None = None,
-        watch: Callable[[Event], None] | None = None,
+        watch: Callable[[WalkStep], None] | None = None,
         trace: Trace | None = None,
         on_call: OnCall | None = None,
     ) -> Recommendation:
@@ -185,7 +185,7 @@ def _told_judge(run: Run) -> str:
     # What a name says in parentheses is for where it stands alone.
     others = [
         f"{name.partition(' (')[0]} for {count:,} of {answers}"
-        for name, count in run.stand_ins.items()
+        for name, count in run.fallback_answers.items()
     ]
     return "; ".join([run.judge.name, *others])
 

@@ -38,7 +38,7 @@ def placed_interests(
         if len(near) and near.max() > 0:
             parts[said[int(near.argmax())][0]].append(number)
     return tuple(
-        replace(each, taste=_sum(vectors, weights, part) if part else vector)
+        replace(each, vector=_sum(vectors, weights, part) if part else vector)
         for each, part, vector in zip(interests, parts, spoken, strict=True)
     )
 

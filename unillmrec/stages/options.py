@@ -16,7 +16,7 @@ PathScore: TypeAlias = Literal["absolute", "relative", "probability"]
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class WalkChoice:
     """The order recall went by, and why that one, where it was chosen for the user."""
 
     order: WalkOrder

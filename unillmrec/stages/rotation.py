@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from unillmrec.judge import Choice, Question
-from unillmrec.judge.questions import numbered
+from unillmrec.judge.questions import number_choices
 
 
 def turned(question: Question, seed: int) -> tuple[Choice, ...]:
@@ -19,7 +19,7 @@ def turned(question: Question, seed: int) -> tuple[Choice, ...]:
     if question.kind == "rerank":
         return question.choices
     about = "" if question.about_nodes else question.profile.text()
-    return numbered(rotated(question.choices, seed, about))
+    return number_choices(rotated(question.choices, seed, about))
 
 
 def rotated(choices: Sequence[Choice], seed: int, about: str = "") -> list[Choice]:

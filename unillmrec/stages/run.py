@@ -25,9 +25,8 @@ from unillmrec.judge import (
     SimilarityJudge,
     Verdict,
 )
-from unillmrec.judge.questions import kept_exchanges
 from unillmrec.stages.item_lines import item_line
-from unillmrec.stages.options import Options, Way
+from unillmrec.stages.options import Options, WalkChoice
 from unillmrec.stages.rotation import turned
 from unillmrec.store import ROOT, ItemTree, Node, PlacedItem
 from unillmrec.store.columns.eligibility import Eligibility
@@ -37,10 +36,10 @@ from unillmrec.usage import Bill, Stage
 if TYPE_CHECKING:
     from unillmrec.store.columns.selection import Selection
 
-Partial: TypeAlias = Literal["tokens", "calls", "deadline", "cost", "interrupted", "endpoint"]
+StopReason: TypeAlias = Literal["tokens", "calls", "deadline", "cost", "interrupted", "endpoint"]
 """What kept the judge from answering everything."""
 
-Found: TypeAlias = Literal["judge", "fallback", "nearest"]
+CandidateSource: TypeAlias = Literal["judge", "fallback", "nearest"]
 """How a candidate came in: the judge picked it, or who stood in for the judge, or it was taken
 as the nearest one left."""
 
@@ -62,11 +61,11 @@ class Candidate:
 
     placed: PlacedItem
     score: float
-    found: Found = "judge"
+    found: CandidateSource = "judge"
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class WalkStep:
     """Something that happened on the walk, for whoever watches it live.
 
     *opened* is the node whose children were judged; *scores* are theirs by id. A leaf that
@@ -98,31 +97,31 @@ class Run:
     selection: Selection | None = None
     executor: Executor | None = None
     tracker: BudgetTracker | None = None
-    watch: Callable[[Event], None] = lambda event: None
+    watch: Callable[[WalkStep], None] = lambda event: None
     trace: Callable[[Stage, Exchange | Verdict, Question | None], None] = lambda *_: None
     on_call: Callable[[Stage, Exchange], None] = lambda stage, exchange: None
     bill: Bill = field(default_factory=Bill)
     dropped: Dropped = field(default_factory=Dropped)
     answers: int = 0
-    stand_ins: Counter[str] = field(default_factory=Counter)
-    partial: Partial | Literal[""] = ""
-    cut: Partial | Literal[""] = ""
+    fallback_answers: Counter[str] = field(default_factory=Counter)
+    partial: StopReason | Literal[""] = ""
+    cut: StopReason | Literal[""] = ""
     failure: str = ""
     silent: bool = False
     ended: str = ""
-    walk: Way = field(init=False)
+    walk: WalkChoice = field(init=False)
     root: Node = field(init=False)
-    opened: list[Event] = field(default_factory=list)
+    opened: list[WalkStep] = field(default_factory=list)
     waits: Counter[Stage] = field(default_factory=Counter)
     person: str = ""
     eligibility: Eligibility = field(init=False)
-    stand_in: Judge = field(init=False)
+    fallback: Judge = field(init=False)
 
     def __post_init__(self) -> None:
         self.eligibility = Eligibility(self.tree, self.selection)
-        self.stand_in = SimilarityJudge(self.tree)
+        self.fallback = SimilarityJudge(self.tree)
         self.root = self.tree.node(ROOT)
-        self.walk = Way(self.options.walk)
+        self.walk = WalkChoice(self.options.walk)
 
     def exclude(self, items: Iterable[PlacedItem]) -> None:
         """Keep *items* out of everything that follows."""
@@ -244,9 +243,9 @@ class Run:
         return answer
 
     def _instead(self, question: HistoryQuestion) -> Interests:
-        return replace(self.stand_in.interests(question), stand_in=self.stand_in.name)
+        return replace(self.fallback.interests(question), fallback=self.fallback.name)
 
-    def stop(self, why: Partial, failure: str = "") -> None:
+    def stop(self, why: StopReason, failure: str = "") -> None:
         """Ask nobody any more who costs anything; the first reason is the one that is told.
 
         A question that was too large for what is left leaves room for a smaller one.
@@ -289,11 +288,11 @@ class Run:
 
     @property
     def _by_judge(self) -> int:
-        return self.answers - self.stand_ins.total()
+        return self.answers - self.fallback_answers.total()
 
     def _stood_in(self, question: Question) -> Verdict:
         """Return the embedded judge's answer, marked as such."""
-        verdict = replace(self.stand_in.choose(question), stand_in=self.stand_in.name)
+        verdict = replace(self.fallback.choose(question), fallback=self.fallback.name)
         self.note(question.stage, verdict)
         return verdict
 
@@ -323,7 +322,7 @@ class Run:
         self, stage: Stage, error: UnillmrecError, question: Question | None
     ) -> None:
         """Put the calls of a question that failed on the bill, the log and the trace."""
-        for exchange in kept_exchanges(error):
+        for exchange in error.exchanges:
             self.bill.add(stage, exchange.usage)
             self.on_call(stage, exchange)
             self.trace(stage, exchange, question)
@@ -332,11 +331,11 @@ class Run:
         """Let the embedded judge answer, at no cost."""
         return [self._stood_in(question) for question in questions]
 
-    def cut_short(self, why: Partial) -> None:
+    def cut_short(self, why: StopReason) -> None:
         """Remember that recall stopped asking to leave something for the ranking."""
         self.cut = self.cut or why
 
-    def report(self, event: Event) -> None:
+    def report(self, event: WalkStep) -> None:
         """Put an opened node on the record, and tell whoever watches."""
         self.opened.append(event)
         self.watch(event)
@@ -346,8 +345,8 @@ class Run:
         self.bill.add(stage, answer.usage)
         self.dropped += answer.dropped
         self.answers += 1
-        if answer.stand_in:
-            self.stand_ins[answer.stand_in] += 1
+        if answer.fallback:
+            self.fallback_answers[answer.fallback] += 1
         for exchange in answer.exchanges:
             self.on_call(stage, exchange)
 

@@ -12,7 +12,7 @@ import pytest
 from tests.cli.conftest import PACKAGE, in_process, lead_to, names_in
 from unillmrec.checking.tree_check import check
 from unillmrec.cli.describe.command import FIELDS
-from unillmrec.judge.registry import make_writer
+from unillmrec.judge.from_settings import build_writer
 from unillmrec.settings import Settings
 from unillmrec.store import EditableTree, ItemTree
 from unillmrec.testing import DIALECTS, BatchServer, FakeServer, sensible_answer
@@ -200,7 +200,7 @@ def test_a_killed_run_pays_for_no_family_twice(run, shop, monkeypatch, before):
     assert {1} == set(Counter(paid).values())
     assert all(described(shop).values())
     with ItemTree.open(shop) as tree:
-        assert [] == check(tree, make_writer(Settings())).breaches
+        assert [] == check(tree, build_writer(Settings())).breaches
 
 
 @pytest.mark.slow
@@ -227,7 +227,7 @@ def test_killed_at_any_moment_nothing_written_is_asked_again(run, shop, monkeypa
             # At most what was in flight, or had just come, is asked about again.
             lost += 3
             with ItemTree.open(shop) as tree:
-                assert [] == check(tree, make_writer(Settings())).breaches
+                assert [] == check(tree, build_writer(Settings())).breaches
             assert kills < 30
 
     assert kills
@@ -256,7 +256,7 @@ def test_ctrl_c_leaves_things_whole(shop, monkeypatch):
     kept = sum(bool(summary) for summary in described(shop).values())
     assert kept >= sum(len(text.splitlines()) for text in paid[:2])
     with ItemTree.open(shop) as tree:
-        assert [] == check(tree, make_writer(Settings())).breaches
+        assert [] == check(tree, build_writer(Settings())).breaches
 
 
 def test_what_could_not_be_described_is_shown(run, shop, monkeypatch):

@@ -18,7 +18,7 @@ from unillmrec.evaluation.data.pseudonyms import (
 from unillmrec.evaluation.systems.registry import Means
 from unillmrec.items import Item
 from unillmrec.judge.describer import LanguageModelDescriber
-from unillmrec.judge.prompt_writer import CONTRACTS, PromptWriter
+from unillmrec.judge.prompting.prompt_writer import CONTRACTS, PromptWriter
 from unillmrec.prompts import PromptSet
 from unillmrec.settings import Settings
 from unillmrec.store import EditableTree

@@ -14,8 +14,8 @@ from unillmrec.evaluation.systems.model_baselines import FlatListing, retrieve_a
 from unillmrec.evaluation.systems.paper import PaperScheme, levels_over_leaves, read_titles
 from unillmrec.evaluation.systems.registry import REFERENCE, Means, make_systems
 from unillmrec.judge import LanguageModelJudge, SimilarityJudge
-from unillmrec.judge.prompt_writer import CONTRACTS, PromptWriter
-from unillmrec.judge.registry import make_estimating_judge
+from unillmrec.judge.prompting.prompt_writer import CONTRACTS, PromptWriter
+from unillmrec.judge.registry import build_estimating_judge
 from unillmrec.prompts import PromptSet
 from unillmrec.settings import Settings
 from unillmrec.testing import ScriptedEndpoint
@@ -69,7 +69,7 @@ def test_a_shortlist_is_the_nearest(parted, tree):
     """No tree is walked, and the target is where the vectors have it."""
     near = FlatVectors(tree)
     near.learn(parted.exam)
-    pricing = make_estimating_judge(tree, Settings.resolve({}))
+    pricing = build_estimating_judge(tree, Settings.resolve({}))
     system = retrieve_and_rank(tree, SimilarityJudge(tree), pricing)
 
     for case in parted.exam.cases[:3]:

@@ -11,7 +11,7 @@ from unillmrec.tree.vectors import similarities
 
 def nearest(tree, profile, allowed):
     numbers = [number for number in range(len(tree)) if allowed(number)]
-    near = similarities(profile.taste, tree.item_vectors(numbers)).tolist()
+    near = similarities(profile.vector, tree.item_vectors(numbers)).tolist()
     return [number for _, number in sorted(zip(near, numbers, strict=True), key=lambda p: -p[0])]
 
 
@@ -24,7 +24,7 @@ def test_retrieve_takes_the_nearest_items_without_a_question(tree, somebody, run
 
     expected = nearest(tree, somebody, lambda number: number % 3)[:30]
     likeness = [
-        tree.item_likeness(somebody.taste, numbers).tolist()
+        tree.item_likeness(somebody.vector, numbers).tolist()
         for numbers in (expected, [each.placed.number for each in found])
     ]
     assert [] == judge.asked

@@ -372,7 +372,7 @@ def test_fills_up_with_the_nearest(tree, somebody):
     (question,) = run.judge.of_kind("pick")
     picked = [choice.key for choice in question.choices[:-4:-1]]
     rest = [choice.key for choice in question.choices[:-3]]
-    near = dict(zip(rest, similarities(somebody.taste, tree.item_vectors(rest)), strict=True))
+    near = dict(zip(rest, similarities(somebody.vector, tree.item_vectors(rest)), strict=True))
     assert picked == [each.placed.number for each in found[:3]]
     assert sorted(near.values(), reverse=True)[:17] == [near[e.placed.number] for e in found[3:]]
     assert ["judge"] * 3 + ["nearest"] * 17 == [each.found for each in found]
@@ -388,11 +388,11 @@ def test_shows_the_items_nearest_to_the_person(tree, somebody):
     shown = [choice.key for choice in question.choices]
     leaves = [event.opened.id for event in run.opened if event.opened.is_leaf]
     hidden = [each.number for each in tree.items_in(leaves) if each.number not in shown]
-    near = similarities(somebody.taste, tree.item_vectors(shown)).tolist()
+    near = similarities(somebody.vector, tree.item_vectors(shown)).tolist()
     assert 20 == len(shown)
     best = near.index(max(near))
     assert sorted(near, reverse=True) == near[best:] + near[:best]
-    assert min(near) >= max(similarities(somebody.taste, tree.item_vectors(hidden)))
+    assert min(near) >= max(similarities(somebody.vector, tree.item_vectors(hidden)))
 
 
 def test_does_not_ask_when_there_is_nothing_to_choose_between(tree, somebody, run_with, placed):

@@ -30,7 +30,7 @@ from unillmrec.cli.shared.plan_output import Told
 from unillmrec.cli.shared.session import asking_over
 from unillmrec.errors import BudgetError, EndpointError, ReplyError
 from unillmrec.judge import CONTRACTS
-from unillmrec.judge.registry import make_price
+from unillmrec.judge.from_settings import find_price
 from unillmrec.judge.voting import Votes
 from unillmrec.prices import Price
 from unillmrec.prompts import PromptSet
@@ -187,7 +187,7 @@ def _engine(wishes: Wishes, batch: Batch, run: str) -> Engine | None:
 def _price(settings: Settings) -> Price | None:
     """Return what tokens cost: nothing, where vectors answer."""
     embedded = settings.judge == "embedded" or not settings.has_endpoint
-    return Price(0, 0) if embedded else make_price(settings)
+    return Price(0, 0) if embedded else find_price(settings)
 
 
 def _tell_how_to_go_on(report: BatchReport) -> None:

@@ -20,7 +20,7 @@ from unillmrec.cli.shared.output import note
 from unillmrec.cli.shared.progress import build_progress
 from unillmrec.cli.shared.session import announced, open_log
 from unillmrec.endpoint import instrument
-from unillmrec.judge.registry import make_endpoint, make_price
+from unillmrec.judge.from_settings import build_endpoint, find_price
 from unillmrec.settings import Settings
 from unillmrec.store.files import check_place
 from unillmrec.tree.growing import Bounds
@@ -159,11 +159,11 @@ def _given(
     if not settings.embed_model:
         yield None
         return
-    endpoint = announced(make_endpoint(settings, settings.embed_model))
+    endpoint = announced(build_endpoint(settings, settings.embed_model))
     origin = settings.origin("embed_model")
     note(f"The items' text goes to {endpoint.model} at {endpoint.name} ({origin}).")
     with open_log(path, settings, "build") as log, endpoint:
-        logged = LoggedEndpoint(instrument(endpoint), log, make_price(settings, endpoint.model))
+        logged = LoggedEndpoint(instrument(endpoint), log, find_price(settings, endpoint.model))
 
         def embed(texts: Sequence[str]) -> list[list[float]]:
             vectors, usage = logged.embed(texts)

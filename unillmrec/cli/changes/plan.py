@@ -18,8 +18,8 @@ from unillmrec.cli.shared.output import counted
 from unillmrec.cli.shared.plan_output import Told, show_plan
 from unillmrec.describing.run import DescribeOptions, Which, plan_describing
 from unillmrec.items import Item
-from unillmrec.judge.registry import make_writer
-from unillmrec.planning.planner import Plan, Planner, TextCount
+from unillmrec.judge.from_settings import build_writer
+from unillmrec.planning.planner import EmbeddingTextCounter, Plan, Planner
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
 from unillmrec.updating.change_vectors import ChangedVectors, EmbeddedChanges
@@ -42,7 +42,7 @@ def plan_build(
     )
     given = VectorFile(wishes.vectors) if wishes.vectors else None
     model = None if given else settings.embed_model
-    texts = TextCount(Planner.of(settings, model=model).counter)
+    texts = EmbeddingTextCounter(Planner.of(settings, model=model).counter)
 
     def passed() -> Iterator[Item]:
         for item in reader:
@@ -84,7 +84,7 @@ def plan_change(kind: changing.Kind, catalog: changing.Catalog, wishes: changing
     """Change a copy; plan the embeddings it took, and what would have to be described anew."""
     settings = Settings.resolve(wishes.flags or {})
     model = settings.embed_model
-    texts = TextCount(Planner.of(settings, model=model).counter)
+    texts = EmbeddingTextCounter(Planner.of(settings, model=model).counter)
 
     @contextmanager
     def stood_in(tree: Path) -> Iterator[ChangedVectors]:
@@ -118,13 +118,13 @@ def plan_change(kind: changing.Kind, catalog: changing.Catalog, wishes: changing
 def _describing(scratch: Path, path: Path, settings: Settings, which: Which) -> tuple[int, Plan]:
     """Plan to describe nodes of a tree that stands for the one at *path*."""
     with ItemTree.open(scratch) as tree:
-        work = plan_describing(tree, make_writer(settings), DescribeOptions(which))
+        work = plan_describing(tree, build_writer(settings), DescribeOptions(which))
     planner = Planner.of(settings, path)
     asked = {Stage.DESCRIBE: work.usage}
     return work.nodes, planner.plan(asked, at_once=settings.concurrency)
 
 
-def _embedding(settings: Settings, tree: Path, model: str, texts: TextCount) -> Plan:
+def _embedding(settings: Settings, tree: Path, model: str, texts: EmbeddingTextCounter) -> Plan:
     bill = Bill()
     bill.add(Stage.EMBED, texts.usage)
     return Planner.of(settings, tree, model).plan(bill.by_stage())
@@ -139,7 +139,9 @@ def _copy(tree: Path, scratch: Path) -> None:
         source.backup(copy)
 
 
-def _stand_ins(tree: ItemTree, texts: TextCount) -> Callable[[Sequence[str]], list[list[float]]]:
+def _stand_ins(
+    tree: ItemTree, texts: EmbeddingTextCounter
+) -> Callable[[Sequence[str]], list[list[float]]]:
     """Return what counts texts, and gives the vectors of items of the tree in their place."""
     numbers = range(0, len(tree), max(1, len(tree) // STAND_INS))
     rows = [each.weights.tolist() for each in tree.item_vectors(list(numbers))]

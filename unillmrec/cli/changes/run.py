@@ -23,7 +23,7 @@ from unillmrec.cli.shared.output import counted, note
 from unillmrec.cli.shared.session import announced, open_log
 from unillmrec.endpoint import instrument
 from unillmrec.errors import CatalogError, TreeError
-from unillmrec.judge.registry import make_endpoint, make_price
+from unillmrec.judge.from_settings import build_endpoint, find_price
 from unillmrec.settings import Settings
 from unillmrec.store import STALE_SHARE, ItemTree
 from unillmrec.updating.applier import ChangeReport
@@ -216,10 +216,10 @@ def _given(
         with stand_in(wishes.tree) as vectors:
             yield vectors
         return
-    endpoint = announced(make_endpoint(settings, settings.embed_model))
+    endpoint = announced(build_endpoint(settings, settings.embed_model))
     note(f"The items' text goes to {endpoint.model} at {endpoint.name}.")
     with open_log(wishes.tree, settings, "change") as log, endpoint:
-        logged = LoggedEndpoint(instrument(endpoint), log, make_price(settings, endpoint.model))
+        logged = LoggedEndpoint(instrument(endpoint), log, find_price(settings, endpoint.model))
 
         def embed(texts: Sequence[str]) -> list[list[float]]:
             vectors, usage = logged.embed(texts)

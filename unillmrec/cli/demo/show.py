@@ -21,7 +21,7 @@ from unillmrec.cli.shared.output import (
     shown,
 )
 from unillmrec.demo import LICENCE, readers
-from unillmrec.stages import Event
+from unillmrec.stages import WalkStep
 from unillmrec.store import Node
 from unillmrec.usage import Usage
 
@@ -104,7 +104,7 @@ def _show_walk(page: Page, made: Shown, pause: float) -> None:
     page.show(Text(told))
 
 
-def _block(page: Page, event: Event, opened: set[int], most: float) -> Table:
+def _block(page: Page, event: WalkStep, opened: set[int], most: float) -> Table:
     """Return the children of one node: the opened ones, and the nearest of the others."""
     scores = dict(event.scores)
     nearest = sorted(event.children, key=lambda child: -scores[child.id])

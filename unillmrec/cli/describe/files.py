@@ -19,7 +19,7 @@ from unillmrec.describing.batch_api import ByBatches
 from unillmrec.describing.files import ImportReport, Manifest, export_round, import_results
 from unillmrec.endpoint import Reply
 from unillmrec.endpoint.batch_api import RemoteBatch
-from unillmrec.judge.registry import make_endpoint, make_writer
+from unillmrec.judge.from_settings import build_endpoint, build_writer
 from unillmrec.store import EditableTree
 from unillmrec.usage import Stage
 from unillmrec.usage_log import Call, UsageLog
@@ -64,11 +64,11 @@ def describe_by_files(wishes: Wishes, files: Files, *, yes: bool) -> ByFiles:
     wishes.settings.require_endpoint()
     by_api = not files.export and not files.results
     planned = plan_for(wishes) if by_api else None
-    writer = make_writer(wishes.settings)
+    writer = build_writer(wishes.settings)
     with ExitStack() as stack:
         log = stack.enter_context(open_log(wishes.tree, wishes.settings, "describe"))
         tree = stack.enter_context(EditableTree.open(wishes.tree))
-        endpoint = stack.enter_context(make_endpoint(wishes.settings, wishes.settings.model or ""))
+        endpoint = stack.enter_context(build_endpoint(wishes.settings, wishes.settings.model or ""))
         manifest = Manifest(wishes.tree)
         if files.export:
             before = len(manifest.waiting)

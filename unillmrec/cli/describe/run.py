@@ -30,7 +30,7 @@ from unillmrec.describing.run import (
 from unillmrec.endpoint import Endpoint
 from unillmrec.errors import ReplyError
 from unillmrec.judge.describer import LanguageModelDescriber
-from unillmrec.judge.registry import make_endpoint, make_price, make_writer
+from unillmrec.judge.from_settings import build_endpoint, build_writer, find_price
 from unillmrec.judge.sibling_questions import Summaries
 from unillmrec.planning.planner import Plan, Planner
 from unillmrec.settings import Settings
@@ -106,7 +106,7 @@ class Described:
 
 def plan_for(wishes: Wishes) -> Planned:
     """Write and count every prompt, and send none."""
-    writer = make_writer(wishes.settings)
+    writer = build_writer(wishes.settings)
     with ItemTree.open(wishes.tree) as tree:
         work = plan_describing(tree, writer, wishes.options)
     planner = Planner.of(wishes.settings, wishes.tree)
@@ -151,12 +151,12 @@ def describe_tree(wishes: Wishes, trace: Path | None, *, yes: bool) -> Described
         answers = stack.enter_context(wishes.answers.opened(wishes.settings, log.run))
         endpoint: Endpoint | None = answers.replayed
         if endpoint is None:
-            made = make_endpoint(wishes.settings, wishes.settings.model or "")
+            made = build_endpoint(wishes.settings, wishes.settings.model or "")
             if planned.work.nodes:
                 go_on(told_cost(planned, f"{made.model} at {made.name}"), yes=yes)
-            price = make_price(wishes.settings)
+            price = find_price(wishes.settings)
             endpoint = reach(stack.enter_context(made), log, answers, price)
-        writer = make_writer(wishes.settings)
+        writer = build_writer(wishes.settings)
         at_once = wishes.settings.concurrency
         describer = LanguageModelDescriber(endpoint, writer, at_once=at_once)
         about = {"run": answers.run, "describer": describer.name}

@@ -12,8 +12,8 @@ from unillmrec.cli.shared.progress import status_line
 from unillmrec.cli.shared.session import announced
 from unillmrec.endpoint import RetryPolicy
 from unillmrec.endpoint.capabilities.prober import LONG_PROMPT
-from unillmrec.judge.doctor import Examination, Examiner
-from unillmrec.judge.registry import make_endpoint, make_writer
+from unillmrec.judge.doctor import Doctor, DoctorReport
+from unillmrec.judge.from_settings import build_endpoint, build_writer
 from unillmrec.settings import Settings
 
 # A second attempt tells an accident from a refusal.
@@ -24,7 +24,7 @@ _TWO_ATTEMPTS = RetryPolicy(attempts=2)
 class StoredReport:
     """What probing found, and the file that stores it, if there is one."""
 
-    examination: Examination
+    examination: DoctorReport
     memory: Path | None
 
 
@@ -47,25 +47,25 @@ def probe_endpoint(request: DoctorRequest) -> StoredReport:
     """
     settings = _endpoint_settings(request)
     with (
-        make_endpoint(settings, settings.model or "", _TWO_ATTEMPTS) as endpoint,
+        build_endpoint(settings, settings.model or "", _TWO_ATTEMPTS) as endpoint,
         status_line(f"probing {endpoint.name}") as show,
     ):
-        examiner = Examiner(
+        doctor = Doctor(
             announced(endpoint),
-            make_writer(settings),
+            build_writer(settings),
             lambda probe: show(f"probing {endpoint.name}: {probe}"),
         )
-        cost = examiner.look()
+        cost = doctor.estimate_tokens()
         long = f", {LONG_PROMPT:,} of them to see whether a long prompt is cut"
         tokens = f"about {cost:,} tokens in all{long if cost > LONG_PROMPT else ''}."
         note(f"Asking {endpoint.model} at {endpoint.name}: {tokens}")
-        return StoredReport(examiner.examine(), endpoint.notebook.path)
+        return StoredReport(doctor.probe(), endpoint.notebook.path)
 
 
 def forget_endpoint(request: DoctorRequest) -> ForgottenEndpoint:
     """Delete what is stored about the endpoint of the settings."""
     settings = _endpoint_settings(request)
-    with make_endpoint(settings, settings.model or "") as endpoint:
+    with build_endpoint(settings, settings.model or "") as endpoint:
         known = endpoint.notebook.forget()
         return ForgottenEndpoint(endpoint.base_url, endpoint.model, known, endpoint.notebook.path)
 

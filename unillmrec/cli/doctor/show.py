@@ -41,7 +41,7 @@ def show_probe_report(report: StoredReport, *, as_json: bool) -> None:
                     {"name": each.name, "outcome": each.outcome, "detail": each.detail}
                     for each in found.findings
                 ],
-                "way": _way(found.way),
+                "way": _way(found.style),
                 "advice": [{"name": name, "advice": advice} for name, advice in found.advice],
                 "label_bias": dict(found.label_bias),
                 "usage": found.usage.as_dict(),
@@ -55,7 +55,7 @@ def show_probe_report(report: StoredReport, *, as_json: bool) -> None:
     page.blank()
     _show_findings(page, report)
     page.blank()
-    way = _way(found.way)
+    way = _way(found.style)
     page.show(Text(f"Branches are asked about {_IN_WORDS[str(way['branches'])]}."))
     if way["branches"] != way["others"]:
         page.show(Text(f"Everything else is asked {_IN_WORDS[str(way['others'])]}."))

@@ -45,7 +45,7 @@ from unillmrec.evaluation.systems.registry import (
 )
 from unillmrec.evaluation.worker_processes import InProcesses
 from unillmrec.judge import LanguageModelJudge, SimilarityJudge
-from unillmrec.judge.registry import make_price, make_writer
+from unillmrec.judge.from_settings import build_writer, find_price
 from unillmrec.settings import Settings
 from unillmrec.stages import Options
 from unillmrec.store import ItemTree
@@ -154,7 +154,7 @@ def evaluate_tree(wishes: Wishes) -> Evaluated:
             reference=REFERENCE,
             at=wishes.at,
             seed=wishes.protocol.seed,
-            price=make_price(wishes.settings),
+            price=find_price(wishes.settings),
             progress=progress,
             examine=examine,
         )
@@ -170,7 +170,7 @@ def _asking(parted: Split, trees: Trees, judge: LanguageModelJudge, wishes: Wish
     """Return systems of which those that can ask the model, once that was agreed to."""
     tree, renamed = trees
     _agree(parted, trees, judge, wishes)
-    means = Means(tree, judge, make_writer(wishes.settings), Options(), wishes.protocol.seed)
+    means = Means(tree, judge, build_writer(wishes.settings), Options(), wishes.protocol.seed)
     systems = make_systems(means, wishes.systems)
     if renamed is not None:
         asked = judge.with_fallback(SimilarityJudge(renamed))

@@ -21,10 +21,10 @@ from unillmrec.cli.shared.trace import open_trace
 from unillmrec.errors import PersonError, SettingsError
 from unillmrec.items import one_line
 from unillmrec.judge import CONTRACTS, Exchange, Judge, SimilarityJudge
-from unillmrec.judge.registry import make_price
+from unillmrec.judge.from_settings import find_price
 from unillmrec.judge.voting import MOST_VOTES, Votes
-from unillmrec.planning.planner import plan_walk
-from unillmrec.planning.shared_prefixes import Messages, Shared, shared_prefix
+from unillmrec.planning.planner import plan_recommendation
+from unillmrec.planning.shared_prefixes import Messages, SharedTokens, measure_shared_prefix
 from unillmrec.prices import Money, Price
 from unillmrec.prompts import PromptSet
 from unillmrec.recommending.recommendation import Recommendation
@@ -100,7 +100,7 @@ class Wishes:
         """Return the budget as it is spent: in money at the model's price, vectors for nothing."""
         if self.budget.cost is None:
             return BudgetTracker(self.budget)
-        price = Price(0, 0) if isinstance(judge, SimilarityJudge) else make_price(self.settings)
+        price = Price(0, 0) if isinstance(judge, SimilarityJudge) else find_price(self.settings)
         return BudgetTracker(self.budget, price.at_most if price else None)
 
     def recommendation(self, recommender: Recommender, **watchers: Any) -> Recommendation:
@@ -166,7 +166,7 @@ class Recommended:
     history: int
     run: str
     prompts: Mapping[str, str]
-    shared: Shared
+    shared: SharedTokens
     price: Price | None = None
     cache: Mapping[str, Any] = field(default_factory=dict)
 
@@ -206,7 +206,7 @@ def recommend_to(wishes: Wishes, trace: Path | None) -> Recommended:
         history = len(set(wishes.person.history))
         seconds = asked.answers.measurement("seconds", recommendation.seconds)
         recommendation = replace(recommendation, seconds=seconds)
-        price = make_price(wishes.settings) if asked.by_model else None
+        price = find_price(wishes.settings) if asked.by_model else None
         shared = sent.shared(wishes.settings)
         made = (recommendation, wishes.tree, len(tree), history, asked.run, digests, shared, price)
         return Recommended(*made, cache=asked.answers.as_dict())
@@ -216,7 +216,7 @@ def plan_for(wishes: Wishes) -> Told:
     """Walk with the embedded judge, and count the prompts a model would have got."""
     sent = _Sent()
     with ItemTree.open(wishes.tree) as tree:
-        planned = plan_walk(
+        planned = plan_recommendation(
             tree,
             wishes.settings,
             lambda recommender, trace: wishes.recommendation(
@@ -249,9 +249,9 @@ class _Sent:
     def add(self, stage: Stage, exchange: Exchange) -> None:
         self.prompts.append(exchange.messages)
 
-    def shared(self, settings: Settings) -> Shared:
+    def shared(self, settings: Settings) -> SharedTokens:
         """Return what a server that keeps prefixes can serve of them."""
-        return shared_prefix(self.prompts, TokenCounter.for_model(settings.model))
+        return measure_shared_prefix(self.prompts, TokenCounter.for_model(settings.model))
 
 
 def _digests(settings: Settings) -> dict[str, str]:

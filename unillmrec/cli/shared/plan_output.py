@@ -9,7 +9,7 @@ from rich.text import Text
 
 from unillmrec.cli.shared.output import Page, counted, in_seconds, numbers_table, show_json
 from unillmrec.planning.planner import Plan, PlanLine, Span
-from unillmrec.planning.shared_prefixes import Shared
+from unillmrec.planning.shared_prefixes import SharedTokens
 from unillmrec.prices import told_amount
 
 COUNTED = {
@@ -33,7 +33,7 @@ class Told:
     model: str | None
     walked: bool = False
     judged_by: str = ""
-    shared: Shared | None = None
+    shared: SharedTokens | None = None
     about: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -61,7 +61,7 @@ def show_plan(told: Told, *, as_json: bool) -> None:
     page.show(Text(" ".join(_small_print(told, methods)), style="dim"))
 
 
-def told_shared(shared: Shared) -> str:
+def told_shared(shared: SharedTokens) -> str:
     """Say what a prefix cache is good for."""
     return f"A prefix cache can serve about {shared.shared:,} prompt tokens ({shared.share:.0%})"
 

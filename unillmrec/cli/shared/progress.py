@@ -16,7 +16,7 @@ from unillmrec.cli.shared.output import counted
 if TYPE_CHECKING:
     from unillmrec.building import Progress as OnProgress
     from unillmrec.catalog import CatalogReader
-    from unillmrec.stages import Event
+    from unillmrec.stages import WalkStep
 
 
 class ProgressBars:
@@ -95,12 +95,12 @@ def build_progress(reader: CatalogReader) -> Iterator[OnProgress]:
 
 
 @contextmanager
-def walk_progress() -> Iterator[Callable[[Event], None]]:
+def walk_progress() -> Iterator[Callable[[WalkStep], None]]:
     """Yield a callback that shows how many nodes were opened, and the last one."""
     with status_line("asking for the profile") as show:
         opened = 0
 
-        def watch(event: Event) -> None:
+        def watch(event: WalkStep) -> None:
             nonlocal opened
             opened += 1
             show(f"{counted(opened, 'node')} opened: {event.opened.description.label}")

@@ -12,7 +12,8 @@ from unillmrec.cli.shared.answer_sources import Answers, OpenAnswers
 from unillmrec.cli.shared.output import note
 from unillmrec.endpoint import Endpoint, OpenAIEndpoint, instrument
 from unillmrec.judge import Judge, SimilarityJudge
-from unillmrec.judge.registry import known_label_bias, make_judge, make_price, make_writer
+from unillmrec.judge.from_settings import build_writer, find_price, load_label_bias
+from unillmrec.judge.registry import build_judge
 from unillmrec.judge.voting import Votes
 from unillmrec.prices import Price
 from unillmrec.settings import Settings
@@ -76,15 +77,15 @@ def asking_over(
             def reached(endpoint: OpenAIEndpoint) -> Endpoint:
                 if opened.recording is not None:
                     # What was known of the model decides how it is asked, in a replay as well.
-                    bias = known_label_bias(endpoint, make_writer(settings))
+                    bias = load_label_bias(endpoint, build_writer(settings))
                     opened.recording.add_about("label_bias", bias)
-                price = make_price(settings)
+                price = find_price(settings)
                 return over(reach(stack.enter_context(endpoint), log, opened, price))
 
             replayed = opened.replayed
             bias = replayed.about.get("label_bias") if replayed else None
             given = over(replayed) if replayed else None
-            return make_judge(
+            return build_judge(
                 tree, settings, wrap=reached, endpoint=given, label_bias=bias, votes=votes
             )
 

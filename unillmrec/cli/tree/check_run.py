@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from unillmrec.checking.description_check import DescriptionCheck, route
+from unillmrec.checking.description_check import DescriptionCheck, check_descriptions
 from unillmrec.checking.tree_check import Checked, check
 from unillmrec.cli.shared.confirm import go_on
 from unillmrec.cli.shared.output import counted
 from unillmrec.cli.shared.session import asking
 from unillmrec.judge.description_judge import DescriptionJudge
-from unillmrec.judge.registry import make_estimating_judge, make_writer
+from unillmrec.judge.from_settings import build_writer
+from unillmrec.judge.registry import build_estimating_judge
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
 
@@ -38,11 +39,13 @@ def check_tree(
     settings = Settings.resolve(flags)
     count, seed = hide
     with ItemTree.open(path) as tree:
-        checked = check(tree, make_writer(settings), share)
+        checked = check(tree, build_writer(settings), share)
         if count is None or checked.breaches:
             return CheckedTree(checked, path)
         if settings.judge == "embedded":
-            return CheckedTree(checked, path, route(tree, DescriptionJudge(tree), count, seed))
+            return CheckedTree(
+                checked, path, check_descriptions(tree, DescriptionJudge(tree), count, seed)
+            )
         return CheckedTree(checked, path, _ask_model(tree, settings, count, seed, yes=yes))
 
 
@@ -50,7 +53,7 @@ def _ask_model(
     tree: ItemTree, settings: Settings, count: int, seed: int, *, yes: bool
 ) -> DescriptionCheck:
     settings.require_endpoint()
-    usage = route(tree, make_estimating_judge(tree, settings), count, seed).usage
+    usage = check_descriptions(tree, build_estimating_judge(tree, settings), count, seed).usage
     cost = (
         f"Hiding {counted(count, 'item')} takes {counted(usage.calls, 'call')} to "
         f"{settings.model}, about {usage.estimated_prompt:,} prompt and "
@@ -58,4 +61,4 @@ def _ask_model(
     )
     with asking(tree, settings, "tree check") as asked:
         go_on(cost, yes=yes)
-        return route(tree, asked.judge, count, seed)
+        return check_descriptions(tree, asked.judge, count, seed)

@@ -6,7 +6,6 @@ from unillmrec.errors import UnillmrecError
 from unillmrec.evaluation.data.exam import Case, Exam
 from unillmrec.evaluation.systems.contract import Answer
 from unillmrec.judge import Exchange
-from unillmrec.judge.questions import keep_exchanges
 from unillmrec.recommending.recommender import Recommender
 from unillmrec.stages import Options
 
@@ -62,7 +61,7 @@ class Chain:
             )
         except UnillmrecError as error:
             # It came with those of the question alone that could not be answered.
-            keep_exchanges(error, paid)
+            error.exchanges = tuple(paid)
             raise
         # A bill belongs to the walk that made the list: who was not counted has none.
         unknown = self._counting is not None and counted is None

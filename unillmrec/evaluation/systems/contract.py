@@ -64,7 +64,7 @@ class System(Protocol):
 
         Raises:
             EndpointError, ReplyError: there is no list; the calls that were made for this
-                person are with it (`kept_exchanges`), as far as they are known.
+                person are in its `exchanges`, as far as they are known.
         """
 
 

@@ -10,7 +10,7 @@ from unillmrec.evaluation.systems.content import FlatVectors
 from unillmrec.evaluation.systems.contract import Answer
 from unillmrec.items import Item, one_line
 from unillmrec.judge import Choice, Interest, Judge, Profile, Question
-from unillmrec.judge.prompt_writer import PromptWriter
+from unillmrec.judge.prompting.prompt_writer import PromptWriter
 from unillmrec.recommending.recommender import Recommender
 from unillmrec.stages import Options
 from unillmrec.store import ItemTree
@@ -93,10 +93,10 @@ class FlatListing:
         if self._judge:
             return self._asked(case, met, limit, self._judge)
         near = self._near.answer(case, limit)
-        request = self._writer.ask(self._question(met, (), limit))
+        request = self._writer.request(self._question(met, (), limit))
         prompt, _ = self._writer.estimate(request)
         _, completion = self._writer.estimate(
-            self._writer.ask(self._question(met, _ten(limit), limit))
+            self._writer.request(self._question(met, _ten(limit), limit))
         )
         return Answer(near.items, estimated(1, prompt + self.listed, completion))
 
@@ -112,10 +112,10 @@ class FlatListing:
         ]
         verdict = judge.choose(self._question(met, choices, limit))
         ids = [self._shelf.items[unseen[number - 1]].id for number, _ in verdict.scores[:limit]]
-        if verdict.stand_in and not ids:
+        if verdict.fallback and not ids:
             # Without a taste the embedded judge has nothing to go by.
             return Answer((), verdict.usage, unusable=1)
-        return Answer(tuple(ids), verdict.usage, fallbacks=int(bool(verdict.stand_in)))
+        return Answer(tuple(ids), verdict.usage, fallbacks=int(bool(verdict.fallback)))
 
 
 def _ten(limit: int) -> list[Choice]:

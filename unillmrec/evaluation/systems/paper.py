@@ -32,7 +32,6 @@ from unillmrec.evaluation.systems.model_baselines import (
 )
 from unillmrec.items import one_line
 from unillmrec.judge import Exchange
-from unillmrec.judge.questions import keep_exchanges
 from unillmrec.store import ItemTree, PlacedItem
 from unillmrec.tokens import TokenCounter
 from unillmrec.tree.vectors import Vector, combine, similarities
@@ -201,7 +200,7 @@ class PaperScheme:
         try:
             reply = self._endpoint.complete(Request(stage, tuple(messages), MOST_OUTPUT))
         except UnillmrecError as error:
-            keep_exchanges(error, [Exchange((), "", session.usage + usage_of(error))])
+            error.exchanges = (Exchange((), "", session.usage + usage_of(error)),)
             raise
         usage = reply.usage
         # An answer from a cache has taken nothing, by anybody's count.

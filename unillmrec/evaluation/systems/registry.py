@@ -26,13 +26,9 @@ from unillmrec.evaluation.systems.model_baselines import (
 from unillmrec.evaluation.systems.paper import PaperScheme
 from unillmrec.evaluation.systems.trained import Als, ItemKnn
 from unillmrec.judge import Judge, LanguageModelJudge, SimilarityJudge
-from unillmrec.judge.prompt_writer import PromptWriter
-from unillmrec.judge.registry import (
-    asks_by_letters,
-    make_estimating_judge,
-    make_paced_judge,
-    make_writer,
-)
+from unillmrec.judge.from_settings import build_writer, uses_letters
+from unillmrec.judge.prompting.prompt_writer import PromptWriter
+from unillmrec.judge.registry import build_estimating_judge, build_width_limited_judge
 from unillmrec.recommending.recommender import Recommender
 from unillmrec.settings import Settings
 from unillmrec.stages import Options
@@ -71,10 +67,10 @@ class Means:
         return cls(
             tree,
             SimilarityJudge(tree),
-            make_writer(settings),
+            build_writer(settings),
             seed=seed,
-            paced=make_paced_judge(tree, settings),
-            counting=make_estimating_judge(tree, settings),
+            paced=build_width_limited_judge(tree, settings),
+            counting=build_estimating_judge(tree, settings),
         )
 
     def chain(self) -> Chain:
@@ -172,7 +168,7 @@ class Entry:
             "tree": str(self.tree.resolve()),
             "model": settings.model,
             "prompts": str(settings.prompts.resolve()) if settings.prompts else None,
-            "ask": "labels" if asks_by_letters(settings) else "text",
+            "ask": "labels" if uses_letters(settings) else "text",
             "concurrency": settings.concurrency,
             "options": asdict(self.options),
             "seed": self.seed,

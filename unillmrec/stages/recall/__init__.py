@@ -32,7 +32,7 @@ def recall(run: Run, profile: Profile) -> list[Candidate]:
 
 def _frontiers(run: Run, profile: Profile) -> list[Frontier]:
     """Return one frontier, or one for each interest that has a place among the vectors."""
-    apart = [each for each in profile.interests if each.taste is not None]
+    apart = [each for each in profile.interests if each.vector is not None]
     if run.options.interests == "together" or len(apart) < 2:
         walkers = [(profile, 1.0)]
     else:
@@ -47,7 +47,7 @@ def _frontiers(run: Run, profile: Profile) -> list[Frontier]:
 
 
 def _alone(interest: Interest) -> Profile:
-    return Profile((interest,), interest.taste)
+    return Profile((interest,), interest.vector)
 
 
 def _order(run: Run) -> Order:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from unillmrec.judge import Verdict
 from unillmrec.stages.options import PathScore
-from unillmrec.stages.run import Found
+from unillmrec.stages.run import CandidateSource
 
 # A choice the judge left out is not impossible, only worth the least of all.
 LEAST_SHARE = 1e-4
@@ -32,7 +32,7 @@ class NodeScores:
 
     scores: Mapping[int, float]
     shares: Mapping[int, float]
-    found: Found = "judge"
+    found: CandidateSource = "judge"
     by_shares: bool = False
     """Whether the judge gave probabilities, and its scores only follow from them."""
 
@@ -41,7 +41,7 @@ class NodeScores:
         """Return a verdict by keys; *keys* leads from number to key."""
         scores = {keys[number]: score for number, score in verdict.scores}
         shares = {keys[number]: share for number, share in verdict.shares}
-        found: Found = "fallback" if verdict.stand_in else "judge"
+        found: CandidateSource = "fallback" if verdict.fallback else "judge"
         return cls(scores, shares or _shares_of(scores), found, bool(shares))
 
     @classmethod
@@ -50,7 +50,9 @@ class NodeScores:
         if len(parts) == 1:
             return parts[0]
         scores = {key: score for part in parts for key, score in part.scores.items()}
-        found: Found = "fallback" if any(e.found == "fallback" for e in parts) else "judge"
+        found: CandidateSource = (
+            "fallback" if any(e.found == "fallback" for e in parts) else "judge"
+        )
         return cls(scores, _shares_of(scores), found)
 
 

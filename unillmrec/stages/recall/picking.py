@@ -8,7 +8,7 @@ from unillmrec.judge import Profile, Question
 from unillmrec.stages.recall.frontier import Frontier
 from unillmrec.stages.recall.path_scores import NodeScores
 from unillmrec.stages.recall.walk import ITEM_LINE
-from unillmrec.stages.run import Candidate, Event, Run
+from unillmrec.stages.run import Candidate, Run, WalkStep
 from unillmrec.store import Node
 from unillmrec.store.nearest import nearest_of_leaves
 from unillmrec.usage import Stage
@@ -72,9 +72,9 @@ def nearest_in_leaves(run: Run, frontiers: Sequence[Frontier]) -> list[Candidate
 
 def nearest_first(run: Run, profile: Profile, numbers: Sequence[int], most: int) -> list[Candidate]:
     """Return at most *most* items by their likeness to the person; as they came if unknown."""
-    if profile.taste is None or not numbers:
+    if profile.vector is None or not numbers:
         return candidates(run, [(number, 0.0) for number in numbers[:most]])
-    near = run.tree.item_likeness(profile.taste, numbers).tolist()
+    near = run.tree.item_likeness(profile.vector, numbers).tolist()
     order = sorted(range(len(numbers)), key=near.__getitem__, reverse=True)[:most]
     return candidates(run, [(numbers[place], 100 * near[place]) for place in order])
 
@@ -87,12 +87,12 @@ def gather(
     That the leaves were read is reported.
     """
     for leaf in leaves:
-        run.report(Event(leaf))
+        run.report(WalkStep(leaf))
     ids = [leaf.id for leaf in leaves]
-    if profile.taste is None:
+    if profile.vector is None:
         numbers = run.eligibility.among(run.tree.numbers_in(ids))
         return [(number, 0.0) for number in numbers[:most]]
-    found = nearest_of_leaves(run.tree, profile.taste, ids, most, run.eligibility)
+    found = nearest_of_leaves(run.tree, profile.vector, ids, most, run.eligibility)
     return [(number, 100 * near) for number, near in found]
 
 

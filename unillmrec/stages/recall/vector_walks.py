@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from unillmrec.judge import Profile, Question
 from unillmrec.stages.recall.path_scores import NodeScores
 from unillmrec.stages.recall.picking import candidates, first_leaves, gather, nearest_first, pick
-from unillmrec.stages.run import Candidate, Event, Run
+from unillmrec.stages.run import Candidate, Run, WalkStep
 from unillmrec.store import Node
 from unillmrec.store.nearest import nearest_items
 from unillmrec.usage import Stage
@@ -21,9 +21,9 @@ LOOKED_AT = 480
 
 def retrieve(run: Run, profile: Profile) -> list[Candidate]:
     """Return the items nearest to the person, whatever branch they are in, for the ranking."""
-    assert profile.taste is not None
+    assert profile.vector is not None
     wanted = run.options.wanted
-    found = nearest_items(run.tree, profile.taste, wanted, run.eligibility)
+    found = nearest_items(run.tree, profile.vector, wanted, run.eligibility)
     items = run.tree.items_numbered([number for number, _ in found])
     run.ended = "target" if len(found) == wanted else "exhausted"
     return [Candidate(items[number], 100 * near, "nearest") for number, near in found]
@@ -31,10 +31,10 @@ def retrieve(run: Run, profile: Profile) -> list[Candidate]:
 
 def hybrid(run: Run, profile: Profile) -> list[Candidate]:
     """Let the judge choose among the leaves nearest to the person, then pick their items."""
-    assert profile.taste is not None
+    assert profile.vector is not None
     places = max(run.options.shown, 2 * run.options.wanted)
     most = max(LOOKED_AT, places)
-    near = dict(nearest_items(run.tree, profile.taste, most, run.eligibility))
+    near = dict(nearest_items(run.tree, profile.vector, most, run.eligibility))
     chosen = _chosen(run, profile, _nearest_leaves(run, near))
     shown = candidates(run, gather(run, profile, chosen, places))
     if len(shown) < run.options.wanted:
@@ -66,6 +66,6 @@ def _chosen(run: Run, profile: Profile, leaves: Sequence[Node]) -> list[Node]:
         [NodeScores.of(keys, told) for (_, keys), told in zip(windows, verdicts, strict=True)]
     )
     scores = [(leaf.id, judged.scores.get(leaf.id, 0.0)) for leaf in leaves]
-    run.report(Event(run.root, tuple(leaves), tuple(scores), asked=True))
+    run.report(WalkStep(run.root, tuple(leaves), tuple(scores), asked=True))
     best = sorted(leaves, key=lambda leaf: -judged.scores.get(leaf.id, 0.0))
     return first_leaves(run, best, CHOSEN)

@@ -9,7 +9,7 @@ from unillmrec.budget import BudgetTracker
 from unillmrec.judge import Question, Verdict
 from unillmrec.stages.recall.frontier import Frontier, Waiting
 from unillmrec.stages.recall.path_scores import NodeScores, Worth, worth_by
-from unillmrec.stages.run import Candidate, Event, Run
+from unillmrec.stages.run import Candidate, Run, WalkStep
 from unillmrec.store import ROOT, Node, PlacedItem
 from unillmrec.usage import Stage
 
@@ -219,7 +219,7 @@ class Walk:
         shown = 100.0 if judged is None else 0.0
         scores = tuple((child.id, told.get(child.id, shown)) for child in order)
         left = sum(map(len, self.frontiers))
-        self.run.report(Event(waiting.node, tuple(order), scores, judged is not None, left))
+        self.run.report(WalkStep(waiting.node, tuple(order), scores, judged is not None, left))
 
     def _take_items(self, opening: _Opening, judged: NodeScores | None) -> None:
         """Keep the items of a leaf that were picked; all of them where nothing was asked."""
@@ -234,7 +234,7 @@ class Walk:
             self.candidates[each.number] = Candidate(each, _told(judged, each), found)
             self.worth[each.number] = self._worth(waiting, judged, each.number)
         left = sum(map(len, self.frontiers))
-        self.run.report(Event(waiting.node, waiting=left))
+        self.run.report(WalkStep(waiting.node, waiting=left))
 
     def _worth(self, waiting: Waiting, judged: NodeScores | None, key: int) -> float:
         """Return what is found below a node is worth; unasked, as much as the node itself."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from unillmrec.budget import Budget
 from unillmrec.errors import PersonError
 from unillmrec.judge import Profile
-from unillmrec.stages.options import Way
+from unillmrec.stages.options import WalkChoice
 from unillmrec.stages.run import Run
 
 # Above so many items a walk needs a round more than it finds, and vectors sieve better.
@@ -16,31 +16,33 @@ WALK = Budget(tokens=8_000, calls=8, seconds=12.0)
 HYBRID = Budget(tokens=6_000, calls=4, seconds=8.0)
 
 
-def decide(run: Run, profile: Profile) -> Way:
+def decide(run: Run, profile: Profile) -> WalkChoice:
     """Return the way that was asked for, or the one that suits the person, tree and budget.
 
     Raises:
         PersonError: the way begins with vectors, and the person has no place among them.
     """
     asked = run.options.walk
-    if asked in ("hybrid", "retrieve") and profile.taste is None:
+    if asked in ("hybrid", "retrieve") and profile.vector is None:
         raise PersonError(
             f"--walk {asked} begins with vectors, and nothing places this person among those "
             f"of {run.tree.path.name}.",
             remedy="--walk best-first, or a --history.",
         )
     if asked != "auto":
-        return Way(asked)
-    if profile.taste is None:
-        return Way("best-first", "nothing places the person among the vectors")
+        return WalkChoice(asked)
+    if profile.vector is None:
+        return WalkChoice("best-first", "nothing places the person among the vectors")
     budget = run.tracker.budget if run.tracker else Budget()
     if scarce := _scarce(budget, HYBRID):
-        return Way("retrieve", f"the budget of {scarce} is for little more than the ranking")
+        return WalkChoice("retrieve", f"the budget of {scarce} is for little more than the ranking")
     if scarce := _scarce(budget, WALK):
-        return Way("hybrid", f"the budget of {scarce} is for one question before the picking")
+        return WalkChoice(
+            "hybrid", f"the budget of {scarce} is for one question before the picking"
+        )
     if len(run.tree) >= MANY_ITEMS:
-        return Way("hybrid", f"{len(run.tree):,} items are a long way down")
-    return Way("best-first", f"{len(run.tree):,} items, and the budget allows it")
+        return WalkChoice("hybrid", f"{len(run.tree):,} items are a long way down")
+    return WalkChoice("best-first", f"{len(run.tree):,} items, and the budget allows it")
 
 
 def _scarce(budget: Budget, needed: Budget) -> str:

@@ -2,14 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.judge.test_prompt_writer import HOSTILE, SHARED
+from tests.judge.prompting.test_prompt_writer import HOSTILE, SHARED
 from unillmrec.endpoint import AnswerError, CallError, Message, Request
 from unillmrec.errors import PromptError
 from unillmrec.judge import Choice, HistoryQuestion, PromptWriter
-from unillmrec.judge.dialogue import Dialogue
-from unillmrec.judge.prompt_writer import COMPLAINT
-from unillmrec.judge.questions import kept_exchanges
-from unillmrec.judge.sibling_questions import FamilyQuestion
+from unillmrec.judge.prompting.dialogue import Dialogue
+from unillmrec.judge.prompting.prompt_writer import RETRY_MESSAGE
+from unillmrec.judge.sibling_questions import SiblingsQuestion
 from unillmrec.testing import ScriptedEndpoint
 from unillmrec.usage import Stage, Usage
 
@@ -42,13 +41,13 @@ def test_no_request_is_over_the_ceiling(
     writer = PromptWriter(prompts, counter, ceiling)
     choices = tuple(Choice(n, line, n) for n, line in enumerate(lines * repeats, start=1))
     if kind == "profile":
-        requests = [writer.ask_history(HistoryQuestion(tuple(lines * repeats)))]
+        requests = [writer.history_request(HistoryQuestion(tuple(lines * repeats)))]
     elif kind == "describe":
-        question = FamilyQuestion("all", choices)
-        requests = [writer.ask_family(each) for each in writer.family_windows(question)]
+        question = SiblingsQuestion("all", choices)
+        requests = [writer.siblings_request(each) for each in writer.sibling_windows(question)]
     else:
         question = asking(kind, lines * repeats)
-        requests = [writer.ask(each) for each in writer.windows(question)]
+        requests = [writer.request(each) for each in writer.windows(question)]
     for request in requests:
         endpoint = ScriptedEndpoint(["0" + rubbish, rubbish])
 
@@ -66,7 +65,7 @@ def test_what_would_be_over_the_ceiling_is_not_sent(prompts, counter):
     writer = PromptWriter(prompts, counter, 50)
 
     with pytest.raises(PromptError, match=r"the second describe prompt needs about .* 50 are"):
-        writer.again(REQUEST, "ᚠᛇᚻ" * 100)
+        writer.retry_request(REQUEST, "ᚠᛇᚻ" * 100)
 
 
 def test_a_failure_carries_all_calls_and_their_cost(writer):
@@ -78,7 +77,7 @@ def test_a_failure_carries_all_calls_and_their_cost(writer):
     with pytest.raises(CallError) as caught:
         dialogue.ask(REQUEST, int, bool)
 
-    first, last = kept_exchanges(caught.value)
+    first, last = caught.value.exchanges
     assert ("0", "") == (first.reply, first.error)
     assert ("", "the server is gone. It says: 'bye'.") == (last.reply, last.error)
     assert "How many?" == last.messages[0][1]
@@ -102,5 +101,5 @@ def test_an_unusable_answer_is_asked_for_once_more(writer):
     assert (0, 0) == dialogue.ask(REQUEST, int, bool)
 
     told = [each.content for each in endpoint.requests[1].messages]
-    assert ["How many?", "0", COMPLAINT] == told
+    assert ["How many?", "0", RETRY_MESSAGE] == told
     assert 2 == dialogue.usage.calls

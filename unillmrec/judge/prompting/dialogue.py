@@ -1,4 +1,4 @@
-"""One question to a model, asked again once if the answer cannot be used; every call is kept."""
+"""Ask a model one question, repeat it once after an unusable reply, and record every call."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from unillmrec.budget import BudgetTracker
 from unillmrec.endpoint import CallError, Endpoint, Reply, Request, usage_of
 from unillmrec.endpoint.estimates import with_estimates
 from unillmrec.errors import BudgetError, ReplyError, UnillmrecError
-from unillmrec.judge.prompt_writer import PromptWriter
-from unillmrec.judge.questions import Exchange, keep_exchanges
+from unillmrec.judge.prompting.prompt_writer import PromptWriter
 from unillmrec.tokens import TokenCounter
-from unillmrec.usage import Usage
+from unillmrec.usage import Exchange, Usage
 
 Read = TypeVar("Read")
 
 
 @dataclass(slots=True)
 class Dialogue:
-    """A question on its way: what was sent, what came back, what it cost."""
+    """The calls that answer one question; *exchanges* records them in order."""
 
     endpoint: Endpoint
     writer: PromptWriter
@@ -30,67 +29,67 @@ class Dialogue:
     def ask(
         self, request: Request, read: Callable[[str], Read], usable: Callable[[Read], bool]
     ) -> tuple[Read, ...]:
-        """Return what was read of the answer, and of a second one if the first was unusable.
+        """Return the reading of the reply, followed by that of a second one if it was unusable.
 
         Raises:
-            BudgetError: the purse does not hold enough for the call.
-            EndpointError: the endpoint refused, failed, or could not be reached. The calls
-                are with it (`kept_exchanges`), and what they cost together if it has a cost.
+            BudgetError: the rest of the budget does not cover the call.
+            EndpointError: the endpoint refused, failed, or could not be reached. Its
+                `exchanges` are all calls of the question, its `usage` their sum.
         """
         first = read(self.send(request).text)
         if usable(first):
             return (first,)
-        again = self.writer.again(request, self.exchanges[-1].reply)
-        return first, read(self.send(again).text)
+        retry = self.writer.retry_request(request, self.exchanges[-1].reply)
+        return first, read(self.send(retry).text)
 
     def send(self, request: Request) -> Reply:
-        """Return the answer to one request, an empty one if there was no text in it.
+        """Return the reply to one request; its text is empty if the reply had none.
 
         Raises:
             BudgetError, EndpointError: as `ask` does.
         """
-        failed = ""
+        failure = ""
         try:
             reply = complete_within(self.tracker, self.endpoint, request, self.writer.counter)
         except ReplyError as error:
-            # An answer without a text was paid for all the same, and is as good as an unusable
-            # one: it is asked for once more.
-            reply, failed = Reply("", usage_of(error), "text", None, None, 0.0), _told(error)
+            # An empty reply was paid for, and is treated like any unusable one: asked again.
+            reply = Reply("", usage_of(error), "text", None, None, 0.0)
+            failure = _in_one_line(error)
         except UnillmrecError as error:
-            self._ended(request, error)
+            self._attach_exchanges(request, error)
             raise
         usage = reply.usage
-        # An answer from a cache has taken nothing, by anybody's count.
+        # A reply from a cache has no usage, so it gets no estimate either.
         if usage.calls:
             usage = with_estimates(usage, request, reply.text, self.writer.counter)
         self.exchanges.append(
             Exchange(
-                messages=_plain(request),
+                messages=_as_pairs(request),
                 reply=reply.text,
                 usage=usage,
                 asked_with=reply.asked_with,
                 finish=reply.finish,
                 model=reply.model,
                 seconds=reply.seconds,
-                error=failed,
+                error=failure,
                 off_labels=_off_labels(request, reply),
             )
         )
         return reply
 
-    def _ended(self, request: Request, error: UnillmrecError) -> None:
-        """Let the error carry all calls, the one that failed last, and what they cost."""
-        failed = Exchange(_plain(request), "", usage_of(error), error=_told(error))
+    def _attach_exchanges(self, request: Request, error: UnillmrecError) -> None:
+        """Attach all calls to the error, the failed one last, and their total usage."""
+        failed = Exchange(_as_pairs(request), "", usage_of(error), error=_in_one_line(error))
         if not isinstance(error, BudgetError) or failed.usage.calls:
             self.exchanges.append(failed)
-        keep_exchanges(error, self.exchanges)
+        error.exchanges = tuple(self.exchanges)
         if isinstance(error, CallError):
-            # The first of two calls may have been answered, and was paid for.
+            # Includes the first of two calls, which was answered and paid for.
             error.usage = self.usage
 
     @property
     def usage(self) -> Usage:
-        """What all calls cost together."""
+        """The total usage of all calls."""
         return sum((each.usage for each in self.exchanges), Usage())
 
 
@@ -103,10 +102,10 @@ def _off_labels(request: Request, reply: Reply) -> float | None:
 def complete_within(
     tracker: BudgetTracker | None, endpoint: Endpoint, request: Request, counter: TokenCounter
 ) -> Reply:
-    """Ask the endpoint; set aside beforehand what the call may take, and settle after it.
+    """Send a request; reserve the most it may cost in the budget first, and settle it afterwards.
 
     Raises:
-        BudgetError: the purse does not hold enough for the call.
+        BudgetError: the rest of the budget does not cover the call.
     """
     if tracker is None:
         return endpoint.complete(request)
@@ -118,17 +117,17 @@ def complete_within(
         reservation.settle(usage_of(error))
         raise
     except BaseException:
-        # Nobody may wait for what will not come; it may have been paid for.
+        # An open reservation would block others. The call may have been paid for.
         reservation.settle(Usage(1, None, None))
         raise
-    # An answer that a cache or a recording gave was no call.
+    # A reply from a cache or a recording is not a call.
     reservation.settle(reply.usage, sent=reply.usage.calls > 0)
     return reply
 
 
-def _plain(request: Request) -> tuple[tuple[str, str], ...]:
+def _as_pairs(request: Request) -> tuple[tuple[str, str], ...]:
     return tuple((each.role, each.content) for each in request.messages)
 
 
-def _told(error: UnillmrecError) -> str:
+def _in_one_line(error: UnillmrecError) -> str:
     return " ".join(filter(None, (error.problem, error.detail)))

@@ -1,4 +1,4 @@
-"""One question, one output token: lettered choices, and the probabilities of the letters."""
+"""Questions answered by one token: choices get letters, and letter probabilities are scores."""
 
 from __future__ import annotations
 
@@ -8,51 +8,48 @@ from dataclasses import dataclass, replace
 from unillmrec.judge.questions import Choice, Interest, Profile, Question
 from unillmrec.usage import Stage
 
-# Capital letters are one token in nearly every vocabulary, with a blank before them and without.
-# There is no I among them: it begins sentences that answer nothing.
+# A capital letter is one token in nearly every vocabulary, with and without a space before it.
+# "I" is missing because it begins sentences such as "I think".
 LETTERS = tuple("ABCDEFGHJKLMNOPQRSTU")
-# With less on the letters, the model was about to say something else.
+# If less probability than this is on the letters, the model was about to write something else.
 LEAST_ON_LETTERS = 0.5
-# How much of a measured bias is not believed: it was measured on few lists, and a letter
-# that was not seen at all must not win by that.
-DOUBT = 0.01
-# Lines that say nothing, and people of whom nothing is known: what is preferred among and by
-# them is the letter or its place.
+# Smoothing of a measured bias: few lists were measured, and a letter that never appeared in
+# them must not win because its bias is zero.
+SMOOTHING = 0.01
+# Choices and a person without any content: a preference among them can only come from the
+# letters and positions.
 EMPTY_LINES = ("(nothing is known about this branch)", "other things (10)")
 EMPTY_PERSON = "(nothing is known about this person)"
 
 Bias = Mapping[str, float]
-"""The share of each letter in lists of lines that say nothing; empty if it was not measured."""
+"""The probability of each letter in lists of empty lines; empty if it was not measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class LetterAnswer:
-    """The probabilities of the choices, by number, the most probable first.
-
-    What they leave of one is *off* the letters of the list, whatever else was meant.
-    """
+    """The probability of each choice, as pairs with its number, most probable first."""
 
     shares: tuple[tuple[int, float], ...]
 
     @property
     def off(self) -> float:
-        """What is off the letters, between 0 and 1."""
+        """The probability of anything that is not a letter of the list."""
         return max(0.0, 1.0 - sum(share for _, share in self.shares))
 
     @property
     def usable(self) -> bool:
-        """Whether the model answered the question with a letter of the list."""
+        """Whether most of the probability is on letters of the list."""
         return self.off <= 1 - LEAST_ON_LETTERS
 
     @property
     def scores(self) -> tuple[tuple[int, float], ...]:
-        """The shares as scores: 100 for the most probable choice."""
+        """The probabilities as scores: the most probable choice gets 100."""
         most = max((share for _, share in self.shares), default=0.0)
         return tuple((number, 100 * share / most) for number, share in self.shares)
 
 
 def can_be_lettered(question: Question) -> bool:
-    """Return whether one letter answers *question*: which branch, and of a short list."""
+    """Return whether a letter can answer *question*: it is about branches, and not too many."""
     return question.about_nodes and 1 < len(question.choices) <= len(LETTERS)
 
 
@@ -62,33 +59,34 @@ def letters_of(question: Question) -> tuple[str, ...]:
 
 
 def read_letters(shares: Sequence[tuple[str, float]], bias: Bias, count: int) -> LetterAnswer:
-    """Return what the probabilities of letters say about *count* choices.
+    """Turn letter probabilities into probabilities of *count* choices, corrected for the *bias*.
 
-    The *bias* is divided out; how much is on the letters together stays as it was.
+    The correction keeps the total probability of the letters.
     """
-    told = {letter: share for letter, share in shares if letter in LETTERS[:count]}
-    fair = {letter: share / each for letter, share, each in _beside(told, bias, count)}
-    on_letters, total = sum(told.values()), sum(fair.values())
-    found = [
+    listed = {letter: share for letter, share in shares if letter in LETTERS[:count]}
+    expected = _expected_shares(bias, count)
+    fair = {letter: share / expected[letter] for letter, share in listed.items()}
+    on_letters, total = sum(listed.values()), sum(fair.values())
+    corrected = [
         (LETTERS.index(letter) + 1, on_letters * each / total) for letter, each in fair.items()
     ]
-    return LetterAnswer(tuple(sorted(found, key=lambda pair: (-pair[1], pair[0]))))
+    return LetterAnswer(tuple(sorted(corrected, key=lambda pair: (-pair[1], pair[0]))))
 
 
-def _beside(told: Mapping[str, float], bias: Bias, count: int) -> list[tuple[str, float, float]]:
-    """Return letters, their shares, and what they would get in a list of empty lines."""
-    among = {letter: bias.get(letter, 0.0) for letter in LETTERS[:count]}
-    total = sum(among.values())
+def _expected_shares(bias: Bias, count: int) -> dict[str, float]:
+    """Return the share that each letter would get in a list of *count* empty lines."""
+    listed = {letter: bias.get(letter, 0.0) for letter in LETTERS[:count]}
+    total = sum(listed.values())
     if not total:
-        return [(letter, share, 1.0) for letter, share in told.items()]
-    return [
-        (letter, share, (1 - DOUBT) * among[letter] / total + DOUBT / count)
-        for letter, share in told.items()
-    ]
+        return dict.fromkeys(listed, 1.0)
+    return {
+        letter: (1 - SMOOTHING) * share / total + SMOOTHING / count
+        for letter, share in listed.items()
+    }
 
 
 def empty_questions() -> list[Question]:
-    """Return questions that have no better answer than another."""
+    """Return questions in which no choice is better than another, to measure the bias with."""
     return [
         Question(
             "choose",
@@ -102,7 +100,7 @@ def empty_questions() -> list[Question]:
 
 
 def plain_question() -> Question:
-    """Return a question whose answer is plain, the third choice."""
+    """Return a question with an obvious answer, the third choice."""
     lines = ("trucks and cranes (12)", "tax law (9)", "chess openings and endgames (14)")
     choices = tuple(Choice(n, line, n) for n, line in enumerate((*lines, "baking (11)"), start=1))
     return replace(
@@ -115,8 +113,8 @@ def plain_question() -> Question:
 def mean_bias(measured: Sequence[Sequence[tuple[str, float]]]) -> dict[str, float]:
     """Return the mean share of each letter over several lists of empty lines.
 
-    Servers show twenty tokens. A letter that is none of them has less than any that is; it is
-    given half of the least.
+    Servers report the twenty most probable tokens. A letter that is not among them gets half the
+    share of the least probable one that is.
     """
     sums = dict.fromkeys(LETTERS, 0.0)
     for shares in measured:

@@ -5,7 +5,7 @@ import pytest
 
 from unillmrec.endpoint.wire.letter_probabilities import read_shares
 from unillmrec.judge import Choice, Interest, Profile, Question
-from unillmrec.judge.letters import (
+from unillmrec.judge.prompting.letters import (
     LETTERS,
     can_be_lettered,
     empty_questions,
@@ -88,7 +88,7 @@ def test_a_letter_that_was_not_seen_does_not_win_by_that():
 
 def asked_of(writer, question, bias=()):
     """Return the probabilities a biased server tells, and those of one without a bias."""
-    prompt = writer.ask_letter(question).messages[1].content
+    prompt = writer.letter_request(question).messages[1].content
     told = read_shares(label_logprobs(prompt, "A", bias), letters_of(question))
     true = label_odds(prompt)
     return told, {LETTERS.index(letter) + 1: share for letter, share in true.items()}
@@ -126,10 +126,10 @@ def test_calibration_undoes_most_of_a_planted_bias(writer):
 
 def test_the_questions_of_doctor_have_an_answer_and_have_none(writer):
     """One is plain; in the others nothing but the letter tells the lines apart."""
-    plain = label_odds(writer.ask_letter(plain_question()).messages[1].content)
+    plain = label_odds(writer.letter_request(plain_question()).messages[1].content)
     assert "C" == max(plain, key=plain.get)
 
     for question in empty_questions():
-        odds = label_odds(writer.ask_letter(question).messages[1].content)
+        odds = label_odds(writer.letter_request(question).messages[1].content)
         assert 20 == len(odds)
         assert 1 == len(set(odds.values()))

@@ -1,0 +1,1 @@
+"""Turn questions into prompts for a language model, send them, and read the replies."""
