@@ -172,7 +172,7 @@ def test_embeddings_come_from_the_endpoint_and_are_billed(run, films, monkeypatc
     host = server.base_url.removeprefix("http://").removesuffix("/v1")
     _, total = read_log(Path("films.tree.usage"), "stage")
     assert 0 == ended.code
-    assert f"The items' text goes to small-embedding at {host} (--embed).\n" == ended.err
+    assert f"Sending the items' text to small-embedding at {host} (--embed).\n" == ended.err
     assert "vectors  small-embedding\n" in ended.out
     assert re.search(r"^embed +1 +\d+ +0 +\d+ +0$", ended.out, re.MULTILINE)
     assert (1, server.billed.prompt) == (total.usage.calls, total.usage.prompt)
@@ -182,7 +182,7 @@ def test_vectors_come_from_one_place(run, films):
     """--vectors and --embed contradict each other."""
     ended = run("build", films, "--vectors", "v.npy", "--embed", "m")
 
-    assert (2, "Error: --vectors and --embed both say what to cluster; give one.\n") == (
+    assert (2, "Error: --vectors and --embed exclude each other; give one.\n") == (
         ended.code,
         ended.err,
     )

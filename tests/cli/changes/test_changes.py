@@ -4,7 +4,7 @@ import pytest
 
 from tests import trees
 from tests.cli.conftest import names_in, on_terminal
-from unillmrec.cli.changes import options as change_parameters
+from unillmrec.cli.changes import fields as change_fields
 from unillmrec.items import Item
 from unillmrec.store import ItemTree
 
@@ -45,7 +45,7 @@ def test_json_has_the_promised_fields(run, shop, tmp_path):
     ):
         told = run(*arguments, "--json").json
 
-        assert names_in(change_parameters.FIELDS) == sorted(told)
+        assert names_in(change_fields.FIELDS) == sorted(told)
     assert (29 - 29 + 1, 300) == (told["inserted"], told["deleted"])
 
 

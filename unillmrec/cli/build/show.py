@@ -1,4 +1,4 @@
-"""What a build has made, for people and as JSON."""
+"""Print the outcome of a build, as text or JSON."""
 
 from __future__ import annotations
 
@@ -8,51 +8,47 @@ from dataclasses import asdict
 from rich.text import Text
 
 from unillmrec.catalog import Columns
-from unillmrec.cli.build.run import Built
+from unillmrec.cli.build.run import BuildOutcome
 from unillmrec.cli.shared.output import (
     Page,
     counted,
     facts,
-    hanging,
     in_bytes,
     in_seconds,
     show_bill,
     show_json,
+    show_skipped,
     shown,
     told_shape,
 )
 from unillmrec.tree.category_paths import PathsRead
 
-SHOWN_SKIPPED = 10
 
-
-def show_build(built: Built, *, as_json: bool) -> None:
-    """Show what was built and what was skipped."""
+def show_build(outcome: BuildOutcome, *, as_json: bool) -> None:
+    """Print the size of the tree, its cost, and skipped rows."""
     if as_json:
-        show_json(build_as_dict(built))
+        show_json(build_as_dict(outcome))
         return
     page = Page()
-    report = built.report
+    report = outcome.report
     page.show(Text.assemble((str(report.path), "bold"), f"  {counted(report.items, 'item')}"))
-    page.show(facts(_facts(built)))
-    if built.bill.by_stage():
-        lines = {str(stage): usage for stage, usage in built.bill.by_stage().items()}
+    page.show(facts(_facts(outcome)))
+    if outcome.bill.by_stage():
+        lines = {str(stage): usage for stage, usage in outcome.bill.by_stage().items()}
         page.blank()
-        show_bill(page, lines, built.bill.total())
-    if built.reader.skipped_count:
-        page.blank()
-        _show_skipped(page, built)
+        show_bill(page, lines, outcome.bill.total())
+    show_skipped(page, outcome.reader)
     page.blank()
     page.show(Text.assemble("Next: ", (f'unillmrec recommend {report.path} --like "…"', "bold")))
 
 
-def build_as_dict(built: Built) -> dict[str, object]:
-    """Return a build as the JSON output gives it."""
-    report, reader = built.report, built.reader
+def build_as_dict(outcome: BuildOutcome) -> dict[str, object]:
+    """Return the outcome as a JSON object."""
+    report, reader = outcome.report, outcome.reader
     columns = reader.columns or Columns()
     return {
         "path": str(report.path),
-        "bytes": built.size,
+        "bytes": outcome.size,
         "items": report.items,
         "leaves": report.leaves,
         "branches": report.branches,
@@ -69,55 +65,45 @@ def build_as_dict(built: Built) -> dict[str, object]:
             "skipped_count": reader.skipped_count,
             "skipped": [{"line": each.line, "problem": each.problem} for each in reader.skipped],
         },
-        "embedded_by": built.embedded_by,
+        "embedded_by": outcome.embedded_by,
         "usage": {
-            **{str(stage): usage.as_dict() for stage, usage in built.bill.by_stage().items()},
-            "total": built.bill.total().as_dict(),
+            **{str(stage): usage.as_dict() for stage, usage in outcome.bill.by_stage().items()},
+            "total": outcome.bill.total().as_dict(),
         },
     }
 
 
-def _facts(built: Built) -> Iterator[tuple[str, str]]:
-    report = built.report
-    yield "columns", _told_columns(built.reader.columns or Columns())
+def _facts(outcome: BuildOutcome) -> Iterator[tuple[str, str]]:
+    report = outcome.report
+    yield "columns", _format_columns(outcome.reader.columns or Columns())
     yield "tree", told_shape(report)
     if report.paths is not None:
-        yield "paths", _told_paths(report.paths)
-    if built.embedded_by:
-        yield "vectors", built.embedded_by
+        yield "paths", _format_paths(report.paths)
+    if outcome.embedded_by:
+        yield "vectors", outcome.embedded_by
     seconds = [f"{phase} {in_seconds(spent)}" for phase, spent in report.seconds.items()]
     yield "time", f"{in_seconds(sum(report.seconds.values()))} ({', '.join(seconds)})"
-    yield "file", in_bytes(built.size)
+    yield "file", in_bytes(outcome.size)
 
 
-def _told_paths(paths: PathsRead) -> str:
+def _format_paths(paths: PathsRead) -> str:
     cleaned = {
         "with HTML": paths.html,
         "too long": paths.cut,
         "empty": paths.empty,
-        "spelled in another way": paths.spellings,
+        "spelled differently": paths.spellings,
         "too deep": paths.deep,
     }
     labels = [f"{count:,} {what}" for what, count in cleaned.items() if count]
-    told = f"{counted(paths.categories, 'category', 'categories')}, "
-    told += f"{counted(paths.without, 'item')} without one"
-    return f"{told}; cleaned: {', '.join(labels)}" if labels else told
+    categories = counted(paths.categories, "category", "categories")
+    text = f"{categories}, {counted(paths.without, 'item')} without one"
+    return f"{text}; cleaned: {', '.join(labels)}" if labels else text
 
 
-def _told_columns(columns: Columns) -> str:
+def _format_columns(columns: Columns) -> str:
     parts = []
     for name in ("id", "title", "text", "path"):
         value = getattr(columns, name)
-        told = " + ".join((value,) if isinstance(value, str) else value or ("none",))
-        parts.append(f"{name}: {shown(told, 80)}")
+        found = " + ".join((value,) if isinstance(value, str) else value or ("none",))
+        parts.append(f"{name}: {shown(found, 80)}")
     return ", ".join(parts)
-
-
-def _show_skipped(page: Page, built: Built) -> None:
-    reader = built.reader
-    page.show(Text(f"Skipped {counted(reader.skipped_count, 'row')}:", style="yellow"))
-    for each in reader.skipped[:SHOWN_SKIPPED]:
-        page.show(hanging(f"{reader.name}:{each.line}: {shown(each.problem, 200)}", 2))
-    more = reader.skipped_count - SHOWN_SKIPPED
-    if more > 0:
-        page.show(hanging(Text(f"and {more:,} more; --json lists them", style="dim"), 2))

@@ -1,9 +1,11 @@
-"""`unillmrec insert`: put new items into a tree."""
+"""`unillmrec insert`: insert new items into a tree."""
 
 from __future__ import annotations
 
-from unillmrec.cli.changes import options as change
-from unillmrec.cli.shared import options as shared
+from unillmrec.cli.changes.fields import FIELDS
+from unillmrec.cli.changes.request import ItemsRequest
+
+__all__ = ["EXAMPLES", "FIELDS", "insert"]
 
 EXAMPLES = """\
 unillmrec insert films.tree new.jsonl --plan
@@ -11,40 +13,13 @@ unillmrec insert films.tree new.jsonl
 unillmrec insert films.tree --item '{"id": "tt9", "title": "The Lighthouse"}'
 zcat feed.jsonl.gz | unillmrec insert films.tree - --batch 1000
 """
-FIELDS = change.FIELDS
 
 
-def insert(
-    file: shared.TreeFile,
-    items: change.Items = None,
-    item: change.OneItem = None,
-    batch: change.Batch = None,
-    id_column: shared.IdColumn = None,
-    title_column: shared.TitleColumn = None,
-    text_columns: shared.TextColumns = None,
-    path_columns: shared.PathColumns = None,
-    path_separator: shared.PathSeparator = None,
-    as_text: shared.AsText = None,
-    format: shared.Format = None,
-    on_error: shared.OnError = "stop",
-    on_duplicate: shared.OnDuplicate = "stop",
-    vectors: change.Vectors = None,
-    embed: change.Embed = None,
-    base_url: shared.BaseUrl = None,
-    usage_log: shared.UsageLogFile = None,
-    plan: change.Plan = False,
-    json: shared.Json = False,
-) -> None:
-    """Put new items into a tree.
+def insert(request: ItemsRequest) -> None:
+    """Insert new items into a tree.
 
-    Each goes to the leaf it is most like; what becomes too large is parted. An id that is
-    there already is an error, and nothing is changed.
+    An item that is already in the tree is an error, and nothing is changed.
     """
     from unillmrec.cli.changes.plan import change_or_plan
-    from unillmrec.cli.changes.run import Catalog, Wishes
 
-    columns = (id_column, title_column, text_columns, path_columns, path_separator)
-    flags = {"embed_model": embed, "base_url": base_url, "usage_log": usage_log}
-    source = Catalog(items, item, columns, as_text, format, on_error, on_duplicate)
-    wishes = Wishes(file, vectors, batch, flags=flags)
-    change_or_plan("insert", source, wishes, plan=plan, as_json=json)
+    change_or_plan("insert", request)

@@ -1,4 +1,4 @@
-"""Plans of a build and of a change: made on a tree that is thrown away, and sent nowhere."""
+"""Plan a change: apply it to a copy of the tree, and send nothing."""
 
 from __future__ import annotations
 
@@ -8,104 +8,55 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from unillmrec.building import build
-from unillmrec.building.given_vectors import VectorFile, embedded_text
-from unillmrec.catalog import CatalogReader
-from unillmrec.cli.build import run as building
-from unillmrec.cli.changes import run as changing
-from unillmrec.cli.changes.show import show_changed
+from unillmrec.cli.build.model_plans import describing_plan, embedding_plan
+from unillmrec.cli.changes.request import ChangeRequest
+from unillmrec.cli.changes.run import ChangeKind, change_items
+from unillmrec.cli.changes.show import show_changes
+from unillmrec.cli.flags.settings import settings_of
 from unillmrec.cli.shared.output import counted
 from unillmrec.cli.shared.plan_output import Told, show_plan
-from unillmrec.describing.run import DescribeOptions, Which, plan_describing
-from unillmrec.items import Item
-from unillmrec.judge.from_settings import build_writer
-from unillmrec.planning.planner import EmbeddingTextCounter, Plan, Planner
-from unillmrec.settings import Settings
+from unillmrec.planning.planner import EmbeddingTextCounter, Planner
 from unillmrec.store import ItemTree
 from unillmrec.updating.change_vectors import ChangedVectors, EmbeddedChanges
-from unillmrec.usage import Bill, Stage
 
-# A change is not placed by what its vectors will be, so those of other items stand in.
-STAND_INS = 1_000
-
-
-def plan_build(
-    reader: CatalogReader,
-    path: Path,
-    wishes: building.Wishes,
-    flags: tuple[str | None, str | None, str | None],
-) -> Told:
-    """Build a tree that is thrown away; plan its embeddings, and its description by a model."""
-    embed, base_url, usage_log = flags
-    settings = Settings.resolve(
-        {"embed_model": embed, "base_url": base_url, "usage_log": usage_log}
-    )
-    given = VectorFile(wishes.vectors) if wishes.vectors else None
-    model = None if given else settings.embed_model
-    texts = EmbeddingTextCounter(Planner.of(settings, model=model).counter)
-
-    def passed() -> Iterator[Item]:
-        for item in reader:
-            if model:
-                texts.add([embedded_text(item)])
-            yield item
-
-    with TemporaryDirectory() as folder:
-        scratch = Path(folder, path.name)
-        report = build(passed(), scratch, wishes.options(given))
-        nodes, plan = _describing(scratch, path, settings, "missing")
-    if model:
-        plan = _embedding(settings, path, model, texts).beside(plan)
-    what = f"embedding {counted(report.items, 'item')}, and " if model else ""
-    return Told(
-        plan,
-        what=f"{what}describing {counted(nodes, 'node')}".capitalize(),
-        model=settings.model,
-        about={"path": str(path), "items": report.items, "nodes": nodes, "embedded_by": model},
-    )
+# Any vectors do for a plan: those of so many items of the tree replace the ones to be embedded.
+SUBSTITUTES = 1_000
 
 
-def change_or_plan(
-    kind: changing.Kind,
-    catalog: changing.Catalog,
-    wishes: changing.Wishes,
-    *,
-    plan: bool,
-    as_json: bool,
-) -> None:
-    """Change the items of a tree, or say what a model would have to do because of it."""
-    if plan:
-        show_plan(plan_change(kind, catalog, wishes), as_json=as_json)
+def change_or_plan(kind: ChangeKind, request: ChangeRequest) -> None:
+    """Change the items of a tree, or estimate what a model would have to do because of it."""
+    if request.plan:
+        show_plan(plan_change(kind, request), as_json=request.json)
     else:
-        show_changed(changing.change_items(kind, catalog, wishes), as_json=as_json)
+        show_changes(change_items(kind, request), as_json=request.json)
 
 
-def plan_change(kind: changing.Kind, catalog: changing.Catalog, wishes: changing.Wishes) -> Told:
-    """Change a copy; plan the embeddings it took, and what would have to be described anew."""
-    settings = Settings.resolve(wishes.flags or {})
+def plan_change(kind: ChangeKind, request: ChangeRequest) -> Told:
+    """Estimate what embedding new items, and describing outdated nodes again, would cost."""
+    settings, tree = settings_of(request), request.file
     model = settings.embed_model
     texts = EmbeddingTextCounter(Planner.of(settings, model=model).counter)
 
     @contextmanager
-    def stood_in(tree: Path) -> Iterator[ChangedVectors]:
-        with ItemTree.open(tree) as opened:
-            yield EmbeddedChanges(model or "", _stand_ins(opened, texts))
+    def counted_texts(path: Path) -> Iterator[ChangedVectors]:
+        with ItemTree.open(path) as opened:
+            yield EmbeddedChanges(model or "", _substitute_vectors(opened, texts))
 
     with TemporaryDirectory() as folder:
-        scratch = Path(folder, wishes.tree.name)
-        _copy(wishes.tree, scratch)
-        _, before = _describing(scratch, wishes.tree, settings, "stale")
-        changed = changing.change_items(kind, catalog, wishes.elsewhere(scratch), stood_in)
-        nodes, plan = _describing(scratch, wishes.tree, settings, "stale")
+        scratch = Path(folder, tree.name)
+        _copy(tree, scratch)
+        _, before = describing_plan(scratch, tree, settings, "stale")
+        outcome = change_items(kind, request, tree=scratch, vector_source=counted_texts)
+        nodes, plan = describing_plan(scratch, tree, settings, "stale")
     if texts.usage.calls:
-        plan = _embedding(settings, wishes.tree, model or "", texts).beside(plan)
-    report = changed.report
+        plan = embedding_plan(settings, tree, model or "", texts).beside(plan)
+    report = outcome.report
     return Told(
         plan,
         what=f"Describing {counted(nodes, 'node')} that would be out of date",
         model=settings.model,
         about={
-            "tree": str(wishes.tree),
+            "tree": str(tree),
             "inserted": report.inserted,
             "updated": report.updated,
             "deleted": report.deleted,
@@ -115,40 +66,25 @@ def plan_change(kind: changing.Kind, catalog: changing.Catalog, wishes: changing
     )
 
 
-def _describing(scratch: Path, path: Path, settings: Settings, which: Which) -> tuple[int, Plan]:
-    """Plan to describe nodes of a tree that stands for the one at *path*."""
-    with ItemTree.open(scratch) as tree:
-        work = plan_describing(tree, build_writer(settings), DescribeOptions(which))
-    planner = Planner.of(settings, path)
-    asked = {Stage.DESCRIBE: work.usage}
-    return work.nodes, planner.plan(asked, at_once=settings.concurrency)
-
-
-def _embedding(settings: Settings, tree: Path, model: str, texts: EmbeddingTextCounter) -> Plan:
-    bill = Bill()
-    bill.add(Stage.EMBED, texts.usage)
-    return Planner.of(settings, tree, model).plan(bill.by_stage())
-
-
 def _copy(tree: Path, scratch: Path) -> None:
-    """Copy a tree as it is now, what is still in its journal included."""
+    """Copy a tree with what is still in its write-ahead log."""
     with ItemTree.open(tree):
-        pass  # what is no tree is told in words
+        pass  # raises a readable error if it is no tree
     source = sqlite3.connect(f"{tree.resolve().as_uri()}?mode=ro", uri=True)
     with closing(source), closing(sqlite3.connect(scratch)) as copy:
         source.backup(copy)
 
 
-def _stand_ins(
+def _substitute_vectors(
     tree: ItemTree, texts: EmbeddingTextCounter
 ) -> Callable[[Sequence[str]], list[list[float]]]:
-    """Return what counts texts, and gives the vectors of items of the tree in their place."""
-    numbers = range(0, len(tree), max(1, len(tree) // STAND_INS))
+    """Return a function that counts texts, and returns vectors of items of the tree for them."""
+    numbers = range(0, len(tree), max(1, len(tree) // SUBSTITUTES))
     rows = [each.weights.tolist() for each in tree.item_vectors(list(numbers))]
 
-    def embed(asked: Iterable[str]) -> list[list[float]]:
-        wanted = list(asked)
-        first = texts.add(wanted)
-        return [rows[(first + place) % len(rows)] for place in range(len(wanted))]
+    def embed(new_texts: Iterable[str]) -> list[list[float]]:
+        counted_now = list(new_texts)
+        first = texts.add(counted_now)
+        return [rows[(first + place) % len(rows)] for place in range(len(counted_now))]
 
     return embed

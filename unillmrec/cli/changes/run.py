@@ -1,4 +1,4 @@
-"""Changes as the command line asks for them: which items, with what vectors, how far it is."""
+"""Change the items of a tree as the flags say, with progress."""
 
 from __future__ import annotations
 
@@ -6,54 +6,42 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from unillmrec.building import Progress
-from unillmrec.catalog import CatalogReader, Columns, OnDuplicate, OnError, read_catalog
+from unillmrec.catalog import CatalogReader
 from unillmrec.catalog.reader import catalog_from_items
-from unillmrec.cli.build.run import ColumnFlags
+from unillmrec.cli.build.embedding import embedding_model
+from unillmrec.cli.changes.request import (
+    ChangeRequest,
+    DeleteRequest,
+    ItemsRequest,
+    SyncRequest,
+    UpdateRequest,
+)
+from unillmrec.cli.flags.catalog import open_catalog, reading_options
+from unillmrec.cli.flags.settings import settings_of
 from unillmrec.cli.shared.histories import ids_in
-from unillmrec.cli.shared.output import counted, note
-from unillmrec.cli.shared.session import announced, open_log
-from unillmrec.endpoint import instrument
+from unillmrec.cli.shared.output import counted
+from unillmrec.cli.shared.progress import status_line
 from unillmrec.errors import CatalogError, TreeError
-from unillmrec.judge.from_settings import build_endpoint, find_price
-from unillmrec.settings import Settings
 from unillmrec.store import STALE_SHARE, ItemTree
 from unillmrec.updating.applier import ChangeReport
 from unillmrec.updating.change_vectors import ChangedVectors, EmbeddedChanges, VectorRows
 from unillmrec.updating.changer import TreeChanger
-from unillmrec.usage import Bill, Stage
-from unillmrec.usage_log import LoggedEndpoint
+from unillmrec.usage import Bill
 
-Kind: TypeAlias = Literal["insert", "update", "upsert", "sync"]
-StandIn: TypeAlias = Callable[[Path], AbstractContextManager[ChangedVectors]]
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the flags say about a change, and about the vectors that it may need."""
-
-    tree: Path
-    vectors: Path | None = None
-    batch: int | None = None
-    ignore_missing: bool = False
-    flags: Mapping[str, object] | None = None
-
-    def elsewhere(self, tree: Path) -> Wishes:
-        """Return the same wishes about another tree."""
-        return replace(self, tree=tree)
+ChangeKind: TypeAlias = Literal["insert", "update", "upsert", "sync"]
+VectorSource: TypeAlias = Callable[[Path], AbstractContextManager[ChangedVectors]]
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """What was changed, how many items there are now, how many summaries are out of date."""
+class ChangeOutcome:
+    """The report of a change, and the state of the tree after it."""
 
     tree: Path
     report: ChangeReport
@@ -63,45 +51,72 @@ class Changed:
     bill: Bill
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
-    """Where items come from: a file or `-`, or one item as JSON; and how it is read."""
+def change_items(
+    kind: ChangeKind,
+    request: ChangeRequest,
+    *,
+    tree: Path | None = None,
+    vector_source: VectorSource | None = None,
+) -> ChangeOutcome:
+    """Insert, update, upsert or sync the items that *request* names.
 
-    source: str | None
-    item: str | None
-    columns: ColumnFlags
-    as_text: Sequence[str] | None
-    format: str | None
-    on_error: OnError
-    on_duplicate: OnDuplicate
+    A plan passes another *tree*, a copy, and a *vector_source* that replaces the endpoint.
 
-    def opened(self, asked: Mapping[str, Any]) -> CatalogReader:
-        """Open it; what the flags leave open is as it was *asked* for when the tree was built."""
-        names = ("id", "title", "text", "path", "separator")
-        said = dict(zip(names, self.columns, strict=True))
-        merged: dict[str, Any] = {name: said[name] or asked.get(name) for name in names}
-        text, path = merged["text"], merged["path"]
-        columns = Columns(
-            merged["id"],
-            merged["title"],
-            tuple(text) if text else None,
-            tuple(path) if path else None,
-            merged["separator"],
-        )
-        how: dict[str, Any] = {
-            "columns": columns,
-            "on_error": self.on_error,
-            "on_duplicate": self.on_duplicate,
-            "as_text": tuple(self.as_text or asked.get("as_text") or ()),
-        }
-        if self.item is not None:
-            return catalog_from_items([_row(self.item)], name="--item", **how)
-        if self.source is None:
+    Raises:
+        CatalogError: the items cannot be read.
+        TreeError: an id is, or is not, in the tree; or vectors are missing.
+    """
+    path, bill = tree or request.file, Bill()
+    with ItemTree.open(path) as opened:
+        facts = opened.facts
+    reader = _open_items(request, facts.get("asked_columns") or {})
+    with (
+        _vectors(request, path, facts, bill, vector_source) as given,
+        _change_progress() as progress,
+        TreeChanger(
+            path, batch=getattr(request, "batch", None), given=given, progress=progress
+        ) as changer,
+    ):
+        if isinstance(request, UpdateRequest):
+            report = changer.update(reader, ignore_missing=request.ignore_missing)
+        else:
+            report = getattr(changer, kind)(reader)
+        stale = _count_stale(changer.tree)
+        return ChangeOutcome(path, report, len(changer.tree), stale, reader, bill)
+
+
+def delete_items(request: DeleteRequest) -> ChangeOutcome:
+    """Delete items by their ids.
+
+    Raises:
+        TreeError: an id is not in the tree.
+    """
+    if bool(request.ids) == bool(request.id_file):
+        raise typer.TyperException("Give ids, or --ids FILE.")
+    ids = request.ids or _read_ids(str(request.id_file))
+    with (
+        _change_progress() as progress,
+        TreeChanger(request.file, batch=request.batch, progress=progress) as changer,
+    ):
+        report = changer.delete(ids, ignore_missing=request.ignore_missing)
+        stale = _count_stale(changer.tree)
+        return ChangeOutcome(request.file, report, len(changer.tree), stale, None, Bill())
+
+
+def _open_items(request: ChangeRequest, remembered: Mapping[str, Any]) -> CatalogReader:
+    """Open the items; column flags that are not given are those of the build."""
+    if isinstance(request, ItemsRequest):
+        if request.item is not None:
+            options = reading_options(request, remembered)
+            return catalog_from_items([_parse_item(request.item)], name="--item", **options)
+        if request.items is None:
             raise typer.TyperException("Give a file of items, - for standard input, or --item.")
-        return read_catalog(self.source, format=self.format, **how)
+        return open_catalog(request.items, request, remembered)
+    assert isinstance(request, SyncRequest)
+    return open_catalog(request.catalog, request, remembered)
 
 
-def _row(text: str) -> dict[str, object]:
+def _parse_item(text: str) -> dict[str, object]:
     try:
         row = json.loads(text)
     except ValueError as error:
@@ -113,43 +128,7 @@ def _row(text: str) -> dict[str, object]:
     return row
 
 
-def change_items(
-    kind: Kind, catalog: Catalog, wishes: Wishes, stand_in: StandIn | None = None
-) -> Changed:
-    """Insert, update, upsert or sync what *catalog* holds.
-
-    *stand_in* gives the vectors in place of the endpoint that would be asked for them.
-    """
-    with ItemTree.open(wishes.tree) as tree:
-        facts = tree.facts
-    reader = catalog.opened(facts.get("asked_columns") or {})
-    bill = Bill()
-    with (
-        _given(wishes, facts, bill, stand_in) as given,
-        change_progress() as progress,
-        TreeChanger(wishes.tree, batch=wishes.batch, given=given, progress=progress) as changer,
-    ):
-        if kind == "update":
-            report = changer.update(reader, ignore_missing=wishes.ignore_missing)
-        else:
-            report = getattr(changer, kind)(reader)
-        return Changed(wishes.tree, report, len(changer.tree), _stale(changer.tree), reader, bill)
-
-
-def delete_items(ids: Sequence[str] | None, source: str | None, wishes: Wishes) -> Changed:
-    """Delete items by their ids."""
-    if bool(ids) == bool(source):
-        raise typer.TyperException("Give ids, or --ids FILE.")
-    wanted = ids or _ids_from(str(source))
-    with (
-        change_progress() as progress,
-        TreeChanger(wishes.tree, batch=wishes.batch, progress=progress) as changer,
-    ):
-        report = changer.delete(wanted, ignore_missing=wishes.ignore_missing)
-        return Changed(wishes.tree, report, len(changer.tree), _stale(changer.tree), None, Bill())
-
-
-def _ids_from(source: str) -> Sequence[str]:
+def _read_ids(source: str) -> Sequence[str]:
     label = "standard input" if source == "-" else source
     try:
         content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
@@ -159,8 +138,8 @@ def _ids_from(source: str) -> Sequence[str]:
         raise CatalogError(f"{label} cannot be read: {reason}.") from error
 
 
-def _stale(tree: ItemTree) -> int:
-    """Return how many summaries are out of date; only a model writes any."""
+def _count_stale(tree: ItemTree) -> int:
+    """Count the model-written descriptions that are out of date."""
     if not tree.facts.get("described_by"):
         return 0
     query = (
@@ -171,59 +150,54 @@ def _stale(tree: ItemTree) -> int:
 
 
 @contextmanager
-def change_progress() -> Iterator[Progress]:
-    """Give what shows how many items are done."""
-    if not sys.stderr.isatty():
-        yield lambda phase, done, total: None
-        return
-    with Console(stderr=True).status(Text("reading", style="dim")) as status:
+def _change_progress() -> Iterator[Progress]:
+    """Yield a callback that shows how many items are done."""
+    with status_line("reading") as show:
 
         def report(phase: str, done: int, total: int | None) -> None:
-            told = f"{phase}: {counted(done, 'item')}" if done else phase
-            status.update(Text(told, style="dim"))
+            show(f"{phase}: {counted(done, 'item')}" if done else phase)
 
         yield report
 
 
 @contextmanager
-def _given(
-    wishes: Wishes, facts: Mapping[str, Any], bill: Bill, stand_in: StandIn | None
+def _vectors(
+    request: ChangeRequest,
+    path: Path,
+    facts: Mapping[str, Any],
+    bill: Bill,
+    vector_source: VectorSource | None,
 ) -> Iterator[ChangedVectors | None]:
-    """Give the vectors that new items need, in a tree that was built from given ones."""
-    settings = Settings.resolve(wishes.flags or {})
-    if wishes.vectors is not None:
+    """Yield the vectors of new items, for a tree that was built from given vectors."""
+    settings = settings_of(request)
+    if request.vectors is not None:
         if facts["space"] == "terms":
             raise TreeError(
-                f"{wishes.tree.name} was built from words; it takes no vectors.",
+                f"{path.name} was built from words; it takes no vectors.",
                 detail="Nothing was changed.",
                 remedy="leave --vectors out.",
             )
-        yield VectorRows(wishes.vectors)
+        yield VectorRows(request.vectors)
         return
-    if facts["space"] == "terms" or not settings.embed_model:
+    model = settings.embed_model
+    if facts["space"] == "terms" or not model:
         yield None
         return
-    if settings.embed_model != facts["embedded_by"]:
-        raise TreeError(
-            f"{wishes.tree.name} was embedded by {facts['embedded_by'] or 'somebody else'}, "
-            f"not by {settings.embed_model}.",
-            detail="Vectors of two models cannot be compared. Nothing was changed.",
-            remedy=f"--embed {facts['embedded_by']}"
-            if facts["embedded_by"]
-            else "--vectors FILE.npy with a row for each item.",
-        )
-    if stand_in is not None:
-        with stand_in(wishes.tree) as vectors:
+    if model != facts["embedded_by"]:
+        raise _other_model(path, facts["embedded_by"], model)
+    if vector_source is not None:
+        with vector_source(path) as vectors:
             yield vectors
         return
-    endpoint = announced(build_endpoint(settings, settings.embed_model))
-    note(f"The items' text goes to {endpoint.model} at {endpoint.name}.")
-    with open_log(wishes.tree, settings, "change") as log, endpoint:
-        logged = LoggedEndpoint(instrument(endpoint), log, find_price(settings, endpoint.model))
+    with embedding_model(model, settings, path, bill, command="change") as embed:
+        yield EmbeddedChanges(model, embed)
 
-        def embed(texts: Sequence[str]) -> list[list[float]]:
-            vectors, usage = logged.embed(texts)
-            bill.add(Stage.EMBED, usage)
-            return vectors
 
-        yield EmbeddedChanges(settings.embed_model, embed)
+def _other_model(path: Path, embedded_by: str | None, model: str) -> TreeError:
+    return TreeError(
+        f"{path.name} holds vectors of {embedded_by or 'an unknown origin'}, not of {model}.",
+        detail="Vectors of two models cannot be compared. Nothing was changed.",
+        remedy=f"--embed {embedded_by}"
+        if embedded_by
+        else "--vectors FILE.npy with a row for each item.",
+    )

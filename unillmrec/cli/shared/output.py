@@ -16,11 +16,13 @@ from unillmrec.usage import Usage
 
 if TYPE_CHECKING:
     from unillmrec.building import BuildReport
+    from unillmrec.catalog import CatalogReader
     from unillmrec.store.survey import Survey
 
 # Where nobody looks at a terminal, a line is as long as what it says.
 UNWRAPPED = 4_000
 NARROW = 76
+SHOWN_SKIPPED = 10
 # Persian, Indic scripts and emoji need them inside a word.
 JOINERS = "\u200c\u200d"
 
@@ -186,3 +188,16 @@ def numbers_table(first: str, columns: Sequence[str]) -> Table:
 def tokens(number: int | None) -> Text:
     """Return a count; unknown is not zero."""
     return Text("unknown", style="yellow") if number is None else Text(f"{number:,}")
+
+
+def show_skipped(page: Page, reader: CatalogReader) -> None:
+    """Print the first skipped rows with their problems, and the number of the others."""
+    if not reader.skipped_count:
+        return
+    page.blank()
+    page.show(Text(f"Skipped {counted(reader.skipped_count, 'row')}:", style="yellow"))
+    for each in reader.skipped[:SHOWN_SKIPPED]:
+        page.show(hanging(f"{reader.name}:{each.line}: {shown(each.problem, 200)}", 2))
+    more = reader.skipped_count - SHOWN_SKIPPED
+    if more > 0:
+        page.show(hanging(Text(f"and {more:,} more; --json lists them", style="dim"), 2))
