@@ -75,16 +75,16 @@ def _leave(code: int, error: BaseException | None) -> NoReturn:
 
 
 def _end_unheard(failure: str, error: OSError | None = None) -> NoReturn:
-    from unillmrec.cli.shared.output import tell_error
+    from unillmrec.cli.shared.output import print_error
 
-    tell_error(f"standard output cannot be written: {failure}.")
+    print_error(f"standard output cannot be written: {failure}.")
     _leave(UNWRITABLE, error)
 
 
 def _end(told: str, code: int, error: Exception) -> NoReturn:
-    from unillmrec.cli.shared.output import tell_error
+    from unillmrec.cli.shared.output import print_error
 
-    tell_error(told)
+    print_error(told)
     _leave(code, error)
 
 

@@ -72,8 +72,7 @@ def _stale_after(run, tree, items):
 def test_a_change_without_a_model_costs_nothing(run, shop, new_items):
     """In a tree that no model described, nothing has to be described anew."""
     assert (
-        "No model would have to be asked; nothing was sent.\n"
-        == run("upsert", shop, new_items, "--plan").out
+        "No calls are needed; nothing was sent.\n" == run("upsert", shop, new_items, "--plan").out
     )
 
 

@@ -50,7 +50,7 @@ def test_a_plan_sends_nothing(run, shop, server):
 
     families = family_count(shop)
     assert (0, "", []) == (ended.code, ended.err, server.requests)
-    assert f"in {families} families by fake-model would take about this" in ended.out
+    assert f"in {families} families by fake-model would need about this" in ended.out
     assert before == Path(shop).read_bytes()
     promised = next(text for name, text in FIELDS if name == "with --plan")
     for name in told:
@@ -111,7 +111,7 @@ def test_without_a_yes_nothing_is_sent(run, shop, server):
 
     assert (3, "", []) == (ended.code, ended.out, server.requests)
     assert ended.err.endswith(
-        "Error: nothing was sent.\n  Try: --yes to go on without being asked.\n"
+        "Error: nothing was sent.\n  Try: --yes to continue without confirmation.\n"
     )
 
 

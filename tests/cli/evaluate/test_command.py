@@ -252,7 +252,7 @@ def test_a_plan_sends_nothing_and_writes_nothing(run, shop, orders, server):
     assert (4, "fake-model") == (chain["people"], chain["model"])
     total = chain["plan"]["total"]
     assert total["tokens_between"][0] < total["tokens"] < total["tokens_between"][1]
-    assert "An evaluation with 4 people by fake-model would take about this" in every.out
+    assert "An evaluation with 4 people by fake-model would need about this" in every.out
     assert "of paper" in every.out.replace("\n", " ")
 
 

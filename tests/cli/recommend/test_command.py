@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.conftest import lead_to, names_in
 from unillmrec.cli.recommend.command import FIELDS
-from unillmrec.cli.recommend.show import told_dropped
+from unillmrec.cli.recommend.show import format_dropped
 from unillmrec.judge import CONTRACTS, Dropped, LanguageModelJudge
 from unillmrec.prompts import PromptSet
 from unillmrec.store import ItemTree
@@ -195,7 +195,7 @@ def test_useless_answers_are_told(run, shop, monkeypatch):
 )
 def test_what_was_dropped_is_said_in_words(dropped, told):
     """Only what happened is mentioned."""
-    assert told == " ".join(told_dropped(dropped))
+    assert told == " ".join(format_dropped(dropped))
 
 
 def test_items_the_model_did_not_pick_are_marked(run, shop, monkeypatch):
@@ -264,7 +264,7 @@ def test_a_plan_sends_nothing(run, shop, server):
     told = run("recommend", shop, "--history", HISTORY, "--plan", "--json").json
 
     assert (0, "", []) == (ended.code, ended.err, server.requests)
-    assert "A recommendation by fake-model would take about this; nothing was sent." in ended.out
+    assert "A recommendation by fake-model would need about this; nothing was sent." in ended.out
     assert ["stage", "profile", "recall", "rank", "total"] == [
         line.split()[0] for line in ended.out.splitlines()[2:7]
     ]

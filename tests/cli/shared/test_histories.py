@@ -81,7 +81,7 @@ def test_reads_standard_input(monkeypatch):
         (b"", "person holds no item ids."),
         (b"\n \n", "person holds no item ids."),
         (b"[1, 2", "person is not a JSON list"),
-        (b"[1, null]", "person, entry 2: None is no item id."),
+        (b"[1, null]", "person, entry 2: None is not an item id."),
         (b'[{"film": 1}]', "person, entry 1: there is no field 'item_id' or 'item' or 'id'"),
         (b'{"item_id": "a"}\nb\n', "person:2: not a JSON object"),
         (b"item_id,rating\n", "person: the column 'item_id' holds no item ids."),

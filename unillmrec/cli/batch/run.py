@@ -25,8 +25,8 @@ from unillmrec.batch.workers import Engine
 from unillmrec.cli.recommend.run import budget_of, options_of
 from unillmrec.cli.shared.answer_sources import Answers
 from unillmrec.cli.shared.histories import read_history
-from unillmrec.cli.shared.output import counted, note
-from unillmrec.cli.shared.plan_output import Told
+from unillmrec.cli.shared.output import format_count, note
+from unillmrec.cli.shared.plan_output import PlanReport
 from unillmrec.cli.shared.session import asking_over
 from unillmrec.errors import BudgetError, EndpointError, ReplyError
 from unillmrec.judge import CONTRACTS
@@ -127,8 +127,9 @@ class Batched:
             raise report.stopped
         if report.worst:
             kind = ReplyError if isinstance(report.worst, ReplyError) else EndpointError
+            people = format_count(len(report.failed), "person", "people")
             raise kind(
-                f"{counted(len(report.failed), 'person', 'people')} could not be recommended to.",
+                f"{people} could not be recommended to.",
                 detail=f"The first: {report.worst.problem}",
                 remedy="the same command again, which asks for them only.",
             )
@@ -195,17 +196,17 @@ def _tell_how_to_go_on(report: BatchReport) -> None:
     note(f"{done}; the same command goes on where this one stopped.")
 
 
-def plan_for(wishes: Wishes) -> Told:
+def plan_for(wishes: Wishes) -> PlanReport:
     """Walk for a sample of the people with the embedded judge, and count the prompts."""
     settings = wishes.settings
     with ItemTree.open(wishes.tree) as tree:
         made = plan_batch(tree, settings, PeopleFile(wishes.people), wishes.options, wishes.votes)
-    return Told(
+    return PlanReport(
         made.plan,
-        what=f"Lists for {counted(made.people, 'person', 'people')}",
+        what=f"Lists for {format_count(made.people, 'person', 'people')}",
         model=settings.model,
         walked=True,
-        judged_by=f"{made.sample:,} of them, {made.usable:,} usable",
+        sampled=f"{made.sample:,} of them, {made.usable:,} usable",
         about={
             "tree": str(wishes.tree),
             "people": str(wishes.people),

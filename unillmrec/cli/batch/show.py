@@ -7,11 +7,11 @@ from rich.text import Text
 from unillmrec.cli.batch.run import Batched
 from unillmrec.cli.shared.output import (
     Page,
-    counted,
-    in_seconds,
+    format_count,
+    format_seconds,
+    printable,
     show_bill,
     show_json,
-    shown,
 )
 from unillmrec.prices import Money
 
@@ -28,10 +28,10 @@ def show_batch(batched: Batched, *, as_json: bool) -> None:
     page.show(Text(_summary(batched)))
     if report.failed:
         page.show(
-            Text(f"{counted(len(report.failed), 'person', 'people')} failed:", style="yellow")
+            Text(f"{format_count(len(report.failed), 'person', 'people')} failed:", style="yellow")
         )
         for each in report.failed[:SHOWN]:
-            page.show(Text(f"  line {each.line:,}: {shown(each.text, 160)}"))
+            page.show(Text(f"  line {each.line:,}: {printable(each.text, 160)}"))
     if batched.problems:
         page.show(
             Text(f"{batched.problems} says which rows are not in {wishes.out.name}, and why.")
@@ -51,15 +51,16 @@ def show_batch(batched: Batched, *, as_json: bool) -> None:
 def _summary(batched: Batched) -> str:
     report = batched.report
     fresh = report.done - report.resumed
-    told = [f"Recommended to {counted(fresh, 'person', 'people')} in {in_seconds(report.seconds)}"]
+    people = format_count(fresh, "person", "people")
+    parts = [f"Recommended to {people} in {format_seconds(report.seconds)}"]
     if report.resumed:
-        told.append(f"{report.resumed:,} {'was' if report.resumed == 1 else 'were'} done before")
+        parts.append(f"{report.resumed:,} {'was' if report.resumed == 1 else 'were'} done before")
     if report.skipped:
-        told.append(f"{counted(report.skipped, 'row')} could not be used")
+        parts.append(f"{format_count(report.skipped, 'row')} could not be used")
     if not report.finished:
-        told.append(f"about {_left(batched):,} are left")
+        parts.append(f"about {_left(batched):,} are left")
     where = f" The lists are in {batched.wishes.out}." if report.done or report.finished else ""
-    return f"{'; '.join(told)}.{where}"
+    return f"{'; '.join(parts)}.{where}"
 
 
 def _left(batched: Batched) -> int:

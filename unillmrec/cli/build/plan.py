@@ -13,13 +13,13 @@ from unillmrec.cli.build.request import BuildRequest
 from unillmrec.cli.build.run import build_options
 from unillmrec.cli.flags.catalog import open_catalog
 from unillmrec.cli.flags.settings import settings_of
-from unillmrec.cli.shared.output import counted
-from unillmrec.cli.shared.plan_output import Told
+from unillmrec.cli.shared.output import format_count
+from unillmrec.cli.shared.plan_output import PlanReport
 from unillmrec.items import Item
 from unillmrec.planning.planner import EmbeddingTextCounter, Planner
 
 
-def plan_build(request: BuildRequest) -> Told:
+def plan_build(request: BuildRequest) -> PlanReport:
     """Estimate what embedding the items, and then describing the branches, would cost."""
     path, settings = request.path, settings_of(request)
     reader = open_catalog(request.catalog, request)
@@ -39,10 +39,10 @@ def plan_build(request: BuildRequest) -> Told:
         nodes, plan = describing_plan(scratch, path, settings, "missing")
     if model:
         plan = embedding_plan(settings, path, model, texts).beside(plan)
-    embedding = f"embedding {counted(report.items, 'item')}, and " if model else ""
-    return Told(
+    embedding = f"embedding {format_count(report.items, 'item')}, and " if model else ""
+    return PlanReport(
         plan,
-        what=f"{embedding}describing {counted(nodes, 'node')}".capitalize(),
+        what=f"{embedding}describing {format_count(nodes, 'node')}".capitalize(),
         model=settings.model,
         about={"path": str(path), "items": report.items, "nodes": nodes, "embedded_by": model},
     )

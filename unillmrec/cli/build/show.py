@@ -11,15 +11,15 @@ from unillmrec.catalog import Columns
 from unillmrec.cli.build.run import BuildOutcome
 from unillmrec.cli.shared.output import (
     Page,
-    counted,
-    facts,
-    in_bytes,
-    in_seconds,
+    facts_table,
+    format_bytes,
+    format_count,
+    format_seconds,
+    format_shape,
+    printable,
     show_bill,
     show_json,
     show_skipped,
-    shown,
-    told_shape,
 )
 from unillmrec.tree.category_paths import PathsRead
 
@@ -31,8 +31,8 @@ def show_build(outcome: BuildOutcome, *, as_json: bool) -> None:
         return
     page = Page()
     report = outcome.report
-    page.show(Text.assemble((str(report.path), "bold"), f"  {counted(report.items, 'item')}"))
-    page.show(facts(_facts(outcome)))
+    page.show(Text.assemble((str(report.path), "bold"), f"  {format_count(report.items, 'item')}"))
+    page.show(facts_table(_facts(outcome)))
     if outcome.bill.by_stage():
         lines = {str(stage): usage for stage, usage in outcome.bill.by_stage().items()}
         page.blank()
@@ -76,14 +76,14 @@ def build_as_dict(outcome: BuildOutcome) -> dict[str, object]:
 def _facts(outcome: BuildOutcome) -> Iterator[tuple[str, str]]:
     report = outcome.report
     yield "columns", _format_columns(outcome.reader.columns or Columns())
-    yield "tree", told_shape(report)
+    yield "tree", format_shape(report)
     if report.paths is not None:
         yield "paths", _format_paths(report.paths)
     if outcome.embedded_by:
         yield "vectors", outcome.embedded_by
-    seconds = [f"{phase} {in_seconds(spent)}" for phase, spent in report.seconds.items()]
-    yield "time", f"{in_seconds(sum(report.seconds.values()))} ({', '.join(seconds)})"
-    yield "file", in_bytes(outcome.size)
+    seconds = [f"{phase} {format_seconds(spent)}" for phase, spent in report.seconds.items()]
+    yield "time", f"{format_seconds(sum(report.seconds.values()))} ({', '.join(seconds)})"
+    yield "file", format_bytes(outcome.size)
 
 
 def _format_paths(paths: PathsRead) -> str:
@@ -95,8 +95,8 @@ def _format_paths(paths: PathsRead) -> str:
         "too deep": paths.deep,
     }
     labels = [f"{count:,} {what}" for what, count in cleaned.items() if count]
-    categories = counted(paths.categories, "category", "categories")
-    text = f"{categories}, {counted(paths.without, 'item')} without one"
+    categories = format_count(paths.categories, "category", "categories")
+    text = f"{categories}, {format_count(paths.without, 'item')} without one"
     return f"{text}; cleaned: {', '.join(labels)}" if labels else text
 
 
@@ -105,5 +105,5 @@ def _format_columns(columns: Columns) -> str:
     for name in ("id", "title", "text", "path"):
         value = getattr(columns, name)
         found = " + ".join((value,) if isinstance(value, str) else value or ("none",))
-        parts.append(f"{name}: {shown(found, 80)}")
+        parts.append(f"{name}: {printable(found, 80)}")
     return ", ".join(parts)

@@ -13,8 +13,8 @@ from unillmrec.cli.changes.request import ChangeRequest
 from unillmrec.cli.changes.run import ChangeKind, change_items
 from unillmrec.cli.changes.show import show_changes
 from unillmrec.cli.flags.settings import settings_of
-from unillmrec.cli.shared.output import counted
-from unillmrec.cli.shared.plan_output import Told, show_plan
+from unillmrec.cli.shared.output import format_count
+from unillmrec.cli.shared.plan_output import PlanReport, show_plan
 from unillmrec.planning.planner import EmbeddingTextCounter, Planner
 from unillmrec.store import ItemTree
 from unillmrec.updating.change_vectors import ChangedVectors, EmbeddedChanges
@@ -31,7 +31,7 @@ def change_or_plan(kind: ChangeKind, request: ChangeRequest) -> None:
         show_changes(change_items(kind, request), as_json=request.json)
 
 
-def plan_change(kind: ChangeKind, request: ChangeRequest) -> Told:
+def plan_change(kind: ChangeKind, request: ChangeRequest) -> PlanReport:
     """Estimate what embedding new items, and describing outdated nodes again, would cost."""
     settings, tree = settings_of(request), request.file
     model = settings.embed_model
@@ -51,9 +51,9 @@ def plan_change(kind: ChangeKind, request: ChangeRequest) -> Told:
     if texts.usage.calls:
         plan = embedding_plan(settings, tree, model or "", texts).beside(plan)
     report = outcome.report
-    return Told(
+    return PlanReport(
         plan,
-        what=f"Describing {counted(nodes, 'node')} that would be out of date",
+        what=f"Describing {format_count(nodes, 'node')} that would be out of date",
         model=settings.model,
         about={
             "tree": str(tree),

@@ -25,8 +25,8 @@ from unillmrec.cli.changes.request import (
 )
 from unillmrec.cli.flags.catalog import open_catalog, reading_options
 from unillmrec.cli.flags.settings import settings_of
-from unillmrec.cli.shared.histories import ids_in
-from unillmrec.cli.shared.output import counted
+from unillmrec.cli.shared.histories import parse_ids
+from unillmrec.cli.shared.output import format_count
 from unillmrec.cli.shared.progress import status_line
 from unillmrec.errors import CatalogError, TreeError
 from unillmrec.store import STALE_SHARE, ItemTree
@@ -132,7 +132,7 @@ def _read_ids(source: str) -> Sequence[str]:
     label = "standard input" if source == "-" else source
     try:
         content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-        return ids_in(content.decode("utf-8-sig"), label)
+        return parse_ids(content.decode("utf-8-sig"), label)
     except (OSError, UnicodeDecodeError) as error:
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise CatalogError(f"{label} cannot be read: {reason}.") from error
@@ -155,7 +155,7 @@ def _change_progress() -> Iterator[Progress]:
     with status_line("reading") as show:
 
         def report(phase: str, done: int, total: int | None) -> None:
-            show(f"{phase}: {counted(done, 'item')}" if done else phase)
+            show(f"{phase}: {format_count(done, 'item')}" if done else phase)
 
         yield report
 

@@ -10,13 +10,13 @@ from rich.text import Text
 from unillmrec.cli.changes.run import ChangeOutcome
 from unillmrec.cli.shared.output import (
     Page,
-    counted,
-    facts,
-    in_seconds,
+    facts_table,
+    format_count,
+    format_seconds,
+    printable,
     show_bill,
     show_json,
     show_skipped,
-    shown,
 )
 
 
@@ -26,9 +26,9 @@ def show_changes(outcome: ChangeOutcome, *, as_json: bool) -> None:
         show_json(changes_as_dict(outcome))
         return
     page = Page()
-    items = counted(outcome.items, "item")
-    page.show(Text.assemble((shown(str(outcome.tree)), "bold"), f"  {items} now"))
-    page.show(facts(_facts(outcome)))
+    items = format_count(outcome.items, "item")
+    page.show(Text.assemble((printable(str(outcome.tree)), "bold"), f"  {items} now"))
+    page.show(facts_table(_facts(outcome)))
     if outcome.bill.by_stage():
         page.blank()
         lines = {str(stage): usage for stage, usage in outcome.bill.by_stage().items()}
@@ -77,9 +77,9 @@ def _facts(outcome: ChangeOutcome) -> Iterator[tuple[str, str]]:
     if any(nodes.values()):
         yield "nodes", _listed(nodes)
     if outcome.stale:
-        descriptions = counted(outcome.stale, "model-written description")
+        descriptions = format_count(outcome.stale, "model-written description")
         yield "stale", f"{descriptions} out of date"
-    yield "time", in_seconds(report.seconds)
+    yield "time", format_seconds(report.seconds)
 
 
 def _listed(counts: dict[str, int]) -> str:

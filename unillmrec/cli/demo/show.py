@@ -13,12 +13,12 @@ from unillmrec.cli.demo.run import Shown
 from unillmrec.cli.recommend.show import show_items
 from unillmrec.cli.shared.output import (
     Page,
-    counted,
-    facts,
-    in_seconds,
+    facts_table,
+    format_count,
+    format_seconds,
     numbers_table,
+    printable,
     show_json,
-    shown,
 )
 from unillmrec.demo import LICENCE, readers
 from unillmrec.stages import WalkStep
@@ -39,7 +39,7 @@ def show_demo(made: Shown, *, pause: bool, as_json: bool) -> None:
     page = Page()
     page.show(_title("unillmrec demo", "no network, no key"))
     page.blank()
-    page.show(facts(_introduction(made)))
+    page.show(facts_table(_introduction(made)))
     page.blank()
     _show_walk(page, made, SECONDS_A_NODE if pause and page.is_terminal else 0.0)
     page.blank()
@@ -60,10 +60,10 @@ def _title(text: str, more: str = "") -> Text:
 def _introduction(made: Shown) -> Iterator[tuple[str, str | Text]]:
     performance = made.performance
     report = performance.report
-    leaves = counted(report.leaves, "leaf", "leaves")
-    branches = counted(report.branches, "branch", "branches")
-    built = f"built in {in_seconds(performance.seconds)}"
-    yield "tree", f"{counted(report.items, 'book')} in {leaves} under {branches}, {built}"
+    leaves = format_count(report.leaves, "leaf", "leaves")
+    branches = format_count(report.branches, "branch", "branches")
+    built = f"built in {format_seconds(performance.seconds)}"
+    yield "tree", f"{format_count(report.items, 'book')} in {leaves} under {branches}, {built}"
     if made.reader:
         others = ", ".join(each.id for each in readers() if each != made.reader)
         yield (
@@ -73,9 +73,9 @@ def _introduction(made: Shown) -> Iterator[tuple[str, str | Text]]:
             ),
         )
     if performance.titles:
-        lately = "; ".join(shown(title, 60) for title in performance.titles[:-4:-1])
-        yield "history", f"{counted(len(performance.titles), 'book')}, lately {lately}"
-    yield "profile", shown(performance.recommendation.profile.text(), 200)
+        lately = "; ".join(printable(title, 60) for title in performance.titles[:-4:-1])
+        yield "history", f"{format_count(len(performance.titles), 'book')}, lately {lately}"
+    yield "profile", printable(performance.recommendation.profile.text(), 200)
     yield "judge", performance.recommendation.judge
 
 
@@ -97,7 +97,7 @@ def _show_walk(page: Page, made: Shown, pause: float) -> None:
     leaves = [event.opened for event in opened if event.opened.is_leaf]
     books = sum(leaf.size for leaf in leaves)
     told = (
-        f"{counted(len(leaves), 'leaf', 'leaves')} opened, with {books:,} of "
+        f"{format_count(len(leaves), 'leaf', 'leaves')} opened, with {books:,} of "
         f"{made.performance.report.items:,} books; {len(recommendation.candidates)} of them "
         "became candidates, were ranked, and made into a list with some variety."
     )
@@ -134,7 +134,7 @@ def _block(page: Page, event: WalkStep, opened: set[int], most: float) -> Table:
 
 def _told(node: Node) -> str:
     words = ", ".join(node.description.words[:4]) if node.parent else "all books"
-    return f"{shown(words or node.description.label, 60)} ({node.size:,})"
+    return f"{printable(words or node.description.label, 60)} ({node.size:,})"
 
 
 def _show_bill(page: Page, made: Shown) -> None:
@@ -165,7 +165,7 @@ def _show_next(page: Page, made: Shown) -> None:
     ]
     if made.kept:
         commands.insert(0, f"unillmrec tree {made.kept}")
-    page.show(facts(("next" if not n else "", each) for n, each in enumerate(commands)))
+    page.show(facts_table(("next" if not n else "", each) for n, each in enumerate(commands)))
     page.blank()
     page.show(Text(LICENCE, style="dim"))
 

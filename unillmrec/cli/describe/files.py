@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from unillmrec.cli.describe.run import Wishes, plan_for, told_cost
-from unillmrec.cli.shared.confirm import go_on
+from unillmrec.cli.shared.confirm import confirm
 from unillmrec.cli.shared.session import announced, open_log
 from unillmrec.describing.batch_api import ByBatches
 from unillmrec.describing.files import ImportReport, Manifest, export_round, import_results
@@ -84,7 +84,7 @@ def describe_by_files(wishes: Wishes, files: Files, *, yes: bool) -> ByFiles:
             return ByFiles(wishes.tree, log.run, report)
         announced(endpoint)
         if planned and planned.work.nodes and not manifest.waiting:
-            go_on(told_cost(planned, f"{endpoint.model} at {endpoint.name}"), yes=yes)
+            confirm(told_cost(planned, f"{endpoint.model} at {endpoint.name}"), yes=yes)
         with _progress() as told:
             done = ByBatches(
                 tree, endpoint, endpoint.batches, writer, wishes.options, logged, told

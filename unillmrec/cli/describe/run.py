@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from unillmrec.cli.shared.answer_sources import Answers
-from unillmrec.cli.shared.confirm import go_on
-from unillmrec.cli.shared.output import counted
-from unillmrec.cli.shared.plan_output import Told, told_total
+from unillmrec.cli.shared.confirm import confirm
+from unillmrec.cli.shared.output import format_count
+from unillmrec.cli.shared.plan_output import PlanReport, format_total
 from unillmrec.cli.shared.session import open_log, reach
 from unillmrec.cli.shared.trace import WriteTrace, open_trace
 from unillmrec.describing.run import (
@@ -98,7 +98,7 @@ class Described:
             raise report.stopped
         if report.undescribed and not report.described:
             raise ReplyError(
-                f"none of {counted(len(report.undescribed), 'node')} was described.",
+                f"none of {format_count(len(report.undescribed), 'node')} was described.",
                 detail=report.undescribed[0].reason + ".",
                 remedy="a larger model, or --trace FILE to see the exchange.",
             )
@@ -114,11 +114,11 @@ def plan_for(wishes: Wishes) -> Planned:
     return Planned(work, plan, {"describe": writer.prompts["describe"].digest})
 
 
-def told_plan(wishes: Wishes) -> Told:
+def told_plan(wishes: Wishes) -> PlanReport:
     """Return the plan with what is said round it."""
     planned = plan_for(wishes)
     work = planned.work
-    return Told(
+    return PlanReport(
         planned.plan,
         what=f"Describing {_told_work(work)}",
         model=wishes.settings.model,
@@ -153,7 +153,7 @@ def describe_tree(wishes: Wishes, trace: Path | None, *, yes: bool) -> Described
         if endpoint is None:
             made = build_endpoint(wishes.settings, wishes.settings.model or "")
             if planned.work.nodes:
-                go_on(told_cost(planned, f"{made.model} at {made.name}"), yes=yes)
+                confirm(told_cost(planned, f"{made.model} at {made.name}"), yes=yes)
             price = find_price(wishes.settings)
             endpoint = reach(stack.enter_context(made), log, answers, price)
         writer = build_writer(wishes.settings)
@@ -170,11 +170,13 @@ def describe_tree(wishes: Wishes, trace: Path | None, *, yes: bool) -> Described
 
 def told_cost(planned: Planned, who: str) -> str:
     """Say what describing will cost, before it does."""
-    return f"{_told_work(planned.work)}: {told_total(planned.plan, to=who)}"
+    return f"{_told_work(planned.work)}: {format_total(planned.plan, to=who)}"
 
 
 def _told_work(work: DescribePlan) -> str:
-    return f"{counted(work.nodes, 'node')} in {counted(work.families, 'family', 'families')}"
+    return (
+        f"{format_count(work.nodes, 'node')} in {format_count(work.families, 'family', 'families')}"
+    )
 
 
 @contextmanager

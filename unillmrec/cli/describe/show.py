@@ -6,7 +6,15 @@ from rich.text import Text
 
 from unillmrec.cli.describe.files import ByFiles
 from unillmrec.cli.describe.run import Described
-from unillmrec.cli.shared.output import Page, counted, grid, in_seconds, show_bill, show_json, shown
+from unillmrec.cli.shared.output import (
+    Page,
+    format_count,
+    format_seconds,
+    grid,
+    printable,
+    show_bill,
+    show_json,
+)
 
 SHOWN = 20
 
@@ -21,9 +29,9 @@ def show_described(described: Described, *, as_json: bool) -> None:
     if not report.questions and not report.undescribed:
         page.show(Text(_told_nothing(described)))
         return
-    told = f"Described {counted(report.described, 'node')} of {described.tree.name}"
+    told = f"Described {format_count(report.described, 'node')} of {described.tree.name}"
     page.show(
-        Text(" ".join([f"{told} in {in_seconds(report.seconds)}.", *_told_mended(described)]))
+        Text(" ".join([f"{told} in {format_seconds(report.seconds)}.", *_told_mended(described)]))
     )
     if report.undescribed:
         _show_undescribed(page, described)
@@ -45,11 +53,13 @@ def _told_mended(described: Described) -> list[str]:
     report = described.report
     told = []
     if report.shortened:
-        told.append(f"{counted(report.shortened, 'line')} had to be shortened.")
+        told.append(f"{format_count(report.shortened, 'line')} had to be shortened.")
     if report.dropped.asked_again:
-        told.append(f"{counted(report.dropped.asked_again, 'question')} had to be asked again.")
+        told.append(
+            f"{format_count(report.dropped.asked_again, 'question')} had to be asked again."
+        )
     if report.gone:
-        told.append(f"{counted(report.gone, 'node')} had left the tree in the meantime.")
+        told.append(f"{format_count(report.gone, 'node')} had left the tree in the meantime.")
     if report.stopped:
         told.append("The run ended early; what was described is kept.")
     elif not report.finished:
@@ -59,10 +69,10 @@ def _told_mended(described: Described) -> list[str]:
 
 def _show_undescribed(page: Page, described: Described) -> None:
     left = described.report.undescribed
-    page.show(Text(f"{counted(len(left), 'node')} could not be described:", style="yellow"))
+    page.show(Text(f"{format_count(len(left), 'node')} could not be described:", style="yellow"))
     table = grid(columns=3, right=(0,))
     for each in left[:SHOWN]:
-        table.add_row(str(each.node), shown(each.label, 60), shown(each.reason, 120))
+        table.add_row(str(each.node), printable(each.label, 60), printable(each.reason, 120))
     page.show(table)
     if len(left) > SHOWN:
         page.show(Text(f"and {len(left) - SHOWN:,} more; --json has all.", style="dim"))
@@ -79,16 +89,18 @@ def show_by_files(done: ByFiles, *, as_json: bool) -> None:
     if done.exported is not None:
         page.show(Text(_told_exported(done)))
         return
-    told = [f"Described {counted(report.described, 'node')} of {done.tree.name}"]
+    told = [f"Described {format_count(report.described, 'node')} of {done.tree.name}"]
     if report.vain:
-        told.append(f"{counted(report.vain, 'request')} came to nothing")
+        told.append(f"{format_count(report.vain, 'request')} came to nothing")
     if report.foreign:
-        told.append(f"{counted(report.foreign, 'result')} belong to nothing that is waited for")
+        told.append(
+            f"{format_count(report.foreign, 'result')} belong to nothing that is waited for"
+        )
     if report.waiting:
-        told.append(f"{counted(report.waiting, 'result')} are still waited for")
+        told.append(f"{format_count(report.waiting, 'result')} are still waited for")
     page.show(Text("; ".join(told) + "."))
     for problem in report.problems[:SHOWN]:
-        page.show(Text(f"  {shown(problem, 200)}", style="yellow"))
+        page.show(Text(f"  {printable(problem, 200)}", style="yellow"))
     if report.usage.calls:
         page.blank()
         show_bill(page, {"describe": report.usage}, report.usage)
@@ -97,12 +109,12 @@ def show_by_files(done: ByFiles, *, as_json: bool) -> None:
 def _told_exported(done: ByFiles) -> str:
     assert done.exported is not None
     if not done.exported and done.report.waiting:
-        waiting = counted(done.report.waiting, "result")
+        waiting = format_count(done.report.waiting, "result")
         return f"Nothing to write: {waiting} are waited for (`--import-results FILE`)."
     if not done.exported:
         return f"Nothing to write: what is wanted of {done.tree.name} is described."
     files = ", ".join(str(each) for each in done.exported)
-    requests = counted(done.requests, "request")
+    requests = format_count(done.requests, "request")
     return f"Wrote {requests} to {files}; `--import-results FILE` takes in what comes back."
 
 

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unillmrec.cli.doctor.run import ForgottenEndpoint, StoredReport
-from unillmrec.cli.shared.output import Page, hanging, in_seconds, show_json, shown
+from unillmrec.cli.shared.output import Page, format_seconds, indented, printable, show_json
 from unillmrec.endpoint.capabilities.request_style import RequestStyle
 from unillmrec.endpoint.contract import ResponseFormat
 
@@ -60,7 +60,7 @@ def show_probe_report(report: StoredReport, *, as_json: bool) -> None:
     if way["branches"] != way["others"]:
         page.show(Text(f"Everything else is asked {_IN_WORDS[str(way['others'])]}."))
     for name, advice in found.advice:
-        page.show(hanging(Text(f"{name}: {advice}.", style="yellow"), 2))
+        page.show(indented(Text(f"{name}: {advice}.", style="yellow"), 2))
     page.blank()
     page.show(Text(_format_cost(report), style="dim"))
 
@@ -72,7 +72,7 @@ def _show_findings(page: Page, report: StoredReport) -> None:
     table.add_column(overflow="fold", style="dim")
     for each in report.examination.findings:
         style = "green" if each.outcome in _GOOD else "red" if each.outcome in _BAD else ""
-        table.add_row(each.name, Text(each.outcome, style=style), Text(shown(each.detail)))
+        table.add_row(each.name, Text(each.outcome, style=style), Text(printable(each.detail)))
     page.show(table)
 
 
@@ -110,4 +110,4 @@ def _format_cost(report: StoredReport) -> str:
     if usage.prompt is not None and usage.completion is not None:
         spent = f"{usage.prompt:,} prompt and {usage.completion:,} completion"
     stored = f"Stored in {report.memory}." if report.memory else "Not stored: the memory is off."
-    return f"{usage.calls} calls, {spent} tokens, {in_seconds(found.seconds)}. {stored}"
+    return f"{usage.calls} calls, {spent} tokens, {format_seconds(found.seconds)}. {stored}"

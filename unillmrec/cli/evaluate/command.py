@@ -188,7 +188,7 @@ def evaluate(
     """
     from unillmrec.cli.evaluate.run import Wishes, evaluate_tree, plan_for, write_files
     from unillmrec.cli.evaluate.show import show_evaluation
-    from unillmrec.cli.shared.command_line import told_command
+    from unillmrec.cli.shared.command_line import format_command
     from unillmrec.cli.shared.plan_output import show_plan
 
     asked = {"judge": judge, "model": model, "base_url": base_url, "usage_log": usage_log}
@@ -196,7 +196,7 @@ def evaluate(
     protocol = (split, cutoff, people, seed, least_rating)
     what = (at, systems, pseudonymise, workers)
     wishes = Wishes.of(tree, (histories, dataset), protocol, what, {**asked, **how})
-    wishes = wishes.writing(lists, report, agreed=yes, command=told_command(context))
+    wishes = wishes.writing(lists, report, agreed=yes, command=format_command(context))
     if plan:
         show_plan(plan_for(wishes), as_json=json)
         return

@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from unillmrec.building import build
-from unillmrec.cli.shared.confirm import go_on
-from unillmrec.cli.shared.output import counted, note
-from unillmrec.cli.shared.plan_output import Told
+from unillmrec.cli.shared.confirm import confirm
+from unillmrec.cli.shared.output import format_count, note
+from unillmrec.cli.shared.plan_output import PlanReport
 from unillmrec.cli.shared.session import asking
 from unillmrec.errors import SettingsError
 from unillmrec.evaluation.data.exam import ItemIndex, Split
@@ -192,7 +192,7 @@ def _counting(trees: Trees, wishes: Wishes) -> tuple[list[System], Examine]:
     return systems, InProcesses(entries, wishes.workers or available_cores())
 
 
-def plan_for(wishes: Wishes) -> Told:
+def plan_for(wishes: Wishes) -> PlanReport:
     """Walk for some of the people with the embedded judge, and count the prompts."""
     with ExitStack() as stack:
         path, met = _prepared(wishes, stack)
@@ -204,12 +204,12 @@ def plan_for(wishes: Wishes) -> Told:
             means, parted, wishes.settings, wishes.systems, at=wishes.at, made_up=renamed
         )
     count = len(parted.exam.cases)
-    return Told(
+    return PlanReport(
         plan,
-        what=f"An evaluation with {counted(count, 'person', 'people')}",
+        what=f"An evaluation with {format_count(count, 'person', 'people')}",
         model=wishes.settings.model,
         walked=True,
-        judged_by=f"{min(count, SAMPLE):,} of them",
+        sampled=f"{min(count, SAMPLE):,} of them",
         about={"tree": _told_tree(wishes), "people": count},
     )
 
@@ -268,10 +268,10 @@ def _agree(parted: Split, trees: Trees, judge: LanguageModelJudge, wishes: Wishe
     if renamed is not None:
         means = Means.without_model(renamed, wishes.settings)
         usage += expected_usage(means, parted, [REFERENCE], wishes.at)
-    people = counted(len(parted.exam.cases), "person", "people")
+    people = format_count(len(parted.exam.cases), "person", "people")
     told = f"{usage.calls:,} calls, {usage.estimated_prompt:,} prompt and "
     told += f"{usage.estimated_completion:,} completion tokens"
-    go_on(f"Asking {judge.name} about {people} takes about {told}.", yes=wishes.agreed)
+    confirm(f"Asking {judge.name} about {people} takes about {told}.", yes=wishes.agreed)
 
 
 def _under_false_names(

@@ -7,10 +7,10 @@ from rich.text import Text
 from unillmrec.cli.evaluate.run import Evaluated
 from unillmrec.cli.shared.output import (
     Page,
-    in_seconds,
+    format_seconds,
     numbers_table,
+    printable,
     show_json,
-    shown,
 )
 from unillmrec.evaluation.report.page import (
     CORRECTED,
@@ -92,14 +92,14 @@ def _show_comparisons(page: Page, made: Evaluation) -> None:
 def _show_notes(page: Page, made: Evaluation) -> None:
     for outcome in made.outcomes:
         if outcome.remarks:
-            told = shown("; ".join(outcome.remarks))
+            told = printable("; ".join(outcome.remarks))
             page.show(Text(f"{outcome.name}: {told}", style="dim"))
     learning = sum(each.learning for each in made.outcomes)
     answering = sum(each.answering for each in made.outcomes)
     page.show(
         Text(
-            f"{in_seconds(learning)} learning, {in_seconds(answering)} recommending, "
-            f"{in_seconds(made.measuring)} measuring; {in_seconds(made.seconds)} in all.",
+            f"{format_seconds(learning)} learning, {format_seconds(answering)} recommending, "
+            f"{format_seconds(made.measuring)} measuring; {format_seconds(made.seconds)} in all.",
             style="dim",
         )
     )

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from rich.text import Text
 
 from unillmrec.cli.mock.run import Mocked
-from unillmrec.cli.shared.output import Page, counted, show_json
+from unillmrec.cli.shared.output import Page, format_count, show_json
 
 
 def show_mocked(mocked: Mocked, *, as_json: bool) -> None:
@@ -21,14 +21,15 @@ def show_mocked(mocked: Mocked, *, as_json: bool) -> None:
         return
     bill = mocked.billed
     answered = ", ".join(f"{count:,} with {status}" for status, count in mocked.statuses.items())
-    came = f"{counted(mocked.requests, 'request')} over {counted(mocked.connections, 'connection')}"
+    connections = format_count(mocked.connections, "connection")
+    came = f"{format_count(mocked.requests, 'request')} over {connections}"
     page = Page()
     page.show(
         Text(f"{came}, at most {mocked.most_at_once} at once. Answered: {answered or 'none'}.")
     )
     page.show(
         Text(
-            f"Billed: {counted(bill.calls, 'call')}, {bill.prompt:,} prompt tokens"
+            f"Billed: {format_count(bill.calls, 'call')}, {bill.prompt:,} prompt tokens"
             f" ({bill.cached:,} of them cached), {bill.completion:,} completion tokens."
         )
     )

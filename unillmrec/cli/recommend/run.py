@@ -14,7 +14,7 @@ from unillmrec.cli import INTERRUPTED
 from unillmrec.cli.shared.answer_sources import Answers
 from unillmrec.cli.shared.histories import read_history
 from unillmrec.cli.shared.output import note
-from unillmrec.cli.shared.plan_output import Told
+from unillmrec.cli.shared.plan_output import PlanReport
 from unillmrec.cli.shared.progress import walk_progress
 from unillmrec.cli.shared.session import asking
 from unillmrec.cli.shared.trace import open_trace
@@ -212,7 +212,7 @@ def recommend_to(wishes: Wishes, trace: Path | None) -> Recommended:
         return Recommended(*made, cache=asked.answers.as_dict())
 
 
-def plan_for(wishes: Wishes) -> Told:
+def plan_for(wishes: Wishes) -> PlanReport:
     """Walk with the embedded judge, and count the prompts a model would have got."""
     sent = _Sent()
     with ItemTree.open(wishes.tree) as tree:
@@ -226,7 +226,7 @@ def plan_for(wishes: Wishes) -> Told:
         )
         if planned.recommendation.note:
             note(planned.recommendation.note)
-        return Told(
+        return PlanReport(
             planned.plan,
             what="A recommendation",
             model=wishes.settings.model,

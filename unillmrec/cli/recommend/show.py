@@ -10,14 +10,14 @@ from rich.text import Text
 from unillmrec.cli.recommend.run import Recommended
 from unillmrec.cli.shared.output import (
     Page,
-    counted,
-    facts,
-    in_seconds,
+    facts_table,
+    format_count,
+    format_seconds,
+    printable,
     show_bill,
     show_json,
-    shown,
 )
-from unillmrec.cli.shared.plan_output import told_money, told_shared
+from unillmrec.cli.shared.plan_output import format_money, format_prefix
 from unillmrec.judge import Dropped, Profile
 from unillmrec.recommending.recommendation import Recommendation, RecommendedItem
 
@@ -50,9 +50,9 @@ def show_recommendation(made: Recommended, *, as_json: bool) -> None:
         return
     page = Page()
     page.show(
-        facts(
+        facts_table(
             [
-                ("profile", told_profile(recommendation.profile)),
+                ("profile", format_profile(recommendation.profile)),
                 ("judge", recommendation.judge),
             ]
         )
@@ -70,11 +70,11 @@ def show_recommendation(made: Recommended, *, as_json: bool) -> None:
         page.show(Text(_told_stale(made), style="yellow"))
     show_cost(page, recommendation)
     if made.cost and made.cost.currency and made.price:
-        money = told_money(made.cost.amount, made.cost.currency)
+        money = format_money(made.cost.amount, made.cost.currency)
         page.show(Text(f"Cost: {money}, at {made.price.told()}."))
     cached = recommendation.total_usage().cached
     if made.shared.shared and cached is not None:
-        told = f"{told_shared(made.shared)}; the server says that it served {cached:,}."
+        told = f"{format_prefix(made.shared)}; the server says that it served {cached:,}."
         page.show(Text(told, style="dim"))
 
 
@@ -87,7 +87,7 @@ def _told_partial(recommendation: Recommendation) -> str:
 
 def _told_stale(made: Recommended) -> str:
     """Say that the walk went by descriptions that are out of date, and what renews them."""
-    opened = counted(len(made.recommendation.opened), "opened node")
+    opened = format_count(len(made.recommendation.opened), "opened node")
     return (
         f"{made.recommendation.stale:,} of {opened} had descriptions that are out of date; "
         f"`unillmrec describe {made.tree} --stale` renews them."
@@ -107,12 +107,12 @@ def show_items(
     table.add_column(justify="right", no_wrap=True, style="dim")
     table.add_column(overflow="fold")
     for each in items:
-        title = Text(shown(each.item.title, TITLE_LENGTH), style="bold")
+        title = Text(printable(each.item.title, TITLE_LENGTH), style="bold")
         mark = " *" if unpicked and each.found != "judge" else ""
-        item_id = f"  {shown(each.item.id, ID_LENGTH)}" if with_ids else ""
+        item_id = f"  {printable(each.item.id, ID_LENGTH)}" if with_ids else ""
         title.append(mark + item_id, style="not bold dim")
         table.add_row(f"{each.place}.", title)
-        table.add_row("", shown(each.reason, REASON_LENGTH))
+        table.add_row("", printable(each.reason, REASON_LENGTH))
     page.show(table)
     if unpicked:
         page.show(Text("* not picked by the model: the nearest of what it saw", style="dim"))
@@ -123,13 +123,18 @@ def _summary(made: Recommended) -> str:
     recommendation = made.recommendation
     opened = recommendation.opened
     leaves = sum(event.opened.is_leaf for event in opened)
-    nodes = counted(len(opened) - leaves, "branch", "branches")
-    walked = f"{nodes} and {counted(leaves, 'leaf', 'leaves')} opened"
-    done = f"Recommended {counted(len(recommendation.items), 'item')} of {made.items:,}"
+    nodes = format_count(len(opened) - leaves, "branch", "branches")
+    walked = f"{nodes} and {format_count(leaves, 'leaf', 'leaves')} opened"
+    done = f"Recommended {format_count(len(recommendation.items), 'item')} of {made.items:,}"
     number = len(recommendation.candidates)
     way = _told_way(recommendation)
-    parts = [*way, walked, counted(number, "candidate"), in_seconds(recommendation.seconds)]
-    return " ".join([f"{done}: {', '.join(parts)}.", *told_dropped(recommendation.dropped)])
+    parts = [
+        *way,
+        walked,
+        format_count(number, "candidate"),
+        format_seconds(recommendation.seconds),
+    ]
+    return " ".join([f"{done}: {', '.join(parts)}.", *format_dropped(recommendation.dropped)])
 
 
 def _told_way(recommendation: Recommendation) -> Iterator[str]:
@@ -141,22 +146,22 @@ def _told_way(recommendation: Recommendation) -> Iterator[str]:
         yield "certified (nothing unopened comes before a candidate)"
 
 
-def told_dropped(dropped: Dropped) -> Iterator[str]:
+def format_dropped(dropped: Dropped) -> Iterator[str]:
     """Say in words what answers had to be mended."""
     faults = [
         (dropped.invented, "invented", "number"),
         (dropped.repeated, "repeated", "number"),
         (dropped.left_out, "left out", "candidate"),
     ]
-    told = [f"{verb} {counted(count, noun)}" for count, verb, noun in faults if count]
+    told = [f"{verb} {format_count(count, noun)}" for count, verb, noun in faults if count]
     if told:
         last = f" and {told[-1]}" if len(told) > 1 else told[-1]
         yield f"The model {', '.join(told[:-1])}{last}."
     if dropped.asked_again:
-        yield f"{counted(dropped.asked_again, 'question')} had to be asked again."
+        yield f"{format_count(dropped.asked_again, 'question')} had to be asked again."
     if dropped.fallbacks:
         yield (
-            f"{counted(dropped.fallbacks, 'answer')} could not be used; "
+            f"{format_count(dropped.fallbacks, 'answer')} could not be used; "
             "there the embedded similarity judge answered."
         )
 
@@ -172,9 +177,9 @@ def show_cost(page: Page, recommendation: Recommendation) -> None:
     show_bill(page, lines, total)
 
 
-def told_profile(profile: Profile) -> str:
+def format_profile(profile: Profile) -> str:
     """Return the profile on one line."""
     interests = sorted(profile.interests, key=lambda each: -each.weight)
     if len(interests) == 1:
-        return shown(interests[0].text, 300)
-    return ", ".join(f"{shown(each.text, 100)} ({each.weight:.0%})" for each in interests)
+        return printable(interests[0].text, 300)
+    return ", ".join(f"{printable(each.text, 100)} ({each.weight:.0%})" for each in interests)

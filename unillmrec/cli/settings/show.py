@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from unillmrec.cli.shared.output import Page, counted, grid, hanging, show_json, shown
+from unillmrec.cli.shared.output import Page, format_count, grid, indented, printable, show_json
 from unillmrec.errors import PromptError
 from unillmrec.prompts import Prompt, PromptSet
 from unillmrec.settings import Settings
@@ -43,7 +43,7 @@ def show_settings(settings: Settings, *, as_json: bool) -> None:
     table.add_column("from", overflow="fold", style="dim")
     for each in explained:
         style = "dim" if each.origin == "default" else ""
-        table.add_row(each.name, Text(shown(each.value_shown), style=style), each.origin)
+        table.add_row(each.name, Text(printable(each.value_shown), style=style), each.origin)
     page.show(table)
     page.blank()
     for each in explained:
@@ -99,15 +99,15 @@ def show_checked(directory: Path, problems: Sequence[PromptError], *, as_json: b
     if not problems:
         page.show(Text(f"The prompts in {directory} can be used."))
         return
-    page.show(Text(f"{counted(len(problems), 'problem')} in {directory}:", style="yellow"))
+    page.show(Text(f"{format_count(len(problems), 'problem')} in {directory}:", style="yellow"))
     before = ""
     for each in problems[:SHOWN_PROBLEMS]:
-        page.show(hanging(each.problem, 2))
+        page.show(indented(each.problem, 2))
         if each.detail and each.detail != before:
-            page.show(hanging(Text(each.detail, style="dim"), 4))
+            page.show(indented(Text(each.detail, style="dim"), 4))
         before = each.detail
     if len(problems) > SHOWN_PROBLEMS:
-        page.show(hanging(f"and {len(problems) - SHOWN_PROBLEMS:,} more", 2))
+        page.show(indented(f"and {len(problems) - SHOWN_PROBLEMS:,} more", 2))
 
 
 def prompt_as_dict(prompt: Prompt) -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from unillmrec.cli.shared.options import MODEL_PANEL
-from unillmrec.cli.shared.output import counted, note
+from unillmrec.cli.shared.output import format_count, note
 from unillmrec.endpoint import Endpoint
 from unillmrec.endpoint.wrappers.cache import AnswerCache, CachedEndpoint
 from unillmrec.endpoint.wrappers.recording import Recording, RecordingEndpoint, ReplayedEndpoint
@@ -137,7 +137,7 @@ class OpenAnswers:
 
 
 def _told_saved(cached: CachedEndpoint) -> str:
-    answers = counted(cached.hits + cached.misses, "answer")
+    answers = format_count(cached.hits + cached.misses, "answer")
     saved = cached.saved.total()
     if saved.prompt is None or saved.completion is None:
         cost = "what they would have cost is not known of all"

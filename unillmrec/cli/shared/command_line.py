@@ -1,4 +1,4 @@
-"""The command that was given, as it can be given again."""
+"""Write the command line of the running command."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import typer
 from unillmrec.settings.options import show_address
 
 
-def told_command(context: typer.Context) -> str:
-    """Return the command with what was given to it; an address without what is secret in it."""
+def format_command(context: typer.Context) -> str:
+    """Return the command line with the flags that were given; secrets in addresses are hidden."""
     words = ["unillmrec", str(context.info_name)]
     for parameter in context.command.params:
         name = str(parameter.name)

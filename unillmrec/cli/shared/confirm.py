@@ -1,4 +1,4 @@
-"""Ask a person before something is paid for."""
+"""Ask for confirmation before something is paid for."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from unillmrec.cli.shared.output import note
 from unillmrec.errors import SettingsError
 
 
-def go_on(cost: str, *, yes: bool) -> None:
-    """Say what something will cost, and go on if that was agreed to.
+def confirm(cost: str, *, yes: bool) -> None:
+    """Print *cost*, and ask whether to continue unless *yes*.
 
     Raises:
-        SettingsError: nobody said yes.
+        SettingsError: the answer was not yes, or there is nobody to ask.
     """
     note(cost)
     if yes:
         return
     answer = ""
     if sys.stdin.isatty() and sys.stderr.isatty():
-        sys.stderr.write("Go on? [y/N] ")
+        sys.stderr.write("Continue? [y/N] ")
         sys.stderr.flush()
         answer = sys.stdin.readline()
     if answer.strip().lower() not in {"y", "yes"}:
-        raise SettingsError("nothing was sent.", remedy="--yes to go on without being asked.")
+        raise SettingsError("nothing was sent.", remedy="--yes to continue without confirmation.")

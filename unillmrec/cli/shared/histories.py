@@ -13,13 +13,13 @@ from unillmrec.errors import PersonError
 
 ID_COLUMNS = ("item_id", "item", "id", "itemid")
 SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".txt")
-KNOWN_FORMS = "a JSON list, JSON Lines, CSV with a column item_id, or one id a line"
+KNOWN_FORMATS = "a JSON list, JSON Lines, CSV with a column item_id, or one id per line"
 
 
 def read_history(given: str | None) -> tuple[str, ...]:
-    """Return item ids, oldest first, from ids with commas between them, a file, or `-`.
+    """Return item ids, oldest first, from ids separated by commas, a file, or `-` for stdin.
 
-    A JSON list is for ids that hold commas themselves.
+    Ids that contain commas can be given as a JSON list.
 
     Raises:
         PersonError: the file cannot be read, or holds no ids.
@@ -27,13 +27,13 @@ def read_history(given: str | None) -> tuple[str, ...]:
     if given is None:
         return ()
     if given == "-":
-        return ids_in(_decoded(sys.stdin.buffer.read(), "standard input"), "standard input")
+        return parse_ids(_decoded(sys.stdin.buffer.read(), "standard input"), "standard input")
     path = Path(given)
     if _is_file(path):
-        return ids_in(_text_of(path), given)
+        return parse_ids(_text_of(path), given)
     if given.lower().endswith(SUFFIXES):
         raise PersonError(
-            f"there is no file {given}.", remedy="ids with commas between them, or another file."
+            f"there is no file {given}.", remedy="ids separated by commas, or another file."
         )
     if given.strip().startswith("[") and given.strip().endswith("]"):
         return _from_json(given, "the history")
@@ -46,7 +46,7 @@ def read_history(given: str | None) -> tuple[str, ...]:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a hundred ids are longer than a file name may be
+    except OSError:  # a hundred ids are longer than a file name can be
         return False
 
 
@@ -64,11 +64,11 @@ def _decoded(content: bytes, label: str) -> str:
         raise PersonError(f"{label} is not UTF-8.", remedy="save it as UTF-8.") from error
 
 
-def ids_in(text: str, label: str) -> tuple[str, ...]:
-    """Return the ids in *text*, in whatever of the known forms it is.
+def parse_ids(text: str, label: str) -> tuple[str, ...]:
+    """Return the ids in *text*, which is in one of the known formats.
 
     Raises:
-        PersonError: there are none, or a line is in no known form.
+        PersonError: there are none, or a line is in no known format.
     """
     lines = [
         (number, line.strip())
@@ -76,7 +76,7 @@ def ids_in(text: str, label: str) -> tuple[str, ...]:
         if line.strip()
     ]
     if not lines:
-        raise PersonError(f"{label} holds no item ids.", remedy=f"give it {KNOWN_FORMS}.")
+        raise PersonError(f"{label} holds no item ids.", remedy=f"use {KNOWN_FORMATS}.")
     first = lines[0][1]
     if first.startswith("["):
         return _from_json(text, label)
@@ -94,7 +94,7 @@ def _from_json(text: str, label: str) -> tuple[str, ...]:
         values = json.loads(text)
     except ValueError as error:
         raise PersonError(
-            f"{label} is not a JSON list: {error}.", remedy=f"give it {KNOWN_FORMS}."
+            f"{label} is not a JSON list: {error}.", remedy=f"use {KNOWN_FORMATS}."
         ) from error
     return tuple(_id_of(value, f"{label}, entry {n}") for n, value in enumerate(values, start=1))
 
@@ -107,23 +107,23 @@ def _from_json_line(line: str, place: str) -> str:
 
 
 def _id_of(value: object, place: str) -> str:
-    """Return the id a JSON value is or has."""
+    """Return a JSON value that is an id, or the id in a JSON object."""
     if isinstance(value, Mapping):
         for name in ID_COLUMNS:
             if name in value:
                 return _id_of(value[name], place)
         _refuse(place, f"there is no field {' or '.join(map(repr, ID_COLUMNS))}")
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        _refuse(place, f"{value!r:.40} is no item id")
+        _refuse(place, f"{value!r:.40} is not an item id")
     return str(value)
 
 
 def _refuse(place: str, problem: str) -> NoReturn:
-    raise PersonError(f"{place}: {problem}.", remedy=f"give {KNOWN_FORMS}.")
+    raise PersonError(f"{place}: {problem}.", remedy=f"use {KNOWN_FORMATS}.")
 
 
 def _id_column(header: str) -> str | None:
-    """Return the column of the ids if *header* is the first line of a table."""
+    """Return the name of the id column if *header* is the first line of a table."""
     names = [name.strip().strip('"') for name in header.replace("\t", ",").split(",")]
     return next((name for name in names if name.lower() in ID_COLUMNS), None)
 

@@ -1,4 +1,4 @@
-"""What is going on, on the standard error stream: one line an event."""
+"""Log events to standard error, one line per event."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LogFormat: TypeAlias = Literal["text", "json"]
 
 
 def set_up_logs(level: LogLevel, form: LogFormat) -> None:
-    """Show events of *level* and above; of this package alone, others log prompts."""
+    """Log events of *level* and above, of this package only: others log prompts."""
     ours = logging.getLogger("unillmrec")
     for handler in [each for each in ours.handlers if isinstance(each, _Handler)]:
         ours.removeHandler(handler)
@@ -26,41 +26,41 @@ def set_up_logs(level: LogLevel, form: LogFormat) -> None:
 
 
 class _Handler(logging.Handler):
-    """Writes to the standard error stream, whichever that is by then."""
+    """Write to whatever `sys.stderr` is when a record arrives."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             sys.stderr.write(self.format(record) + "\n")
             sys.stderr.flush()
         except (OSError, ValueError):
-            # Nobody listens; the work goes on.
+            # Standard error is closed; that is no reason to stop.
             return
 
 
 class _AsText(logging.Formatter):
-    """`2026-01-31T12:00:00.123Z INFO unillmrec.endpoint call stage=rank seconds=0.41`."""
+    """Text: `2026-01-31T12:00:00.123Z INFO unillmrec.endpoint call stage=rank seconds=0.41`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        said = record.getMessage()
-        return f"{_moment(record)} {record.levelname} {record.name} {said}"
+        message = record.getMessage()
+        return f"{_timestamp(record)} {record.levelname} {record.name} {message}"
 
 
 class _AsJson(logging.Formatter):
-    """One object a line: at, level, logger, event, and the fields of the event."""
+    """One JSON object per line: at, level, logger, event, and the fields of the event."""
 
     def format(self, record: logging.LogRecord) -> str:
-        told: dict[str, object] = {
-            "at": _moment(record),
+        fields: dict[str, object] = {
+            "at": _timestamp(record),
             "level": record.levelname.lower(),
             "logger": record.name,
         }
         if isinstance(record.msg, Event):
-            told |= {"event": record.msg.name, **record.msg.fields}
+            fields |= {"event": record.msg.name, **record.msg.fields}
         else:
-            told["event"] = record.getMessage()
-        return json.dumps(told, ensure_ascii=False, default=str)
+            fields["event"] = record.getMessage()
+        return json.dumps(fields, ensure_ascii=False, default=str)
 
 
-def _moment(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{int(record.msecs):03d}Z"
+def _timestamp(record: logging.LogRecord) -> str:
+    time = datetime.fromtimestamp(record.created, UTC)
+    return f"{time:%Y-%m-%dT%H:%M:%S}.{int(record.msecs):03d}Z"

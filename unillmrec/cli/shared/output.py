@@ -1,4 +1,4 @@
-"""What all commands show in the same way: lines, tables, numbers, the bill."""
+"""Print text, tables, numbers and bills in the same way for all commands."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from unillmrec.catalog import CatalogReader
     from unillmrec.store.survey import Survey
 
-# Where nobody looks at a terminal, a line is as long as what it says.
+# Lines are not wrapped where the output is not a terminal.
 UNWRAPPED = 4_000
 NARROW = 76
 SHOWN_SKIPPED = 10
-# Persian, Indic scripts and emoji need them inside a word.
+# Zero-width characters that Persian, Indic scripts and emoji need inside a word.
 JOINERS = "\u200c\u200d"
 
 
 class Page:
-    """Where output for people goes. Text is never read as markup."""
+    """A stream for output as text. Text is never interpreted as markup."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
@@ -43,20 +43,20 @@ class Page:
 
     @property
     def width(self) -> int:
-        """How many columns there are."""
+        """The width in characters."""
         return self.console.width
 
     @property
     def is_narrow(self) -> bool:
-        """Whether wide tables have to do without something."""
+        """Whether wide tables must leave out columns."""
         return self.width < NARROW
 
     def show(self, *parts: RenderableType) -> None:
-        """Print *parts*, one below the other."""
+        """Print *parts* below each other."""
         if self.is_terminal:
             self.console.print(*parts, sep="\n")
             return
-        # Rich fills lines up with blanks, which nobody wants in a pipe.
+        # Rich pads lines with spaces, which are a nuisance in a pipe.
         with self.console.capture() as captured:
             self.console.print(*parts, sep="\n")
         for line in captured.get().split("\n")[:-1]:
@@ -78,12 +78,12 @@ def show_json(value: Mapping[str, object]) -> None:
 
 
 def note(text: str) -> None:
-    """Print a line about what is going on, beside the results."""
+    """Print a line to standard error, beside the results."""
     Page(sys.stderr).show(Text(text, style="dim"))
 
 
-def tell_error(text: str) -> None:
-    """Print what went wrong, what follows from it, and what to do."""
+def print_error(text: str) -> None:
+    """Print an error: the first line is the problem, the others are its detail and remedy."""
     page = Page(sys.stderr)
     problem, *rest = text.split("\n")
     page.console.print(Text.assemble(("Error: ", "bold red"), problem), soft_wrap=True)
@@ -91,28 +91,28 @@ def tell_error(text: str) -> None:
         page.console.print(Text(line, style="dim"), soft_wrap=True)
 
 
-def shown(text: str, limit: int = 200) -> str:
-    """Return untrusted *text* as one line that cannot move the cursor, and is its own otherwise."""
+def printable(text: str, limit: int = 200) -> str:
+    """Return untrusted *text* as one line of printable characters, cut to *limit*."""
     kept = "".join(each if each.isprintable() or each in JOINERS else " " for each in text)
     line = " ".join(kept.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def hanging(text: Text | str, indent: int = 4) -> Padding:
-    """Return *text* set in from the left, also where it wraps."""
+def indented(text: Text | str, indent: int = 4) -> Padding:
+    """Return *text* indented, also where it wraps."""
     return Padding(text, (0, 0, 0, indent), expand=False)
 
 
 def grid(*, columns: int = 2, right: Sequence[int] = ()) -> Table:
-    """Return a table without lines whose columns never wrap; those in *right* hold numbers."""
+    """Return a table without borders or wrapping; the columns in *right* are right-aligned."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for place in range(columns):
         table.add_column(justify="right" if place in right else "left", no_wrap=True)
     return table
 
 
-def facts(pairs: Iterable[tuple[str, Text | str]]) -> Table:
-    """Return names and values, one pair a line; long values wrap beside their name."""
+def facts_table(pairs: Iterable[tuple[str, Text | str]]) -> Table:
+    """Return a table of names and values, one pair per line; long values wrap."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
@@ -121,24 +121,24 @@ def facts(pairs: Iterable[tuple[str, Text | str]]) -> Table:
     return table
 
 
-def counted(number: int, singular: str, plural: str = "") -> str:
+def format_count(number: int, singular: str, plural: str = "") -> str:
     """Return a number with its noun."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
-def told_shape(tree: BuildReport | Survey) -> str:
-    """Say how a tree is built, in one line."""
+def format_shape(tree: BuildReport | Survey) -> str:
+    """Return leaves, branches and depth of a tree in one line."""
     sizes = f"{tree.smallest_leaf} to " if tree.smallest_leaf != tree.largest_leaf else ""
-    leaves = f"{counted(tree.leaves, 'leaf', 'leaves')} of {sizes}{tree.largest_leaf:,} items"
+    leaves = f"{format_count(tree.leaves, 'leaf', 'leaves')} of {sizes}{tree.largest_leaf:,} items"
     if not tree.depth:
         return leaves
-    # With the root: a branch is whatever is no leaf.
-    branches = counted(tree.branches, "branch", "branches")
+    # The root counts as a branch: every node that is not a leaf does.
+    branches = format_count(tree.branches, "branch", "branches")
     return f"{leaves} under {branches}, {tree.depth} deep, at most {tree.most_children} in a branch"
 
 
-def in_bytes(size: int) -> str:
-    """Return a file size as people write it."""
+def format_bytes(size: int) -> str:
+    """Return a file size in bytes, kB or MB."""
     if size < 1_000:
         return f"{size} bytes"
     if size < 1_000_000:
@@ -146,17 +146,17 @@ def in_bytes(size: int) -> str:
     return f"{size / 1_000_000:.1f} MB"
 
 
-def in_seconds(seconds: float) -> str:
-    """Return a length of time as people write it."""
+def format_seconds(seconds: float) -> str:
+    """Return a duration in seconds, with two digits below ten seconds and one above."""
     return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
 
 
 def show_bill(
     page: Page, lines: Mapping[str, Usage], total: Usage, *, first: str = "stage"
 ) -> None:
-    """Show usage by line and in all: what was reported beside what was estimated.
+    """Print usage by line, and the total; reported and estimated tokens have their own columns.
 
-    Cached and reasoning tokens, which are parts of the others, are shown where there are any.
+    Cached and reasoning tokens are part of the others, and are shown if there are any.
     """
     rows = [*lines.items(), ("total", total)] if len(lines) != 1 else list(lines.items())
     parts = [part for part in ("cached", "reasoning") if any(getattr(u, part) for _, u in rows)]
@@ -169,15 +169,15 @@ def show_bill(
         numbers = [usage.calls, *(getattr(usage, column) for column in columns)]
         numbers += [usage.estimated_prompt, usage.estimated_completion]
         style = "bold" if name == "total" and len(rows) > 1 else ""
-        table.add_row(Text(name), *map(tokens, numbers), style=style)
+        table.add_row(Text(name), *map(format_tokens, numbers), style=style)
     page.show(table)
     if page.is_narrow:
-        told = [f"{part} {tokens(getattr(total, part))}" for part in parts]
-        page.show(Text(", ".join(["~ estimated", *told]), style="dim"))
+        counts = [f"{part} {format_tokens(getattr(total, part))}" for part in parts]
+        page.show(Text(", ".join(["~ estimated", *counts]), style="dim"))
 
 
 def numbers_table(first: str, columns: Sequence[str]) -> Table:
-    """Return a table with names on the left and numbers on the right."""
+    """Return a table whose first column holds names and whose other columns hold numbers."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column(first, overflow="fold")
     for name in columns:
@@ -185,8 +185,8 @@ def numbers_table(first: str, columns: Sequence[str]) -> Table:
     return table
 
 
-def tokens(number: int | None) -> Text:
-    """Return a count; unknown is not zero."""
+def format_tokens(number: int | None) -> Text:
+    """Return a token count, or "unknown"."""
     return Text("unknown", style="yellow") if number is None else Text(f"{number:,}")
 
 
@@ -195,9 +195,9 @@ def show_skipped(page: Page, reader: CatalogReader) -> None:
     if not reader.skipped_count:
         return
     page.blank()
-    page.show(Text(f"Skipped {counted(reader.skipped_count, 'row')}:", style="yellow"))
+    page.show(Text(f"Skipped {format_count(reader.skipped_count, 'row')}:", style="yellow"))
     for each in reader.skipped[:SHOWN_SKIPPED]:
-        page.show(hanging(f"{reader.name}:{each.line}: {shown(each.problem, 200)}", 2))
+        page.show(indented(f"{reader.name}:{each.line}: {printable(each.problem, 200)}", 2))
     more = reader.skipped_count - SHOWN_SKIPPED
     if more > 0:
-        page.show(hanging(Text(f"and {more:,} more; --json lists them", style="dim"), 2))
+        page.show(indented(Text(f"and {more:,} more; --json lists them", style="dim"), 2))

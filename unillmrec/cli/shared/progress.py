@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from unillmrec.cli.shared.output import counted
+from unillmrec.cli.shared.output import format_count
 
 if TYPE_CHECKING:
     from unillmrec.building import Progress as OnProgress
@@ -82,7 +82,7 @@ def build_progress(reader: CatalogReader) -> Iterator[OnProgress]:
     with progress_bars() as bars:
 
         def report(phase: str, done: int, total: int | None) -> None:
-            text = counted(done, "item") if phase == "reading" else ""
+            text = format_count(done, "item") if phase == "reading" else ""
             if phase == "reading" and total is None:
                 done, total = reader.position, reader.size
             elif not done:
@@ -103,6 +103,6 @@ def walk_progress() -> Iterator[Callable[[WalkStep], None]]:
         def watch(event: WalkStep) -> None:
             nonlocal opened
             opened += 1
-            show(f"{counted(opened, 'node')} opened: {event.opened.description.label}")
+            show(f"{format_count(opened, 'node')} opened: {event.opened.description.label}")
 
         yield watch

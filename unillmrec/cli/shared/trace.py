@@ -1,4 +1,4 @@
-"""Write a trace: one line of JSON for every question and its answer."""
+"""Write a trace: one line of JSON for each question and its answer."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ WriteTrace = Callable[[dict[str, Any]], None]
 def open_trace(
     path: Path | None, about: Mapping[str, object], digests: Mapping[str, str]
 ) -> Iterator[WriteTrace | None]:
-    """Give what writes to *path*, which must not exist yet.
+    """Yield a function that writes one line of the trace; None without a *path*.
 
-    *about* goes into every line, and of *digests* that of the prompt. Each line is written
-    before the next question is asked, so that the trace of a run that fails shows why.
+    *about* goes into every line, with the digest of the prompt that was used, from *digests*.
+    Each line is written before the next question is asked, so the trace of a failed run shows
+    why it failed.
 
     Raises:
-        SettingsError: there is such a file already, or it cannot be written.
+        SettingsError: the file exists already, or cannot be written.
     """
     if path is None:
         yield None

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from unillmrec.checking.description_check import DescriptionCheck, check_descriptions
 from unillmrec.checking.tree_check import Checked, check
-from unillmrec.cli.shared.confirm import go_on
-from unillmrec.cli.shared.output import counted
+from unillmrec.cli.shared.confirm import confirm
+from unillmrec.cli.shared.output import format_count
 from unillmrec.cli.shared.session import asking
 from unillmrec.judge.description_judge import DescriptionJudge
 from unillmrec.judge.from_settings import build_writer
@@ -55,10 +55,10 @@ def _ask_model(
     settings.require_endpoint()
     usage = check_descriptions(tree, build_estimating_judge(tree, settings), count, seed).usage
     cost = (
-        f"Hiding {counted(count, 'item')} takes {counted(usage.calls, 'call')} to "
+        f"Hiding {format_count(count, 'item')} takes {format_count(usage.calls, 'call')} to "
         f"{settings.model}, about {usage.estimated_prompt:,} prompt and "
         f"{usage.estimated_completion:,} completion tokens."
     )
     with asking(tree, settings, "tree check") as asked:
-        go_on(cost, yes=yes)
+        confirm(cost, yes=yes)
         return check_descriptions(tree, asked.judge, count, seed)

@@ -6,7 +6,15 @@ from rich.text import Text
 
 from unillmrec.checking.description_check import DescriptionCheck
 from unillmrec.checking.tree_check import Checked
-from unillmrec.cli.shared.output import Page, counted, facts, grid, numbers_table, show_json, shown
+from unillmrec.cli.shared.output import (
+    Page,
+    facts_table,
+    format_count,
+    grid,
+    numbers_table,
+    printable,
+    show_json,
+)
 from unillmrec.cli.tree.check_run import CheckedTree
 
 
@@ -22,13 +30,15 @@ def show_checked(done: CheckedTree, *, as_json: bool) -> None:
         page.show(Text(breach))
     if checked.breaches:
         page.blank()
-    held = f"{counted(checked.items, 'item')} in {counted(checked.nodes, 'node')}"
-    found = counted(len(checked.breaches), "thing")
+    held = f"{format_count(checked.items, 'item')} in {format_count(checked.nodes, 'node')}"
+    found = format_count(len(checked.breaches), "thing")
     verb = "is" if len(checked.breaches) == 1 else "are"
     verdict = f"{found} {verb} wrong" if checked.breaches else "nothing is wrong"
     style = "bold red" if checked.breaches else "bold"
     page.show(Text.assemble(f"{done.tree.name}: {held}; ", (verdict, style), "."))
-    page.show(facts([("prompts", _told_prompts(checked)), ("descriptions", _told_ages(done))]))
+    page.show(
+        facts_table([("prompts", _told_prompts(checked)), ("descriptions", _told_ages(done))])
+    )
     if done.routing:
         page.blank()
         _show_routing(page, done.routing)
@@ -45,14 +55,14 @@ def _told_ages(done: CheckedTree) -> str:
     checked = done.checked
     if not checked.described:
         return "from words, always up to date; none by a model"
-    told = f"{counted(checked.described, 'node')} by a model, the others from words"
+    told = f"{format_count(checked.described, 'node')} by a model, the others from words"
     if not checked.stale:
         return f"{told}; none out of date"
     return f"{told}; {checked.stale:,} out of date (`unillmrec describe {done.tree} --stale`)"
 
 
 def _show_routing(page: Page, routing: DescriptionCheck) -> None:
-    hidden = counted(routing.items, "hidden item")
+    hidden = format_count(routing.items, "hidden item")
     page.show(Text(f"{hidden}, looked for by the {routing.judge}:"))
     table = numbers_table("level", ["asked", "found", "among three", "by chance"])
     for each in routing.levels:
@@ -66,7 +76,7 @@ def _show_routing(page: Page, routing: DescriptionCheck) -> None:
         _show_worst(page, routing)
     if routing.usage.calls:
         usage = routing.usage
-        spent = f"{counted(usage.calls, 'call')}; `unillmrec usage` has the tokens."
+        spent = f"{format_count(usage.calls, 'call')}; `unillmrec usage` has the tokens."
         page.show(Text(spent, style="dim"))
 
 
@@ -75,5 +85,5 @@ def _show_worst(page: Page, routing: DescriptionCheck) -> None:
     for each in routing.worst:
         turns = f"{each.wrong:.0f} of {each.asked}"
         mixed = f"{each.meant} taken for {each.taken}" if each.taken is not None else ""
-        rows.add_row(str(each.node), turns, shown(each.label, 60), Text(mixed, style="dim"))
+        rows.add_row(str(each.node), turns, printable(each.label, 60), Text(mixed, style="dim"))
     page.show(rows)

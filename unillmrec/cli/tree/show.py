@@ -10,14 +10,14 @@ from rich.tree import Tree
 
 from unillmrec.cli.shared.output import (
     Page,
-    counted,
-    facts,
+    facts_table,
+    format_bytes,
+    format_count,
+    format_shape,
     grid,
-    hanging,
-    in_bytes,
+    indented,
+    printable,
     show_json,
-    shown,
-    told_shape,
 )
 from unillmrec.cli.tree.export import Exported
 from unillmrec.store import ROOT, ItemTree, Node, PlacedItem
@@ -37,7 +37,7 @@ def show_tree(tree: ItemTree, depth: int | None, *, as_json: bool) -> None:
         show_json({**facts_as_dict(tree, surveyed), "nodes": nodes})
         return
     page = Page()
-    page.show(Text(tree.path.name, style="bold"), facts(_facts(tree, surveyed)))
+    page.show(Text(tree.path.name, style="bold"), facts_table(_facts(tree, surveyed)))
     page.blank()
     _show_levels(page, levels)
     if surveyed.depth >= len(levels):
@@ -76,10 +76,10 @@ def node_line(page: Page, node: Node) -> Text:
     line = Text(overflow="ellipsis", no_wrap=page.is_terminal)
     if node.id != ROOT:
         line.append(f"{node.id} ", style="dim")
-    line.append(shown(description.about) or "all items", style="" if node.is_leaf else "bold")
+    line.append(printable(description.about) or "all items", style="" if node.is_leaf else "bold")
     line.append(f" ({node.size:,})", style="cyan")
     more = [each.text() for each in description.ranges[:2]]
-    titles = " / ".join(shown(title, 48) for title in description.titles[:2])
+    titles = " / ".join(printable(title, 48) for title in description.titles[:2])
     if more:
         line.append(f"; {'; '.join(more)}", style="dim")
     if titles:
@@ -104,20 +104,22 @@ def show_node(tree: ItemTree, node_id: int, *, as_json: bool) -> None:
         )
         return
     page = Page()
-    above = " > ".join(shown(each.description.label) for each in ancestors[:-1])
+    above = " > ".join(printable(each.description.label) for each in ancestors[:-1])
     if above:
         page.show(Text(above, style="dim"))
     page.show(node_line(page, node))
     page.blank()
     for child in children:
-        page.show(hanging(node_line(page, child), 2))
+        page.show(indented(node_line(page, child), 2))
     _show_items(page, items)
 
 
 def _show_items(page: Page, items: list[PlacedItem]) -> None:
     table = grid()
     for each in items:
-        table.add_row(Text(shown(each.item.id, 60), style="dim"), shown(each.item.title, 200))
+        table.add_row(
+            Text(printable(each.item.id, 60), style="dim"), printable(each.item.title, 200)
+        )
     if items:
         page.show(table)
 
@@ -141,13 +143,13 @@ def show_found(tree: ItemTree, text: str, limit: int, *, as_json: bool) -> None:
         return
     page = Page()
     for each in items:
-        title = Text(shown(each.item.title, 120), style="bold")
-        page.show(title.append(f"  {shown(each.item.id, 60)}", style="not bold dim"))
-        path = " > ".join(shown(node.description.label) for node in leaves[each.leaf])
-        page.show(hanging(f"{path}  (leaf {each.leaf})"))
+        title = Text(printable(each.item.title, 120), style="bold")
+        page.show(title.append(f"  {printable(each.item.id, 60)}", style="not bold dim"))
+        path = " > ".join(printable(node.description.label) for node in leaves[each.leaf])
+        page.show(indented(f"{path}  (leaf {each.leaf})"))
     if items:
         page.blank()
-    told = f"{counted(count, 'item')} in {tree.path.name} with {shown(text, 60)!r}"
+    told = f"{format_count(count, 'item')} in {tree.path.name} with {printable(text, 60)!r}"
     page.show(Text(told + (f"; the first {limit} are shown." if count > limit else ".")))
 
 
@@ -165,7 +167,7 @@ def show_export(exported: Exported, *, as_json: bool) -> None:
             }
         )
         return
-    told = f"{counted(exported.nodes, 'node')} and {counted(exported.edges, 'edge')}"
+    told = f"{format_count(exported.nodes, 'node')} and {format_count(exported.edges, 'edge')}"
     Page().show(Text(f"{exported.path}: {told} as {exported.format}."))
 
 
@@ -203,9 +205,9 @@ def node_as_dict(node: Node) -> dict[str, Any]:
 
 def _facts(tree: ItemTree, surveyed: Survey) -> Iterator[tuple[str, str]]:
     yield "items", f"{surveyed.items:,}"
-    yield "tree", told_shape(surveyed)
+    yield "tree", format_shape(surveyed)
     given = tree.facts.get("embedded_by") or "given"
     yield "vectors", "weighted words" if tree.sparse else str(given)
     if tree.has_prior:
-        yield "popularity", shown(str(tree.facts["popularity"]), 80)
-    yield "file", in_bytes(tree.path.stat().st_size)
+        yield "popularity", printable(str(tree.facts["popularity"]), 80)
+    yield "file", format_bytes(tree.path.stat().st_size)

@@ -6,8 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.text import Text
 
-from unillmrec.cli.shared.output import Page, counted, in_seconds, show_bill, show_json, shown
-from unillmrec.cli.shared.plan_output import told_money
+from unillmrec.cli.shared.output import (
+    Page,
+    format_count,
+    format_seconds,
+    printable,
+    show_bill,
+    show_json,
+)
+from unillmrec.cli.shared.plan_output import format_money
 from unillmrec.cli.usage.run import Spending
 from unillmrec.usage_log import Error, Line
 
@@ -37,7 +44,7 @@ def show_usage(spent: Spending, *, as_json: bool) -> None:
         return
     lines = spent.lines[-SHOWN:]
     named = {
-        shown(f"{line.key} {line.command}" if spent.by == "run" else line.key): line.usage
+        printable(f"{line.key} {line.command}" if spent.by == "run" else line.key): line.usage
         for line in lines
     }
     show_bill(page, named, total.usage, first=spent.by)
@@ -53,11 +60,12 @@ def show_usage(spent: Spending, *, as_json: bool) -> None:
 
 def _told(total: Line, since: str) -> Iterator[str]:
     """Say how many calls there were, what became of them, and what is not known."""
-    yield f"{counted(total.usage.calls, 'call')}{since}, {in_seconds(total.seconds)} of waiting."
+    calls = format_count(total.usage.calls, "call")
+    yield f"{calls}{since}, {format_seconds(total.seconds)} of waiting."
     if total.retries:
-        yield f"{counted(total.retries, 'retry', 'retries')}."
+        yield f"{format_count(total.retries, 'retry', 'retries')}."
     if total.again:
-        yield f"{counted(total.again, 'question')} asked again."
+        yield f"{format_count(total.again, 'question')} asked again."
     if total.failed:
         yield f"{total.failed:,} failed."
     if total.unknown:
@@ -74,17 +82,17 @@ def _told_parts(spent: Spending, lines: Sequence[Line]) -> Iterator[str]:
         if (whole := _told_error(getattr(spent.total, error))) is None:
             continue
         each = [(line.key, _told_error(getattr(line, error))) for line in lines]
-        parts = [f"{shown(key)} {share}" for key, share in each if share]
+        parts = [f"{printable(key)} {share}" for key, share in each if share]
         beside = f" ({', '.join(parts)})" if 1 < len(parts) <= MOST_PARTS else ""
         yield f"Estimates of {what} were {whole} off what the server reported{beside}."
     costs = spent.total.costs
     if costs.known:
         each = [(line.key, told_costs(line.costs.known)) for line in lines if line.costs.known]
-        parts = [f"{shown(key)} {cost}" for key, cost in each]
+        parts = [f"{printable(key)} {cost}" for key, cost in each]
         beside = f" ({', '.join(parts)})" if 1 < len(parts) <= MOST_PARTS else ""
         yield f"Cost: {'at least ' * bool(costs.unpriced)}{told_costs(costs.known)}{beside}."
     if costs.unpriced:
-        calls = counted(costs.unpriced, "call")
+        calls = format_count(costs.unpriced, "call")
         yield f"What {calls} cost is not known: no price, or no count of tokens."
 
 
@@ -94,4 +102,4 @@ def _told_error(error: Error) -> str | None:
 
 def told_costs(sums: Mapping[str, float]) -> str:
     """Return amounts by currency in words."""
-    return " and ".join(told_money(amount, name) for name, amount in sums.items())
+    return " and ".join(format_money(amount, name) for name, amount in sums.items())
