@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +21,8 @@ from unillmrec.errors import BatchError, BudgetError, PersonError, ReplyError, U
 from unillmrec.prices import Money, Price
 from unillmrec.stages import Options, Person
 from unillmrec.stages.people_order import order_by_path
-from unillmrec.store import ROOT, ItemTree
+from unillmrec.store import ItemTree
+from unillmrec.store.survey import fingerprint
 from unillmrec.usage import Stage, Usage
 
 # So many people are read, and put in order, at a time; the memory holds no more.
@@ -321,26 +321,13 @@ def _identity(
     """Return what must be the same for a batch to go on."""
     made = options.recommend
     return {
-        "tree": _tree_digest(tree),
+        "tree": fingerprint(tree),
         "people": people,
         "judge": desk.judge.name,
         "options": {name: getattr(made, name) for name in type(made).__slots__},
         "where": options.where,
         "exclude": list(options.exclude),
     }
-
-
-def _tree_digest(tree: ItemTree) -> str:
-    """Return what changes when an item comes, goes or changes, or a branch is described anew."""
-    top = tree.rows(
-        "SELECT id, size, moved, stale, description FROM node WHERE parent = ? OR id = ?",
-        (ROOT, ROOT),
-    )
-    facts = json.dumps([sorted(tree.facts.items()), top], default=str, sort_keys=True)
-    digest = hashlib.sha256(facts.encode("utf-8", "surrogatepass"))
-    for (packed,) in tree.rows("SELECT packed FROM node_sum WHERE node = ?", (ROOT,)):
-        digest.update(packed)
-    return digest.hexdigest()[:16]
 
 
 def _told_apart(name: str, before: object, now: object) -> str:

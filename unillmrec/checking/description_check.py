@@ -14,6 +14,7 @@ from unillmrec.judge import Choice, Dropped, Interest, Judge, Profile, Question,
 from unillmrec.stages import Options, Run
 from unillmrec.stages.item_lines import item_line
 from unillmrec.store import ROOT, ItemTree, Node, PlacedItem
+from unillmrec.store.survey import item_numbers
 from unillmrec.usage import Stage, Usage
 
 SOUGHT_LINE = 200
@@ -135,7 +136,7 @@ class _Step:
 
 def draw_hidden_items(tree: ItemTree, count: int, seed: int) -> list[tuple[PlacedItem, list[Node]]]:
     """Draw items that no description on their way cites, each with its way."""
-    numbers = [number for (number,) in tree.rows("SELECT number FROM item ORDER BY number")]
+    numbers = item_numbers(tree)
     random.Random(seed).shuffle(numbers)
     found: list[tuple[PlacedItem, list[Node]]] = []
     for start in range(0, len(numbers), max(2 * count, 1)):

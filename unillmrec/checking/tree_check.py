@@ -14,6 +14,7 @@ from unillmrec.stages import Options, Run
 from unillmrec.stages.recall import ITEM_LINE
 from unillmrec.store import STALE_SHARE, ItemTree
 from unillmrec.store.invariants import breaches
+from unillmrec.store.survey import branch_ids, count_nodes, leaf_ids, summary_ages
 from unillmrec.usage import Stage
 
 # What a person may take up in a prompt: eight interests, as long as they come.
@@ -55,8 +56,7 @@ def check(tree: ItemTree, writer: PromptWriter, share: float = STALE_SHARE) -> C
         StoreError: the file cannot be read.
     """
     started = time.monotonic()
-    ((nodes,),) = tree.rows("SELECT count(*) FROM node")
-    checked = Checked(len(tree), nodes, ceiling=writer.ceiling)
+    checked = Checked(len(tree), count_nodes(tree), ceiling=writer.ceiling)
     checked.breaches += breaches(tree)
     checked.breaches += _wrong_ages(tree, share, checked)
     checked.breaches += _Prompts(tree, writer).too_long(checked)
@@ -66,10 +66,7 @@ def check(tree: ItemTree, writer: PromptWriter, share: float = STALE_SHARE) -> C
 
 def _wrong_ages(tree: ItemTree, share: float, checked: Checked) -> Iterator[str]:
     """Count summaries, and say which ages are wrong; words are fresh, and have none."""
-    rows = tree.rows(
-        "SELECT id, size, stale, json_extract(description, '$.summary') != '' FROM node"
-    )
-    for node, size, stale, has_summary in rows:
+    for node, size, stale, has_summary in summary_ages(tree):
         checked.described += has_summary
         checked.stale += has_summary and stale > share * size
         if stale < 0 or (stale and not has_summary):
@@ -93,9 +90,7 @@ class _Prompts:
     def too_long(self, checked: Checked) -> Iterator[str]:
         """Count what a model is shown of each node, and say where it is too much."""
         around = self._around("choose") + PERSON_ROOM
-        for (parent,) in self._tree.rows(
-            "SELECT DISTINCT parent FROM node WHERE parent IS NOT NULL ORDER BY parent"
-        ):
+        for parent in sorted(branch_ids(self._tree)):
             children = self._tree.children(parent)
             length = around + self._lines(self._run.branch_choices(children))
             if length > checked.longest:
@@ -108,7 +103,7 @@ class _Prompts:
         around = self._around("pick") + PERSON_ROOM
         # Most leaves cannot be too long, whatever is in them; only the others are read.
         room = (self._writer.ceiling - around) // (LINE_CEILING + LINE_OVERHEAD)
-        for (leaf,) in self._tree.rows("SELECT id FROM node WHERE leaf AND size > ?", (room,)):
+        for leaf in leaf_ids(self._tree, min_size=room + 1):
             items = self._tree.items_in([leaf])
             length = around + self._lines(self._run.item_choices(items, ITEM_LINE))
             if length > self._writer.ceiling:

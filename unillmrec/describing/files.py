@@ -185,17 +185,13 @@ def _level(tree: EditableTree, options: DescribeOptions, manifest: Manifest) -> 
     level = None
     if waiting:
         # The level below would be told what its branches were, and not what they will be.
-        level = min(tree.node(key).depth for key in waiting if _is_there(tree, key))
+        level = min(tree.node(key).depth for key in waiting if tree.states([key]))
     for family in wanted_families(tree, options, wanted):
         depth = next(iter(family.nodes.values())).depth
         level = depth if level is None else level
         if depth > level:
             return
         yield family
-
-
-def _is_there(tree: EditableTree, key: int) -> bool:
-    return bool(tree.rows("SELECT 1 FROM node WHERE id = ?", (key,)))
 
 
 def _lines(

@@ -19,6 +19,7 @@ from unillmrec.errors import SettingsError, StoreError, UnillmrecError
 from unillmrec.judge import Dropped, PromptWriter
 from unillmrec.judge.sibling_questions import Describer, SiblingsQuestion, Summaries
 from unillmrec.store import ROOT, STALE_SHARE, EditableTree, ItemTree, Node, NodeState
+from unillmrec.store.survey import branch_ids
 from unillmrec.tree.descriptions import Description
 from unillmrec.usage import Usage
 
@@ -33,7 +34,6 @@ ATTEMPTS = 6
 # The fact that says which levels are being rewritten, until all of them are.
 REWRITING = "rewriting"
 EVERY_LEVEL = -1
-DEEPEST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +173,7 @@ def end_describing(tree: EditableTree, options: DescribeOptions) -> None:
 def _mark_all(tree: EditableTree, options: DescribeOptions) -> None:
     """Mark what is to be rewritten as stale, so that a run that is killed knows what is left."""
     with tree.transaction():
-        rows = tree.rows(
-            "SELECT description, max(stale, size), id FROM node WHERE depth <= ?"
-            " AND json_extract(description, '$.summary') != ''",
-            (DEEPEST if options.depth is None else options.depth,),
-        )
-        tree.set_descriptions(rows)
+        tree.mark_summaries_stale(options.depth)
         tree.facts[REWRITING] = options.lowest
 
 
@@ -194,13 +189,8 @@ def wanted_families(
     tree: ItemTree, options: DescribeOptions, wants: Callable[[Node], bool]
 ) -> Iterator[Family]:
     """Yield what there is to ask, from the top of the tree down."""
-    parents = tree.rows(
-        "SELECT parent FROM node WHERE parent IS NOT NULL AND depth <= ?"
-        " GROUP BY depth, parent ORDER BY depth, parent",
-        (DEEPEST if options.depth is None else options.depth,),
-    )
     left = options.most
-    for (parent,) in parents:
+    for parent in branch_ids(tree, options.depth):
         # The tree is read as it is now: others may have changed or described it meanwhile.
         children = tree.children(parent)
         nodes = {child.id: child for child in children if wants(child)}

@@ -321,6 +321,14 @@ class EditableTree(ItemTree):
         """Write what nodes say of themselves: (description, how stale it is, node)."""
         self._many("UPDATE node SET description = ?, stale = ? WHERE id = ?", rows)
 
+    def mark_summaries_stale(self, depth: int | None = None) -> None:
+        """Mark every summary, down to level *depth*, as out of date."""
+        self._execute(
+            "UPDATE node SET stale = max(stale, size) WHERE depth <= coalesce(?, depth)"
+            " AND json_extract(description, '$.summary') != ''",
+            (depth,),
+        )
+
     def remove_nodes(self, node_ids: Sequence[int]) -> None:
         """Take nodes out."""
         self._execute(f"DELETE FROM node WHERE id {AMONG}", (as_json(node_ids),))
@@ -339,10 +347,7 @@ class EditableTree(ItemTree):
 
     def renumber(self, children: Sequence[int]) -> None:
         """Give children their places in the order given."""
-        self._many(
-            "UPDATE node SET place = ? WHERE id = ?",
-            [(place, child) for place, child in enumerate(children)],
-        )
+        self._many("UPDATE node SET place = ? WHERE id = ?", list(enumerate(children)))
 
     def note_moved(self, node_counts: Mapping[int, int]) -> None:
         """Add to how many items came or went below nodes since they were grown.

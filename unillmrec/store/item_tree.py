@@ -72,6 +72,10 @@ class ItemTree:
     def __len__(self) -> int:
         return int(self.facts["items"])
 
+    def is_empty(self) -> bool:
+        """Return whether no item is stored, also in the middle of a change."""
+        return not self.rows("SELECT 1 FROM item LIMIT 1")
+
     def __repr__(self) -> str:
         return f"<ItemTree {self.path.name}: {len(self):,} items>"
 

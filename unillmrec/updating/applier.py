@@ -164,7 +164,7 @@ class Applier:
         rows = self.given.for_items(items)
         expected = len(self.tree.node_vectors([ROOT])[0].weights)
         # A tree that was emptied takes vectors of any length.
-        if rows.shape[1] != expected and expected and self.tree.rows("SELECT 1 FROM item LIMIT 1"):
+        if rows.shape[1] != expected and expected and not self.tree.is_empty():
             raise TreeError(
                 f"the new vectors have {rows.shape[1]} dimensions, those of "
                 f"{self.tree.path.name} {expected}.",

@@ -29,7 +29,8 @@ from unillmrec.cli.shared.histories import parse_ids
 from unillmrec.cli.shared.output import format_count
 from unillmrec.cli.shared.progress import status_line
 from unillmrec.errors import CatalogError, TreeError
-from unillmrec.store import STALE_SHARE, ItemTree
+from unillmrec.store import ItemTree
+from unillmrec.store.survey import count_stale_summaries
 from unillmrec.updating.applier import ChangeReport
 from unillmrec.updating.change_vectors import ChangedVectors, EmbeddedChanges, VectorRows
 from unillmrec.updating.changer import TreeChanger
@@ -142,11 +143,7 @@ def _count_stale(tree: ItemTree) -> int:
     """Count the model-written descriptions that are out of date."""
     if not tree.facts.get("described_by"):
         return 0
-    query = (
-        "SELECT count(*) FROM node WHERE stale > ? * size"
-        " AND json_extract(description, '$.summary') != ''"
-    )
-    return int(tree.rows(query, (STALE_SHARE,))[0][0])
+    return count_stale_summaries(tree)
 
 
 @contextmanager

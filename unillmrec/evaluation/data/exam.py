@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unillmrec.items import Item
+from unillmrec.store.survey import leaf_ids
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -37,8 +38,7 @@ class ItemIndex:
     @classmethod
     def of_tree(cls, tree: ItemTree) -> ItemIndex:
         """Return the items of a tree, in the order of their numbers."""
-        leaves = [leaf for (leaf,) in tree.rows("SELECT id FROM node WHERE leaf = 1")]
-        placed = sorted(tree.items_in(leaves), key=lambda each: each.number)
+        placed = sorted(tree.items_in(leaf_ids(tree)), key=lambda each: each.number)
         return cls(tuple(each.item for each in placed))
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from unillmrec.building import BuildOptions, build
 from unillmrec.items import Item, Value
 from unillmrec.store import ItemTree
+from unillmrec.store.survey import count_summaries
 from unillmrec.tree.clustering import unit_rows
 from unillmrec.tree.growing import Bounds
 from unillmrec.tree.vectors import Floats
@@ -139,8 +140,7 @@ def build_under_false_names(tree: ItemTree, items: Sequence[Item], path: Path, s
 
 def remark_on(tree: ItemTree) -> str:
     """Say what else than names is another in a tree under false names; nothing, if nothing is."""
-    query = "SELECT count(*) FROM node WHERE json_extract(description, '$.summary') != ''"
-    ((described,),) = tree.rows(query)
+    described = count_summaries(tree)
     if not described:
         return ""
     return (

@@ -33,6 +33,7 @@ from unillmrec.evaluation.systems.model_baselines import (
 from unillmrec.items import one_line
 from unillmrec.judge import Exchange
 from unillmrec.store import ItemTree, PlacedItem
+from unillmrec.store.survey import leaves_left_to_right
 from unillmrec.tokens import TokenCounter
 from unillmrec.tree.vectors import Vector, combine, similarities
 from unillmrec.usage import Stage, Usage
@@ -236,7 +237,7 @@ def read_titles(reply: str, lines: Sequence[str]) -> list[int]:
 
 def levels_over_leaves(tree: ItemTree, levels: int = LEVELS) -> tuple[Branch, ...]:
     """Return the tree's leaves in *levels* levels of equal fan-out, neighbours together."""
-    order = _leaves_in_order(tree)
+    order = leaves_left_to_right(tree)
     nodes = []
     for leaf, vector in zip(order, tree.node_vectors(order), strict=True):
         name = one_line(tree.node(leaf).description.label, NAME_LENGTH)
@@ -254,19 +255,3 @@ def _group(parts: tuple[Branch, ...]) -> Branch:
     vector = combine([part.vector for part in parts], [1.0] * len(parts))
     assert vector is not None
     return Branch(name, vector, parts, lot=min(part.lot for part in parts))
-
-
-def _leaves_in_order(tree: ItemTree) -> list[int]:
-    """Return the ids of the leaves from left to right."""
-    children: dict[int, list[tuple[int, bool]]] = {}
-    roots: list[tuple[int, bool]] = []
-    rows = tree.rows("SELECT parent, id, leaf FROM node ORDER BY parent, place")
-    for parent, node, leaf in rows:
-        (roots if parent is None else children.setdefault(parent, [])).append((node, bool(leaf)))
-    waiting, found = roots[::-1], []
-    while waiting:
-        node, leaf = waiting.pop()
-        if leaf:
-            found.append(node)
-        waiting += children.get(node, [])[::-1]
-    return found
