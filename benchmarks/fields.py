@@ -33,8 +33,8 @@ def run(data: Path) -> None:
     rows: list[dict[str, Any]] = []
     for name in (*WITH_PEOPLE, "mind-sample"):
         found = not_examined(data, name, PEOPLE)
-        for label, (weights, with_pieces) in CHOICES.items():
-            counter = TermCounter(weights, with_pieces=with_pieces)
+        for label, (weights, with_ngrams) in CHOICES.items():
+            counter = TermCounter(weights, with_ngrams=with_ngrams)
             for item in found.items:
                 counter.add(item)
             _, matrix = counter.finish()

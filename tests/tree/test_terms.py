@@ -7,16 +7,16 @@ from unillmrec.items import Item
 from unillmrec.tree import terms as terms_module
 from unillmrec.tree.terms import (
     END,
-    PIECE,
+    NGRAM_MARK,
     FieldWeights,
     TermCounter,
-    pieces,
-    term_worth,
-    terms_of,
-    vector_of,
+    character_ngrams,
+    count_terms,
+    split_texts,
+    split_words,
+    term_idf,
+    term_vector,
     weighted_words,
-    words,
-    words_of_all,
 )
 
 LETTERS = st.text(st.characters(codec="utf-8"), max_size=40)
@@ -56,43 +56,43 @@ SENTENCES = st.lists(
 )
 def test_the_words_of_a_text(text, expected):
     """Words are runs of letters and digits; scripts without spaces give a word a character."""
-    assert expected == words(text)
+    assert expected == split_words(text)
 
 
 @given(LETTERS)
-def test_any_text_has_words_that_cannot_be_taken_for_pieces(text):
-    """Whatever the text, its words are not empty, and none begins as a piece does."""
-    found = words(text)
+def test_no_word_of_any_text_looks_like_an_ngram(text):
+    """Words are never empty, and none starts with the mark of n-grams."""
+    words = split_words(text)
 
-    assert all(found)
-    assert not any(word.startswith(PIECE) for word in found)
+    assert all(words)
+    assert not any(word.startswith(NGRAM_MARK) for word in words)
 
 
 @given(st.lists(st.one_of(LETTERS, st.sampled_from(["Don't", "x's", "", "\0", "a\1b", "É'S"]))))
-def test_many_texts_are_cut_as_each_alone(texts):
-    """The words of each stand in order, and something after them that is no word."""
-    expected = [word for text in texts for word in [*words(text), END]]
+def test_texts_split_together_have_the_same_words_as_each_alone(texts):
+    """The words of each text are in order, followed by a marker that is no word."""
+    expected = [word for text in texts for word in [*split_words(text), END]]
 
-    assert expected == words_of_all(texts)
+    assert expected == split_texts(texts)
 
 
-def test_the_pieces_of_a_word():
-    """Three and four characters at a time, the ends of the word marked."""
-    made = ["# ca", "#cat", "#at ", "# cat", "#cat "]
+def test_the_character_ngrams_of_a_word():
+    """Three and four characters at a time, with a space at both ends of the word."""
+    expected = ["# ca", "#cat", "#at ", "# cat", "#cat "]
 
-    assert made == list(pieces(["cat"]))
+    assert expected == list(character_ngrams(["cat"]))
 
 
 @given(SENTENCES)
-def test_every_word_has_a_piece(text):
-    """A word of one letter has one too."""
-    found = words(text)
+def test_every_word_has_an_ngram(text):
+    """Even a word of one letter has one."""
+    words = split_words(text)
 
-    assert all(list(pieces([word])) for word in found)
+    assert all(list(character_ngrams([word])) for word in words)
 
 
-def test_words_count_by_where_they_stand():
-    """Titles, paths, tags and names count in full, text half, numbers and addresses not."""
+def test_words_are_weighted_by_field():
+    """Titles, paths, tags and names have full weight, text half; numbers and URLs have none."""
     item = Item(
         "a",
         "A Title",
@@ -116,15 +116,15 @@ def test_words_count_by_where_they_stand():
     assert expected == list(weighted_words(item))
 
 
-def test_a_long_attribute_is_no_name():
-    """A text in an attribute does not drown the others."""
+def test_long_attributes_are_left_out():
+    """A text in an attribute does not outweigh the other fields."""
     item = Item("a", "t", attributes={"blurb": "word " * 30})
 
     assert [(["t"], 1.0)] == list(weighted_words(item))
 
 
 def test_a_field_without_weight_is_not_read():
-    """Weights of zero leave fields out."""
+    """A weight of zero leaves the field out."""
     item = Item("a", "t", "text", ("path",), {"tag": "x"})
 
     assert [(["t"], 1.0)] == list(weighted_words(item, FieldWeights(1, 0, 0, 0)))
@@ -149,16 +149,16 @@ ITEMS = st.lists(
 )
 
 
-@pytest.mark.parametrize("with_pieces", [False, True])
+@pytest.mark.parametrize("with_ngrams", [False, True])
 @given(items=ITEMS)
-def test_a_row_is_the_vector_of_its_item(with_pieces, items):
-    """What streams by in bulk and what is asked for alone are weighted the same."""
-    vocabulary, rows = counted(items, with_pieces=with_pieces)
-    worth = term_worth(vocabulary.used_by, len(items)).tolist()
-    known = {term: (n, worth[n]) for n, term in enumerate(vocabulary.terms)}
+def test_a_row_is_the_vector_of_its_item(with_ngrams, items):
+    """Items weighed in bulk and items weighed alone get the same weights."""
+    vocabulary, rows = counted(items, with_ngrams=with_ngrams)
+    idf = term_idf(vocabulary.used_by, len(items)).tolist()
+    known = {term: (n, idf[n]) for n, term in enumerate(vocabulary.terms)}
 
     for number, item in enumerate(items):
-        alone = vector_of(terms_of(weighted_words(item), with_pieces=with_pieces), known)
+        alone = term_vector(count_terms(weighted_words(item), with_ngrams=with_ngrams), known)
         spread = np.zeros(rows.shape[1])
         spread[alone.ids] = alone.weights
         assert spread == pytest.approx(rows[[number]].toarray()[0], abs=1e-5)
@@ -167,32 +167,32 @@ def test_a_row_is_the_vector_of_its_item(with_pieces, items):
 @given(ITEMS)
 def test_used_by_counts_items(items):
     """A term's count is the number of items that use it, however often each does."""
-    vocabulary, _ = counted(items, with_pieces=False)
+    vocabulary, _ = counted(items, with_ngrams=False)
 
     sets = [{word for found, _ in weighted_words(item) for word in found} for item in items]
     expected = {word: sum(word in each for each in sets) for word in set().union(*sets)}
-    assert (expected or {"": 0}) == dict(vocabulary.used())
+    assert (expected or {"": 0}) == dict(vocabulary.counts())
 
 
-def test_pieces_come_where_titles_are_all_there_is():
-    """Items with titles alone are spelled out; with any other text they are not."""
+def test_catalogs_of_titles_alone_get_ngrams():
+    """As soon as an item has any other text, there are no n-grams."""
     titles = [Item("a", "red fox"), Item("b", "blue fox")]
 
-    assert counted(titles)[0].with_pieces
-    assert not counted([*titles, Item("c", "dog", "barks")])[0].with_pieces
-    assert not counted([*titles, Item("c", "dog", attributes={"tag": "pet"})])[0].with_pieces
-    assert counted([*titles, Item("c", "dog", attributes={"year": 1999})])[0].with_pieces
+    assert counted(titles)[0].with_ngrams
+    assert not counted([*titles, Item("c", "dog", "barks")])[0].with_ngrams
+    assert not counted([*titles, Item("c", "dog", attributes={"tag": "pet"})])[0].with_ngrams
+    assert counted([*titles, Item("c", "dog", attributes={"year": 1999})])[0].with_ngrams
 
 
-def test_a_large_catalog_is_not_spelled_out(monkeypatch):
-    """Above a number of items, words have to do."""
-    monkeypatch.setattr(terms_module, "PIECES_UP_TO", 1)
+def test_large_catalogs_get_no_ngrams(monkeypatch):
+    """Above a number of items, words are enough."""
+    monkeypatch.setattr(terms_module, "NGRAMS_UP_TO", 1)
 
-    assert not counted([Item("a", "red fox"), Item("b", "blue fox")])[0].with_pieces
+    assert not counted([Item("a", "red fox"), Item("b", "blue fox")])[0].with_ngrams
 
 
-def test_words_used_once_go_from_a_large_catalog(monkeypatch):
-    """They join nothing to anything there, and in a small one somebody may ask for them."""
+def test_words_used_once_are_dropped_from_large_catalogs(monkeypatch):
+    """There they connect no items; in a small catalog somebody may ask for them."""
     items = [Item("a", "red fox", "x"), Item("b", "blue fox")]
 
     small = counted(items)[0].terms
@@ -203,16 +203,16 @@ def test_words_used_once_go_from_a_large_catalog(monkeypatch):
     assert ["fox"] == large
 
 
-def test_rare_words_are_worth_more():
-    """A word that every item has is worth one, one of a single item the most."""
-    all_of_them, some, one = term_worth(np.array([100, 10, 1]), 100).tolist()
+def test_rare_words_have_a_higher_idf():
+    """A word of every item has an idf of one, a word of a single item the highest."""
+    all_of_them, some, one = term_idf(np.array([100, 10, 1]), 100).tolist()
 
     assert 1 == all_of_them < some < one
 
 
 @pytest.mark.parametrize("title", ["", "…", "   "])
 def test_items_without_words_have_empty_rows(title):
-    """They weigh nothing, and nothing breaks."""
+    """They have no weight, and nothing fails."""
     vocabulary, rows = counted([Item("a", title), Item("b", title)])
 
     assert 0 == rows.sum()

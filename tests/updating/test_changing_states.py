@@ -27,7 +27,7 @@ from unillmrec.items import Item
 from unillmrec.store.columns.selection import Selection
 from unillmrec.store.invariants import breaches
 from unillmrec.tree.growing import Bounds
-from unillmrec.tree.terms import terms_of, weighted_words
+from unillmrec.tree.terms import count_terms, weighted_words
 from unillmrec.updating.changer import TreeChanger
 
 # So narrow that leaves split and merge all the time.
@@ -223,7 +223,7 @@ class Changes(RuleBasedStateMachine):
     def _counts_terms(self, tree):
         used = Counter()
         for each in self.model.values():
-            used.update(terms_of(weighted_words(each), with_pieces=tree.facts["pieces"]).keys())
+            used.update(count_terms(weighted_words(each), with_ngrams=tree.facts["pieces"]).keys())
         kept = dict(tree.rows("SELECT term, used_by FROM term WHERE used_by > 0"))
         assert dict(used) == kept
 

@@ -25,7 +25,7 @@ from unillmrec.system.processes import available_cores
 from unillmrec.tree.category_paths import Category, PathReader, PathsRead
 from unillmrec.tree.growing import Bounds, Shape, straighten
 from unillmrec.tree.keyword_descriptions import Sources, describe_nodes, node_spans, node_sums
-from unillmrec.tree.terms import TermCounter, Vocabulary
+from unillmrec.tree.terms import TermCounter, TermVocabulary
 from unillmrec.tree.vectors import NODE_TERMS, Floats, packed_parts, strongest_rows
 
 if TYPE_CHECKING:
@@ -223,7 +223,11 @@ class _Build:
         return Shape.of(straighten(root, bounds))
 
     def _write_tree(
-        self, shape: Shape, vocabulary: Vocabulary, words: csr_matrix, points: csr_matrix | Floats
+        self,
+        shape: Shape,
+        vocabulary: TermVocabulary,
+        words: csr_matrix,
+        points: csr_matrix | Floats,
     ) -> None:
         self.progress("describing", 0, len(shape.parents))
         prior = self._prior()
@@ -252,7 +256,7 @@ class _Build:
             for n, (parent, packed_sum) in enumerate(zip(shape.parents, packed, strict=True))
         )
         self.writer.add_terms(
-            (n, term, int(used)) for n, (term, used) in enumerate(vocabulary.used())
+            (n, term, int(used)) for n, (term, used) in enumerate(vocabulary.counts())
         )
         self.writer.finish(self._facts(shape, vocabulary))
 
@@ -291,14 +295,14 @@ class _Build:
         counts = np.nan_to_num(np.array(self.counts, np.float64))
         return float(np.log1p(counts.max(initial=0)))
 
-    def _facts(self, shape: Shape, vocabulary: Vocabulary) -> dict[str, object]:
+    def _facts(self, shape: Shape, vocabulary: TermVocabulary) -> dict[str, object]:
         given = self.options.given
         bounds = self.options.bounds
         return {
             "items": self.writer.items,
             "space": "given" if given else "terms",
             "embedded_by": given.model if given else None,
-            "pieces": vocabulary.with_pieces,
+            "pieces": vocabulary.with_ngrams,
             "popularity": self.options.popularity,
             "popularity_top": self._top_log(),
             "generation": 0,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -320,26 +319,27 @@ class ItemTree:
         if not self.sparse:
             return None
         from unillmrec.tree.query_words import sentence_words, variants
-        from unillmrec.tree.terms import terms_of, vector_of
+        from unillmrec.tree.terms import count_terms, term_vector
 
         said = [each for word in sentence_words(text) for each in variants(word)]
         known = self.known_terms(said)
         # Pieces of words come from words that are there; those of a misspelt one are all it has.
         fields = [([word for word in said if word in known] or sentence_words(text), 1.0)]
-        used = terms_of(iter(fields), with_pieces=bool(self.facts["pieces"]))
-        return vector_of(used, known | self.known_terms(set(used) - known.keys()))
+        used = count_terms(iter(fields), with_ngrams=bool(self.facts["pieces"]))
+        return term_vector(used, known | self.known_terms(set(used) - known.keys()))
 
     def known_terms(self, terms: Iterable[str]) -> dict[str, tuple[int, float]]:
-        """Return the id and the worth of those of *terms* that the catalog has."""
+        """Return the id and the idf of those of *terms* that the catalog has."""
+        import numpy as np
+
+        from unillmrec.tree.terms import term_idf
+
         rows = self.rows(
             "SELECT term, id, used_by FROM term WHERE term IN (SELECT value FROM json_each(?))",
             (as_json(list(terms)),),
         )
-        count = len(self)
-        return {
-            term: (number, math.log((1 + count) / (1 + used_by)) + 1)
-            for term, number, used_by in rows
-        }
+        idf = term_idf(np.array([used_by for _, _, used_by in rows]), len(self)).tolist()
+        return {term: (number, each) for (term, number, _), each in zip(rows, idf, strict=True)}
 
     def terms_numbered(self, numbers: Sequence[int]) -> dict[int, tuple[str, int]]:
         """Return terms, and how many items use each, by their ids."""

@@ -25,7 +25,7 @@ from unillmrec.tree.node_summary.typical_items import (
     row_entries,
 )
 from unillmrec.tree.node_summary.value_spans import Spans, span
-from unillmrec.tree.terms import Vocabulary, term_worth
+from unillmrec.tree.terms import TermVocabulary, term_idf
 from unillmrec.tree.vectors import Floats, Ints
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ LEAVES_AT_ONCE = 2_000
 class Sources:
     """What descriptions are made from: the rows are the catalog's, in its order."""
 
-    vocabulary: Vocabulary
+    vocabulary: TermVocabulary
     words: csr_matrix
     titles: Callable[[Sequence[int]], Mapping[int, str]]
     numbers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
@@ -101,11 +101,11 @@ def _names_down_to(shape: Shape) -> list[str]:
 
 
 def _contrastive_words(
-    shape: Shape, children: list[list[int]], vocabulary: Vocabulary, sums: csr_matrix
+    shape: Shape, children: list[list[int]], vocabulary: TermVocabulary, sums: csr_matrix
 ) -> list[tuple[str, ...]]:
     """Return for each node the words that weigh more in it than in its parent."""
     terms = vocabulary.terms
-    counted = description_weights(terms, term_worth(vocabulary.used_by, len(shape.order)))
+    counted = description_weights(terms, term_idf(vocabulary.used_by, len(shape.order)))
 
     def look_up(ids: Ints) -> tuple[list[str], Floats]:
         return [terms[number] for number in ids.tolist()], counted[ids]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
-from unillmrec.tree.terms import words
+from unillmrec.tree.terms import split_words
 
 # Words that say how a sentence is built and not what it is about. In a catalog of titles they
 # are rare enough to weigh as much as any other, so rarity alone does not tell them apart. Only
@@ -41,8 +41,8 @@ def can_be_told(term: str) -> bool:
 
 def sentence_words(text: str) -> list[str]:
     """Return the words of a sentence that say what it is about; all, if none does."""
-    found = words(text)
-    return [word for word in found if word not in FUNCTION_WORDS] or found
+    words = split_words(text)
+    return [word for word in words if word not in FUNCTION_WORDS] or words
 
 
 def variants(word: str) -> Iterator[str]:

@@ -1,8 +1,7 @@
-"""Item text as weighted terms: what is read, how it is cut, what a term is worth."""
+"""Turn item text into weighted terms: fields, words, character n-grams and tf-idf."""
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from array import array
@@ -10,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +20,16 @@ from unillmrec.tree.vectors import Floats, Ints, Vector
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-# Stands after the words of each of several texts; no word can be it.
+# Separates the words of several texts; no word can equal it.
 END = "\0"
-_STRANGE = "\1"
+_NOT_ASCII = "\1"
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 _ASCII_CUT = "".join(
-    each if each.isalnum() or each in (END, _STRANGE) else " " for each in map(chr, range(128))
+    each if each.isalnum() or each in (END, _NOT_ASCII) else " " for each in map(chr, range(128))
 )
-# Han and kana are written without spaces, and hangul words grow endings: a character is a term.
+# Han and kana are written without spaces, and Hangul words take endings: each character is a term.
 _SYLLABLES = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-# Vowel signs and points are no letters to `re`, but words of many scripts are full of them.
+# `re` does not count vowel signs and points as letters, but words of many scripts contain them.
 _MARKS = (
     r"\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u064b-\u065f\u0900-\u0963"
     r"\u0966-\u0dff\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece\u0f71-\u0f84"
@@ -39,24 +38,27 @@ _MARKS = (
 _LETTERS = rf"[^\W_{_SYLLABLES}]"
 _WORD = re.compile(rf"(?=\w)[{_SYLLABLES}]|{_LETTERS}+(?:[{_MARKS}]+{_LETTERS}*)*")
 _NUMBERS = frozenset({float, int, bool})
-# Terms that begin so are pieces of words; no word can, so the two share one vocabulary.
-PIECE = "#"
-PIECE_LENGTHS = (3, 4)
+# Terms that start with this are character n-grams. No word can, so both share one vocabulary.
+NGRAM_MARK = "#"
+NGRAM_LENGTHS = (3, 4)
 
-# Character n-grams help where titles are all there is, and cost ten terms for one word: a
-# catalog too large for them does well with its words.
-PIECES_UP_TO = 200_000
-# A word used once in a large catalog joins nothing to anything; in a small one it may be
-# the very word somebody asks for.
+# Character n-grams help catalogs that have nothing but titles, at ten terms for each word. Larger
+# catalogs do well without them.
+NGRAMS_UP_TO = 200_000
+# A word used once in a large catalog connects no two items; in a small one it may be exactly
+# what somebody asks for.
 KEEP_SINGLE_BELOW = 5_000
-# Texts wait to be cut into words together, up to so many, or so many characters.
+# Texts are collected and split together, up to this many texts or characters.
 WAITING_TEXTS = 4_096
 WAITING_CHARACTERS = 1 << 20
+
+KnownTerms: TypeAlias = Mapping[str, tuple[int, float]]
+"""The id and the idf of each term of a catalog."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldWeights:
-    """What a word counts for, by where it stands. From benchmarks/results/fields.json."""
+    """The weight of a word in each field of an item, from benchmarks/results/fields.json."""
 
     title: float = 1.0
     path: float = 1.0
@@ -67,41 +69,41 @@ class FieldWeights:
 FIELD_WEIGHTS = FieldWeights()
 
 
-def words(text: str) -> list[str]:
-    """Return the words of *text*, lower case, in order; "Smith's" is smith."""
+def split_words(text: str) -> list[str]:
+    """Return the words of *text* in order, in lower case and without a possessive 's."""
     if text.isascii():
         return _ASCII_WORD.findall(text.lower().replace("'s", ""))
     plain = unicodedata.normalize("NFKC", text).lower()
     return _WORD.findall(plain.replace("'s", "").replace("\u2019s", ""))
 
 
-def words_of_all(texts: Sequence[str]) -> list[str]:
-    """Return the words of many texts in order, `END` after those of each.
+def split_texts(texts: Sequence[str]) -> list[str]:
+    """Return the words of many texts in order, with `END` after the words of each text.
 
-    Plain texts are cut all at once, which takes a third of the time of cutting each.
+    ASCII texts are split together, which takes a third of the time of splitting each.
     """
-    plain = [text if text.isascii() and text.isprintable() else _STRANGE for text in texts]
-    strange = [text for text, kept in zip(texts, plain, strict=True) if kept == _STRANGE]
-    joined = f" {END} ".join([*plain, ""])
-    first, *others = joined.lower().replace("'s", "").translate(_ASCII_CUT).split(_STRANGE)
-    found = first.split()
-    for text, following in zip(strange, others, strict=True):
-        found += words(text)
-        found += following.split()
-    return found
+    ascii_texts = [text if text.isascii() and text.isprintable() else _NOT_ASCII for text in texts]
+    others = [text for text, kept in zip(texts, ascii_texts, strict=True) if kept == _NOT_ASCII]
+    joined = f" {END} ".join([*ascii_texts, ""])
+    first, *rest = joined.lower().replace("'s", "").translate(_ASCII_CUT).split(_NOT_ASCII)
+    words = first.split()
+    for text, following in zip(others, rest, strict=True):
+        words += split_words(text)
+        words += following.split()
+    return words
 
 
-def pieces(word_list: list[str]) -> Iterator[str]:
-    """Return the character n-grams of words, their ends marked."""
-    for word in word_list:
-        marked = f" {word} "
-        for length in PIECE_LENGTHS:
-            for start in range(max(len(marked) - length + 1, 1)):
-                yield PIECE + marked[start : start + length]
+def character_ngrams(words: Iterable[str]) -> Iterator[str]:
+    """Yield the character n-grams of words; a space marks the ends of a word."""
+    for word in words:
+        spaced = f" {word} "
+        for length in NGRAM_LENGTHS:
+            for start in range(max(len(spaced) - length + 1, 1)):
+                yield NGRAM_MARK + spaced[start : start + length]
 
 
 def weighted_texts(item: Item, weights: FieldWeights = FIELD_WEIGHTS) -> list[tuple[str, float]]:
-    """Return the text of each field of an item with the field's weight."""
+    """Return the text of each field of an item, with the weight of the field."""
     fields = [(item.title, weights.title)]
     if item.path and weights.path:
         fields.append((" ".join(item.path), weights.path))
@@ -120,12 +122,12 @@ def weighted_texts(item: Item, weights: FieldWeights = FIELD_WEIGHTS) -> list[tu
 def weighted_words(
     item: Item, weights: FieldWeights = FIELD_WEIGHTS
 ) -> Iterator[tuple[list[str], float]]:
-    """Return the words of each field of an item with the field's weight."""
-    return ((words(text), weight) for text, weight in weighted_texts(item, weights))
+    """Yield the words of each field of an item, with the weight of the field."""
+    return ((split_words(text), weight) for text, weight in weighted_texts(item, weights))
 
 
 def _attribute_text(value: object) -> tuple[str, ...]:
-    """Return what an attribute says in words: names and tags do, numbers and addresses do not."""
+    """Return the texts of an attribute: names and tags, but no numbers, addresses or long texts."""
     if isinstance(value, tuple):
         return value
     if isinstance(value, str) and len(value) <= 80 and "://" not in value:
@@ -134,29 +136,29 @@ def _attribute_text(value: object) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """The terms of a catalog, and how many of its items use each."""
+class TermVocabulary:
+    """The terms of a catalog, and the number of its items that use each."""
 
     terms: list[str]
     used_by: NDArray[np.int64]
-    with_pieces: bool
+    with_ngrams: bool
 
-    def used(self) -> Iterator[tuple[str, int]]:
-        """Return each term with the number of items that use it."""
+    def counts(self) -> Iterator[tuple[str, int]]:
+        """Yield each term with the number of items that use it."""
         return zip(self.terms, map(int, self.used_by), strict=True)
 
 
 class TermCounter:
-    """Counts the terms of items as they stream by, in 4 bytes a term.
+    """Counts the terms of items while a catalog streams by, in 4 bytes for each use of a term.
 
-    Left to itself it adds character n-grams where titles are all there is.
+    Unless *with_ngrams* says otherwise, catalogs that have nothing but titles get n-grams.
     """
 
     def __init__(
-        self, weights: FieldWeights = FIELD_WEIGHTS, *, with_pieces: bool | None = None
+        self, weights: FieldWeights = FIELD_WEIGHTS, *, with_ngrams: bool | None = None
     ) -> None:
         self._weights = weights
-        self._with_pieces = with_pieces
+        self._with_ngrams = with_ngrams
         self._numbers: defaultdict[str, int] = defaultdict()
         self._numbers.default_factory = self._numbers.__len__
         self._numbers[END] = 0
@@ -184,32 +186,32 @@ class TermCounter:
                 self._count()
 
     def _count(self) -> None:
-        found = words_of_all(self._waiting)
-        numbers = np.fromiter(map(self._numbers.__getitem__, found), np.int32, len(found))
+        """Split the waiting texts and replace their words by numbers."""
+        words = split_texts(self._waiting)
+        numbers = np.fromiter(map(self._numbers.__getitem__, words), np.int32, len(words))
         at_end = numbers == 0
         self._lengths.append(np.diff(np.flatnonzero(at_end), prepend=-1).astype(np.int32) - 1)
         self._ids.append(numbers[~at_end] - 1)
         self._waiting.clear()
         self._characters = 0
 
-    def finish(self) -> tuple[Vocabulary, csr_matrix]:
-        """Return the vocabulary and one unit row of weighted terms for each item."""
-        matrix, terms = self._counted()
-        with_pieces = self._with_pieces
-        if with_pieces is None:
+    def finish(self) -> tuple[TermVocabulary, csr_matrix]:
+        """Return the vocabulary, and a unit row of term weights for each item."""
+        matrix, terms = self._count_matrix()
+        with_ngrams = self._with_ngrams
+        if with_ngrams is None:
             only_titles = len(self._text_weights) == matrix.shape[0]
-            with_pieces = only_titles and matrix.shape[0] <= PIECES_UP_TO
-        if with_pieces:
-            matrix, terms = _with_pieces(matrix, terms)
-        matrix, used_by, kept = _without_singles(matrix)
-        worth = term_worth(used_by, matrix.shape[0])
-        # Sublinear: the second use of a word says less than the first.
-        matrix.data = np.where(matrix.data > 1, 1 + np.log(np.maximum(matrix.data, 1)), matrix.data)
-        matrix.data = (matrix.data * worth[matrix.indices]).astype(np.float32)
-        _make_rows_unit(matrix)
-        return Vocabulary([terms[place] for place in kept], used_by, with_pieces), matrix
+            with_ngrams = needs_ngrams(matrix.shape[0], only_titles=only_titles)
+        if with_ngrams:
+            matrix, terms = _add_ngrams(matrix, terms)
+        matrix, used_by, kept = _drop_rare_terms(matrix)
+        idf = term_idf(used_by, matrix.shape[0])
+        matrix.data = term_weights(matrix.data, idf[matrix.indices]).astype(np.float32)
+        scale_rows_to_unit(matrix)
+        return TermVocabulary([terms[place] for place in kept], used_by, with_ngrams), matrix
 
-    def _counted(self) -> tuple[csr_matrix, list[str]]:
+    def _count_matrix(self) -> tuple[csr_matrix, list[str]]:
+        """Return the weighted uses of each word by each item, and the words."""
         from scipy.sparse import csr_matrix
 
         self._count()
@@ -225,60 +227,103 @@ class TermCounter:
         return matrix, terms
 
 
-def _with_pieces(matrix: csr_matrix, terms: list[str]) -> tuple[csr_matrix, list[str]]:
-    """Add to word counts the counts of the words' character n-grams."""
+def _add_ngrams(matrix: csr_matrix, terms: list[str]) -> tuple[csr_matrix, list[str]]:
+    """Add the counts of character n-grams to the counts of the words they come from."""
     from scipy.sparse import csr_matrix, hstack
 
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__
     ids, ends = array("i"), array("q", [0])
     for term in terms:
-        ids.extend(map(numbers.__getitem__, pieces([term])))
+        ids.extend(map(numbers.__getitem__, character_ngrams([term])))
         ends.append(len(ids))
-    spelled = csr_matrix(
+    ngrams_of_words = csr_matrix(
         (np.ones(len(ids), np.float32), np.array(ids, np.int32), np.array(ends, np.int64)),
         shape=(len(terms), max(len(numbers), 1)),
     )
-    together = hstack([matrix, matrix @ spelled], format="csr", dtype=np.float32)
-    return together, terms + (list(numbers) or [PIECE])
+    together = hstack([matrix, matrix @ ngrams_of_words], format="csr", dtype=np.float32)
+    return together, terms + (list(numbers) or [NGRAM_MARK])
 
 
-def term_worth(used_by: NDArray[np.int64], count: int) -> Floats:
-    """Return the worth of terms that so many of *count* items use."""
-    worth: Floats = (np.log((1 + count) / (1 + used_by)) + 1).astype(np.float32)
-    return worth
-
-
-def _without_singles(matrix: csr_matrix) -> tuple[csr_matrix, NDArray[np.int64], Ints]:
+def _drop_rare_terms(matrix: csr_matrix) -> tuple[csr_matrix, NDArray[np.int64], Ints]:
+    """Return the columns of terms that enough items use, their counts, and their old numbers."""
     used_by = np.bincount(matrix.indices, minlength=matrix.shape[1])
-    least = 2 if matrix.shape[0] >= KEEP_SINGLE_BELOW else 1
-    kept = np.flatnonzero(used_by >= least).astype(np.int32)
+    kept = np.flatnonzero(used_by >= least_uses(matrix.shape[0])).astype(np.int32)
     if not len(kept):
         kept = np.arange(matrix.shape[1], dtype=np.int32)
     return matrix[:, kept], used_by[kept], kept
 
 
-def _make_rows_unit(matrix: csr_matrix) -> None:
+def needs_ngrams(count: int, *, only_titles: bool) -> bool:
+    """Return whether a catalog of *count* items is described by character n-grams too."""
+    return only_titles and count <= NGRAMS_UP_TO
+
+
+def least_uses(count: int) -> int:
+    """Return how many of *count* items must use a term for the vocabulary to keep it."""
+    return 2 if count >= KEEP_SINGLE_BELOW else 1
+
+
+def term_idf(used_by: NDArray[np.integer], count: int) -> Floats:
+    """Return the inverse document frequency of terms, each used by *used_by* of *count* items.
+
+    It is 1 for a term that every item uses, and grows as terms get rarer.
+    """
+    idf: Floats = (np.log((1 + count) / (1 + used_by)) + 1).astype(np.float32)
+    return idf
+
+
+def term_weights(uses: NDArray[np.floating], idf: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the tf-idf weights of terms that are used *uses* times; repeats count by logarithm."""
+    # The second use of a word adds less than the first.
+    weights: NDArray[np.floating] = np.where(uses > 1, 1 + np.log(np.maximum(uses, 1)), uses) * idf
+    return weights
+
+
+def scale_rows_to_unit(matrix: csr_matrix) -> None:
+    """Give every row the length one, in place; rows without weight stay zero."""
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     lengths = np.sqrt(np.bincount(rows, matrix.data.astype(np.float64) ** 2, matrix.shape[0]))
-    matrix.data /= np.where(lengths > 0, lengths, 1)[rows].astype(np.float32)
+    matrix.data /= np.where(lengths > 0, lengths, 1)[rows].astype(matrix.data.dtype)
 
 
-def terms_of(fields: Iterator[tuple[list[str], float]], *, with_pieces: bool) -> dict[str, float]:
-    """Return how much each term is used in the fields of one item or sentence."""
-    used: dict[str, float] = defaultdict(float)
-    for found, weight in fields:
-        for term in chain(found, pieces(found) if with_pieces else ()):
-            used[term] += weight
-    return used
+def count_terms(
+    fields: Iterable[tuple[Sequence[str], float]], *, with_ngrams: bool
+) -> dict[str, float]:
+    """Return the weighted number of uses of each term in the fields of one item or sentence."""
+    uses: dict[str, float] = defaultdict(float)
+    for words, weight in fields:
+        for term in chain(words, character_ngrams(words) if with_ngrams else ()):
+            uses[term] += weight
+    return uses
 
 
-def vector_of(used: Mapping[str, float], known: Mapping[str, tuple[int, float]]) -> Vector:
-    """Return the unit vector of used terms, given the id and the worth of those *known*."""
-    weighted = sorted(
-        (known[term][0], (1 + math.log(use) if use > 1 else use) * known[term][1])
-        for term, use in used.items()
-        if term in known
-    )
-    ids = np.array([place for place, _ in weighted], np.int32)
-    return Vector(np.array([weight for _, weight in weighted], np.float32), ids).unit()
+def term_vector(uses: Mapping[str, float], known: KnownTerms) -> Vector:
+    """Return the unit vector of the terms of *uses* that are *known*."""
+    entries = _known_entries(uses, known)
+    ids = np.array([place for place, _, _ in entries], np.int32)
+    idf = np.array([rarity for _, rarity, _ in entries])
+    weights = term_weights(np.array([count for _, _, count in entries]), idf)
+    return Vector(weights.astype(np.float32), ids).unit()
+
+
+def weighted_rows(used: Iterable[Mapping[str, float]], known: KnownTerms, width: int) -> csr_matrix:
+    """Return a unit row of term weights for each mapping of terms to uses."""
+    from scipy.sparse import csr_matrix
+
+    ids, idf, counts, ends = array("i"), array("d"), array("d"), array("q", [0])
+    for uses in used:
+        for place, rarity, count in _known_entries(uses, known):
+            ids.append(place)
+            idf.append(rarity)
+            counts.append(count)
+        ends.append(len(ids))
+    weights = term_weights(np.array(counts), np.array(idf))
+    rows = csr_matrix((weights, np.array(ids, np.int32), np.array(ends)), (len(ends) - 1, width))
+    scale_rows_to_unit(rows)
+    return rows.astype(np.float32)
+
+
+def _known_entries(uses: Mapping[str, float], known: KnownTerms) -> list[tuple[int, float, float]]:
+    """Return the id, idf and number of uses of each known term, by ascending id."""
+    return sorted((*known[term], count) for term, count in uses.items() if term in known)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -151,29 +150,6 @@ def as_rows(vectors: Sequence[Vector], width: int) -> csr_matrix | Floats:
     return csr_matrix(
         (np.concatenate(weights), np.concatenate(ids), ends), shape=(len(vectors), width)
     )
-
-
-def weighed_rows(
-    used: Sequence[Mapping[str, float]], known: Mapping[str, tuple[int, float]], width: int
-) -> csr_matrix:
-    """Return unit rows of used terms, given the id and the worth of those *known*."""
-    from scipy.sparse import csr_matrix
-
-    ids, uses, worths, ends = array("i"), array("d"), array("d"), array("q", [0])
-    for each in used:
-        found = [(*known[term], use) for term, use in each.items() if term in known]
-        found.sort()
-        ids.extend([place for place, _, _ in found])
-        worths.extend([worth for _, worth, _ in found])
-        uses.extend([use for _, _, use in found])
-        ends.append(len(ids))
-    counts = np.array(uses, np.float64)
-    # Sublinear: the second use of a word says less than the first.
-    weights = np.where(counts > 1, 1 + np.log(np.maximum(counts, 1)), counts) * np.array(worths)
-    owners = np.repeat(np.arange(len(used)), np.diff(ends))
-    lengths = np.sqrt(np.bincount(owners, weights**2, len(used)))
-    weights = (weights / np.where(lengths > 0, lengths, 1)[owners]).astype(np.float32)
-    return csr_matrix((weights, np.array(ids, np.int32), np.array(ends)), (len(used), width))
 
 
 def packed_rows(rows: csr_matrix | Floats, *, precise: bool = False) -> list[bytes]:

@@ -13,8 +13,8 @@ from unillmrec.building.pipeline import count_of
 from unillmrec.errors import TreeError
 from unillmrec.items import Item
 from unillmrec.store import ROOT, EditableTree, PlacedItem
-from unillmrec.tree.terms import terms_of, weighted_words
-from unillmrec.tree.vector_rows import packed_rows, weighed_rows
+from unillmrec.tree.terms import count_terms, weighted_rows, weighted_words
+from unillmrec.tree.vector_rows import packed_rows
 from unillmrec.tree.vectors import Floats
 from unillmrec.updating.change_checks import Batch, Pair
 from unillmrec.updating.change_vectors import ChangedVectors
@@ -98,7 +98,7 @@ class Applier:
         return used
 
     def _terms(self, item: Item) -> dict[str, float]:
-        return terms_of(weighted_words(item), with_pieces=bool(self.tree.facts["pieces"]))
+        return count_terms(weighted_words(item), with_ngrams=bool(self.tree.facts["pieces"]))
 
     def _remove(self, deletes: Sequence[PlacedItem], touched: ChangeSet) -> None:
         if not deletes:
@@ -158,7 +158,7 @@ class Applier:
     def _rows(self, items: Sequence[Item], used: Sequence[dict[str, float]]) -> csr_matrix | Floats:
         if self.tree.sparse:
             known = self.tree.known_terms({term for each in used for term in each})
-            return weighed_rows(used, known, int(self.tree.facts["next_term"]))
+            return weighted_rows(used, known, int(self.tree.facts["next_term"]))
         if self.given is None:
             raise needs_vectors(self.tree)
         rows = self.given.for_items(items)

@@ -24,8 +24,8 @@ from unillmrec.building.shards import steps as sharding
 from unillmrec.building.shards.cells import gather_cells, grow_top
 from unillmrec.building.shards.merging import nth_of_all
 from unillmrec.building.shards.run import build_in_shards
+from unillmrec.building.shards.sampled_terms import TermWeigher, learn_vocabulary
 from unillmrec.building.shards.slicing import Sharding
-from unillmrec.building.shards.weighing import Weigher, learn_vocabulary
 from unillmrec.errors import StoreError, TreeError
 from unillmrec.items import Item
 from unillmrec.store import ROOT, ItemTree
@@ -314,10 +314,10 @@ def test_words_are_weighed_as_in_memory():
             counter.add(item)
         expected, expected_rows = counter.finish()
         vocabulary = learn_vocabulary(catalog, len(catalog))
-        rows = Weigher(vocabulary, len(catalog)).rows(catalog)
+        rows = TermWeigher(vocabulary, len(catalog)).rows(catalog)
 
-        assert dict(expected.used()) == dict(vocabulary.used())
-        assert expected.with_pieces == vocabulary.with_pieces
+        assert dict(expected.counts()) == dict(vocabulary.counts())
+        assert expected.with_ngrams == vocabulary.with_ngrams
         order = [vocabulary.terms.index(term) for term in expected.terms]
         assert expected_rows.toarray() == pytest.approx(rows.toarray()[:, order], abs=1e-5)
 
@@ -332,7 +332,7 @@ def test_what_a_sample_saw_once_is_kept():
 
 def test_cells_that_nothing_came_to_are_joined_with_like_ones():
     """What is left is large enough, and every cell is in exactly one group."""
-    rows = Weigher(learn_vocabulary(trees.items(), 300), 300).rows(trees.items())
+    rows = TermWeigher(learn_vocabulary(trees.items(), 300), 300).rows(trees.items())
     top = grow_top(rows, trees.NARROW, 0, 20)
     cells = [node for node, family in enumerate(top.children()) if not family]
     chance = random.Random(4)

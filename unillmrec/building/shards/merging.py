@@ -26,7 +26,7 @@ from unillmrec.tree.node_summary.contrastive_terms import (
 )
 from unillmrec.tree.node_summary.typical_items import KEPT_TITLES, largest
 from unillmrec.tree.node_summary.value_spans import Spans, narrow_ranges, span_places
-from unillmrec.tree.terms import term_worth
+from unillmrec.tree.terms import term_idf
 from unillmrec.tree.vector_rows import row_vector, summed
 from unillmrec.tree.vectors import NODE_TERMS, Floats, Ints, Vector, similarities
 
@@ -176,7 +176,7 @@ class Stitching:
         self.vocabulary, _ = read_top(work)
         self._cells = {group.node: n for n, group in enumerate(part.groups())}
         self._weights = description_weights(
-            self.vocabulary.terms, term_worth(self.vocabulary.used_by, catalog.items)
+            self.vocabulary.terms, term_idf(self.vocabulary.used_by, catalog.items)
         )
         self._read: tuple[int, Cell] | None = None
         self._top = self._branch(part, 0)

@@ -204,7 +204,7 @@ class _ShardedBuild:
             for n, (term, used) in enumerate(zip(vocabulary.terms, used_by, strict=True))
         )
         writer.finish(
-            self._facts(catalog, counts, len(vocabulary.terms), pieces=vocabulary.with_pieces)
+            self._facts(catalog, counts, len(vocabulary.terms), pieces=vocabulary.with_ngrams)
         )
         return counts, len(vocabulary.terms)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from unillmrec.building.pipeline import as_float, count_of, is_number
 from unillmrec.building.shards.cells import TopTree, grow_top, largest_in_sample
-from unillmrec.building.shards.weighing import Weigher, learn_vocabulary
+from unillmrec.building.shards.sampled_terms import TermWeigher, learn_vocabulary
 from unillmrec.building.shards.work_folder import (
     Array,
     WorkFolder,
@@ -36,7 +36,7 @@ from unillmrec.tree.descriptions import Description
 from unillmrec.tree.growing import Bounds, Shape, grow, straighten
 from unillmrec.tree.keyword_descriptions import Sources, describe_nodes, node_spans, node_sums
 from unillmrec.tree.node_summary.value_spans import Spans
-from unillmrec.tree.terms import Vocabulary
+from unillmrec.tree.terms import TermVocabulary
 from unillmrec.tree.vector_rows import row_vector
 from unillmrec.tree.vectors import NODE_TERMS, Vector
 
@@ -75,7 +75,7 @@ def read_catalog_facts(work: Path) -> Catalog:
 
 
 @lru_cache(maxsize=1)
-def _read_top(work: Path, digest: str) -> tuple[Vocabulary, TopTree]:
+def _read_top(work: Path, digest: str) -> tuple[TermVocabulary, TopTree]:
     from scipy.sparse import csr_matrix
 
     folder = WorkFolder(work)
@@ -83,12 +83,12 @@ def _read_top(work: Path, digest: str) -> tuple[Vocabulary, TopTree]:
     with folder.reading("top.arrays") as file:
         used_by, data, ids, ends = read_arrays(file, 4)
     with folder.reading("top.terms") as file:
-        vocabulary = Vocabulary(json.loads(file.read()), used_by, kept["pieces"])
+        vocabulary = TermVocabulary(json.loads(file.read()), used_by, kept["pieces"])
     shape = (len(kept["parents"]), len(used_by))
     return vocabulary, TopTree(kept["parents"], csr_matrix((data, ids, ends), shape=shape))
 
 
-def read_top(work: Path) -> tuple[Vocabulary, TopTree]:
+def read_top(work: Path) -> tuple[TermVocabulary, TopTree]:
     """Return the words and the top tree that the sample gave."""
     return _read_top(work, WorkFolder(work).needed("top")["digest"])
 
@@ -122,7 +122,7 @@ def learn_top(work: Path, number: int = 0) -> None:
     with folder.reading("sample.jsonl") as file:
         sample = list(read_items(file))
     vocabulary = learn_vocabulary(sample, catalog.items)
-    rows = Weigher(vocabulary, catalog.items).rows(sample)
+    rows = TermWeigher(vocabulary, catalog.items).rows(sample)
     largest = largest_in_sample(catalog.cell, len(sample), catalog.items, catalog.bounds)
     top = grow_top(rows, catalog.bounds, catalog.seed, largest)
     centres = top.centres
@@ -130,7 +130,7 @@ def learn_top(work: Path, number: int = 0) -> None:
         write_arrays(file, (vocabulary.used_by, centres.data, centres.indices, centres.indptr))
     with folder.writing("top.terms") as file:
         file.write(json.dumps(vocabulary.terms).encode())
-    kept = {"parents": top.parents, "pieces": vocabulary.with_pieces, "digest": catalog.digest}
+    kept = {"parents": top.parents, "pieces": vocabulary.with_ngrams, "digest": catalog.digest}
     folder.finish("top", kept)
 
 
@@ -148,7 +148,7 @@ def map_shard(work: Path, number: int) -> None:
         items = list(read_items(file))
     vocabulary, top = read_top(work)
     with one_thread():
-        rows = Weigher(vocabulary, catalog.items).rows(items)
+        rows = TermWeigher(vocabulary, catalog.items).rows(items)
         cells = top.cell_of(rows)
     values = _values(items, catalog)
     first = folder.needed(numbered("slice", number))["first"]
@@ -318,16 +318,18 @@ def _narrowed(rows: csr_matrix, columns: Array) -> csr_matrix:
     return csr_matrix((rows.data, places, rows.indptr), shape=(rows.shape[0], max(len(columns), 1)))
 
 
-def _local_vocabulary(vocabulary: Vocabulary, columns: Array, held: int, total: int) -> Vocabulary:
+def _local_vocabulary(
+    vocabulary: TermVocabulary, columns: Array, held: int, total: int
+) -> TermVocabulary:
     """Return the terms at *columns*, used by as many of *held* items as gives them their worth.
 
     Descriptions take the worth of a term from the number of items at hand.
     """
     if not len(columns):
-        return Vocabulary([""], np.zeros(1, np.int64), vocabulary.with_pieces)
+        return TermVocabulary([""], np.zeros(1, np.int64), vocabulary.with_ngrams)
     terms = vocabulary.terms
     used: NDArray[Any] = (1 + vocabulary.used_by[columns]) * ((1 + held) / (1 + total)) - 1
-    return Vocabulary([terms[place] for place in columns], used, vocabulary.with_pieces)
+    return TermVocabulary([terms[place] for place in columns], used, vocabulary.with_ngrams)
 
 
 def priors_of(catalog: Catalog, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -25,14 +25,14 @@ LookUpTerms: TypeAlias = Callable[[Ints], tuple[Sequence[str], Floats]]
 """Returns the texts and the `description_weights` of the terms with the given ids."""
 
 
-def description_weights(terms: Sequence[str], worth: Floats) -> Floats:
+def description_weights(terms: Sequence[str], idf: Floats) -> Floats:
     """Return how much each term counts in a description: nothing to all of its weight.
 
-    A term that every item uses has a worth of one in vectors, but sets no node apart. Terms
+    A term that every item uses has an idf of one in vectors, but sets no node apart. Terms
     that mean nothing to a reader, such as numbers and word pieces, count nothing.
     """
     readable = np.array([can_be_told(term) for term in terms], bool)
-    return np.where(readable, (worth - 1) / worth, np.float32(0)).astype(np.float32)
+    return np.where(readable, (idf - 1) / idf, np.float32(0)).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from unillmrec.tree.node_summary.contrastive_terms import (
     contrastive_terms,
     description_weights,
 )
-from unillmrec.tree.terms import term_worth, terms_of, vector_of, weighted_words
+from unillmrec.tree.terms import count_terms, term_idf, term_vector, weighted_words
 from unillmrec.tree.vector_rows import summed
 from unillmrec.tree.vectors import Floats, Ints
 
@@ -35,7 +35,7 @@ def term_look_up(tree: EditableTree) -> LookUpTerms:
         found = [known[number] for number in ids.tolist()]
         terms = [term for term, _ in found]
         used = np.array([count for _, count in found], np.int64)
-        return terms, description_weights(terms, term_worth(used, len(tree)))
+        return terms, description_weights(terms, term_idf(used, len(tree)))
 
     return look_up
 
@@ -56,11 +56,11 @@ def sum_words(
     placed = tree.items_numbered(sorted(others - {each.number for each in held}))
     placed |= {each.number: each for each in held}
     used = {
-        number: terms_of(weighted_words(each.item), with_pieces=False)
+        number: count_terms(weighted_words(each.item), with_ngrams=False)
         for number, each in placed.items()
     }
     known = tree.known_terms({term for each in used.values() for term in each})
-    vectors = {number: vector_of(each, known) for number, each in used.items()}
+    vectors = {number: term_vector(each, known) for number, each in used.items()}
     return {
         node: TermSum(summed([vectors[number] for number in numbers]), len(numbers))
         for node, numbers in items.items()

@@ -13,8 +13,8 @@ from unillmrec.tree.descriptions import Description
 from unillmrec.tree.growing import Bounds, Growth, Rows, grow, straighten
 from unillmrec.tree.node_names import name_of, name_parts, renamed
 from unillmrec.tree.path_growing import grow_paths
-from unillmrec.tree.terms import terms_of, weighted_words
-from unillmrec.tree.vector_rows import entries, packed_rows, weighed_rows
+from unillmrec.tree.terms import count_terms, weighted_rows, weighted_words
+from unillmrec.tree.vector_rows import entries, packed_rows
 from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector
 from unillmrec.updating.placement.path_placement import along_paths, categories_of
 
@@ -64,12 +64,13 @@ class Grown:
 
         tree, numbers = self._tree, self.numbers.tolist()
         placed = tree.items_numbered(numbers)
-        with_pieces = bool(tree.facts["pieces"])
+        with_ngrams = bool(tree.facts["pieces"])
         used = [
-            terms_of(weighted_words(placed[each].item), with_pieces=with_pieces) for each in numbers
+            count_terms(weighted_words(placed[each].item), with_ngrams=with_ngrams)
+            for each in numbers
         ]
         known = tree.known_terms({term for each in used for term in each})
-        rows = weighed_rows(used, known, int(tree.facts["next_term"]))
+        rows = weighted_rows(used, known, int(tree.facts["next_term"]))
         before = tree.item_rows(numbers)
         tree.put_vectors(zip(numbers, packed_rows(rows), strict=True))
         self.gained = csr_matrix(rows.sum(axis=0) - before.sum(axis=0), dtype=np.float32)
