@@ -20,7 +20,7 @@ PACKAGE = ROOT / "unillmrec"
 
 # From the top down: a package may import only what is listed below it.
 ORDER = [
-    *("__main__", "cli", "demo", "evaluation", "batch", "planning"),
+    *("__main__", "cli", "demo", "evaluation", "batch", "session", "planning"),
     *("describing", "updating", "building", "checking", "recommending", "usage_log"),
     *("stages", "judge", "endpoint", "replies", "store", "tree", "filters", "catalog"),
     *("settings", "prompts", "prices", "tokens", "budget", "items"),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from unillmrec.judge import Judge, LanguageModelJudge, SimilarityJudge
     from unillmrec.recommending.recommendation import Recommendation
     from unillmrec.recommending.recommender import Recommender
+    from unillmrec.session import Session
     from unillmrec.stages import Options
     from unillmrec.store import ItemTree
     from unillmrec.updating.changer import TreeChanger
@@ -41,6 +42,7 @@ __all__ = [
     "Options",
     "Recommendation",
     "Recommender",
+    "Session",
     "SimilarityJudge",
     "Stage",
     "TreeChanger",
@@ -64,6 +66,7 @@ _HOMES = {
     "Options": "stages",
     "Recommendation": "recommending.recommendation",
     "Recommender": "recommending.recommender",
+    "Session": "session",
     "SimilarityJudge": "judge",
     "Stage": "usage",
     "TreeChanger": "updating.changer",

@@ -1,0 +1,6 @@
+"""A run over one tree with everything around its model: usage log, cache, recording, plan."""
+
+from unillmrec.session.reply_files import ReplyFiles
+from unillmrec.session.session import Session
+
+__all__ = ["ReplyFiles", "Session"]
