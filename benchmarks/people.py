@@ -8,8 +8,8 @@ from pathlib import Path
 from benchmarks.datasets import LEAST_RATING, DataSet, find, load_with_people
 from unillmrec import read_catalog
 from unillmrec.evaluation.data.exam import Case, Exam, ItemIndex, Split, Truth
-from unillmrec.evaluation.data.interactions import Interactions, read_interactions
 from unillmrec.evaluation.data.split import Protocol, split
+from unillmrec.people.interactions import Interactions, read_interactions
 
 # The sets whose people the benchmark evaluation asks about.
 EXAMINED = ("ml-1m", "amazon-beauty")

@@ -22,7 +22,7 @@ PACKAGE = ROOT / "unillmrec"
 ORDER = [
     *("__main__", "cli", "demo", "evaluation", "batch", "session", "planning"),
     *("describing", "updating", "building", "checking", "recommending", "usage_log"),
-    *("stages", "judge", "endpoint", "replies", "store", "tree", "filters", "catalog"),
+    *("people", "stages", "judge", "endpoint", "replies", "store", "tree", "filters", "catalog"),
     *("settings", "prompts", "prices", "tokens", "budget", "items"),
     *("system", "errors", "usage", "events"),
 ]
@@ -41,7 +41,10 @@ HOMES = {
     "sklearn": {"tree", "evaluation"},
     "threadpoolctl": {"tree", "evaluation"},
     "scipy": {"tree", "building", "updating", "evaluation"},
-    "numpy": {"tree", "building", "updating", "store", "recommending.reasons", "evaluation"},
+    "numpy": {
+        *("tree", "building", "updating", "store"),
+        *("recommending.reasons", "people.interactions", "evaluation"),
+    },
     "ir_measures": {"evaluation.metrics"},
     "implicit": {"evaluation.systems"},
     "bm25s": {"evaluation.systems"},

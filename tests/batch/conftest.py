@@ -1,12 +1,15 @@
 import json
+from functools import partial
 
 import pytest
 
 from tests import trees
-from unillmrec.batch import Batch, BatchOptions, PeopleFile
+from tests.people.files import write_people
+from unillmrec.batch import Batch, BatchOptions
 from unillmrec.judge.from_settings import build_writer
 from unillmrec.judge.language_model import LanguageModelJudge
 from unillmrec.judge.similarity import SimilarityJudge
+from unillmrec.people.people_file import PeopleFile
 from unillmrec.settings import Settings
 from unillmrec.stages import Options
 from unillmrec.store import ItemTree
@@ -27,14 +30,7 @@ def words(tmp_path_factory):
 @pytest.fixture
 def people(tmp_path):
     """Write rows to a file of people and return it."""
-
-    def people(rows, name="people.jsonl"):
-        path = tmp_path / name
-        lines = [each if isinstance(each, str) else json.dumps(each) for each in rows]
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return path
-
-    return people
+    return partial(write_people, tmp_path)
 
 
 def histories(count, start=0):

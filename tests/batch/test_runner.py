@@ -376,7 +376,8 @@ def test_nothing_is_written_over_what_is_read(people, run, words, tmp_path, of):
 
 def test_two_runs_of_one_batch_do_not_mix(people, words, tmp_path):
     """The second one is told to wait."""
-    from unillmrec.batch import Batch, PeopleFile
+    from unillmrec.batch import Batch
+    from unillmrec.people.people_file import PeopleFile
     from unillmrec.store import ItemTree
 
     path = people(histories(2))
@@ -390,7 +391,8 @@ def test_two_runs_of_one_batch_do_not_mix(people, words, tmp_path):
 
 def test_no_run_is_begun_anew_while_it_is_on_its_way(people, run, words, tmp_path):
     """What it has paid for stays its own."""
-    from unillmrec.batch import Batch, PeopleFile
+    from unillmrec.batch import Batch
+    from unillmrec.people.people_file import PeopleFile
     from unillmrec.store import ItemTree
 
     path = people(histories(2))
@@ -407,7 +409,8 @@ def test_no_run_is_begun_anew_while_it_is_on_its_way(people, run, words, tmp_pat
 @pytest.mark.parametrize("pages", [1, 4, 9])
 def test_a_full_disk_ends_the_run(people, run, lines, words, tmp_path, pages):
     """With one sentence, wherever it fills up; with more room the same batch goes on."""
-    from unillmrec.batch import Batch, BatchOptions, PeopleFile
+    from unillmrec.batch import Batch, BatchOptions
+    from unillmrec.people.people_file import PeopleFile
     from unillmrec.store import ItemTree
 
     path = people(histories(9))

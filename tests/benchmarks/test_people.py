@@ -6,9 +6,9 @@ from benchmarks import people
 from benchmarks.people import interactions_of, last_out, not_examined, shelf_of, shortened
 from benchmarks.small import write_sets
 from unillmrec.evaluation.data.exam import ItemIndex
-from unillmrec.evaluation.data.interactions import read_interactions
 from unillmrec.evaluation.data.split import Protocol, split
 from unillmrec.items import Item
+from unillmrec.people.interactions import read_interactions
 
 PEOPLE = 12
 

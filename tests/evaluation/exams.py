@@ -4,8 +4,8 @@ import random
 
 from tests import trees
 from unillmrec.evaluation.data.exam import ItemIndex
-from unillmrec.evaluation.data.interactions import InteractionRows
 from unillmrec.evaluation.systems.contract import Answer
+from unillmrec.people.interactions import InteractionsBuilder
 
 PEOPLE = 36
 TOPICS = len(trees.TOPICS)
@@ -18,7 +18,7 @@ def shelf():
 def interactions(people=PEOPLE, seed=3):
     """People who each like one topic, six items of it, a day apart, all in one year."""
     chance = random.Random(seed)
-    rows = InteractionRows()
+    rows = InteractionsBuilder()
     for person in range(people):
         liked = range(person % TOPICS, trees.ITEMS, TOPICS)
         for day, number in enumerate(chance.sample(liked, 6)):
@@ -28,7 +28,7 @@ def interactions(people=PEOPLE, seed=3):
 
 def rows_of(*rows):
     """Return interactions from tuples of person, item, time and rating."""
-    taken = InteractionRows()
+    taken = InteractionsBuilder()
     for row in rows:
         taken.add(*row)
     return taken.finish()

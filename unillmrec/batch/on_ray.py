@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 from unillmrec.batch.journal import ANSWERS, reply_as_json
-from unillmrec.batch.people import Entry
 from unillmrec.batch.person_runner import Made, Over, PersonRunner
 from unillmrec.batch.runner import Batch, BatchOptions
 from unillmrec.batch.workers import GRACE_SECONDS, Take
@@ -36,6 +35,7 @@ from unillmrec.judge import Judge
 from unillmrec.judge.from_settings import find_price
 from unillmrec.judge.registry import build_judge
 from unillmrec.judge.voting import Votes
+from unillmrec.people.people_file import PersonRow
 from unillmrec.prices import Price
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
@@ -281,7 +281,7 @@ class Worker:
         if seat.options.budget.is_set:
             self._desk.answers.tracker = _SharedBudgetTracker(till, seat.seconds)
 
-    def serve(self, entry: Entry, answers: list[tuple[bytes, Reply]]) -> Made | SerializedError:
+    def serve(self, entry: PersonRow, answers: list[tuple[bytes, Reply]]) -> Made | SerializedError:
         """Recommend to the person of a row."""
         self._keeper.bring(entry.line, answers)
         try:
@@ -313,9 +313,9 @@ class OnRay:
         self._votes = votes
         self._price = price
         self._run = run
-        self._running: dict[Any, tuple[Entry, int]] = {}
+        self._running: dict[Any, tuple[PersonRow, int]] = {}
 
-    def run(self, entries: Iterator[Entry], take: Take) -> None:
+    def run(self, entries: Iterator[PersonRow], take: Take) -> None:
         """Hand people to workers, each the next one as soon as it is done with one."""
         ray = started_ray(self._workers + 1, "a batch with the engine 'ray'")
         answers = self._batch.journal.path.with_name(self._batch.journal.path.name + ANSWERS)
@@ -331,7 +331,7 @@ class OnRay:
         finally:
             self._batch.journal.take_in(answers)
 
-    def _work(self, ray: Any, answers: Path, entries: Iterator[Entry], take: Take) -> None:
+    def _work(self, ray: Any, answers: Path, entries: Iterator[PersonRow], take: Take) -> None:
         tracker = self._batch.desk.answers.tracker
         budget = tracker.budget if tracker else Budget()
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
@@ -373,7 +373,7 @@ class OnRay:
                 ray.kill(actor)
 
     def _hand_out(
-        self, ray: Any, actors: list[Any], each: int, entries: Iterator[Entry], take: Take
+        self, ray: Any, actors: list[Any], each: int, entries: Iterator[PersonRow], take: Take
     ) -> None:
         limit = 1
         goes_on = True

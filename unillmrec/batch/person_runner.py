@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from unillmrec.batch.people import Entry
 from unillmrec.batch.resume import Keeper, ResumeStore
 from unillmrec.endpoint import Endpoint
 from unillmrec.errors import PersonError
 from unillmrec.judge import Judge, SimilarityJudge
+from unillmrec.people.people_file import PersonRow
 from unillmrec.recommending.recommendation import Recommendation
 from unillmrec.recommending.recommender import Recommender
 from unillmrec.stages import Options, Person
@@ -51,7 +51,7 @@ class PersonRunner:
         self._selection = self._recommender.select(where) if where else None
         self._exclude = exclude
 
-    def serve(self, entry: Entry) -> Made:
+    def serve(self, entry: PersonRow) -> Made:
         """Recommend to the person of a row.
 
         Raises:
@@ -86,7 +86,7 @@ class PersonRunner:
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def _line(entry: Entry, made: Recommendation, unknown: int) -> str:
+def _line(entry: PersonRow, made: Recommendation, unknown: int) -> str:
     """Return the line of a person: the same answers make the same line, whenever they came."""
     told = made.as_dict()
     del told["seconds"]

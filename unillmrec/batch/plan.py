@@ -6,11 +6,11 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from unillmrec.batch.people import Entry, PeopleFile
 from unillmrec.batch.runner import BatchOptions
 from unillmrec.budget import Budget
 from unillmrec.errors import PersonError
 from unillmrec.judge.voting import Votes
+from unillmrec.people.people_file import PeopleFile, PersonRow
 from unillmrec.planning.planner import Plan, plan_recommendations
 from unillmrec.recommending.recommender import Recommender
 from unillmrec.settings import Settings
@@ -63,12 +63,12 @@ def plan_batch(
     return BatchPlan(count, len(sample), len(usable), replace(plan, notes=notes))
 
 
-def _sample(people: PeopleFile) -> tuple[list[Entry], int]:
+def _sample(people: PeopleFile) -> tuple[list[PersonRow], int]:
     """Return as good a sample as one reading gives, and how many there are."""
     chance = random.Random(SEED)
-    sample: list[Entry] = []
+    sample: list[PersonRow] = []
     count = 0
-    for count, entry in enumerate(people.entries(), start=1):
+    for count, entry in enumerate(people.rows(), start=1):
         if count <= SAMPLE:
             sample.append(entry)
         elif (place := chance.randrange(count)) < SAMPLE:

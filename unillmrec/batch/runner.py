@@ -12,12 +12,12 @@ from typing import TypeAlias
 
 from unillmrec.batch.journal import ANSWERS, SUFFIX, Journal, Outcome
 from unillmrec.batch.output import PROBLEMS, Output, check_files
-from unillmrec.batch.people import Entry, PeopleFile
 from unillmrec.batch.person_runner import JudgeOver, Made, PersonRunner
 from unillmrec.batch.workers import Engine, Threads
 from unillmrec.budget import Budget, WaitingBudgetTracker
 from unillmrec.endpoint import FATAL_FAILURES, CallError
 from unillmrec.errors import BatchError, BudgetError, PersonError, ReplyError, UnillmrecError
+from unillmrec.people.people_file import PeopleFile, PersonRow
 from unillmrec.prices import Money, Price
 from unillmrec.stages import Options, Person
 from unillmrec.stages.people_order import order_by_path
@@ -225,7 +225,7 @@ class Batch:
         report = self.report
         self._output.begin()
 
-        def take(entry: Entry, made: Made | UnillmrecError) -> bool:
+        def take(entry: PersonRow, made: Made | UnillmrecError) -> bool:
             goes_on = self._take(entry, made)
             report.seconds = time.monotonic() - started
             told(report)
@@ -246,9 +246,9 @@ class Batch:
             _take_away(self.journal.path)
         return report
 
-    def _due(self) -> Iterator[Entry]:
+    def _due(self) -> Iterator[PersonRow]:
         """Yield the people who are left, block by block in the best order."""
-        entries = self._people.entries()
+        entries = self._people.rows()
         while block := list(islice(entries, BLOCK)):
             settled = self.journal.settled([each.line for each in block])
             named = [(each.id, each.line) for each in block if each.person]
@@ -266,13 +266,13 @@ class Batch:
                     left.append(each)
             yield from self._ordered(left)
 
-    def _ordered(self, entries: list[Entry]) -> list[Entry]:
+    def _ordered(self, entries: list[PersonRow]) -> list[PersonRow]:
         if self._order is None:
             return entries
         places = self._order(self._tree, [each.person for each in entries if each.person])
         return [entries[place] for place in places]
 
-    def _take(self, entry: Entry, made: Made | UnillmrecError) -> bool:
+    def _take(self, entry: PersonRow, made: Made | UnillmrecError) -> bool:
         """Write down what became of a person; return whether to go on."""
         report = self.report
         if isinstance(made, Made):
@@ -293,11 +293,11 @@ class Batch:
             report.stopped = report.stopped or made
         return report.stopped is None
 
-    def _skip(self, entry: Entry, problem: str) -> None:
+    def _skip(self, entry: PersonRow, problem: str) -> None:
         self.journal.settle(Outcome(entry.line, entry.id, "skipped", problem, {}))
         self.report.skipped += 1
 
-    def _fail(self, entry: Entry, error: CallError | ReplyError) -> None:
+    def _fail(self, entry: PersonRow, error: CallError | ReplyError) -> None:
         report = self.report
         tracker = self.desk.answers.tracker
         if tracker is not None and tracker.is_late:

@@ -7,11 +7,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import Protocol, TypeAlias
 
-from unillmrec.batch.people import Entry
 from unillmrec.batch.person_runner import Made, PersonRunner
 from unillmrec.errors import UnillmrecError
+from unillmrec.people.people_file import PersonRow
 
-Take: TypeAlias = Callable[[Entry, Made | UnillmrecError], bool]
+Take: TypeAlias = Callable[[PersonRow, Made | UnillmrecError], bool]
 """Is told what became of a person; returns whether to go on."""
 
 # How long calls that are under way may take when a run is broken off.
@@ -21,7 +21,7 @@ GRACE_SECONDS = 10.0
 class Engine(Protocol):
     """Recommends to many people."""
 
-    def run(self, entries: Iterator[Entry], take: Take) -> None:
+    def run(self, entries: Iterator[PersonRow], take: Take) -> None:
         """Take people from *entries* while there are any and *take* wants more."""
 
 
@@ -31,10 +31,10 @@ class Threads:
     def __init__(self, desk: PersonRunner, at_once: int) -> None:
         self._desk = desk
         self._at_once = max(1, at_once)
-        self._waiting: dict[Future[Made], Entry] = {}
+        self._waiting: dict[Future[Made], PersonRow] = {}
         self._goes_on = True
 
-    def run(self, entries: Iterator[Entry], take: Take) -> None:
+    def run(self, entries: Iterator[PersonRow], take: Take) -> None:
         """Recommend to people, at most so many at once; a wrong key is found out with one."""
         executor = ThreadPoolExecutor(self._at_once, thread_name_prefix="unillmrec-person")
         limit = 1

@@ -230,7 +230,7 @@ def test_wrong_usage(run, orders, arguments):
     [
         (["--systems", "tfidf,nothing"], "there is no system 'nothing'"),
         (["--cutoff", "2026-01-31"], "--cutoff needs --split time"),
-        (["--split", "time", "--cutoff", "soon"], "--cutoff: 'soon' is no time"),
+        (["--split", "time", "--cutoff", "soon"], "--cutoff: 'soon' is not a time"),
     ],
 )
 def test_a_mistake_is_one_sentence(run, shop, orders, flags, said):

@@ -5,8 +5,8 @@ import pytest
 
 from tests.evaluation.exams import interactions, rows_of, shelf
 from unillmrec.errors import EvaluationError
-from unillmrec.evaluation.data.interactions import Interactions
 from unillmrec.evaluation.data.split import Protocol, split
+from unillmrec.people.interactions import Interactions
 
 DAY = 86_400
 

@@ -19,12 +19,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from unillmrec.batch import Batch, BatchOptions, BatchReport, PeopleFile
+from unillmrec.batch import Batch, BatchOptions, BatchReport
 from unillmrec.batch.plan import plan_batch
 from unillmrec.batch.workers import Engine
 from unillmrec.cli.recommend.run import budget_of, options_of
 from unillmrec.cli.shared.answer_sources import Answers
-from unillmrec.cli.shared.histories import read_history
 from unillmrec.cli.shared.output import format_count, note
 from unillmrec.cli.shared.plan_output import PlanReport
 from unillmrec.cli.shared.session import asking_over
@@ -32,6 +31,8 @@ from unillmrec.errors import BudgetError, EndpointError, ReplyError
 from unillmrec.judge import CONTRACTS
 from unillmrec.judge.from_settings import find_price
 from unillmrec.judge.voting import Votes
+from unillmrec.people.history import read_history
+from unillmrec.people.people_file import PeopleFile
 from unillmrec.prices import Price
 from unillmrec.prompts import PromptSet
 from unillmrec.settings import Settings

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +24,10 @@ from unillmrec.cli.changes.request import (
 )
 from unillmrec.cli.flags.catalog import open_catalog, reading_options
 from unillmrec.cli.flags.settings import settings_of
-from unillmrec.cli.shared.histories import parse_ids
 from unillmrec.cli.shared.output import format_count
 from unillmrec.cli.shared.progress import status_line
 from unillmrec.errors import CatalogError, TreeError
+from unillmrec.people.history import read_id_file
 from unillmrec.store import ItemTree
 from unillmrec.store.survey import count_stale_summaries
 from unillmrec.updating.applier import ChangeReport
@@ -94,7 +93,7 @@ def delete_items(request: DeleteRequest) -> ChangeOutcome:
     """
     if bool(request.ids) == bool(request.id_file):
         raise typer.TyperException("Give ids, or --ids FILE.")
-    ids = request.ids or _read_ids(str(request.id_file))
+    ids = request.ids or read_id_file(str(request.id_file))
     with (
         _change_progress() as progress,
         TreeChanger(request.file, batch=request.batch, progress=progress) as changer,
@@ -127,16 +126,6 @@ def _parse_item(text: str) -> dict[str, object]:
     if not isinstance(row, dict):
         raise CatalogError("--item is no JSON object.", remedy="an object with an id and a title.")
     return row
-
-
-def _read_ids(source: str) -> Sequence[str]:
-    label = "standard input" if source == "-" else source
-    try:
-        content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-        return parse_ids(content.decode("utf-8-sig"), label)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
-        raise CatalogError(f"{label} cannot be read: {reason}.") from error
 
 
 def _count_stale(tree: ItemTree) -> int:

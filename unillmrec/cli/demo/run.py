@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
 
-from unillmrec.cli.shared.histories import read_history
 from unillmrec.demo import Reader, books, reader_named
 from unillmrec.demo.walkthrough import Performance, perform
 from unillmrec.errors import StoreError
+from unillmrec.people.history import read_history
 from unillmrec.stages import Person
 
 FILE_NAME = "books.tree"

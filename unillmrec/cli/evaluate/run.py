@@ -25,9 +25,8 @@ from unillmrec.cli.shared.plan_output import PlanReport
 from unillmrec.cli.shared.session import asking
 from unillmrec.errors import SettingsError
 from unillmrec.evaluation.data.exam import ItemIndex, Split
-from unillmrec.evaluation.data.interactions import Interactions, read_interactions, read_time
 from unillmrec.evaluation.data.pseudonyms import build_under_false_names, remark_on
-from unillmrec.evaluation.data.split import Protocol, SplitKind, split
+from unillmrec.evaluation.data.split import Protocol, SplitKind, parse_cutoff, split
 from unillmrec.evaluation.datasets import Format, parse
 from unillmrec.evaluation.plan import SAMPLE, plan_evaluation
 from unillmrec.evaluation.report.page import page
@@ -46,6 +45,7 @@ from unillmrec.evaluation.systems.registry import (
 from unillmrec.evaluation.worker_processes import InProcesses
 from unillmrec.judge import LanguageModelJudge, SimilarityJudge
 from unillmrec.judge.from_settings import build_writer, find_price
+from unillmrec.people.interactions import Interactions, read_interactions
 from unillmrec.settings import Settings
 from unillmrec.stages import Options
 from unillmrec.store import ItemTree
@@ -92,7 +92,7 @@ class Wishes:
         dataset = parse(named_set) if named_set is not None else None
         if least_rating is None and dataset:
             least_rating = dataset[0].least_rating
-        when = None if cutoff is None else read_time(cutoff, "--cutoff")
+        when = None if cutoff is None else parse_cutoff(cutoff)
         named = tuple(each.strip() for each in (systems or "").split(",") if each.strip())
         chosen = Protocol(kind, count, seed, least_rating, when)
         flagged = Settings.resolve(flags)

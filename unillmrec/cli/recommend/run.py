@@ -12,7 +12,6 @@ from typing import Any
 from unillmrec.budget import Budget, BudgetTracker
 from unillmrec.cli import INTERRUPTED
 from unillmrec.cli.shared.answer_sources import Answers
-from unillmrec.cli.shared.histories import read_history
 from unillmrec.cli.shared.output import note
 from unillmrec.cli.shared.plan_output import PlanReport
 from unillmrec.cli.shared.progress import walk_progress
@@ -23,6 +22,7 @@ from unillmrec.items import one_line
 from unillmrec.judge import CONTRACTS, Exchange, Judge, SimilarityJudge
 from unillmrec.judge.from_settings import find_price
 from unillmrec.judge.voting import MOST_VOTES, Votes
+from unillmrec.people.history import read_history
 from unillmrec.planning.planner import plan_recommendation
 from unillmrec.planning.shared_prefixes import Messages, SharedTokens, measure_shared_prefix
 from unillmrec.prices import Money, Price

@@ -10,10 +10,12 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from unillmrec.catalog.problems import RowProblem
 from unillmrec.errors import EvaluationError
 from unillmrec.evaluation.data.exam import Case, Exam, ItemIndex, Known, Split, Truth
-from unillmrec.evaluation.data.interactions import Integers, Interactions, sequences
 from unillmrec.items import Item
+from unillmrec.people.fields import read_time
+from unillmrec.people.interactions import Integers, Interactions, sequences
 from unillmrec.tree.terms import weighted_words
 
 SplitKind: TypeAlias = Literal["last", "time"]
@@ -58,7 +60,7 @@ def split(interactions: Interactions, shelf: ItemIndex, protocol: Protocol) -> S
         EvaluationError: nobody is left to ask about, or times are needed and not there.
     """
     chosen = _chosen(interactions, protocol.least_rating)
-    liked = interactions.kept(chosen)
+    liked = interactions.select(chosen)
     places = np.array([shelf.places.get(item, -1) for item in liked.items], np.int64)
     parts = list(sequences(liked, places))
     if protocol.split == "time":
@@ -249,6 +251,18 @@ def _nobody(
         detail=f"A person needs {least} items before the held-out one.",
         remedy="more histories" + (", or another --cutoff." if protocol.split == "time" else "."),
     )
+
+
+def parse_cutoff(text: str) -> float | None:
+    """Read the time of a split from the command line: a number, or an ISO 8601 date.
+
+    Raises:
+        EvaluationError: it is neither.
+    """
+    try:
+        return read_time(text)
+    except RowProblem as problem:
+        raise EvaluationError(f"--cutoff: {problem.problem}.", remedy=problem.remedy) from problem
 
 
 def told_time(seconds: float) -> str:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from unillmrec.errors import EvaluationError
-from unillmrec.evaluation.data.interactions import InteractionRows, Interactions
 from unillmrec.evaluation.datasets.files import LoadedSet, find, named, number, objects, words
 from unillmrec.items import Item, Value
+from unillmrec.people.interactions import Interactions, InteractionsBuilder
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def _reviews_in(folder: Path, meta: Path, edition: _Edition) -> Path:
 
 
 def _reviews(path: Path, edition: _Edition, read: Callable[[str], Any]) -> Interactions:
-    taken = InteractionRows()
+    taken = InteractionsBuilder()
     for place, row in objects(path, read):
         person, item = named(place, row, edition.person), named(place, row, edition.item)
         time = number(place, row.get(edition.time), "time") * edition.unit

@@ -13,8 +13,8 @@ from typing import Any
 
 from unillmrec.catalog.problems import shown
 from unillmrec.errors import EvaluationError
-from unillmrec.evaluation.data.interactions import Interactions
 from unillmrec.items import Item
+from unillmrec.people.interactions import Interactions
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from unillmrec.errors import EvaluationError
-from unillmrec.evaluation.data.interactions import InteractionRows, Interactions
 from unillmrec.evaluation.datasets.files import (
     LoadedSet,
     find,
@@ -19,6 +18,7 @@ from unillmrec.evaluation.datasets.files import (
     words,
 )
 from unillmrec.items import Item, Value
+from unillmrec.people.interactions import Interactions, InteractionsBuilder
 
 _WRITTEN = "%a %b %d %H:%M:%S %z %Y"
 _AUTHORS = "goodreads_book_authors.json"
@@ -58,7 +58,7 @@ def load(folder: Path) -> LoadedSet:
 
 
 def _detailed(folder: Path) -> Interactions:
-    taken = InteractionRows()
+    taken = InteractionsBuilder()
     for place, row in objects(find(folder, "goodreads_interactions*.json")):
         time = _seconds(place, row.get("read_at") or row.get("date_added"))
         rating = _rating(place, row.get("rating", 0))
@@ -69,7 +69,7 @@ def _detailed(folder: Path) -> Interactions:
 def _summary(folder: Path) -> Interactions:
     pairs = table(find(folder, "book_id_map.csv"), ("book_id_csv", "book_id"))
     books = {row["book_id_csv"]: row["book_id"] for _, row in pairs}
-    taken = InteractionRows()
+    taken = InteractionsBuilder()
     path = find(folder, "goodreads_interactions.csv")
     for place, row in table(path, ("user_id", "book_id", "rating")):
         if row["book_id"] not in books:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from unillmrec.errors import EvaluationError
-from unillmrec.evaluation.data.interactions import InteractionRows
 from unillmrec.evaluation.datasets.files import LoadedSet, fields, find, lines
 from unillmrec.items import Item
+from unillmrec.people.interactions import InteractionsBuilder
 
 _WRITTEN = "%m/%d/%Y %I:%M:%S %p"
 
@@ -24,7 +24,7 @@ def load(folder: Path) -> LoadedSet:
         news, category, finer, title, abstract = fields(place, line, "\t", 5)[:5]
         path = tuple(filter(None, (category, finer)))
         items.append(Item(news, title or news, abstract, path, {}))
-    taken = InteractionRows()
+    taken = InteractionsBuilder()
     known: set[str] = set()
     for place, line in lines(find(folder, "behaviors.tsv")):
         _, person, time, history, shown = fields(place, line, "\t", 5)[:5]

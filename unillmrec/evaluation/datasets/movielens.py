@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from unillmrec.evaluation.data.interactions import InteractionRows, Interactions
 from unillmrec.evaluation.datasets.files import LoadedSet, fields, find, lines, number, table
 from unillmrec.items import Item, Value
+from unillmrec.people.interactions import Interactions, InteractionsBuilder
 
 _YEAR = re.compile(r"\s*\((\d{4})\)\s*$")
 _NO_GENRES = "(no genres listed)"
@@ -45,7 +45,7 @@ def load_latest(folder: Path) -> LoadedSet:
         _film(row["movieId"], row["title"], row["genres"].split("|"))
         for _, row in table(find(folder, "movies.csv"), ("movieId", "title", "genres"))
     ]
-    taken = InteractionRows()
+    taken = InteractionsBuilder()
     path = find(folder, "ratings.csv")
     for place, row in table(path, ("userId", "movieId", "rating", "timestamp")):
         time = number(place, row["timestamp"], "time")
@@ -54,7 +54,7 @@ def load_latest(folder: Path) -> LoadedSet:
 
 
 def _ratings(path: Path, separator: str) -> Interactions:
-    taken = InteractionRows()
+    taken = InteractionsBuilder()
     for place, line in lines(path, "latin-1"):
         person, item, rating, time = fields(place, line, separator, 4)[:4]
         taken.add(person, item, number(place, time, "time"), number(place, rating, "rating"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from unillmrec.catalog import read_catalog
-from unillmrec.evaluation.data.interactions import read_interactions
 from unillmrec.evaluation.datasets.files import LoadedSet, find
+from unillmrec.people.interactions import read_interactions
 
 _ENDINGS = ("jsonl", "csv", "tsv", "json", "parquet")
 
