@@ -94,7 +94,7 @@ def _tried(tree: ItemTree, history: list[str], number: int) -> tuple[str, list[s
         wrong.append("calls passed")
     if len(set(ids)) != options.limit:
         wrong.append("list short")
-    if set(ids) & set(history) or len(tree.items_with_ids(ids)) != len(ids):
+    if set(ids) & set(history) or len(tree.items_by_id(ids)) != len(ids):
         wrong.append("seen or unknown")
     if wrong:
         print(number, wrong, budget, billed, received, flush=True)

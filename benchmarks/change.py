@@ -204,7 +204,7 @@ def _in_file_order(path: Path) -> list[Any]:
 
     with ItemTree.open(path) as tree:
         numbers = [number for (number,) in tree.rows("SELECT number FROM item ORDER BY id")]
-        placed = tree.items_numbered(numbers)
+        placed = tree.items_by_number(numbers)
         return [placed[number].item for number in numbers]
 
 

@@ -61,7 +61,7 @@ def _main() -> None:
     seed, size, people = map(int, sys.argv[3:])
     upkeep.MOST_GROWN = how["largest"]
     if not how["weighed"]:
-        regrowing.Grown._weighed = lambda self: self._tree.item_rows(self.numbers.tolist())  # type: ignore[method-assign]
+        regrowing.Grown._weighed = lambda self: self._tree.item_matrix(self.numbers.tolist())  # type: ignore[method-assign]
     if not how["joined"]:
         Joiner.make_room = lambda *_: False  # type: ignore[method-assign]
     print(json.dumps(synthetic(folder, size, seed, people, 1.0)))

@@ -134,7 +134,7 @@ def _walked(
         made = Recommender(tree, judge).recommend(history, options=options)
         taste = made.profile.vector
         assert taste is not None
-        placed = tree.items_with_ids(made.candidates)
+        placed = tree.items_by_id(made.candidates)
         numbers = [placed[each].number for each in made.candidates]
         scores = _closeness(tree, taste, numbers)
         total = made.total_usage()
@@ -165,7 +165,7 @@ def _nearest(tree: ItemTree, writer: PromptWriter, history: Sequence[str]) -> di
     made = Recommender(tree, EstimatingJudge(SimilarityJudge(tree), writer)).recommend(history)
     assert made.profile.vector is not None
     eligibility = Eligibility(tree)
-    eligibility.exclude(tree.places_of(history).values())
+    eligibility.exclude(tree.locate(history).values())
     return dict(nearest_items(tree, made.profile.vector, SOUGHT, eligibility))
 
 
@@ -181,7 +181,7 @@ def _listing_tokens(
     """Return what listing every item once would take, and ranking them in sliding windows."""
     made = Recommender(tree).recommend(history)
     numbers = np.linspace(0, len(tree) - 1, min(len(tree), SAMPLED_LINES)).astype(int).tolist()
-    placed = list(tree.items_numbered(numbers).values())
+    placed = list(tree.items_by_number(numbers).values())
     run = Run(tree, SimilarityJudge(tree), Options())
     choices = run.item_choices(placed, 180)
     line = np.mean([writer.counter.count(writer.line(choice)) + 1 for choice in choices])

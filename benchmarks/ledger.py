@@ -121,7 +121,7 @@ def _faults(chance: random.Random, happened: Counter[str]) -> Callable[[int], Fa
 def _work(path: Path, logged: LoggedEndpoint, chance: random.Random) -> None:
     with ItemTree.open(path) as tree:
         judge = LanguageModelJudge(logged, build_writer(Settings()), SimilarityJudge(tree))
-        ids = [each.item.id for each in tree.items_numbered(range(0, len(tree), 7)).values()]
+        ids = [each.item.id for each in tree.items_by_number(range(0, len(tree), 7)).values()]
         people = [Person(tuple(chance.sample(ids, 4)), label=f"p{n}") for n in range(3)]
         options = Options(leaves=chance.choice((2, 6)), shown=40, candidates=15)
 

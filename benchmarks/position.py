@@ -169,7 +169,7 @@ def _reached(
     """Return the share of the twenty items most like the person that the walk came to."""
     assert made.profile.vector is not None
     near = similarities(made.profile.vector, vectors)
-    near[[number for number, _ in tree.places_of(history).values()]] = -1
+    near[[number for number, _ in tree.locate(history).values()]] = -1
     best = set(np.argsort(-near, kind="stable")[:BEST].tolist())
     leaves = [event.opened.id for event in made.opened if event.opened.is_leaf]
     return len(best & {each.number for each in tree.items_in(leaves)}) / BEST

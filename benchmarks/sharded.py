@@ -226,7 +226,7 @@ def _add_neighbours(rows: Sequence[dict[str, Any]], folder: Path) -> None:
     with ItemTree.open(folder / "in memory.tree") as tree:
         chance = random.Random(SEED)
         queries = sorted(chance.sample(range(len(tree)), QUERIES))
-        everything = tree.item_rows(range(len(tree)))
+        everything = tree.item_matrix(range(len(tree)))
         wanted = {}
         for query in queries:
             near = np.asarray((everything @ everything[query].T).todense()).ravel()
@@ -240,7 +240,7 @@ def _add_neighbours(rows: Sequence[dict[str, Any]], folder: Path) -> None:
                 held: list[float] = []
                 kept: list[float] = []
                 for query in queries:
-                    item = tree.items_numbered([query])[query].item
+                    item = tree.items_by_number([query])[query].item
                     shown = _in_leaves(recommender, tree, [item.id], leaves)
                     held.append(len(wanted[query] & shown) / NEAREST)
                     kept.append(len(shown))

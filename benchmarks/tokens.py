@@ -288,7 +288,7 @@ def histories(tree: ItemTree) -> list[tuple[str, ...]]:
 
 
 def _titles_met(tree: ItemTree, history: Sequence[str]) -> list[str]:
-    placed = tree.items_with_ids(history)
+    placed = tree.items_by_id(history)
     return [title_of(placed[each].item) for each in history]
 
 

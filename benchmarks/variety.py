@@ -55,7 +55,7 @@ def _measured(found: DataSet, tree: ItemTree, variety: float) -> dict[str, Any]:
 
 def _distance(tree: ItemTree, ids: list[str]) -> float:
     """Return the mean cosine distance between the items of a list."""
-    placed = tree.items_with_ids(ids)
+    placed = tree.items_by_id(ids)
     vectors = tree.item_vectors([placed[each].number for each in ids])
     near = [similarities(one, [other])[0] for one, other in combinations(vectors, 2)]
     return 1 - float(np.mean(near))

@@ -39,7 +39,7 @@ def built(tree="paths", catalog=None, **options):
 
 def where(tree):
     """Return the labels down to each item."""
-    numbers = tree.items_with_ids([item.id for item in items()])
+    numbers = tree.items_by_id([item.id for item in items()])
     return {
         item_id: breadcrumb([node.description for node in tree.ancestors(placed.leaf)])
         for item_id, placed in numbers.items()

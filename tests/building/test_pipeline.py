@@ -118,7 +118,7 @@ def test_popularity_becomes_a_prior():
     build(items, "t.tree", BuildOptions(popularity="sold"))
 
     with ItemTree.open("t.tree") as tree:
-        priors = [tree.items_numbered([n])[n].prior for n in range(len(items))]
+        priors = [tree.items_by_number([n])[n].prior for n in range(len(items))]
         expected = [0, 1 / 3, 2 / 3, 1, 0, 0, math.log(2) / math.log(1_000)]
         assert expected == pytest.approx(priors)
         assert tree.has_prior
@@ -224,7 +224,7 @@ def test_more_numeric_attributes_than_a_line_tells():
     build([Item("a", "Title", attributes=attributes)], "t.tree")
 
     with ItemTree.open("t.tree") as tree:
-        assert attributes == tree.items_numbered([0])[0].item.attributes
+        assert attributes == tree.items_by_number([0])[0].item.attributes
 
 
 HOSTILE = [
@@ -261,7 +261,7 @@ def test_a_tree_can_be_opened_while_another_is_built():
 
     def items():
         with ItemTree.open("one.tree") as tree:
-            yield from (tree.items_numbered([n])[n].item for n in range(30))
+            yield from (tree.items_by_number([n])[n].item for n in range(30))
         build(titled(5), "inner.tree")
 
     build(items(), "two.tree")

@@ -71,7 +71,7 @@ def test_the_flat_list_holds_every_book(tmp_path):
         cost = flat_cost(tree, profile, writer)
         titles = sum(
             writer.counter.count(each.item.title)
-            for each in tree.items_numbered(range(len(tree))).values()
+            for each in tree.items_by_number(range(len(tree))).values()
         )
 
     assert cost.estimated_prompt > titles + 3 * len("700")

@@ -358,7 +358,7 @@ def test_a_change_during_the_question_is_not_lost(tree, writer):
 
     def meanwhile(request):
         with EditableTree.open(tree.path) as other, other.transaction():
-            other.note_moved({first.id: 3})
+            other.add_move_counts({first.id: 3})
             other.remove_nodes([second.id])
         return sensible(request)
 

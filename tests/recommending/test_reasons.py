@@ -9,7 +9,7 @@ from unillmrec.store import ItemTree
 
 
 def placed(tree, *numbers):
-    found = tree.items_numbered(numbers)
+    found = tree.items_by_number(numbers)
     return [found[number] for number in numbers]
 
 

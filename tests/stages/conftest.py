@@ -10,7 +10,7 @@ from unillmrec.store import ItemTree
 @pytest.fixture(scope="session")
 def placed(tree):
     """All items of the tree, by number."""
-    return list(tree.items_numbered(range(len(tree))).values())
+    return list(tree.items_by_number(range(len(tree))).values())
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from unillmrec.store import ROOT
 
 def branch_of(tree, item_id):
     """The child of the root that an item is below."""
-    leaf = tree.places_of([item_id])[item_id][1]
+    leaf = tree.locate([item_id])[item_id][1]
     return next(node.id for node in tree.ancestors(leaf))
 
 

@@ -22,12 +22,12 @@ def tree(tmp_path_factory, tmp_path):
 
 def test_a_transaction_is_all_or_nothing(tree):
     """What an error breaks off was never there: neither rows, nor facts, nor columns."""
-    placed = tree.items_with_ids(["item-001"])["item-001"]
+    placed = tree.items_by_id(["item-001"])["item-001"]
 
     def break_off():
         with tree.transaction():
             tree.facts["items"] = 1
-            tree.next_numbers("node", 5)
+            tree.take_numbers("node", 5)
             tree.remove_items([placed])
             raise ZeroDivisionError
 
@@ -35,30 +35,30 @@ def test_a_transaction_is_all_or_nothing(tree):
         break_off()
 
     assert 300 == len(tree)
-    assert tree.items_with_ids(["item-001"])
+    assert tree.items_by_id(["item-001"])
     assert 300 == Selection.of(tree, "year > 0").total
 
 
 def test_numbers_are_never_used_again(tree):
     """Numbers of new nodes go on where the last ones ended, in later transactions too."""
     with tree.transaction():
-        first = tree.next_numbers("node", 3)
+        first = tree.take_numbers("node", 3)
     with tree.transaction():
-        second = tree.next_numbers("node", 2)
+        second = tree.take_numbers("node", 2)
 
     assert list(range(first.start, first.start + 5)) == [*first, *second]
-    assert not set(first) & {node for node, _ in tree.below(1)}
+    assert not set(first) & {node for node, _ in tree.subtree(1)}
 
 
 def test_items_and_columns_go_together(tree):
     """An item that is written, moved or taken out is so in the columns as well."""
-    leaf, other = [node for node, is_leaf in tree.below(1) if is_leaf][:2]
+    leaf, other = [node for node, is_leaf in tree.subtree(1) if is_leaf][:2]
     item = Item("x", "X", attributes={"year": 3000, "colour": "red"})
     with tree.transaction():
         tree.put_items([PlacedItem(900, item, leaf)])
     there = Selection.of(tree, "year = 3000 and colour = 'red'")
     with tree.transaction():
-        tree.set_leaves([(other, 900)])
+        tree.move_items([(other, 900)])
     moved = Selection.of(tree, "year = 3000")
     with tree.transaction():
         tree.remove_items([PlacedItem(900, item, other)])
@@ -70,39 +70,39 @@ def test_items_and_columns_go_together(tree):
 
 def test_finds_what_is_above_and_below(tree):
     """Ancestors come with a node, and a node comes first of what is below it."""
-    leaf = max((node for node, is_leaf in tree.below(1) if is_leaf))
+    leaf = max((node for node, is_leaf in tree.subtree(1) if is_leaf))
     way = [node.id for node in tree.ancestors(leaf)]
 
-    assert {1, *way} == set(tree.with_ancestors([leaf]))
-    assert (1, False) == tree.below(1)[0]
-    assert [(leaf, True)] == tree.below(leaf)
-    assert len(tree.rows("SELECT 1 FROM node")) == len(tree.below(1))
+    assert {1, *way} == set(tree.states_with_ancestors([leaf]))
+    assert (1, False) == tree.subtree(1)[0]
+    assert [(leaf, True)] == tree.subtree(leaf)
+    assert len(tree.rows("SELECT 1 FROM node")) == len(tree.subtree(1))
 
 
 def test_a_moved_subtree_keeps_its_depths_right(tree):
     """Hanging a branch elsewhere changes the depth of all that is below it."""
-    branch = max(node for node, is_leaf in tree.below(1) if not is_leaf)
-    before = {node: state.depth for node, state in tree.states(_ids(tree, branch)).items()}
+    branch = max(node for node, is_leaf in tree.subtree(1) if not is_leaf)
+    before = {node: state.depth for node, state in tree.node_states(_ids(tree, branch)).items()}
     with tree.transaction():
-        tree.hang(branch, 1, 0, 3)
-    after = {node: state.depth for node, state in tree.states(_ids(tree, branch)).items()}
+        tree.move_node(branch, 1, 0, 3)
+    after = {node: state.depth for node, state in tree.node_states(_ids(tree, branch)).items()}
 
     assert {node: depth + 3 for node, depth in before.items()} == after
 
 
 def _ids(tree, node):
-    return [each for each, _ in tree.below(node)]
+    return [each for each, _ in tree.subtree(node)]
 
 
 def test_terms_are_counted_up_and_down(tree):
     """A new term gets a number, and none is ever used by fewer than no items."""
     with tree.transaction():
-        tree.note_terms({"whale": 2, "zeppelin": 1, "unheard": -1})
+        tree.add_term_counts({"whale": 2, "zeppelin": 1, "unheard": -1})
     known = dict(tree.rows("SELECT term, used_by FROM term WHERE term IN ('zeppelin', 'unheard')"))
 
     assert {"zeppelin": 1} == known
     with tree.transaction():
-        tree.note_terms({"zeppelin": -5})
+        tree.add_term_counts({"zeppelin": -5})
     assert [(0,)] == tree.rows("SELECT used_by FROM term WHERE term = 'zeppelin'")
 
 

@@ -73,7 +73,7 @@ def test_a_reader_keeps_the_file_it_opened():
         write_tree("shop.tree", "new", 30, overwrite=True)
 
         assert 60 == len(reader)
-        assert "old title 7" == reader.items_numbered([7])[7].item.title
+        assert "old title 7" == reader.items_by_number([7])[7].item.title
     assert (30, "new title 0") == contents("shop.tree")
     assert ["shop.tree"] == names()
 

@@ -40,7 +40,7 @@ def test_an_item_comes_back_as_it_was(shop):
     """Every field keeps its type; lists are tuples again."""
     full = {"year": 1999, "price": 9.5, "stock": True, "tags": ("slow", "blue"), "maker": "Ann"}
 
-    placed = shop.items_with_ids(["full"])["full"]
+    placed = shop.items_by_id(["full"])["full"]
 
     assert Item("full", "All\nof it", "A text. 全", ("Films", "Drama"), full) == placed.item
     assert len(IDS) == placed.number
@@ -77,7 +77,7 @@ def test_items_come_leaf_by_leaf(tree):
         numbers = [each.number for each in found if each.leaf == leaf]
         assert sorted(numbers) == numbers
     assert [] == tree.items_in([])
-    assert [each.number for each in found] == tree.numbers_in(wanted)
+    assert [each.number for each in found] == tree.item_numbers_in(wanted)
 
 
 def test_ancestors_lead_from_the_root_to_the_node(tree):
@@ -89,7 +89,7 @@ def test_ancestors_lead_from_the_root_to_the_node(tree):
         assert nodes[node][3] == len(path)
         assert [ROOT, *path][:-1] == [nodes[each][0] for each in path]
     assert [] == tree.ancestors(ROOT)
-    assert {node: tree.ancestors(node) for node in nodes} == tree.ways_to(nodes)
+    assert {node: tree.ancestors(node) for node in nodes} == tree.ancestors_by_node(nodes)
 
 
 def test_a_node_that_is_not_there_is_said(tree):
@@ -97,7 +97,7 @@ def test_a_node_that_is_not_there_is_said(tree):
     with pytest.raises(StoreError, match=r"words\.tree has no node 999"):
         tree.node(999)
     with pytest.raises(StoreError, match=r"words\.tree has no node 999"):
-        tree.ways_to([ROOT, 999])
+        tree.ancestors_by_node([ROOT, 999])
 
 
 def test_vectors_are_those_of_the_build(tree):
@@ -174,21 +174,21 @@ def test_the_nearest_id(shop, asked, expected):
 
 def test_unknown_ids_are_left_out(shop):
     """Whoever asks sees which are missing."""
-    assert ["a", "99"] == sorted(shop.items_with_ids(["99", "nope", "a", "\udcff"]), reverse=True)
-    assert [2] == list(shop.items_numbered([2, 100]))
+    assert ["a", "99"] == sorted(shop.items_by_id(["99", "nope", "a", "\udcff"]), reverse=True)
+    assert [2] == list(shop.items_by_number([2, 100]))
 
 
 def test_many_ids_at_once(shop):
     """However many are asked for, it is one query."""
     asked = [f"no-{n}" for n in range(100_000)]
 
-    assert ["ab"] == list(shop.items_with_ids([*asked, "ab"]))
+    assert ["ab"] == list(shop.items_by_id([*asked, "ab"]))
 
 
 def test_threads_share_a_tree(tree):
     """Several judges may read at the same time."""
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda n: tree.items_numbered([n])[n].item.id, range(300)))
+        found = list(threads.map(lambda n: tree.items_by_number([n])[n].item.id, range(300)))
 
     assert [item.id for item in trees.items()] == found
 
@@ -202,7 +202,7 @@ def test_a_damaged_page_is_said(tmp_path):
     path.write_bytes(whole)
 
     with pytest.raises(StoreError, match="cannot be read"), ItemTree.open(path) as tree:
-        tree.items_numbered(list(range(300)))
+        tree.items_by_number(list(range(300)))
 
 
 def test_a_tree_says_what_it_is(tree):

@@ -63,8 +63,8 @@ def test_finds_in_some_leaves_what_a_plain_search_finds_there(tree, item, count,
     eligibility.exclude((number, 1) for number in range(0, 300, 4))
     found, again = (nearest_of_leaves(tree, taste, some, count, eligibility) for _ in range(2))
 
-    numbers = eligibility.among(tree.numbers_in(some))
-    plain = tree.item_likeness(taste, numbers)
+    numbers = eligibility.among(tree.item_numbers_in(some))
+    plain = tree.item_similarities(taste, numbers)
     order = np.argsort(-plain, kind="stable")[:count]
     by_number = dict(zip(numbers, plain.tolist(), strict=True))
     assert len({number for number, _ in found}) == len(found)
@@ -104,6 +104,6 @@ def test_words_that_came_after_opening_do_no_harm(tmp_path):
         everything = nearest_items(tree, old, 301, Eligibility(tree))
         assert set(range(301)) == {number for number, _ in everything}
         assert 300 == nearest_items(tree, new, 1, Eligibility(tree))[0][0]
-        rows = tree.item_rows([0, 300])
+        rows = tree.item_matrix([0, 300])
         assert np.diag((rows @ rows.T).toarray()) == pytest.approx([1, 1], abs=1e-2)
         assert new.ids.max() < rows.shape[1]

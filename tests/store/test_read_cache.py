@@ -49,15 +49,15 @@ def test_an_open_tree_sees_what_others_change(tmp_path):
     """What was read before of the same nodes and items is read anew."""
     with trees.tree(tmp_path) as tree:
         leaf = next(node for (node,) in tree.rows("SELECT id FROM node WHERE leaf = 1"))
-        before = tree.numbers_in([leaf])
-        gone = tree.items_numbered(before)[before[0]].item.id
+        before = tree.item_numbers_in([leaf])
+        gone = tree.items_by_number(before)[before[0]].item.id
 
         with TreeChanger(tree.path) as changer:
             changer.delete([gone])
 
         with ItemTree.open(tree.path) as fresh:
-            assert before != fresh.numbers_in([leaf])
-            assert fresh.numbers_in([leaf]) == tree.numbers_in([leaf])
+            assert before != fresh.item_numbers_in([leaf])
+            assert fresh.item_numbers_in([leaf]) == tree.item_numbers_in([leaf])
             assert [node.size for node in fresh.children(1)] == [
                 node.size for node in tree.children(1)
             ]

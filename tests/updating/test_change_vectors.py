@@ -44,7 +44,7 @@ def test_what_is_new_is_embedded_once_and_put_beside_its_like(embed, tmp_path):
     """Only the items of a change are sent, each once, though a batch is checked twice."""
     with TreeChanger(tmp_path / "a.tree", given=EmbeddedChanges("embedder", embed)) as changer:
         changer.insert([item("whale", 90), item("orbit", 91)])
-        placed = changer.tree.items_with_ids(["whale-90", "orbit-91"])
+        placed = changer.tree.items_by_id(["whale-90", "orbit-91"])
         beside = {
             each.item.id.split("-")[0] for each in changer.tree.items_in([placed["whale-90"].leaf])
         }
@@ -65,7 +65,7 @@ def test_what_says_the_same_is_not_sent_again(embed, tmp_path):
 
         assert 1 == len(embed.asked)
         assert "orbit" in embed.asked[0]
-        home = changer.tree.items_with_ids(["clue-4"])["clue-4"].leaf
+        home = changer.tree.items_by_id(["clue-4"])["clue-4"].leaf
         assert any(e.item.id.startswith("orbit") for e in changer.tree.items_in([home]))
 
 
@@ -81,4 +81,4 @@ def test_an_endpoint_that_fails_changes_nothing(embed, tmp_path):
             changer.insert([item("whale", 90)])
 
         assert 90 == len(changer.tree)
-        assert not changer.tree.items_with_ids(["whale-90"])
+        assert not changer.tree.items_by_id(["whale-90"])

@@ -105,12 +105,12 @@ def test_a_reader_keeps_reading_while_somebody_writes(path):
         history = ["item-000", "item-006"]
         before = Recommender(reader).recommend(history, limit=3)
         with writer.transaction():
-            writer.remove_items(list(writer.items_with_ids(["item-012"]).values()))
+            writer.remove_items(list(writer.items_by_id(["item-012"]).values()))
             during = Recommender(reader).recommend(history, limit=3)
 
             assert [each.item.id for each in before.items] == [e.item.id for e in during.items]
-            assert 1 == len(reader.items_with_ids(["item-012"]))
-        assert 0 == len(reader.items_with_ids(["item-012"]))
+            assert 1 == len(reader.items_by_id(["item-012"]))
+        assert 0 == len(reader.items_by_id(["item-012"]))
 
 
 def test_two_writers_do_not_mix(path, monkeypatch):

@@ -189,27 +189,27 @@ class Changes(RuleBasedStateMachine):
         self._recommends(tree)
 
     def _equals_model(self, tree):
-        held = tree.items_numbered([n for (n,) in tree.rows("SELECT number FROM item")])
+        held = tree.items_by_number([n for (n,) in tree.rows("SELECT number FROM item")])
         assert self.model == {each.item.id: each.item for each in held.values()}
         assert len(self.model) == len(tree) == tree.node(1).size
 
     def _sums_are_right(self, tree):
         width = int(tree.facts["next_term"])
-        for number, _ in tree.below(1):
-            leaves = [n for n, leaf in tree.below(number) if leaf]
+        for number, _ in tree.subtree(1):
+            leaves = [n for n, leaf in tree.subtree(number) if leaf]
             numbers = [n for held in tree.numbers_by_leaf(leaves).values() for n in held]
             if not numbers:
                 continue
-            expected = np.asarray(tree.item_rows(numbers).sum(axis=0)).ravel()
-            stored = tree.node_rows([number])
+            expected = np.asarray(tree.item_matrix(numbers).sum(axis=0)).ravel()
+            stored = tree.node_matrix([number])
             stored = stored if isinstance(stored, np.ndarray) else stored.toarray()
             assert stored.shape[1] == (width if tree.sparse else DIMENSIONS)
             np.testing.assert_allclose(stored[0], expected, rtol=2e-3, atol=2e-3)
 
     def _describes_itself(self, tree):
-        for number, _ in tree.below(1):
+        for number, _ in tree.subtree(1):
             node = tree.node(number)
-            leaves = [n for n, leaf in tree.below(number) if leaf]
+            leaves = [n for n, leaf in tree.subtree(number) if leaf]
             held = {each.number: each for each in tree.items_in(leaves)}
             shown = node.description
             assert [held[n].item.title for n in shown.typical] == list(shown.titles)
@@ -238,8 +238,8 @@ class Changes(RuleBasedStateMachine):
             if prices[each.id] < 20 and each.attributes["kind"] in ("tea", "wool")
         }
         assert len(expected) == selected.total
-        for number, _ in tree.below(1):
-            leaves = [n for n, leaf in tree.below(number) if leaf]
+        for number, _ in tree.subtree(1):
+            leaves = [n for n, leaf in tree.subtree(number) if leaf]
             below = {each.item.id for each in tree.items_in(leaves)}
             assert len(below & expected) == selected.count(number)
 
@@ -267,7 +267,7 @@ class ChangesAlongPaths(Changes):
     kind = "paths"
 
     def _names(self, tree):
-        for number, is_leaf in tree.below(1):
+        for number, is_leaf in tree.subtree(1):
             names = [node.description.name for node in tree.ancestors(number)]
             names.insert(0, tree.node(1).description.name)
             labels = categories(names)
@@ -282,7 +282,7 @@ class ChangesAlongGroupedPaths(ChangesAlongPaths):
     kind = "paths+clusters"
 
     def _names(self, tree):
-        for number, is_leaf in tree.below(1):
+        for number, is_leaf in tree.subtree(1):
             names = [node.description.name for node in tree.ancestors(number)]
             labels = categories([tree.node(1).description.name, *names])
             for each in tree.items_in([number] if is_leaf else []):

@@ -72,7 +72,7 @@ class PersonRunner:
 
     def _known(self, person: Person) -> tuple[Person, int]:
         """Return the person without the items that the tree does not have, and how many."""
-        known = self._recommender.tree.places_of(dict.fromkeys(person.history))
+        known = self._recommender.tree.locate(dict.fromkeys(person.history))
         history = tuple(each for each in person.history if each in known)
         if person.history and not (history or person.like or person.profile):
             count = len(set(person.history))

@@ -77,7 +77,7 @@ def _sample(people: PeopleFile) -> tuple[list[PersonRow], int]:
 
 
 def _known(tree: ItemTree, person: Person) -> Person | None:
-    known = tree.places_of(dict.fromkeys(person.history))
+    known = tree.locate(dict.fromkeys(person.history))
     history = tuple(each for each in person.history if each in known)
     if not (history or person.like or person.profile):
         return None

@@ -141,7 +141,7 @@ def draw_hidden_items(tree: ItemTree, count: int, seed: int) -> list[tuple[Place
     found: list[tuple[PlacedItem, list[Node]]] = []
     for start in range(0, len(numbers), max(2 * count, 1)):
         some = numbers[start : start + 2 * count]
-        placed = tree.items_numbered(some)
+        placed = tree.items_by_number(some)
         for number in some:
             if len(found) == count:
                 return found

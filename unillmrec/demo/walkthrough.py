@@ -55,7 +55,7 @@ def perform(path: Path, person: Person) -> Performance:
     with ItemTree.open(path) as tree:
         judge = build_estimating_judge(tree, settings)
         recommendation = Recommender(tree, judge).recommend_to(person, OPTIONS)
-        known = tree.items_with_ids(person.history)
+        known = tree.items_by_id(person.history)
         return Performance(
             report=report,
             seconds=seconds,
@@ -68,7 +68,7 @@ def perform(path: Path, person: Person) -> Performance:
 
 def flat_cost(tree: ItemTree, profile: Profile, writer: PromptWriter) -> Usage:
     """Count one prompt that lists every item of *tree*, in the lines that recall shows."""
-    items = tree.items_numbered(range(len(tree)))
+    items = tree.items_by_number(range(len(tree)))
     lines = [
         writer.line(Choice(number, item_line(each.item, ITEM_LINE), each.number))
         for number, each in enumerate(items.values(), start=1)

@@ -185,7 +185,7 @@ def _level(tree: EditableTree, options: DescribeOptions, manifest: Manifest) -> 
     level = None
     if waiting:
         # The level below would be told what its branches were, and not what they will be.
-        level = min(tree.node(key).depth for key in waiting if tree.states([key]))
+        level = min(tree.node(key).depth for key in waiting if tree.node_states([key]))
     for family in wanted_families(tree, options, wanted):
         depth = next(iter(family.nodes.values())).depth
         level = depth if level is None else level

@@ -323,7 +323,7 @@ def write_summaries(
     for attempt in range(1, attempts + 1):
         try:
             with tree.transaction():
-                states = tree.states(list(texts))
+                states = tree.node_states(list(texts))
                 tree.set_descriptions(
                     (
                         _with_summary(state.description, texts[state.id]),

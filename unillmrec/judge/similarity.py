@@ -50,7 +50,7 @@ class SimilarityJudge:
             return [0.0] * len(question.choices)
         keys = [choice.key for choice in question.choices]
         tree = self._tree
-        likeness = tree.node_likeness if question.about_nodes else tree.item_likeness
+        likeness = tree.node_similarities if question.about_nodes else tree.item_similarities
         return [float(near) for near in likeness(vector, keys)]
 
     def windows(self, question: Question) -> Sequence[Question]:

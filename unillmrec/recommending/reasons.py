@@ -40,7 +40,7 @@ def reasons_for(
     vectors = tree.item_vectors([each.number for each in items])
     recent = history[-RECENT:]
     past = tree.item_vectors([each.number for each in recent])
-    ways = tree.ways_to(each.leaf for each in items)
+    ways = tree.ancestors_by_node(each.leaf for each in items)
     likes = [_like(profile, vector, past) for vector in vectors]
     pairs = [
         (vector, like[1]) for vector, like in zip(vectors, likes, strict=True) if like is not None
@@ -76,7 +76,7 @@ def _text(recent: Sequence[PlacedItem], best: int | None, words: Sequence[str]) 
 def shared_words(tree: ItemTree, pairs: Sequence[tuple[Vector, Vector]]) -> list[list[str]]:
     """Return for each pair the words that make it alike, the most telling first."""
     numbers = [_shared_terms(*pair) for pair in pairs]
-    terms = tree.terms_numbered(list({number for each in numbers for number in each}))
+    terms = tree.terms_by_id(list({number for each in numbers for number in each}))
     return [
         [terms[number][0] for number in each if is_telling(*terms[number], len(tree))][
             :SHARED_WORDS

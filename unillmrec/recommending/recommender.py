@@ -193,7 +193,7 @@ def _told_judge(run: Run) -> str:
 def _exclude(run: Run, ids: Iterable[str]) -> tuple[str, ...]:
     """Keep items out; return the ids that the tree does not have."""
     wanted = list(dict.fromkeys(ids))
-    places = run.tree.places_of(wanted)
+    places = run.tree.locate(wanted)
     run.eligibility.exclude(places.values())
     return tuple(item_id for item_id in wanted if item_id not in places)
 
@@ -214,7 +214,7 @@ def find_history(tree: ItemTree, ids: Sequence[str]) -> list[PlacedItem]:
     Raises:
         PersonError: an id is not in the tree.
     """
-    found = tree.items_with_ids(ids)
+    found = tree.items_by_id(ids)
     missing = [item_id for item_id in dict.fromkeys(ids) if item_id not in found]
     if missing:
         near = tree.nearest_id(missing[0])

@@ -24,7 +24,7 @@ def order_by_path(tree: ItemTree, people: Sequence[Person]) -> list[int]:
 
 def _taste(tree: ItemTree, person: Person) -> Vector | None:
     last = list(dict.fromkeys(reversed(person.history)))[:RECENT][::-1]
-    places = tree.places_of(last)
+    places = tree.locate(last)
     return taste_of(tree, person, [places[item_id][0] for item_id in last if item_id in places])
 
 

@@ -104,7 +104,7 @@ def _words(run: Run, taste: Vector | None) -> tuple[str, ...]:
         return ()
     strong = taste.strongest(TASTE_WORDS * 4)
     assert strong.ids is not None
-    terms = run.tree.terms_numbered(strong.ids.tolist())
+    terms = run.tree.terms_by_id(strong.ids.tolist())
     ordered = sorted(zip(strong.weights, strong.ids, strict=True), key=lambda pair: -pair[0])
     told = [terms[int(number)] for _, number in ordered]
     return tuple(word for word, _ in told if can_be_told(word))[:TASTE_WORDS]

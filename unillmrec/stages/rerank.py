@@ -32,7 +32,7 @@ def rerank(run: Run, profile: Profile, ranked: Sequence[Candidate]) -> list[Cand
 def _paths(run: Run, candidates: Sequence[Candidate]) -> dict[int, Path]:
     """Return for each leaf the ids of the nodes that lead to it."""
     leaves = {each.placed.leaf for each in candidates}
-    ways = run.tree.ways_to(leaves)
+    ways = run.tree.ancestors_by_node(leaves)
     return {leaf: tuple(node.id for node in ways[leaf]) for leaf in leaves}
 
 

@@ -1,6 +1,6 @@
 """The SQLite file of a tree: its layout, writing it whole, reading it piece by piece."""
 
-from unillmrec.store.editable_tree import EditableTree, LeafItem, NodeGain, NodeState
+from unillmrec.store.editable_tree import EditableTree, LeafItem, NodeState, NodeTotals
 from unillmrec.store.files import Staging
 from unillmrec.store.item_tree import ItemTree
 from unillmrec.store.nodes import ROOT, STALE_SHARE, Node, PlacedItem
@@ -13,9 +13,9 @@ __all__ = [
     "ItemTree",
     "LeafItem",
     "Node",
-    "NodeGain",
     "NodeRow",
     "NodeState",
+    "NodeTotals",
     "PlacedItem",
     "Staging",
     "TreeWriter",

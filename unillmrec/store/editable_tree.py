@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unillmrec.errors import StoreError
 from unillmrec.items import ItemFields
 from unillmrec.store.files import connect_to_change
-from unillmrec.store.item_tree import AMONG, ItemTree, as_json
+from unillmrec.store.item_tree import IN_LIST, ItemTree, sql_list
 from unillmrec.store.nodes import PlacedItem
 from unillmrec.store.writer import NodeRow, item_rows
 
@@ -43,7 +43,7 @@ class NodeState:
     packed_spans: str
 
 
-class NodeGain(NamedTuple):
+class NodeTotals(NamedTuple):
     """What a node has come to hold, its sum packed, where nothing else about it changed."""
 
     id: int
@@ -142,7 +142,7 @@ class EditableTree(ItemTree):
             [(name, json.dumps(value, ensure_ascii=False)) for name, value in self.facts.items()],
         )
 
-    def next_numbers(self, kind: str, count: int) -> range:
+    def take_numbers(self, kind: str, count: int) -> range:
         """Take *count* numbers for new nodes, items or terms; none is ever used again."""
         first = int(self.facts[f"next_{kind}"])
         self.facts[f"next_{kind}"] = first + count
@@ -180,10 +180,10 @@ class EditableTree(ItemTree):
             for each in items:
                 columns.put(each.number, None, each.item)
                 columns.place(each.number, None)
-        self._execute(f"DELETE FROM item WHERE number {AMONG}", (as_json(numbers),))
-        self._execute(f"DELETE FROM item_vector WHERE item {AMONG}", (as_json(numbers),))
+        self._execute(f"DELETE FROM item WHERE number {IN_LIST}", (sql_list(numbers),))
+        self._execute(f"DELETE FROM item_vector WHERE item {IN_LIST}", (sql_list(numbers),))
 
-    def set_leaves(self, pairs: Iterable[tuple[int, int]]) -> None:
+    def move_items(self, pairs: Iterable[tuple[int, int]]) -> None:
         """Put items into leaves, by (leaf, item) pairs."""
         kept = list(pairs)
         self._many("UPDATE item SET leaf = ? WHERE number = ?", kept)
@@ -194,63 +194,63 @@ class EditableTree(ItemTree):
 
     def leaf_sizes(self, leaves: Sequence[int]) -> dict[int, int]:
         """Return how many items sit in each of *leaves*."""
-        query = f"SELECT leaf, count(*) FROM item WHERE leaf {AMONG} GROUP BY leaf"
-        return dict.fromkeys(leaves, 0) | dict(self.rows(query, (as_json(leaves),)))
+        query = f"SELECT leaf, count(*) FROM item WHERE leaf {IN_LIST} GROUP BY leaf"
+        return dict.fromkeys(leaves, 0) | dict(self.rows(query, (sql_list(leaves),)))
 
     def numbers_by_leaf(self, leaves: Sequence[int]) -> dict[int, list[int]]:
         """Return the numbers of the items of each leaf, ascending."""
-        query = f"SELECT leaf, number FROM item WHERE leaf {AMONG} ORDER BY number"
+        query = f"SELECT leaf, number FROM item WHERE leaf {IN_LIST} ORDER BY number"
         found: dict[int, list[int]] = {leaf: [] for leaf in leaves}
-        for leaf, number in self.rows(query, (as_json(leaves),)):
+        for leaf, number in self.rows(query, (sql_list(leaves),)):
             found[leaf].append(number)
         return found
 
-    def contents(self, leaves: Sequence[int]) -> list[LeafItem]:
+    def leaf_items(self, leaves: Sequence[int]) -> list[LeafItem]:
         """Return what leaves hold, leaf by leaf, as much of it as summing up needs."""
         query = (
             "SELECT leaf, number, prior, attributes, packed FROM item"
-            f" JOIN item_vector ON item = number WHERE leaf {AMONG} ORDER BY leaf, number"
+            f" JOIN item_vector ON item = number WHERE leaf {IN_LIST} ORDER BY leaf, number"
         )
-        return [LeafItem(*row) for row in self.rows(query, (as_json(leaves),))]
+        return [LeafItem(*row) for row in self.rows(query, (sql_list(leaves),))]
 
-    def hashes(self) -> dict[str, bytes]:
+    def content_hashes(self) -> dict[str, bytes]:
         """Return the content hash of every item by its id."""
         return dict(self.rows("SELECT id, hash FROM item"))
 
     # Nodes
 
-    def states(self, node_ids: Sequence[int]) -> dict[int, NodeState]:
+    def node_states(self, node_ids: Sequence[int]) -> dict[int, NodeState]:
         """Return nodes by id."""
-        query = f"SELECT {_NODE_COLUMNS} FROM node WHERE id {AMONG}"
-        return {row[0]: _state(row) for row in self.rows(query, (as_json(node_ids),))}
+        query = f"SELECT {_NODE_COLUMNS} FROM node WHERE id {IN_LIST}"
+        return {row[0]: _state(row) for row in self.rows(query, (sql_list(node_ids),))}
 
     def child_states(self, node_ids: Sequence[int]) -> dict[int, list[NodeState]]:
         """Return the children of nodes, in their order."""
-        query = f"SELECT {_NODE_COLUMNS} FROM node WHERE parent {AMONG} ORDER BY parent, place"
+        query = f"SELECT {_NODE_COLUMNS} FROM node WHERE parent {IN_LIST} ORDER BY parent, place"
         found: dict[int, list[NodeState]] = {node: [] for node in node_ids}
-        for row in self.rows(query, (as_json(node_ids),)):
+        for row in self.rows(query, (sql_list(node_ids),)):
             found[row[1]].append(_state(row))
         return found
 
-    def with_ancestors(self, node_ids: Iterable[int]) -> dict[int, NodeState]:
+    def states_with_ancestors(self, node_ids: Iterable[int]) -> dict[int, NodeState]:
         """Return nodes and everything above them."""
-        return self.states(sorted(self.parents_above(node_ids)))
+        return self.node_states(sorted(self.parents_up_to_root(node_ids)))
 
-    def parents_above(self, node_ids: Iterable[int]) -> dict[int, int | None]:
+    def parents_up_to_root(self, node_ids: Iterable[int]) -> dict[int, int | None]:
         """Return the parents of nodes and of everything above them."""
         # Left to itself SQLite reads all nodes to find the parents of a few.
         query = (
-            f"WITH RECURSIVE way (id, parent) AS (SELECT id, parent FROM node WHERE id {AMONG}"
+            f"WITH RECURSIVE way (id, parent) AS (SELECT id, parent FROM node WHERE id {IN_LIST}"
             " UNION SELECT node.id, node.parent FROM way CROSS JOIN node ON node.id = way.parent)"
             " SELECT id, parent FROM way"
         )
-        return dict(self.rows(query, (as_json(sorted(node_ids)),)))
+        return dict(self.rows(query, (sql_list(sorted(node_ids)),)))
 
-    def families(self, node_ids: Sequence[int]) -> dict[int, list[tuple[int, bool]]]:
+    def child_ids(self, node_ids: Sequence[int]) -> dict[int, list[tuple[int, bool]]]:
         """Return the children of nodes, in their order, each with whether it is a leaf."""
-        query = f"SELECT parent, id, leaf FROM node WHERE parent {AMONG} ORDER BY parent, place"
+        query = f"SELECT parent, id, leaf FROM node WHERE parent {IN_LIST} ORDER BY parent, place"
         found: dict[int, list[tuple[int, bool]]] = {node: [] for node in node_ids}
-        for parent, node, leaf in self.rows(query, (as_json(node_ids),)):
+        for parent, node, leaf in self.rows(query, (sql_list(node_ids),)):
             found[parent].append((node, bool(leaf)))
         return found
 
@@ -258,24 +258,24 @@ class EditableTree(ItemTree):
         """Return (parent, child, whether it is a leaf, its packed sum), by parent and in order."""
         query = (
             "SELECT parent, id, leaf, packed FROM node JOIN node_sum ON node = id"
-            f" WHERE parent {AMONG} ORDER BY parent, place"
+            f" WHERE parent {IN_LIST} ORDER BY parent, place"
         )
-        rows: list[tuple[Any, ...]] = self.rows(query, (as_json(node_ids),))
+        rows: list[tuple[Any, ...]] = self.rows(query, (sql_list(node_ids),))
         return rows
 
     def sizes_and_priors(self, node_ids: Sequence[int]) -> dict[int, tuple[int, float]]:
         """Return how many items nodes hold, and how popular these are."""
-        query = f"SELECT id, size, prior FROM node WHERE id {AMONG}"
-        rows = self.rows(query, (as_json(node_ids),))
+        query = f"SELECT id, size, prior FROM node WHERE id {IN_LIST}"
+        rows = self.rows(query, (sql_list(node_ids),))
         return {node: (size, prior) for node, size, prior in rows}
 
-    def below(self, node_id: int) -> list[tuple[int, bool]]:
+    def subtree(self, node_id: int) -> list[tuple[int, bool]]:
         """Return a node and all nodes below it, each with whether it is a leaf."""
         found = self.rows("SELECT id, leaf FROM node WHERE id = ?", (node_id,))
         level = [node_id]
         while level:
-            query = f"SELECT id, leaf FROM node WHERE parent {AMONG}"
-            rows = self.rows(query, (as_json(level),))
+            query = f"SELECT id, leaf FROM node WHERE parent {IN_LIST}"
+            rows = self.rows(query, (sql_list(level),))
             level = [node for node, leaf in rows if not leaf]
             found += rows
         return [(node, bool(leaf)) for node, leaf in sorted(found)]
@@ -306,7 +306,7 @@ class EditableTree(ItemTree):
             "INSERT OR REPLACE INTO node_sum VALUES (?, ?)", [(r.id, r.packed) for r in kept]
         )
 
-    def add_gains(self, gains: Sequence[NodeGain]) -> None:
+    def update_totals(self, gains: Sequence[NodeTotals]) -> None:
         """Write what nodes have come to hold."""
         self._many(
             "UPDATE node SET size = ?, prior = ? WHERE id = ?",
@@ -331,25 +331,25 @@ class EditableTree(ItemTree):
 
     def remove_nodes(self, node_ids: Sequence[int]) -> None:
         """Take nodes out."""
-        self._execute(f"DELETE FROM node WHERE id {AMONG}", (as_json(node_ids),))
-        self._execute(f"DELETE FROM node_sum WHERE node {AMONG}", (as_json(node_ids),))
+        self._execute(f"DELETE FROM node WHERE id {IN_LIST}", (sql_list(node_ids),))
+        self._execute(f"DELETE FROM node_sum WHERE node {IN_LIST}", (sql_list(node_ids),))
 
-    def hang(self, node_id: int, parent: int, place: int, deeper: int) -> None:
+    def move_node(self, node_id: int, parent: int, place: int, deeper: int) -> None:
         """Hang a node, with all below it, under another parent, *deeper* by so much."""
         self._execute(
             "UPDATE node SET parent = ?, place = ? WHERE id = ?", (parent, place, node_id)
         )
         if deeper:
-            below = [node for node, _ in self.below(node_id)]
+            below = [node for node, _ in self.subtree(node_id)]
             self._execute(
-                f"UPDATE node SET depth = depth + ? WHERE id {AMONG}", (deeper, as_json(below))
+                f"UPDATE node SET depth = depth + ? WHERE id {IN_LIST}", (deeper, sql_list(below))
             )
 
-    def renumber(self, children: Sequence[int]) -> None:
+    def reorder_children(self, children: Sequence[int]) -> None:
         """Give children their places in the order given."""
         self._many("UPDATE node SET place = ? WHERE id = ?", list(enumerate(children)))
 
-    def note_moved(self, node_counts: Mapping[int, int]) -> None:
+    def add_move_counts(self, node_counts: Mapping[int, int]) -> None:
         """Add to how many items came or went below nodes since they were grown.
 
         Words are always fresh; only a summary by a model gets older.
@@ -362,16 +362,16 @@ class EditableTree(ItemTree):
 
     # Terms
 
-    def note_terms(self, used_more: Mapping[str, int]) -> None:
+    def add_term_counts(self, used_more: Mapping[str, int]) -> None:
         """Add to how many items use terms; a new term gets the next number."""
         known = {
             term
             for (term,) in self.rows(
-                f"SELECT term FROM term WHERE term {AMONG}", (as_json(list(used_more)),)
+                f"SELECT term FROM term WHERE term {IN_LIST}", (sql_list(list(used_more)),)
             )
         }
         fresh = [term for term, more in used_more.items() if term not in known and more > 0]
-        numbers = self.next_numbers("term", len(fresh))
+        numbers = self.take_numbers("term", len(fresh))
         self._many("INSERT INTO term VALUES (?, ?, 0)", list(zip(numbers, fresh, strict=True)))
         self._many(
             "UPDATE term SET used_by = max(used_by + ?, 0) WHERE term = ?",

@@ -164,16 +164,16 @@ class ItemTree:
 
     def ancestors(self, node_id: int) -> list[Node]:
         """Return the nodes from the root's child down to *node_id* itself."""
-        return self.ways_to([node_id])[node_id]
+        return self.ancestors_by_node([node_id])[node_id]
 
-    def ways_to(self, node_ids: Iterable[int]) -> dict[int, list[Node]]:
+    def ancestors_by_node(self, node_ids: Iterable[int]) -> dict[int, list[Node]]:
         """Return for each node those from the root's child down to itself, read together."""
         found: dict[int, Node] = {}
         ways: dict[int, list[Node]] = {}
         wanted = set(node_ids)
         missing = wanted - {ROOT}
         while missing:
-            rows = self.rows(f"{_NODE} WHERE id {AMONG}", (as_json(sorted(missing)),))
+            rows = self.rows(f"{_NODE} WHERE id {IN_LIST}", (sql_list(sorted(missing)),))
             found |= {row[0]: _node(row) for row in rows}
             if gone := missing - found.keys():
                 self.node(min(gone))
@@ -192,7 +192,7 @@ class ItemTree:
         """Return the sums of the vectors below nodes, in the order asked for."""
         return self._vectors("node_sum", "node", node_ids, precise=True)
 
-    def node_likeness(self, query: Vector, node_ids: Sequence[int]) -> Floats:
+    def node_similarities(self, query: Vector, node_ids: Sequence[int]) -> Floats:
         """Return the cosine of *query* with the sums below nodes, in the order asked for."""
         from unillmrec.tree.vectors import Stacked
 
@@ -208,45 +208,45 @@ class ItemTree:
 
     def items_in(self, leaf_ids: Sequence[int]) -> list[PlacedItem]:
         """Return the items of leaves, leaf by leaf in the order asked for."""
-        rows = self.rows(f"{_ITEM} WHERE leaf {AMONG}", (as_json(leaf_ids),))
+        rows = self.rows(f"{_ITEM} WHERE leaf {IN_LIST}", (sql_list(leaf_ids),))
         order = {leaf: place for place, leaf in enumerate(leaf_ids)}
         return sorted(map(_item, rows), key=lambda each: (order[each.leaf], each.number))
 
-    def numbers_in(self, leaf_ids: Sequence[int]) -> list[int]:
+    def item_numbers_in(self, leaf_ids: Sequence[int]) -> list[int]:
         """Return the numbers of the items of leaves, leaf by leaf in the order asked for."""
 
         def read(leaves: Sequence[int]) -> dict[int, list[int]]:
             # Told to order them, SQLite would rather read all items than sort those of some leaves.
-            query = f"SELECT leaf, number FROM item WHERE leaf {AMONG}"
+            query = f"SELECT leaf, number FROM item WHERE leaf {IN_LIST}"
             held: dict[int, list[int]] = {leaf: [] for leaf in leaves}
-            for leaf, number in self.rows(query, (as_json(leaves),)):
+            for leaf, number in self.rows(query, (sql_list(leaves),)):
                 held[leaf].append(number)
             return {leaf: sorted(numbers) for leaf, numbers in held.items()}
 
         parts = self.kept("numbers", leaf_ids, read, most=KEPT_BRANCHES)
         return [number for numbers in parts for number in numbers]
 
-    def items_numbered(self, numbers: Sequence[int]) -> dict[int, PlacedItem]:
+    def items_by_number(self, numbers: Sequence[int]) -> dict[int, PlacedItem]:
         """Return items by their numbers."""
-        rows = self.rows(f"{_ITEM} WHERE number {AMONG}", (as_json(numbers),))
+        rows = self.rows(f"{_ITEM} WHERE number {IN_LIST}", (sql_list(numbers),))
         return {each.number: each for each in map(_item, rows)}
 
-    def items_with_ids(self, ids: Iterable[str]) -> dict[str, PlacedItem]:
+    def items_by_id(self, ids: Iterable[str]) -> dict[str, PlacedItem]:
         """Return items by their ids; an unknown id is left out."""
-        rows = self.rows(f"{_ITEM} WHERE id {AMONG}", (as_json(list(ids)),))
+        rows = self.rows(f"{_ITEM} WHERE id {IN_LIST}", (sql_list(list(ids)),))
         return {each.item.id: each for each in map(_item, rows)}
 
-    def places_of(self, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
+    def locate(self, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Return the numbers and leaves of items by their ids; an unknown id is left out."""
         rows = self.rows(
-            f"SELECT id, number, leaf FROM item WHERE id {AMONG}", (as_json(list(ids)),)
+            f"SELECT id, number, leaf FROM item WHERE id {IN_LIST}", (sql_list(list(ids)),)
         )
         return {item_id: (number, leaf) for item_id, number, leaf in rows}
 
     def titles(self, numbers: Sequence[int]) -> dict[int, str]:
         """Return the titles of items by their numbers."""
-        query = f"SELECT number, title FROM item WHERE number {AMONG}"
-        return dict(self.rows(query, (as_json(numbers),)))
+        query = f"SELECT number, title FROM item WHERE number {IN_LIST}"
+        return dict(self.rows(query, (sql_list(numbers),)))
 
     def nearest_id(self, item_id: str) -> str | None:
         """Return the id in the catalog that looks most like *item_id*, if one does."""
@@ -267,18 +267,18 @@ class ItemTree:
         """Return the vectors of items, in the order asked for."""
         return self._vectors("item_vector", "item", numbers)
 
-    def item_likeness(self, query: Vector, numbers: Sequence[int]) -> Floats:
+    def item_similarities(self, query: Vector, numbers: Sequence[int]) -> Floats:
         """Return the cosine of *query* with the vectors of items, in the order asked for."""
         from unillmrec.tree.vectors import packed_similarities
 
         packed = self._packed("item_vector", "item", numbers)
         return packed_similarities(query, packed, sparse=self.sparse)
 
-    def item_rows(self, numbers: Sequence[int]) -> csr_matrix | Floats:
+    def item_matrix(self, numbers: Sequence[int]) -> csr_matrix | Floats:
         """Return the vectors of items as the rows of a matrix, in the order asked for."""
         return self._matrix("item_vector", "item", numbers)
 
-    def node_rows(self, node_ids: Sequence[int]) -> csr_matrix | Floats:
+    def node_matrix(self, node_ids: Sequence[int]) -> csr_matrix | Floats:
         """Return the sums of the vectors below nodes as rows, in the order asked for."""
         return self._matrix("node_sum", "node", node_ids, precise=True)
 
@@ -299,8 +299,8 @@ class ItemTree:
 
     def _packed(self, table: str, key: str, wanted: Sequence[int]) -> list[bytes]:
         def read(keys: Sequence[int]) -> dict[int, bytes]:
-            query = f"SELECT {key}, packed FROM {table} WHERE {key} {AMONG}"
-            return dict(self.rows(query, (as_json(keys),)))
+            query = f"SELECT {key}, packed FROM {table} WHERE {key} {IN_LIST}"
+            return dict(self.rows(query, (sql_list(keys),)))
 
         return self.kept(table, wanted, read, most=KEPT_VECTORS)
 
@@ -336,26 +336,26 @@ class ItemTree:
 
         rows = self.rows(
             "SELECT term, id, used_by FROM term WHERE term IN (SELECT value FROM json_each(?))",
-            (as_json(list(terms)),),
+            (sql_list(list(terms)),),
         )
         idf = term_idf(np.array([used_by for _, _, used_by in rows]), len(self)).tolist()
         return {term: (number, each) for (term, number, _), each in zip(rows, idf, strict=True)}
 
-    def terms_numbered(self, numbers: Sequence[int]) -> dict[int, tuple[str, int]]:
+    def terms_by_id(self, numbers: Sequence[int]) -> dict[int, tuple[str, int]]:
         """Return terms, and how many items use each, by their ids."""
         query = "SELECT id, term, used_by FROM term WHERE id IN (SELECT value FROM json_each(?))"
         return {
-            number: (term, used) for number, term, used in self.rows(query, (as_json(numbers),))
+            number: (term, used) for number, term, used in self.rows(query, (sql_list(numbers),))
         }
 
 
 _NODE = "SELECT id, parent, depth, size, leaf, description, prior, moved, stale FROM node"
-AMONG = "IN (SELECT value FROM json_each(?))"
+IN_LIST = "IN (SELECT value FROM json_each(?))"
 _ITEM = "SELECT number, id, title, text, path, attributes, leaf, prior FROM item"
 
 
-def as_json(values: Sequence[int] | Sequence[str]) -> str:
-    """Return values for `AMONG`: one parameter, however many they are."""
+def sql_list(values: Sequence[int] | Sequence[str]) -> str:
+    """Return values for `IN_LIST`: one parameter, however many they are."""
     return json.dumps(list(values))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from unillmrec.store.item_tree import AMONG, ItemTree, as_json
+from unillmrec.store.item_tree import IN_LIST, ItemTree, sql_list
 from unillmrec.tree.vectors import Stacked, Vector
 
 if TYPE_CHECKING:
@@ -130,10 +130,10 @@ def _leaves(tree: ItemTree, leaves: Sequence[int]) -> list[Numbered]:
         # Told to order them, SQLite would rather read all items than sort those of some leaves.
         query = (
             "SELECT leaf, number, packed FROM item JOIN item_vector ON item = number "
-            f"WHERE leaf {AMONG}"
+            f"WHERE leaf {IN_LIST}"
         )
         held: dict[int, list[tuple[int, bytes]]] = {leaf: [] for leaf in missing}
-        for leaf, number, packed in tree.rows(query, (as_json(missing),)):
+        for leaf, number, packed in tree.rows(query, (sql_list(missing),)):
             held[leaf].append((number, packed))
         return {leaf: _numbered(tree, sorted(rows)) for leaf, rows in held.items()}
 

@@ -49,7 +49,7 @@ def find_items(tree: ItemTree, text: str, limit: int) -> tuple[list[PlacedItem],
     count = len(rows)
     if count > limit:
         ((count,),) = tree.rows(f"SELECT count(*) FROM item WHERE {clauses}", values)
-    found = tree.items_numbered([number for (number,) in rows[:limit]])
+    found = tree.items_by_number([number for (number,) in rows[:limit]])
     return [found[number] for (number,) in rows[:limit]], count
 
 

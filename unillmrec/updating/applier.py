@@ -94,7 +94,7 @@ class Applier:
         more = Counter(term for each in used for term in each)
         olds = [*batch.deletes, *(old for old, _ in batch.rewritten)]
         more.subtract(Counter(term for placed in olds for term in self._terms(placed.item)))
-        self.tree.note_terms({term: change for term, change in more.items() if change})
+        self.tree.add_term_counts({term: change for term, change in more.items() if change})
         return used
 
     def _terms(self, item: Item) -> dict[str, float]:
@@ -108,7 +108,7 @@ class Applier:
 
     def _note_leaving(self, items: Sequence[PlacedItem], touched: ChangeSet) -> None:
         leaves = [each.leaf for each in items]
-        rows = self.tree.item_rows([each.number for each in items])
+        rows = self.tree.item_matrix([each.number for each in items])
         touched.moves.note(self.tree, leaves, rows, [each.prior for each in items], -1)
         touched.moves.elsewhere |= {each.number for each in items}
         touched.leaves.update(leaves)
@@ -138,7 +138,7 @@ class Applier:
         if not items:
             return
         numbers = [
-            *self.tree.next_numbers("item", len(batch.inserts)),
+            *self.tree.take_numbers("item", len(batch.inserts)),
             *(old.number for old, _ in batch.rewritten),
         ]
         rows = self._rows(items, used)

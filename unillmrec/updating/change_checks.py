@@ -46,7 +46,7 @@ class Checker:
     def inserts(self, items: Sequence[Item]) -> Batch:
         """Check new items."""
         refuse_twice([item.id for item in items])
-        there = self.tree.places_of([item.id for item in items])
+        there = self.tree.locate([item.id for item in items])
         if there:
             raise TreeError(
                 f"{len(there)} of {len(items)} items are in "
@@ -75,7 +75,7 @@ class Checker:
     def deletes(self, ids: Sequence[str]) -> Batch:
         """Check the ids of items that must be there."""
         wanted = list(dict.fromkeys(ids))
-        there = self.tree.items_with_ids(wanted)
+        there = self.tree.items_by_id(wanted)
         missing = [item_id for item_id in wanted if item_id not in there]
         self._refuse_missing(missing, len(wanted), "deleted")
         return Batch(deletes=list(there.values()), ignored=len(missing))
@@ -94,7 +94,7 @@ class Checker:
 
     def _there(self, items: Sequence[Item]) -> dict[str, PlacedItem]:
         refuse_twice([item.id for item in items])
-        return self.tree.items_with_ids([item.id for item in items])
+        return self.tree.items_by_id([item.id for item in items])
 
     def _refuse_missing(self, missing: list[str], total: int, done: str) -> None:
         if not missing or self.ignore_missing:

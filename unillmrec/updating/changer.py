@@ -149,7 +149,7 @@ class _Difference:
     def __init__(self, tree: EditableTree) -> None:
         self.seen: set[str] = set()
         self._tree = tree
-        self._hashes = tree.hashes()
+        self._hashes = tree.content_hashes()
         self._changed: dict[str, Item] = {}
         self._batch = Batch()
 
@@ -174,9 +174,9 @@ class _Difference:
                 detail="Nothing was changed.",
                 remedy="`unillmrec delete`, if that is what you want.",
             )
-        placed = self._tree.items_with_ids(list(self._changed))
+        placed = self._tree.items_by_id(list(self._changed))
         pairs = [(placed[item_id], item) for item_id, item in self._changed.items()]
         Checker(self._tree).add_updates(self._batch, pairs)
         gone = [item_id for item_id in self._hashes if item_id not in self.seen]
-        self._batch.deletes = list(self._tree.items_with_ids(gone).values())
+        self._batch.deletes = list(self._tree.items_by_id(gone).values())
         return self._batch

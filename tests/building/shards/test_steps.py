@@ -157,9 +157,9 @@ def test_what_nodes_say_holds_for_what_is_in_them():
             while leaf is not None:
                 held[leaf].append(number)
                 leaf = parents[leaf]
-        rows = tree.item_rows(range(len(tree))).toarray()
-        sums = tree.node_rows(list(held)).toarray()
-        items = tree.items_numbered(range(len(tree)))
+        rows = tree.item_matrix(range(len(tree))).toarray()
+        sums = tree.node_matrix(list(held)).toarray()
+        items = tree.items_by_number(range(len(tree)))
         for place, (node, numbers) in enumerate(held.items()):
             (spans, prior) = tree.rows("SELECT spans, prior FROM node WHERE id = ?", (node,))[0]
             years = sorted(items[n].item.attributes["year"] for n in numbers)
@@ -378,7 +378,7 @@ def test_odd_values_of_attributes_come_through():
     build_small("t.tree", catalog)
 
     with ItemTree.open("t.tree") as tree:
-        found = tree.items_numbered(range(30))
+        found = tree.items_by_number(range(30))
         assert catalog == [found[n].item for n in range(30)]
 
 

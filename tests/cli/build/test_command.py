@@ -43,7 +43,7 @@ def test_builds_a_tree_and_says_so(run, films):
         'Next: unillmrec recommend films.tree --like "…"',
     ] == re.sub(r"\d[\d.]* (s|kB)( \(.*\))?", _measured, ended.out).splitlines()
     with ItemTree.open("films.tree") as tree:
-        wolf = tree.items_with_ids(["a"])["a"].item
+        wolf = tree.items_by_id(["a"])["a"].item
     assert ("The Sea Wolf", "A captain and a storm", ("sea", "novel")) == (
         wolf.title,
         wolf.text,
@@ -120,7 +120,7 @@ def test_the_first_of_two_may_be_kept(run, films):
 
     assert 0 == run("build", films, "--on-duplicate", "keep-first").code
     with ItemTree.open("films.tree") as tree:
-        assert "The Sea Wolf" == tree.items_with_ids(["a"])["a"].item.title
+        assert "The Sea Wolf" == tree.items_by_id(["a"])["a"].item.title
 
 
 def test_reads_standard_input(run, monkeypatch):

@@ -30,7 +30,7 @@ def test_inserts_a_file_and_says_so(run, shop, tmp_path):
     assert 0 == ended.code
     assert ["shop.tree  330 items now", "items  30 inserted"] == ended.out.splitlines()[:2]
     with ItemTree.open(shop) as tree:
-        assert 30 == len(tree.items_with_ids([row["id"] for row in NEW]))
+        assert 30 == len(tree.items_by_id([row["id"] for row in NEW]))
 
 
 def test_json_has_the_promised_fields(run, shop, tmp_path):
@@ -118,7 +118,7 @@ def test_a_price_touches_no_vector_and_no_description(run, shop, tmp_path):
         assert before[table] == after[table]
     assert before["item"] != after["item"]
     with ItemTree.open(shop) as tree:
-        (placed,) = tree.items_with_ids(["item-010"]).values()
+        (placed,) = tree.items_by_id(["item-010"]).values()
         expected = Item(row.id, row.title, row.text, (), {**row.attributes, "year": 3})
         assert expected == placed.item
 

@@ -313,7 +313,7 @@ def test_a_judge_with_nothing_to_go_by_says_so(run, shelf):
 def test_who_met_everything_gets_a_word_and_no_items(run, shelf):
     """When no item is left, that is said; it is no error."""
     with ItemTree.open(shelf) as tree:
-        every = [each.item.id for each in tree.items_numbered(range(15)).values()]
+        every = [each.item.id for each in tree.items_by_number(range(15)).values()]
     Path("person.json").write_text(json.dumps(every))
 
     ended = run("recommend", shelf, "--history", "person.json")

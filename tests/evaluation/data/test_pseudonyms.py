@@ -194,7 +194,7 @@ def test_given_vectors_are_given_again(tmp_path):
         items = ItemIndex.of_tree(real).items
         build_under_false_names(real, items, tmp_path / "false.tree", 1)
         with ItemTree.open(tmp_path / "false.tree") as made:
-            near = (made.item_rows([0, 9]) * real.item_rows([0, 9])).sum(axis=1)
+            near = (made.item_matrix([0, 9]) * real.item_matrix([0, 9])).sum(axis=1)
 
             assert [1, 1] == pytest.approx(near, abs=2e-3)
             assert real.facts["space"] == made.facts["space"]

@@ -24,7 +24,7 @@ def test_retrieve_takes_the_nearest_items_without_a_question(tree, somebody, run
 
     expected = nearest(tree, somebody, lambda number: number % 3)[:30]
     likeness = [
-        tree.item_likeness(somebody.vector, numbers).tolist()
+        tree.item_similarities(somebody.vector, numbers).tolist()
         for numbers in (expected, [each.placed.number for each in found])
     ]
     assert [] == judge.asked
@@ -47,7 +47,7 @@ def test_hybrid_asks_once_about_the_nearest_leaves(tree, somebody):
     read = [event.opened.id for event in run.opened if event.opened.is_leaf]
     near = nearest(tree, somebody, lambda number: True)[:5]
     assert len(keys) <= SHORTLIST
-    assert {each.leaf for each in tree.items_numbered(near).values()} <= set(keys)
+    assert {each.leaf for each in tree.items_by_number(near).values()} <= set(keys)
     assert best == read[:CHOSEN]
     assert {each.placed.leaf for each in found} <= set(read)
     assert 2 == run.rounds

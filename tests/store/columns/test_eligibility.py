@@ -22,7 +22,7 @@ def tree(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def placed(tree):
-    return tree.items_numbered(range(len(tree)))
+    return tree.items_by_number(range(len(tree)))
 
 
 @pytest.fixture(scope="module")

@@ -197,7 +197,7 @@ def test_another_writer_does_not_change_what_is_half_read(tmp_path):
     with trees.tree(tmp_path) as made:
         path = made.path
     with ItemTree.open(path) as reader, EditableTree.open(path) as writer:
-        gone = list(writer.items_with_ids([f"item-{n:03}" for n in range(100)]).values())
+        gone = list(writer.items_by_id([f"item-{n:03}" for n in range(100)]).values())
         read = reader.rows
 
         def interrupted(query, values=()):

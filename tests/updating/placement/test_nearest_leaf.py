@@ -18,8 +18,8 @@ def tree(request, tmp_path_factory):
 def test_most_items_find_their_own_leaf(tree):
     """An item that is in the tree is led to where it is, nearly always."""
     numbers = list(range(0, 300, 3))
-    placed = tree.items_numbered(numbers)
-    found = nearest_leaves(tree, tree.item_rows(numbers))
+    placed = tree.items_by_number(numbers)
+    found = nearest_leaves(tree, tree.item_matrix(numbers))
 
     # Items drawn towards a neighbouring leaf were kept out of it by its capacity.
     assert np.mean([placed[n].leaf == leaf for n, leaf in zip(numbers, found, strict=True)]) > 0.6
@@ -27,7 +27,7 @@ def test_most_items_find_their_own_leaf(tree):
 
 def test_one_by_one_or_together_is_the_same(tree, monkeypatch):
     """Items are placed as if each were alone, however much of the tree is read at once."""
-    rows = tree.item_rows(list(range(0, 300, 7)))
+    rows = tree.item_matrix(list(range(0, 300, 7)))
     together = nearest_leaves(tree, rows)
 
     assert together == [nearest_leaves(tree, rows[at : at + 1])[0] for at in range(rows.shape[0])]
@@ -38,10 +38,10 @@ def test_one_by_one_or_together_is_the_same(tree, monkeypatch):
 
 def test_starts_may_be_anywhere(tree):
     """From a leaf an item goes nowhere, and from a branch only down."""
-    branch = max(node for node, is_leaf in tree.below(1) if not is_leaf)
-    leaves = {node for node, is_leaf in tree.below(branch) if is_leaf}
-    somewhere = next(node for node, is_leaf in tree.below(1) if is_leaf and node not in leaves)
-    vectors = tree.item_rows([1, 2])
+    branch = max(node for node, is_leaf in tree.subtree(1) if not is_leaf)
+    leaves = {node for node, is_leaf in tree.subtree(branch) if is_leaf}
+    somewhere = next(node for node, is_leaf in tree.subtree(1) if is_leaf and node not in leaves)
+    vectors = tree.item_matrix([1, 2])
     first, second = nearest_leaves(tree, vectors, [branch, somewhere])
 
     assert first in leaves
@@ -50,8 +50,8 @@ def test_starts_may_be_anywhere(tree):
 
 def test_what_says_nothing_has_a_place_too(tree):
     """A vector without weight, and no vectors at all."""
-    nothing = 0 * tree.item_rows([1, 2, 3])
-    leaves = {node for node, is_leaf in tree.below(1) if is_leaf}
+    nothing = 0 * tree.item_matrix([1, 2, 3])
+    leaves = {node for node, is_leaf in tree.subtree(1) if is_leaf}
 
     assert set(nearest_leaves(tree, nothing)) <= leaves
     assert [] == nearest_leaves(tree, nothing[:0])

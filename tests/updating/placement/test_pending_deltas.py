@@ -20,7 +20,7 @@ def tree(request, tmp_path):
 def two_leaves(tree):
     """Return two leaves below different children of the root, and a few items of the first."""
     one, other = (
-        next(node for node, is_leaf in tree.below(child.id) if is_leaf)
+        next(node for node, is_leaf in tree.subtree(child.id) if is_leaf)
         for child in (tree.children(ROOT)[0], tree.children(ROOT)[-1])
     )
     return one, other, tree.items_in([one])[:3]
@@ -34,17 +34,17 @@ def test_sums_and_sizes_follow_items_from_one_leaf_to_another(tree):
     """The root keeps what it had, all others on the two ways lose or gain three items."""
     one, other, items = two_leaves(tree)
     numbers = [each.number for each in items]
-    rows = tree.item_rows(numbers)
+    rows = tree.item_matrix(numbers)
     ways = [[*(node.id for node in tree.ancestors(leaf)), ROOT] for leaf in (one, other)]
     nodes = sorted({node for way in ways for node in way})
-    before, sizes = dense(tree.node_rows(nodes)), tree.sizes_and_priors(nodes)
+    before, sizes = dense(tree.node_matrix(nodes)), tree.sizes_and_priors(nodes)
     moves = PendingDeltas()
     moves.note(tree, [one] * 3, rows, [0.0] * 3, -1)
     moves.note(tree, [other] * 3, rows, [0.0] * 3, 1)
     with tree.transaction():
         moves.bring_in_step(tree, moves.nodes())
 
-    after = dense(tree.node_rows(nodes))
+    after = dense(tree.node_matrix(nodes))
     moved = dense(rows).sum(axis=0)
     assert moves.nodes() == set(nodes)
     for place, node in enumerate(nodes):
@@ -59,11 +59,11 @@ def test_what_is_taken_away_leaves_nothing_behind(tree):
     items = tree.items_in([one])
     numbers = [each.number for each in items]
     moves = PendingDeltas()
-    moves.note(tree, [one] * len(items), tree.item_rows(numbers), [0.0] * len(items), -1)
+    moves.note(tree, [one] * len(items), tree.item_matrix(numbers), [0.0] * len(items), -1)
     with tree.transaction():
         moves.bring_in_step(tree, [one])
 
-    assert np.abs(dense(tree.node_rows([one]))).max(initial=0) < 2e-3
+    assert np.abs(dense(tree.node_matrix([one]))).max(initial=0) < 2e-3
     assert not tree.sparse or not tree.packed_sums([one])[0]
     assert 0 == tree.sizes_and_priors([one])[one][0]
 
@@ -71,15 +71,15 @@ def test_what_is_taken_away_leaves_nothing_behind(tree):
 def test_weights_that_changed_reach_all_above(tree):
     """A part that was weighed anew changes the sums above it, and no size."""
     one, _, items = two_leaves(tree)
-    gained = tree.item_rows([items[0].number])
-    before = dense(tree.node_rows([ROOT]))
+    gained = tree.item_matrix([items[0].number])
+    before = dense(tree.node_matrix([ROOT]))
     size = tree.sizes_and_priors([ROOT])
     moves = PendingDeltas()
     moves.note_weighed(tree, one, gained)
     with tree.transaction():
         moves.bring_in_step(tree, [ROOT])
 
-    np.testing.assert_allclose(dense(tree.node_rows([ROOT])), before + dense(gained), atol=2e-3)
+    np.testing.assert_allclose(dense(tree.node_matrix([ROOT])), before + dense(gained), atol=2e-3)
     assert size == tree.sizes_and_priors([ROOT])
 
 

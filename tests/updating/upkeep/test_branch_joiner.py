@@ -41,25 +41,25 @@ def test_children_are_joined_until_there_is_room(tree):
     """The root has a few children less than it may have, and nothing else is wrong."""
     most = len(tree.children(ROOT)) - 1
     assert most > 8
-    leaves = {node for node, is_leaf in tree.below(ROOT) if is_leaf}
+    leaves = {node for node, is_leaf in tree.subtree(ROOT) if is_leaf}
     depth = max(node.depth for node in map(tree.node, leaves))
 
     assert joined(tree, most)
     assert len(tree.children(ROOT)) == most - ROOM_MADE
-    assert leaves == {node for node, is_leaf in tree.below(ROOT) if is_leaf}
+    assert leaves == {node for node, is_leaf in tree.subtree(ROOT) if is_leaf}
     assert max(tree.node(leaf).depth for leaf in leaves) <= depth + 1
     assert [] == list(breaches(tree))
 
 
 def test_what_fits_nowhere_stays(tree):
     """Where every pair would be wider than a branch may be, nothing is joined."""
-    before = tree.below(ROOT)
+    before = tree.subtree(ROOT)
     touched = ChangeSet()
     with tree.transaction():
         bounds = Bounds(**{**tree.facts["bounds"], "fan_out": 1})
         assert not Joiner(tree, touched, bounds).make_room(ROOT, len(tree.children(ROOT)) - 1)
 
-    assert before == tree.below(ROOT)
+    assert before == tree.subtree(ROOT)
 
 
 def test_a_summary_knows_nothing_of_what_was_joined(tree):

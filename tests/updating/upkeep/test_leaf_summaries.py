@@ -21,12 +21,12 @@ def dense(rows):
 
 def test_leaves_summarized_together_equal_each_one_alone(tree):
     """The sum, spans and typical items of a leaf come from its own items only."""
-    leaves = [node for node, is_leaf in tree.below(1) if is_leaf]
+    leaves = [node for node, is_leaf in tree.subtree(1) if is_leaf]
     found = summarize_leaves(tree, leaves)
 
     for leaf in leaves:
         items = tree.items_in([leaf])
-        rows = dense(tree.item_rows([each.number for each in items]))
+        rows = dense(tree.item_matrix([each.number for each in items]))
         total = rows.sum(axis=0)
         near = rows @ total
         if tree.sparse:
@@ -52,7 +52,7 @@ def test_an_empty_leaf_has_an_empty_summary(tree):
 
 def test_a_span_needs_a_number_in_most_items(tree):
     """An attribute that few items have, or whose values are not numbers, gets no span."""
-    (leaf, _), *_ = [each for each in tree.below(1) if each[1]]
+    (leaf, _), *_ = [each for each in tree.subtree(1) if each[1]]
     with tree.transaction():
         tree._many(
             "UPDATE item SET attributes = ? WHERE number = ?",

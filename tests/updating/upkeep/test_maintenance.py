@@ -28,7 +28,7 @@ def changer(tmp_path):
 
 def topics_by_leaf(tree):
     """Return which topics each leaf holds."""
-    leaves = [node for node, is_leaf in tree.below(1) if is_leaf]
+    leaves = [node for node, is_leaf in tree.subtree(1) if is_leaf]
     found = {leaf: set() for leaf in leaves}
     for placed in tree.items_in(leaves):
         found[placed.leaf].add(placed.item.id.split("-")[0])
@@ -47,12 +47,12 @@ def test_an_overfull_leaf_is_parted_by_content(changer):
 
 def test_nothing_thrashes_between_the_bounds(changer):
     """Items that come and go by the handful leave the nodes what they are."""
-    before = [node for node, _ in changer.tree.below(1)]
+    before = [node for node, _ in changer.tree.subtree(1)]
     for _ in range(5):
         changer.insert([item("sea", 90), item("crime", 91)])
         changer.delete(["sea-90", "crime-91"])
 
-    assert before == [node for node, _ in changer.tree.below(1)]
+    assert before == [node for node, _ in changer.tree.subtree(1)]
 
 
 def test_a_nearly_empty_leaf_goes(changer):
@@ -70,9 +70,9 @@ def test_who_takes_items_in_was_changed_by_them(changer):
     with tree.transaction():
         query = "SELECT json_set(description, '$.summary', 'a line'), 0, id FROM node"
         tree.set_descriptions(tree.rows(query))
-    before = {node.id: node for node in map(tree.node, [each for each, _ in tree.below(1)])}
+    before = {node.id: node for node in map(tree.node, [each for each, _ in tree.subtree(1)])}
     changer.delete([f"space-{number}" for number in range(9)])
-    (home,) = {each.leaf for each in tree.items_with_ids(["space-9", "space-10"]).values()}
+    (home,) = {each.leaf for each in tree.items_by_id(["space-9", "space-10"]).values()}
 
     taken_in = tree.node(home).size - before[home].size
     assert taken_in > 0
@@ -85,7 +85,7 @@ def test_a_tree_of_one_leaf_is_a_root(changer):
     changer.delete([f"{topic}-{number}" for topic in ("space", "crime") for number in range(12)])
     changer.delete(["sea-0", "sea-1"])
 
-    assert [(1, True)] == changer.tree.below(1)
+    assert [(1, True)] == changer.tree.subtree(1)
 
 
 def test_what_changed_by_a_third_is_grown_anew(changer):
@@ -110,7 +110,7 @@ def test_a_summary_stays_with_the_leaf_that_goes_on(tmp_path):
             )
             tree.set_descriptions(rows)
         changer.delete([f"item-{number:03}" for number in range(0, 300, 4)])
-        kept = [tree.node(node) for node, _ in tree.below(1)]
+        kept = [tree.node(node) for node, _ in tree.subtree(1)]
 
         described = [node for node in kept if node.description.summary]
         assert len(described) > len(kept) / 3

@@ -48,7 +48,7 @@ def sea(number):
 def test_a_new_word_describes_the_leaf_where_it_is_frequent(changer):
     """When many items of a leaf share a new word, the word becomes part of its description."""
     changer.insert([sea(number) for number in range(12)])
-    placed = changer.tree.items_with_ids([f"new-{n}" for n in range(12)])
+    placed = changer.tree.items_by_id([f"new-{n}" for n in range(12)])
     leaves = {each.leaf for each in placed.values()}
 
     described = [changer.tree.node(leaf).description.words for leaf in leaves]
@@ -59,7 +59,7 @@ def test_words_follow_a_single_item(tmp_path):
     """The words of every node above an item are up to date after its insert and its delete."""
     with trees.tree(tmp_path) as built, TreeChanger(built.path) as changer:
         changer.insert([sea(1)])
-        leaf = changer.tree.items_with_ids(["new-1"])["new-1"].leaf
+        leaf = changer.tree.items_by_id(["new-1"])["new-1"].leaf
         with_it = words_and_expected_words(changer.tree, leaf)
         changer.delete(["new-1"])
         without = words_and_expected_words(changer.tree, leaf)
@@ -85,15 +85,15 @@ def words_and_expected_words(tree, leaf):
 def test_titles_belong_to_present_items(changer):
     """No node shows the title of a deleted item, or the old title of a renamed one."""
     shown = changer.tree.node(1).description
-    ids = [each.item.id for each in changer.tree.items_numbered(shown.typical[:2]).values()]
+    ids = [each.item.id for each in changer.tree.items_by_number(shown.typical[:2]).values()]
     changer.delete(ids[:1])
-    placed = changer.tree.items_with_ids(ids[1:])[ids[1]].item
+    placed = changer.tree.items_by_id(ids[1:])[ids[1]].item
     louder = Item(placed.id, placed.title.upper(), placed.text, placed.path, placed.attributes)
     changer.update([louder])
 
     titles = {
         title
-        for node, _ in changer.tree.below(1)
+        for node, _ in changer.tree.subtree(1)
         for title in changer.tree.node(node).description.titles
     }
     assert shown.titles[0] not in titles
@@ -103,14 +103,14 @@ def test_titles_belong_to_present_items(changer):
 
 def test_ranges_follow_the_numbers(changer):
     """A leaf whose items all come from one year has that year in its description."""
-    (leaf,) = {each.leaf for each in changer.tree.items_with_ids(["item-000"]).values()}
+    (leaf,) = {each.leaf for each in changer.tree.items_by_id(["item-000"]).values()}
     for each in changer.tree.items_in([leaf]):
         old = each.item
         attributes = {**old.attributes, "year": 1900}
         changer.update([Item(old.id, old.title, old.text, old.path, attributes)])
     # A changed number alone refreshes no description; a changed title that is shown does.
     shown = changer.tree.node(leaf).description.typical[0]
-    first = changer.tree.items_numbered([shown])[shown].item
+    first = changer.tree.items_by_number([shown])[shown].item
     changer.update([Item(first.id, f"{first.title}!", first.text, first.path, first.attributes)])
 
     assert ["year 1900"] == [

@@ -17,11 +17,11 @@ def tree(request, tmp_path):
 
 def overfull_leaf(tree):
     """Return a leaf that was given the items of a sibling, below a branch that has room."""
-    for branch, is_leaf in tree.below(ROOT):
+    for branch, is_leaf in tree.subtree(ROOT):
         leaves = [] if is_leaf else [c for c in tree.child_states([branch])[branch] if c.is_leaf]
         if branch != ROOT and len(leaves) > 2:
             kept, given = leaves[-2:]
-            tree.set_leaves((kept.id, number) for number in tree.numbers_in([given.id]))
+            tree.move_items((kept.id, number) for number in tree.item_numbers_in([given.id]))
             tree.remove_nodes([given.id])
             return kept
     raise AssertionError("no such branch")
@@ -33,8 +33,8 @@ def test_the_parts_of_a_leaf_stand_in_its_place(tree):
     planter = Splitter(tree, touched)
     with tree.transaction():
         leaf = overfull_leaf(tree)
-        held = tree.numbers_in([leaf.id])
-        before = [node for node, _ in tree.families([leaf.parent])[leaf.parent]]
+        held = tree.item_numbers_in([leaf.id])
+        before = [node for node, _ in tree.child_ids([leaf.parent])[leaf.parent]]
         planter.split([leaf.id])
         planter.close()
         Refresh(tree, touched).run()
@@ -43,7 +43,7 @@ def test_the_parts_of_a_leaf_stand_in_its_place(tree):
 
     assert len(parts) > 1
     assert 1 == planter.touched.splits
-    assert sorted(held) == sorted(tree.numbers_in([part.id for part in parts]))
+    assert sorted(held) == sorted(tree.item_numbers_in([part.id for part in parts]))
     assert {leaf.depth} == {part.depth for part in parts}
     assert list(range(len(family))) == [child.place for child in family]
     # Those that were there before them and after them still are.

@@ -145,7 +145,7 @@ def _read_votes(text: str) -> Votes:
 
 def _as_one_id(tree: ItemTree, flag: str, given: str | None) -> tuple[str, str] | None:
     """Say that all of *given* is one id with commas in it, and how to give it, if that is so."""
-    if given is None or "," not in given or not tree.items_with_ids([given]):
+    if given is None or "," not in given or not tree.items_by_id([given]):
         return None
     told = f"{one_line(given, 80)!r} as a whole is an id; commas stand between ids."
     return told, f"{flag} {shlex.quote(json.dumps([given], ensure_ascii=False))}"

@@ -127,7 +127,7 @@ def _show_items(page: Page, items: list[PlacedItem]) -> None:
 def show_found(tree: ItemTree, text: str, limit: int, *, as_json: bool) -> None:
     """Show items whose id or title contains *text*, with their leaves."""
     items, count = find_items(tree, text, limit)
-    leaves = tree.ways_to(each.leaf for each in items)
+    leaves = tree.ancestors_by_node(each.leaf for each in items)
     if as_json:
         found = [
             {

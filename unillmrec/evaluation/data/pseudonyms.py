@@ -155,8 +155,8 @@ class _Vectors:
     model = None
 
     def __init__(self, tree: ItemTree, items: Sequence[Item]) -> None:
-        places = tree.places_of([item.id for item in items])
-        rows = tree.item_rows([places[item.id][0] for item in items])
+        places = tree.locate([item.id for item in items])
+        rows = tree.item_matrix([places[item.id][0] for item in items])
         self._rows = unit_rows(np.asarray(rows, np.float32))
 
     def add(self, item: Item) -> None:

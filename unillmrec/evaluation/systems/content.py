@@ -178,7 +178,7 @@ class FlatVectors:
             EvaluationError: somebody has deleted an item meanwhile.
         """
         self._ordering = Ordering(exam)
-        placed = self._tree.items_with_ids([item.id for item in exam.shelf.items])
+        placed = self._tree.items_by_id([item.id for item in exam.shelf.items])
         if len(placed) < len(exam.shelf):
             raise EvaluationError(
                 f"{self._tree.path} holds less than when the evaluation began.",
@@ -186,7 +186,7 @@ class FlatVectors:
                 remedy="the same command again.",
             )
         numbers = [placed[item.id].number for item in exam.shelf.items]
-        self.rows = unit_rows(self._tree.item_rows(numbers))
+        self.rows = unit_rows(self._tree.item_matrix(numbers))
 
     def answer(self, case: Case, limit: int) -> Answer:
         """Return the nearest items."""

@@ -84,7 +84,7 @@ class FlatListing:
             self._judge = None
         self._numbers: list[int] = []
         if self._judge:
-            placed = self._tree.items_with_ids([item.id for item in exam.shelf.items])
+            placed = self._tree.items_by_id([item.id for item in exam.shelf.items])
             self._numbers = [placed[item.id].number for item in exam.shelf.items]
 
     def answer(self, case: Case, limit: int) -> Answer:

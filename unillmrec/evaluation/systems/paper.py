@@ -133,7 +133,7 @@ class PaperScheme:
         return self._begun(Case(0, tuple(history))).usage
 
     def _begun(self, case: Case) -> Session:
-        placed = self._tree.items_with_ids(case.history[-HISTORY:])
+        placed = self._tree.items_by_id(case.history[-HISTORY:])
         met = [placed[each] for each in case.history[-HISTORY:]]
         recent = [each.number for each in met[-RECENT:]]
         taste = combine(self._tree.item_vectors(recent), recency(len(recent)).tolist())

@@ -47,7 +47,7 @@ def filled_up(run: Run, profile: Profile, chosen: Sequence[Candidate]) -> list[C
         return list(chosen)
     taken = {each.placed.number for each in chosen}
     leaves = [event.opened.id for event in run.opened if event.opened.is_leaf]
-    allowed = run.eligibility.among(run.tree.numbers_in(leaves))
+    allowed = run.eligibility.among(run.tree.item_numbers_in(leaves))
     others = [number for number in allowed if number not in taken]
     return [*chosen, *nearest_first(run, profile, others, missing)]
 
@@ -74,7 +74,7 @@ def nearest_first(run: Run, profile: Profile, numbers: Sequence[int], most: int)
     """Return at most *most* items by their likeness to the person; as they came if unknown."""
     if profile.vector is None or not numbers:
         return candidates(run, [(number, 0.0) for number in numbers[:most]])
-    near = run.tree.item_likeness(profile.vector, numbers).tolist()
+    near = run.tree.item_similarities(profile.vector, numbers).tolist()
     order = sorted(range(len(numbers)), key=near.__getitem__, reverse=True)[:most]
     return candidates(run, [(numbers[place], 100 * near[place]) for place in order])
 
@@ -90,7 +90,7 @@ def gather(
         run.report(WalkStep(leaf))
     ids = [leaf.id for leaf in leaves]
     if profile.vector is None:
-        numbers = run.eligibility.among(run.tree.numbers_in(ids))
+        numbers = run.eligibility.among(run.tree.item_numbers_in(ids))
         return [(number, 0.0) for number in numbers[:most]]
     found = nearest_of_leaves(run.tree, profile.vector, ids, most, run.eligibility)
     return [(number, 100 * near) for number, near in found]
@@ -98,7 +98,7 @@ def gather(
 
 def candidates(run: Run, scored: Sequence[tuple[int, float]]) -> list[Candidate]:
     """Return items that are worth showing; most of those in a leaf are never read."""
-    placed = run.tree.items_numbered([number for number, _ in scored])
+    placed = run.tree.items_by_number([number for number, _ in scored])
     return [Candidate(placed[number], score, "nearest") for number, score in scored]
 
 

@@ -24,7 +24,7 @@ def retrieve(run: Run, profile: Profile) -> list[Candidate]:
     assert profile.vector is not None
     wanted = run.options.wanted
     found = nearest_items(run.tree, profile.vector, wanted, run.eligibility)
-    items = run.tree.items_numbered([number for number, _ in found])
+    items = run.tree.items_by_number([number for number, _ in found])
     run.ended = "target" if len(found) == wanted else "exhausted"
     return [Candidate(items[number], 100 * near, "nearest") for number, near in found]
 
@@ -49,7 +49,7 @@ def hybrid(run: Run, profile: Profile) -> list[Candidate]:
 def _nearest_leaves(run: Run, near: Mapping[int, float]) -> list[Node]:
     """Return the leaves that hold most of the items *near*, each item by its likeness."""
     weights: dict[int, float] = {}
-    for number, placed in run.tree.items_numbered(list(near)).items():
+    for number, placed in run.tree.items_by_number(list(near)).items():
         weights[placed.leaf] = weights.get(placed.leaf, 0.0) + max(near[number], 0.0)
     best = sorted(weights, key=lambda leaf: (-weights[leaf], leaf))
     return [run.tree.node(leaf) for leaf in best[:SHORTLIST]]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from unillmrec.store.item_tree import AMONG, ItemTree, as_json
+from unillmrec.store.item_tree import IN_LIST, ItemTree, sql_list
 from unillmrec.store.nodes import Node
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Eligibility:
             leaves = higher
 
     def _parents(self, nodes: Iterable[int]) -> dict[int, int]:
-        query = f"SELECT id, parent FROM node WHERE id {AMONG} AND parent IS NOT NULL"
-        return dict(self._tree.rows(query, (as_json(list(nodes)),)))
+        query = f"SELECT id, parent FROM node WHERE id {IN_LIST} AND parent IS NOT NULL"
+        return dict(self._tree.rows(query, (sql_list(list(nodes)),)))
 
     def selects(self, number: int) -> bool:
         """Return whether the predicate lets an item through."""

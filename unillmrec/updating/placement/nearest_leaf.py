@@ -50,7 +50,7 @@ class ChangeSet:
 
     def note_moved(self, tree: EditableTree, counts: Mapping[int, int]) -> None:
         """Note that so many items came to nodes or left them."""
-        tree.note_moved(counts)
+        tree.add_move_counts(counts)
         self.moved.update(counts)
 
     def settle(self) -> None:
@@ -88,7 +88,7 @@ def nearest_leaves(
     """Return for each row the id of the leaf it is nearest to, below where it *starts*."""
     count = rows.shape[0]
     starts = [ROOT] * count if starts is None else starts
-    states = tree.states(sorted(set(starts)))
+    states = tree.node_states(sorted(set(starts)))
     if all(state.is_leaf for state in states.values()):
         return list(starts)
     at = _Reached(

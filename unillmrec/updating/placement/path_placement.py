@@ -85,7 +85,7 @@ class Follower:
         """Return for each item where to look for the leaf nearest to it."""
         self._starts = [ROOT] * len(items)
         self._vectors = vectors
-        root = self.tree.states([ROOT])[ROOT]
+        root = self.tree.node_states([ROOT])[ROOT]
         if root.is_leaf:
             # Who comes now may be of another category; when it is split, all are looked at.
             self._rename(root, "")
@@ -171,7 +171,7 @@ class Follower:
         distinct = name
         while key_of(distinct) in taken:
             distinct, number = f"{name} ({number})", number + 1
-        (leaf,) = self.tree.next_numbers("node", 1)
+        (leaf,) = self.tree.take_numbers("node", 1)
         place = max((child.place for child in family), default=-1) + 1
         total = summed([row_vector(self._vectors, int(row)) for row in rows])
         self._put(leaf, node.id, place, node.depth + 1, distinct, total, is_leaf=True)
@@ -179,25 +179,25 @@ class Follower:
 
     def _part_name(self, node: NodeState, above: str, below: str) -> NodeState:
         """Make two nodes of one that stands for several levels, for they are no longer one."""
-        (number,) = self.tree.next_numbers("node", 1)
+        (number,) = self.tree.take_numbers("node", 1)
         total = self.tree.node_vectors([node.id])[0]
         if node.id == ROOT:
             family = self._family(ROOT)
             self._put(number, ROOT, 0, 1, below, total, is_leaf=False)
             for place, child in enumerate(family):
-                self.tree.hang(child.id, number, place, 1)
+                self.tree.move_node(child.id, number, place, 1)
             self._rename(node, above)
             self.made |= {child.id for child in family}
         else:
             first = self._name_before(node, below)
             assert node.parent is not None
             self._put(number, node.parent, node.place, node.depth, first, total, is_leaf=False)
-            self.tree.hang(node.id, number, 0, 1)
+            self.tree.move_node(node.id, number, 0, 1)
             self._rename(node, below)
         self.made.add(node.id)
         self._families.clear()
         kept = ROOT if node.id == ROOT else number
-        return self.tree.states([kept])[kept]
+        return self.tree.node_states([kept])[kept]
 
     def _name_before(self, node: NodeState, below: str) -> str:
         return name_of(node.description)[: -len(below)].rstrip(" >")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unillmrec.store import STALE_SHARE, EditableTree, NodeGain
+from unillmrec.store import STALE_SHARE, EditableTree, NodeTotals
 from unillmrec.tree.vector_rows import Stack, entries
 from unillmrec.tree.vectors import Floats, Vector
 
@@ -93,8 +93,8 @@ class PendingDeltas:
             size, prior = states[node]
             grown = size + self.counts[node]
             prior = (prior * size + self._priors[node]) / max(grown, 1)
-            gains.append(NodeGain(node, grown, prior, total.to_bytes(precise=True)))
-        tree.add_gains(gains)
+            gains.append(NodeTotals(node, grown, prior, total.to_bytes(precise=True)))
+        tree.update_totals(gains)
         return sums
 
     def _sums(self, tree: EditableTree, nodes: Sequence[int]) -> list[Vector]:
@@ -142,7 +142,7 @@ def passes_a_step(before: int, now: int, size: int) -> bool:
 
 def ways_up(tree: EditableTree, leaves: set[int]) -> dict[int, tuple[int, ...]]:
     """Return for each leaf the way from it to the root, both included."""
-    parents = tree.parents_above(leaves)
+    parents = tree.parents_up_to_root(leaves)
     ways = {}
     for leaf in leaves:
         way = [leaf]

@@ -57,14 +57,14 @@ class Joiner:
             del children[given]
             self._touched.merges += 1
         self._touched.nodes.add(node)
-        self._tree.renumber([each.state.id for each in children])
+        self._tree.reorder_children([each.state.id for each in children])
         return len(children) <= most
 
     def _width(self, state: NodeState) -> int:
-        return 1 if state.is_leaf else len(self._tree.families([state.id])[state.id])
+        return 1 if state.is_leaf else len(self._tree.child_ids([state.id])[state.id])
 
     def _products(self, nodes: Sequence[int]) -> NDArray[np.float64]:
-        sums = self._tree.node_rows(nodes)
+        sums = self._tree.node_matrix(nodes)
         products = sums @ sums.T
         dense = products if isinstance(products, np.ndarray) else products.toarray()
         return np.asarray(dense, np.float64)
@@ -98,25 +98,25 @@ class Joiner:
             moving, deeper = [given.state.id], 1
         else:
             moving, deeper = (
-                [node for node, _ in tree.families([given.state.id])[given.state.id]],
+                [node for node, _ in tree.child_ids([given.state.id])[given.state.id]],
                 0,
             )
         for node in moving:
-            tree.hang(node, state.id, 0, deeper)
+            tree.move_node(node, state.id, 0, deeper)
         if not given.state.is_leaf:
             tree.remove_nodes([given.state.id])
             touched.forget([given.state.id])
         state = self._grown_by(given.state, state)
         touched.nodes |= {state.id, *moving}
         # The new ones come last, as they came.
-        first = [node for node, _ in tree.families([state.id])[state.id] if node not in moving]
-        tree.renumber([*first, *moving])
+        first = [node for node, _ in tree.child_ids([state.id])[state.id] if node not in moving]
+        tree.reorder_children([*first, *moving])
         return _Child(state, kept.width + given.width)
 
     def _grown_by(self, given: NodeState, state: NodeState) -> NodeState:
         """Return a branch with what it was given, and note that its summary knows nothing of it."""
         moved = 0 if given.is_leaf else given.moved
-        self._tree.note_moved({state.id: moved})
+        self._tree.add_move_counts({state.id: moved})
         together = replace(
             state,
             size=state.size + given.size,
@@ -130,14 +130,14 @@ class Joiner:
     def _branch_of(self, parent: int, leaf: NodeState) -> NodeState:
         """Put a branch between *parent* and a leaf."""
         tree = self._tree
-        (number,) = tree.next_numbers("node", 1)
+        (number,) = tree.take_numbers("node", 1)
         packed = tree.packed_sums([leaf.id])[0]
         description = Description().to_json()
         place = (number, parent, leaf.place, leaf.depth, leaf.size, False)
         tree.put_nodes([NodeRow(*place, description, "{}", leaf.prior, packed)])
-        tree.hang(leaf.id, number, 0, 1)
+        tree.move_node(leaf.id, number, 0, 1)
         self._touched.nodes.add(leaf.id)
-        return tree.states([number])[number]
+        return tree.node_states([number])[number]
 
 
 def like_groups(

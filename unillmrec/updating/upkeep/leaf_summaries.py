@@ -30,7 +30,7 @@ def summarize_leaves(tree: EditableTree, leaves: Sequence[int]) -> dict[int, Nod
     """Return the summary of each leaf, from the items that it holds now."""
     if not leaves:
         return {}
-    items = tree.contents(leaves)
+    items = tree.leaf_items(leaves)
     empty = summed([]) if tree.sparse else Vector(np.zeros(0, np.float32))
     summaries = {leaf: NodeSummary(0, empty, 0.0, {}, []) for leaf in leaves}
     if not items:

@@ -42,15 +42,15 @@ class Upkeep:
 
     def restore(self) -> None:
         """Bring every touched leaf, and what hangs above it, back within the bounds."""
-        states = self.tree.with_ancestors(self.touched.nodes | self.touched.leaves)
+        states = self.tree.states_with_ancestors(self.touched.nodes | self.touched.leaves)
         sizes = self._touched_sizes(states)
         if self._dissolve_small_leaves(sizes) or self._named:
             self._straighten_new_branches()
-            states = self.tree.with_ancestors(self.touched.nodes | self.touched.leaves)
+            states = self.tree.states_with_ancestors(self.touched.nodes | self.touched.leaves)
             sizes = self._touched_sizes(states)
         if self._grow_due_subtrees(states):
             sizes = self._touched_sizes(
-                self.tree.states(sorted(self.touched.leaves | self.touched.nodes))
+                self.tree.node_states(sorted(self.touched.leaves | self.touched.nodes))
             )
         self._planter.split(
             [leaf for leaf, size in sizes.items() if size > self.bounds.leaf_capacity]
@@ -68,7 +68,7 @@ class Upkeep:
         done = False
         for node in small:
             # One that hangs below another small one is gone by now.
-            if node in self.tree.states([node]) and self._may_merge(node):
+            if node in self.tree.node_states([node]) and self._may_merge(node):
                 self._planter.grow_anew(node)
                 self.touched.merges += 1
                 done = True
@@ -82,7 +82,7 @@ class Upkeep:
         """Return whether the children of a node come from its content, not from the catalog."""
         if not self._named:
             return True
-        name = name_of(self.tree.states([node])[node].description)
+        name = name_of(self.tree.node_states([node])[node].description)
         children = self.tree.child_states([node])[node]
         return are_parts([name_of(child.description) for child in children], name)
 
@@ -91,7 +91,7 @@ class Upkeep:
         if not self._named:
             return
         for node in sorted(self.touched.nodes):
-            state = self.tree.states([node]).get(node)
+            state = self.tree.node_states([node]).get(node)
             if state is None or state.is_leaf:
                 continue
             children = len(self.tree.child_states([node])[node])
@@ -108,7 +108,7 @@ class Upkeep:
         homeless: dict[int, tuple[int, ...]] = {}
         for leaf in sorted(sizes, key=lambda each: (sizes[each], each)):
             # Taking one out may have made its neighbour the root.
-            if sizes[leaf] < LEAST_IN_LEAF and leaf != ROOT and self.tree.states([leaf]):
+            if sizes[leaf] < LEAST_IN_LEAF and leaf != ROOT and self.tree.node_states([leaf]):
                 if sizes[leaf] and not self._is_part(leaf):
                     continue
                 homeless |= self._emptied(leaf)
@@ -121,11 +121,11 @@ class Upkeep:
     def _house(self, homeless: Mapping[int, tuple[int, ...]]) -> None:
         """Give items without a leaf, and the ways that led to them, to the leaves nearest."""
         numbers = list(homeless)
-        placed = self.tree.items_numbered(numbers)
+        placed = self.tree.items_by_number(numbers)
         items = [placed[number].item for number in numbers]
-        rows = self.tree.item_rows(numbers)
+        rows = self.tree.item_matrix(numbers)
         leaves = home_leaves(self.tree, items, rows, self.touched)
-        self.tree.set_leaves(zip(leaves, numbers, strict=True))
+        self.tree.move_items(zip(leaves, numbers, strict=True))
         priors = [placed[number].prior for number in numbers]
         ways = ways_up(self.tree, set(leaves))
         # What is above both the old leaf and the new one holds what it held.
@@ -143,7 +143,7 @@ class Upkeep:
         numbers = [each.number for each in placed]
         if numbers:
             priors = [each.prior for each in placed]
-            rows = self.tree.item_rows(numbers)
+            rows = self.tree.item_matrix(numbers)
             self.touched.moves.note(self.tree, [leaf] * len(numbers), rows, priors, -1)
             self.touched.moves.elsewhere |= set(numbers)
         return dict.fromkeys(numbers, ways_up(self.tree, {leaf})[leaf])
@@ -152,14 +152,14 @@ class Upkeep:
         """Return whether a leaf may go: a category stays as long as it has an item."""
         if not self._named:
             return True
-        state = self.tree.states([leaf])[leaf]
+        state = self.tree.node_states([leaf])[leaf]
         assert state.parent is not None
-        above = self.tree.states([state.parent])[state.parent]
+        above = self.tree.node_states([state.parent])[state.parent]
         return is_part(name_of(state.description), name_of(above.description))
 
     def _take_out(self, node: int) -> None:
         """Remove a node; a parent it leaves with one child, or none, goes too."""
-        parent = self.tree.states([node])[node].parent
+        parent = self.tree.node_states([node])[node].parent
         self.tree.remove_nodes([node])
         self.touched.forget([node])
         assert parent is not None
@@ -183,9 +183,9 @@ class Upkeep:
         if node == ROOT:
             self._take_over(only)
             return
-        state = self.tree.states([node])[node]
+        state = self.tree.node_states([node])[node]
         assert state.parent is not None
-        self.tree.hang(only.id, state.parent, state.place, -1)
+        self.tree.move_node(only.id, state.parent, state.place, -1)
         self._name_after(only, name_of(state.description))
         self.tree.remove_nodes([node])
         self.touched.forget([node])
@@ -207,12 +207,12 @@ class Upkeep:
         """Let the root be what its only child was."""
         if only.is_leaf:
             numbers = self.tree.numbers_by_leaf([only.id])[only.id]
-            self.tree.set_leaves((ROOT, number) for number in numbers)
+            self.tree.move_items((ROOT, number) for number in numbers)
             leaf = NodeRow(ROOT, None, 0, 0, 0, True, UNDESCRIBED, "{}", 0.0, b"")
             self.tree.put_nodes([leaf])
         else:
             for place, child in enumerate(self.tree.child_states([only.id])[only.id]):
-                self.tree.hang(child.id, ROOT, place, -1)
+                self.tree.move_node(child.id, ROOT, place, -1)
             if self._named:
                 self._name_root_after(name_of(only.description), only.id)
         self.tree.remove_nodes([only.id])
@@ -225,7 +225,7 @@ class Upkeep:
         """Let the root be called after the only category there is, for all paths begin with it."""
         children = [name_of(each.description) for each in self.tree.child_states([ROOT])[ROOT]]
         if not is_group(name, children):
-            root = self.tree.states([ROOT])[ROOT]
+            root = self.tree.node_states([ROOT])[ROOT]
             self._rename(root, joined(name_of(root.description), name))
 
     # Over-full
@@ -245,7 +245,7 @@ class Upkeep:
         due = {node for node in due if self._is_parted(node)}
         for node in sorted(due, key=lambda each: states[each].depth):
             # To make room for one that was grown, another may have been joined to its like.
-            if not due & set(above(states, node)) and self.tree.states([node]):
+            if not due & set(above(states, node)) and self.tree.node_states([node]):
                 self._planter.grow_anew(node)
                 self.touched.regrown += 1
         return bool(due)

@@ -31,7 +31,7 @@ def term_look_up(tree: EditableTree) -> LookUpTerms:
     """Return a function that finds terms by their ids, with what they count in a description."""
 
     def look_up(ids: Ints) -> tuple[list[str], Floats]:
-        known = tree.terms_numbered(ids.tolist())
+        known = tree.terms_by_id(ids.tolist())
         found = [known[number] for number in ids.tolist()]
         terms = [term for term, _ in found]
         used = np.array([count for _, count in found], np.int64)
@@ -53,7 +53,7 @@ def sum_words(
     for each in held:
         items[each.leaf].append(each.number)
     others = {number for numbers in shown.values() for number in numbers}
-    placed = tree.items_numbered(sorted(others - {each.number for each in held}))
+    placed = tree.items_by_number(sorted(others - {each.number for each in held}))
     placed |= {each.number: each for each in held}
     used = {
         number: count_terms(weighted_words(each.item), with_ngrams=False)

@@ -59,7 +59,7 @@ class Refresh:
     def run(self) -> set[int]:
         """Refresh; return the nodes that were summarized in full."""
         moves = self.touched.moves
-        reached = self.tree.states(sorted(self.touched.nodes | moves.nodes()))
+        reached = self.tree.node_states(sorted(self.touched.nodes | moves.nodes()))
         due = {
             node: state
             for node, state in reached.items()
@@ -157,7 +157,7 @@ class Refresh:
         known = self.summarized | self.adjusted
         parents = {each.state.parent for each in known.values() if each.state.parent is not None}
         if missing := sorted(parents - known.keys()):
-            states = self.tree.states(missing)
+            states = self.tree.node_states(missing)
             vectors = self.tree.node_vectors(list(states))
             for state, vector in zip(states.values(), vectors, strict=True):
                 summary = NodeSummary(state.size, vector, state.prior, _spans(state), [])
@@ -242,7 +242,7 @@ class Refresh:
         """Return the names of nodes with those of all nodes above them."""
         if not along_paths(self.tree):
             return dict.fromkeys(nodes, "")
-        states = self.tree.with_ancestors(nodes)
+        states = self.tree.states_with_ancestors(nodes)
         names: dict[int | None, str] = {None: ""}
         for state in sorted(states.values(), key=lambda each: each.depth):
             names[state.id] = f"{names[state.parent]} {name_of(state.description)}"

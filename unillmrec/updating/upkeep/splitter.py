@@ -52,7 +52,7 @@ class Splitter:
         if not leaves:
             return
         numbers = self.tree.numbers_by_leaf(leaves)
-        rows = self.tree.item_rows([number for held in numbers.values() for number in held])
+        rows = self.tree.item_matrix([number for held in numbers.values() for number in held])
         first = 0
         for leaf, held in numbers.items():
             self._split_one(leaf, held, rows[first : first + len(held)])
@@ -61,13 +61,13 @@ class Splitter:
 
     def _split_one(self, leaf: int, numbers: list[int], rows: csr_matrix | Floats) -> None:
         """Put the parts of a leaf in its place, or below it where there is no room beside it."""
-        state = self.tree.states([leaf])[leaf]
+        state = self.tree.node_states([leaf])[leaf]
         if state.parent is None:
             self.grow_anew(leaf)
             return
         grown = Grown(self.tree, state, {leaf: numbers}, rows)
         root = self._grow(grown)
-        siblings = [node for node, _ in self.tree.families([state.parent])[state.parent]]
+        siblings = [node for node, _ in self.tree.child_ids([state.parent])[state.parent]]
         together = len(siblings) - 1 + len(root.children)
         if self._named or together > self.most_children(state.parent):
             self._replant(grown, root, [leaf])
@@ -77,12 +77,14 @@ class Splitter:
         parts = self._identified(grown, root.children)
         self._put(grown, [(*part, state.parent, 0, state.depth) for part in parts])
         at = siblings.index(leaf)
-        self.tree.renumber([*siblings[:at], *(number for _, number in parts), *siblings[at + 1 :]])
+        self.tree.reorder_children(
+            [*siblings[:at], *(number for _, number in parts), *siblings[at + 1 :]]
+        )
 
     def grow_anew(self, node: int) -> None:
         """Grow the subtree of *node* from its items, keeping the ids of what stays the same."""
-        state = self.tree.states([node])[node]
-        below = self.tree.below(node)
+        state = self.tree.node_states([node])[node]
+        below = self.tree.subtree(node)
         leaves = [each for each, is_leaf in below if is_leaf]
         grown = Grown(self.tree, state, self.tree.numbers_by_leaf(leaves))
         if grown.gained is not None and state.parent is not None:
@@ -108,7 +110,7 @@ class Splitter:
             self._lift(top)
 
     def _name_of(self, node: int) -> str:
-        return name_of(self.tree.states([node])[node].description)
+        return name_of(self.tree.node_states([node])[node].description)
 
     def _put(self, grown: Grown, waiting: list[tuple[Growth, int, int | None, int, int]]) -> None:
         """Write what was grown: each part under its id, below a parent, in its place and depth."""
@@ -117,7 +119,7 @@ class Splitter:
             growth, number, parent, place, depth = waiting.pop()
             if growth.rows is not None:
                 held = grown.numbers[growth.rows].tolist()
-                self.tree.set_leaves((number, each) for each in held)
+                self.tree.move_items((number, each) for each in held)
             rows.append(
                 NodeRow(
                     *(number, parent, place, depth, 0, growth.rows is not None),
@@ -136,7 +138,7 @@ class Splitter:
     def _identified(self, grown: Grown, parts: Sequence[Growth]) -> list[tuple[Growth, int]]:
         """Return parts with their ids: that of the leaf that goes on in it, or a new one."""
         ids = [grown.id_for(part) for part in parts]
-        fresh = iter(self.tree.next_numbers("node", ids.count(None)))
+        fresh = iter(self.tree.take_numbers("node", ids.count(None)))
         return [
             (part, next(fresh) if given is None else given)
             for part, given in zip(parts, ids, strict=True)
@@ -148,7 +150,7 @@ class Splitter:
         Where its parent has no room, a large family stays where it is; a small one, which
         would make a branch of two or three, moves up all the same and the parent is parted.
         """
-        state = self.tree.states([node])[node]
+        state = self.tree.node_states([node])[node]
         children = self.tree.child_states([node])[node]
         if not children or state.parent is None:
             return
@@ -161,11 +163,11 @@ class Splitter:
         for each in siblings:
             order += [child.id for child in children] if each.id == node else [each.id]
         for child in children:
-            self.tree.hang(child.id, state.parent, 0, -1)
+            self.tree.move_node(child.id, state.parent, 0, -1)
         self.tree.remove_nodes([node])
         self.touched.forget([node])
         self.touched.nodes |= {state.parent, *(child.id for child in children)}
-        self.tree.renumber(order)
+        self.tree.reorder_children(order)
         if together > most:
             self.part(state.parent)
 
@@ -184,11 +186,11 @@ class Splitter:
             if room(node, self.most_children(node)):
                 return
         children = self.tree.child_states([node])[node]
-        state = self.tree.states([node])[node]
+        state = self.tree.node_states([node])[node]
         groups = 2 if node != ROOT else max(2, round(math.sqrt(len(children))))
         self._limit_threads()
         parts = like_groups(self.tree, children, groups, node)
-        numbers = self.tree.next_numbers("node", len(parts))
+        numbers = self.tree.take_numbers("node", len(parts))
         rows = []
         for place, (number, part) in enumerate(zip(numbers, parts, strict=True)):
             total = summed(self.tree.node_vectors([child.id for child in part]))
@@ -203,7 +205,7 @@ class Splitter:
         self.tree.put_nodes(rows)
         for number, part in zip(numbers, parts, strict=True):
             for place, child in enumerate(part):
-                self.tree.hang(child.id, number, place, 1)
+                self.tree.move_node(child.id, number, place, 1)
             self.touched.nodes |= {number, *(child.id for child in part)}
         self.touched.splits += 1
         if not self._named or (

@@ -46,11 +46,11 @@ class Grown:
         self.gained: csr_matrix | None = None
         self.numbers = np.array(sorted(each for held in old.values() for each in held), np.int64)
         if rows is None:
-            rows = self._weighed() if tree.sparse else tree.item_rows(self.numbers.tolist())
+            rows = self._weighed() if tree.sparse else tree.item_matrix(self.numbers.tolist())
         self.rows = rows
         self._home = {number: leaf for leaf, numbers in old.items() for number in numbers}
         self._sizes = {leaf: len(numbers) for leaf, numbers in old.items()}
-        states = tree.states(list(old)).values()
+        states = tree.node_states(list(old)).values()
         self._descriptions = {each.id: each.description for each in states}
         self.stale = {each.id: each.stale for each in states}
 
@@ -63,7 +63,7 @@ class Grown:
         from scipy.sparse import csr_matrix
 
         tree, numbers = self._tree, self.numbers.tolist()
-        placed = tree.items_numbered(numbers)
+        placed = tree.items_by_number(numbers)
         with_ngrams = bool(tree.facts["pieces"])
         used = [
             count_terms(weighted_words(placed[each].item), with_ngrams=with_ngrams)
@@ -71,7 +71,7 @@ class Grown:
         ]
         known = tree.known_terms({term for each in used for term in each})
         rows = weighted_rows(used, known, int(tree.facts["next_term"]))
-        before = tree.item_rows(numbers)
+        before = tree.item_matrix(numbers)
         tree.put_vectors(zip(numbers, packed_rows(rows), strict=True))
         self.gained = csr_matrix(rows.sum(axis=0) - before.sum(axis=0), dtype=np.float32)
         return rows
@@ -84,7 +84,7 @@ class Grown:
         if state.id == ROOT and len(self.numbers) > bounds.leaf_capacity:
             return self._along_paths(bounds)
         root = self._clusters(bounds)
-        above = tree.states([state.parent or ROOT])[state.parent or ROOT]
+        above = tree.node_states([state.parent or ROOT])[state.parent or ROOT]
         name = "" if state.id == ROOT else name_of(state.description)
         numbered = tree.facts["tree"] == "paths"
         name_parts(root, name, name_of(above.description), numbered=numbered)
@@ -99,7 +99,7 @@ class Grown:
 
     def _along_paths(self, bounds: Bounds) -> Growth:
         tree = self._tree
-        placed = tree.items_numbered(self.numbers.tolist())
+        placed = tree.items_by_number(self.numbers.tolist())
         categories = categories_of([placed[number].item for number in self.numbers.tolist()])
         if not categories.children:
             return self._clusters(bounds)
@@ -118,7 +118,7 @@ class Grown:
         """
         state = self.state
         if state.is_leaf and root.children and state.id != ROOT:
-            return self._tree.next_numbers("node", 1)[0]
+            return self._tree.take_numbers("node", 1)[0]
         self._sizes.pop(state.id, None)
         self._descriptions[state.id] = state.description
         self.stale[state.id] = state.stale
