@@ -23,8 +23,8 @@ from unillmrec.cli.prompts import command as prompts
 from unillmrec.cli.recommend import command as recommend
 from unillmrec.cli.settings import command as settings
 from unillmrec.cli.shared.logs import LogFormat, LogLevel, set_up_logs
-from unillmrec.cli.tree import check_command as checking
 from unillmrec.cli.tree import command as tree
+from unillmrec.cli.tree.check import command as checking
 from unillmrec.cli.usage import command as usage
 
 EXAMPLES = """\
@@ -43,7 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for name, module, function in (
-    ("demo", demo, demo.demo),
+    ("demo", demo, as_command(demo.demo)),
     ("build", build, as_command(build.build)),
     ("recommend", recommend, recommend.recommend),
     ("batch", batch, batch.batch),
@@ -54,12 +54,12 @@ for name, module, function in (
     ("sync", sync, as_command(sync.sync)),
     ("describe", describe, describe.describe),
     ("evaluate", evaluate, evaluate.evaluate),
-    ("tree", tree, tree.tree),
-    ("tree check", checking, checking.check),
-    ("usage", usage, usage.usage),
+    ("tree", tree, as_command(tree.tree)),
+    ("tree check", checking, as_command(checking.check)),
+    ("usage", usage, as_command(usage.usage)),
     ("doctor", doctor, as_command(doctor.doctor)),
-    ("mock", mock, mock.mock),
-    ("settings", settings, settings.settings),
+    ("mock", mock, as_command(mock.mock)),
+    ("settings", settings, as_command(settings.settings)),
 ):
     app.command(name, cls=documented(module.EXAMPLES, module.FIELDS))(function)
 app.add_typer(prompts.app, name="prompts")

@@ -44,7 +44,7 @@ def test_the_whole_tree_can_be_shown(run, shop):
     assert told["leaves"] + told["branches"] == len(told["nodes"])
     assert told["leaves"] + told["branches"] - 1 == shown.count("── ")
     assert "--depth" not in shown
-    assert "--depth 2 shows one level more" in run("tree", shop, "--depth", "1").out
+    assert "--depth 2 shows one more level" in run("tree", shop, "--depth", "1").out
 
 
 def test_a_tree_on_a_terminal_has_one_line_a_node(run, shop):

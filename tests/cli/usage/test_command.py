@@ -38,10 +38,10 @@ def test_is_shown_as_a_table(run, shop, server):
         * 1
         + r"(recall|rank)( +[\d,]+){5}\n" * 2
         + r"total( +[\d,]+){5}\n\n\d+ calls, [\d.]+ s of waiting\.\n"
-        r"Estimates of prompts were [+-]\d\.\d% off what the server reported"
+        r"Estimates of prompts were [+-]\d\.\d% off the server's counts"
         r" \(profile [+-]\d\.\d%, recall [+-]\d\.\d%, rank [+-]\d\.\d%\)\.\n"
         r"Estimates of completions were .*\n"
-        r"What \d+ calls cost is not known: no price, or no count of tokens\.\n",
+        r"The cost of \d+ calls is unknown: no price, or no token count\.\n",
         out,
     )
 
@@ -56,9 +56,9 @@ def test_the_unknown_stays_unknown(run, shop, server, monkeypatch):
     out = run("usage", shop, "--by", "run").out
 
     assert re.search(r"^total +\d+ +unknown +unknown +[\d,]+ +[\d,]+$", out, re.MULTILINE)
-    told = f"Of {len(silent.requests)} the server did not say what they cost; the others took "
+    unknown = f"For {len(silent.requests)} of them the server reported no count; the others took "
     known = run("usage", shop, "--json").json["total"]["known"]
-    assert f"{told}{known['prompt']:,} prompt and {known['completion']:,} completion" in out
+    assert f"{unknown}{known['prompt']:,} prompt and {known['completion']:,} completion" in out
     assert server.billed.prompt == known["prompt"]
 
 

@@ -1,4 +1,4 @@
-"""The demo as the command line asks for it: who reads, and where the tree goes."""
+"""Run the demo as its flags say."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
 
+from unillmrec.cli.demo.request import DemoRequest
 from unillmrec.demo import Reader, books, reader_named
 from unillmrec.demo.walkthrough import Performance, perform
 from unillmrec.errors import StoreError
@@ -18,29 +19,33 @@ CATALOG_NAME = "books.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What was performed, for whom; *kept* is the tree's file if it is still there."""
+class DemoOutcome:
+    """What the demo has done, and for whom; *kept* is the tree file, if it still exists."""
 
     performance: Performance
     reader: Reader | None
     kept: Path | None
 
 
-def perform_for(name: str, history: str | None, like: str | None, keep: Path | None) -> Shown:
-    """Perform for a history or a sentence if there is one, else for the reader called *name*."""
-    reader = None if history or like else reader_named(name)
-    ids = reader.history if reader else read_history(history)
-    person = Person(ids, like or "")
-    if keep is not None:
-        path = _kept(keep)
+def run_demo(request: DemoRequest) -> DemoOutcome:
+    """Recommend for a history or a sentence if one is given, else for a bundled reader.
+
+    Raises:
+        StoreError: the files to keep exist already, or cannot be written.
+    """
+    reader = None if request.history or request.like else reader_named(request.person)
+    ids = reader.history if reader else read_history(request.history)
+    person = Person(ids, request.like or "")
+    if request.keep is not None:
+        path = _prepare_folder(request.keep)
         with books() as catalog:
-            copyfile(catalog, keep / CATALOG_NAME)
-        return Shown(perform(path, person), reader, path)
+            copyfile(catalog, request.keep / CATALOG_NAME)
+        return DemoOutcome(perform(path, person), reader, path)
     with tempfile.TemporaryDirectory(prefix="unillmrec-demo-") as folder:
-        return Shown(perform(Path(folder) / FILE_NAME, person), reader, None)
+        return DemoOutcome(perform(Path(folder) / FILE_NAME, person), reader, None)
 
 
-def _kept(folder: Path) -> Path:
+def _prepare_folder(folder: Path) -> Path:
     for name in (FILE_NAME, CATALOG_NAME):
         if (folder / name).exists():
             raise StoreError(

@@ -1,4 +1,4 @@
-"""The demo on the screen: the tree, the walk, ten titles, the bill."""
+"""Print the demo: the tree, the walk, ten titles, the bill."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from unillmrec.cli.demo.run import Shown
+from unillmrec.cli.demo.run import DemoOutcome
 from unillmrec.cli.recommend.show import show_items
 from unillmrec.cli.shared.output import (
     Page,
@@ -23,53 +23,53 @@ from unillmrec.cli.shared.output import (
 from unillmrec.demo import LICENCE, readers
 from unillmrec.stages import WalkStep
 from unillmrec.store import Node
-from unillmrec.usage import Usage
+from unillmrec.usage import Stage, Usage
 
 BAR = 10
-# Besides the opened ones so many more children are named, the nearest first.
+# How many children that stay closed are listed below the opened ones.
 NAMED = 2
 SECONDS_A_NODE = 0.4
 
 
-def show_demo(made: Shown, *, pause: bool, as_json: bool) -> None:
-    """Show a performance from the tree to the bill; walk slowly where somebody watches."""
+def show_demo(demo: DemoOutcome, *, pause: bool, as_json: bool) -> None:
+    """Print the demo from the tree to the bill; with *pause*, walk slowly on a terminal."""
     if as_json:
-        show_json(demo_as_dict(made))
+        show_json(demo_as_dict(demo))
         return
     page = Page()
     page.show(_title("unillmrec demo", "no network, no key"))
     page.blank()
-    page.show(facts_table(_introduction(made)))
+    page.show(facts_table(_introduction(demo)))
     page.blank()
-    _show_walk(page, made, SECONDS_A_NODE if pause and page.is_terminal else 0.0)
+    _show_walk(page, demo, SECONDS_A_NODE if pause and page.is_terminal else 0.0)
     page.blank()
-    for_whom = f" for {made.reader.name}" if made.reader else ""
-    recommendation = made.performance.recommendation
+    for_whom = f" for {demo.reader.name}" if demo.reader else ""
+    recommendation = demo.performance.recommendation
     page.show(_title(f"{len(recommendation.items)} books{for_whom}"))
     show_items(page, recommendation.items, with_ids=False)
     page.blank()
-    _show_bill(page, made)
+    _show_bill(page, demo)
     page.blank()
-    _show_next(page, made)
+    _show_next(page, demo)
 
 
 def _title(text: str, more: str = "") -> Text:
     return Text.assemble((text, "bold"), (f"  {more}", "dim") if more else "")
 
 
-def _introduction(made: Shown) -> Iterator[tuple[str, str | Text]]:
-    performance = made.performance
+def _introduction(demo: DemoOutcome) -> Iterator[tuple[str, str | Text]]:
+    performance = demo.performance
     report = performance.report
     leaves = format_count(report.leaves, "leaf", "leaves")
     branches = format_count(report.branches, "branch", "branches")
     built = f"built in {format_seconds(performance.seconds)}"
     yield "tree", f"{format_count(report.items, 'book')} in {leaves} under {branches}, {built}"
-    if made.reader:
-        others = ", ".join(each.id for each in readers() if each != made.reader)
+    if demo.reader:
+        others = ", ".join(each.id for each in readers() if each != demo.reader)
         yield (
             "person",
             Text.assemble(
-                f"{made.reader.name}. {made.reader.about}", (f" (Others: {others}.)", "dim")
+                f"{demo.reader.name}. {demo.reader.about}", (f" (Others: {others}.)", "dim")
             ),
         )
     if performance.titles:
@@ -79,11 +79,11 @@ def _introduction(made: Shown) -> Iterator[tuple[str, str | Text]]:
     yield "judge", performance.recommendation.judge
 
 
-def _show_walk(page: Page, made: Shown, pause: float) -> None:
-    recommendation = made.performance.recommendation
+def _show_walk(page: Page, demo: DemoOutcome, pause: float) -> None:
+    recommendation = demo.performance.recommendation
     opened = recommendation.opened
-    page.show(_title("the walk", "the nearest branches are opened, the others stay closed"))
-    page.show(Text("the bar and the number: how near, as a score out of 100", style="dim"))
+    page.show(_title("the walk", "the most similar branches are opened, the others stay closed"))
+    page.show(Text("bar and number: similarity as a score out of 100", style="dim"))
     page.blank()
     ids = {event.opened.id for event in opened}
     most = max((score for event in opened for _, score in event.scores), default=0.0)
@@ -91,21 +91,21 @@ def _show_walk(page: Page, made: Shown, pause: float) -> None:
         if event.opened.is_leaf:
             continue
         if pause:
-            with page.console.status(Text(f"reading {_told(event.opened)}", style="dim")):
+            with page.console.status(Text(f"reading {_line(event.opened)}", style="dim")):
                 time.sleep(pause)
         page.show(_block(page, event, ids, most))
     leaves = [event.opened for event in opened if event.opened.is_leaf]
     books = sum(leaf.size for leaf in leaves)
-    told = (
+    summary = (
         f"{format_count(len(leaves), 'leaf', 'leaves')} opened, with {books:,} of "
-        f"{made.performance.report.items:,} books; {len(recommendation.candidates)} of them "
-        "became candidates, were ranked, and made into a list with some variety."
+        f"{demo.performance.report.items:,} books; {len(recommendation.candidates)} of them "
+        "became candidates and were ranked; rerank added variety."
     )
-    page.show(Text(told))
+    page.show(Text(summary))
 
 
 def _block(page: Page, event: WalkStep, opened: set[int], most: float) -> Table:
-    """Return the children of one node: the opened ones, and the nearest of the others."""
+    """Format the children of one node: the opened ones, and the most similar of the others."""
     scores = dict(event.scores)
     nearest = sorted(event.children, key=lambda child: -scores[child.id])
     chosen = [child for child in nearest if child.id in opened]
@@ -115,7 +115,7 @@ def _block(page: Page, event: WalkStep, opened: set[int], most: float) -> Table:
     table.add_column(no_wrap=True, width=BAR)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(page.width - BAR - 12, 20))
-    table.add_row("", "", "", Text(_told(event.opened), style="bold"))
+    table.add_row("", "", "", Text(_line(event.opened), style="bold"))
     for child in [*chosen, *left[:NAMED]]:
         is_open = child.id in opened
         score = scores[child.id]
@@ -124,7 +124,7 @@ def _block(page: Page, event: WalkStep, opened: set[int], most: float) -> Table:
             Text(" ▸" if is_open else "  ", style="green"),
             Text(bar, style="green" if is_open else "dim"),
             Text(f"{score:.0f}", style="" if is_open else "dim"),
-            Text(_told(child), style="" if is_open else "dim"),
+            Text(_line(child), style="" if is_open else "dim"),
         )
     if len(left) > NAMED:
         table.add_row("", "", "", Text(f"and {len(left) - NAMED} left closed", style="dim"))
@@ -132,22 +132,29 @@ def _block(page: Page, event: WalkStep, opened: set[int], most: float) -> Table:
     return table
 
 
-def _told(node: Node) -> str:
+def _line(node: Node) -> str:
     words = ", ".join(node.description.words[:4]) if node.parent else "all books"
     return f"{printable(words or node.description.label, 60)} ({node.size:,})"
 
 
-def _show_bill(page: Page, made: Shown) -> None:
-    performance = made.performance
+def _show_bill(page: Page, demo: DemoOutcome) -> None:
+    performance = demo.performance
     recommendation = performance.recommendation
     total, flat = recommendation.total_usage(), performance.flat
     page.show(_title("what a language model would cost", "estimated; nothing was sent"))
-    stages = [(str(stage), use) for stage, use in recommendation.usage.items() if use.calls]
+    stages = [
+        (str(stage), recommendation.usage.get(stage, Usage()))
+        for stage in (Stage.PROFILE, Stage.RECALL, Stage.RANK, Stage.RERANK)
+    ]
     listed = f"all {performance.report.items:,} books in one prompt"
     _show_estimates(page, [*stages, ("total", total), (listed, flat)])
     times = flat.estimated_prompt / max(total.estimated_prompt, 1)
-    told = f"Listing the whole catalog takes {times:.1f} times the prompt tokens"
-    page.show(Text(f"{told}, and grows with every book; the walk hardly does."))
+    page.show(
+        Text(
+            f"One prompt with the whole catalog takes {times:.1f} times as many tokens, and grows "
+            "with every book; the walk grows with the depth of the tree."
+        )
+    )
 
 
 def _show_estimates(page: Page, rows: Sequence[tuple[str, Usage]]) -> None:
@@ -158,27 +165,27 @@ def _show_estimates(page: Page, rows: Sequence[tuple[str, Usage]]) -> None:
     page.show(table)
 
 
-def _show_next(page: Page, made: Shown) -> None:
+def _show_next(page: Page, demo: DemoOutcome) -> None:
     commands = [
         "unillmrec build YOUR-CATALOG.jsonl",
         'unillmrec demo --like "comedies about money"',
     ]
-    if made.kept:
-        commands.insert(0, f"unillmrec tree {made.kept}")
+    if demo.kept:
+        commands.insert(0, f"unillmrec tree {demo.kept}")
     page.show(facts_table(("next" if not n else "", each) for n, each in enumerate(commands)))
     page.blank()
     page.show(Text(LICENCE, style="dim"))
 
 
-def demo_as_dict(made: Shown) -> dict[str, Any]:
-    """Return a performance as the JSON output gives it."""
-    performance = made.performance
+def demo_as_dict(demo: DemoOutcome) -> dict[str, Any]:
+    """Return the demo as a JSON object."""
+    performance = demo.performance
     report = performance.report
     return {
-        "person": made.reader.id if made.reader else None,
+        "person": demo.reader.id if demo.reader else None,
         "history": list(performance.titles),
         "tree": {
-            "path": str(made.kept) if made.kept else None,
+            "path": str(demo.kept) if demo.kept else None,
             "items": report.items,
             "leaves": report.leaves,
             "branches": report.branches,

@@ -77,6 +77,41 @@ def base_url_flag() -> str | None:
     )
 
 
+def history_flag() -> str | None:
+    """Declare --history."""
+    return option(
+        "--history",
+        help="Item ids, oldest first, separated by commas; or a file of ids (JSON, JSON Lines, "
+        "CSV, or one id per line); - reads standard input.",
+        default=None,
+        group=PERSON,
+        metavar="ID,ID…|FILE",
+    )
+
+
+def like_flag() -> str | None:
+    """Declare --like."""
+    return option(
+        "--like",
+        help="Describe in words what the person wants.",
+        default=None,
+        group=PERSON,
+        metavar="TEXT",
+    )
+
+
+def prompts_flag() -> Path | None:
+    """Declare --prompts."""
+    return option(
+        "--prompts",
+        help="Folder of prompts that replace the bundled ones of the same name. "
+        "(UNILLMREC_PROMPTS)",
+        default=None,
+        group=MODEL,
+        metavar="DIR",
+    )
+
+
 def usage_log_flag() -> str | None:
     """Declare --usage-log."""
     return option(
@@ -93,21 +128,8 @@ def usage_log_flag() -> str | None:
 class PersonFlags:
     """Whom to recommend to."""
 
-    history: str | None = option(
-        "--history",
-        help="Item ids, oldest first, separated by commas; or a file of ids (JSON, JSON Lines, "
-        "CSV, or one id per line); - reads standard input.",
-        default=None,
-        group=PERSON,
-        metavar="ID,ID…|FILE",
-    )
-    like: str | None = option(
-        "--like",
-        help="Describe in words what the person wants.",
-        default=None,
-        group=PERSON,
-        metavar="TEXT",
-    )
+    history: str | None = history_flag()
+    like: str | None = like_flag()
     profile: str | None = option(
         "--profile",
         help="Use this profile text and skip the profile call.",
@@ -143,14 +165,7 @@ class EndpointFlags:
         metavar="NAME",
     )
     base_url: str | None = base_url_flag()
-    prompts: Path | None = option(
-        "--prompts",
-        help="Folder of prompts that replace the bundled ones of the same name. "
-        "(UNILLMREC_PROMPTS)",
-        default=None,
-        group=MODEL,
-        metavar="DIR",
-    )
+    prompts: Path | None = prompts_flag()
     timeout_seconds: float | None = option(
         "--timeout-seconds",
         help="Give up on a call after this many seconds. Default: 60. (UNILLMREC_TIMEOUT_SECONDS)",

@@ -1,15 +1,16 @@
-"""The fake server as the command line asks for it."""
+"""Run the fake server as the flags of `unillmrec mock` say."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import typer
 
+from unillmrec.cli.mock.request import MockRequest
 from unillmrec.cli.shared.output import note
 from unillmrec.errors import SettingsError
 from unillmrec.testing import DIALECTS, FakeServer
@@ -18,43 +19,8 @@ from unillmrec.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
-class MockWishes:
-    """What the flags say."""
-
-    port: int
-    dialect: str
-    faults: tuple[tuple[str, float], ...]
-    seconds: tuple[float, float]
-    seed: int
-    allows: int | None = None
-    prefix_cache: int | None = None
-
-    @classmethod
-    def of(
-        cls,
-        port: int,
-        dialect: str,
-        faults: Sequence[str],
-        latency: str,
-        seed: int,
-        bounds: tuple[int | None, int | None],
-    ) -> MockWishes:
-        """Read what is written in one word, and check that it exists."""
-        if dialect not in DIALECTS:
-            raise typer.TyperException(
-                f"--dialect is one of {', '.join(DIALECTS)}, not {dialect!r}."
-            )
-        rates = tuple(_rate(each) for each in faults)
-        try:
-            by_rate(rates)
-        except ValueError as error:
-            raise typer.TyperException(f"--fault: {error}.") from error
-        return cls(port, dialect, rates, _seconds(latency), seed, *bounds)
-
-
-@dataclass(frozen=True, slots=True)
-class Mocked:
-    """What the server saw."""
+class MockSummary:
+    """What a fake server has received and answered."""
 
     address: str
     requests: int
@@ -64,36 +30,21 @@ class Mocked:
     billed: Usage
 
 
-def serve(wishes: MockWishes) -> Mocked:
+def serve(request: MockRequest) -> MockSummary:
     """Serve until Ctrl-C.
 
     Raises:
-        SettingsError: the port cannot be had.
+        SettingsError: the port is not available.
     """
-    try:
-        server = FakeServer(
-            dialect=wishes.dialect,
-            faults=by_rate(wishes.faults, wishes.seed),
-            seconds=wishes.seconds,
-            seed=wishes.seed,
-            allows=wishes.allows,
-            prefix_cache=wishes.prefix_cache,
-            port=wishes.port,
-            keep=False,
-        )
-    except OSError as error:
-        raise SettingsError(
-            f"nothing can listen on port {wishes.port}: {error.strerror}.",
-            remedy="another --port, or 0 for a free one.",
-        ) from error
+    server = _start_server(request)
     with server:
-        note(f"A server that is no language model listens on {server.base_url}; Ctrl-C ends it.")
+        note(f"Fake server (no language model) at {server.base_url}; Ctrl-C stops it.")
         note(
             "Try: unillmrec recommend FILE --like TEXT"
             f" --base-url {server.base_url} --model {server.model}"
         )
         _wait_for_ctrl_c()
-        return Mocked(
+        return MockSummary(
             server.base_url,
             server.received,
             server.connections,
@@ -103,19 +54,48 @@ def serve(wishes: MockWishes) -> Mocked:
         )
 
 
+def _start_server(request: MockRequest) -> FakeServer:
+    if request.dialect not in DIALECTS:
+        raise typer.TyperException(
+            f"--dialect is one of {', '.join(DIALECTS)}, not {request.dialect!r}."
+        )
+    rates = tuple(_parse_rate(each) for each in request.fault or [])
+    try:
+        faults = by_rate(rates, request.seed)
+    except ValueError as error:
+        raise typer.TyperException(f"--fault: {error}.") from error
+    seconds = _parse_seconds(request.latency)
+    try:
+        return FakeServer(
+            dialect=request.dialect,
+            faults=faults,
+            seconds=seconds,
+            seed=request.seed,
+            allows=request.allows,
+            prefix_cache=request.prefix_cache,
+            port=request.port,
+            keep=False,
+        )
+    except OSError as error:
+        raise SettingsError(
+            f"nothing can listen on port {request.port}: {error.strerror}.",
+            remedy="another --port, or 0 for a free one.",
+        ) from error
+
+
 def _wait_for_ctrl_c() -> None:
-    """Return when somebody presses it; other signals end the program as everywhere."""
+    """Return on Ctrl-C; other signals end the program as usual."""
     pressed = threading.Event()
     before = signal.signal(signal.SIGINT, lambda number, frame: pressed.set())
     try:
-        # On some systems a wait without an end cannot be interrupted.
+        # An unlimited wait cannot be interrupted on some systems.
         while not pressed.wait(1.0):
             pass
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def _rate(text: str) -> tuple[str, float]:
+def _parse_rate(text: str) -> tuple[str, float]:
     name, _, rate = text.rpartition(":")
     try:
         return name or text, float(rate if name else "")
@@ -125,7 +105,7 @@ def _rate(text: str) -> tuple[str, float]:
         ) from error
 
 
-def _seconds(text: str) -> tuple[float, float]:
+def _parse_seconds(text: str) -> tuple[float, float]:
     least, _, most = text.partition("-")
     try:
         seconds = float(least), float(most or least)

@@ -1,4 +1,4 @@
-"""What the fake server saw, for people and as JSON."""
+"""Print what a fake server has seen, as text or JSON."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from dataclasses import asdict
 
 from rich.text import Text
 
-from unillmrec.cli.mock.run import Mocked
+from unillmrec.cli.mock.run import MockSummary
 from unillmrec.cli.shared.output import Page, format_count, show_json
 
 
-def show_mocked(mocked: Mocked, *, as_json: bool) -> None:
-    """Show requests, statuses, and what would stand on the bill."""
+def show_summary(summary: MockSummary, *, as_json: bool) -> None:
+    """Print requests, statuses, and the tokens that would be billed."""
     if as_json:
-        statuses = {str(status): count for status, count in mocked.statuses.items()}
-        billed = mocked.billed.as_dict()
+        statuses = {str(status): count for status, count in summary.statuses.items()}
+        billed = summary.billed.as_dict()
         for ours in ("estimated_prompt", "estimated_completion"):
             del billed[ours]
-        show_json({**asdict(mocked), "statuses": statuses, "billed": billed})
+        show_json({**asdict(summary), "statuses": statuses, "billed": billed})
         return
-    bill = mocked.billed
-    answered = ", ".join(f"{count:,} with {status}" for status, count in mocked.statuses.items())
-    connections = format_count(mocked.connections, "connection")
-    came = f"{format_count(mocked.requests, 'request')} over {connections}"
+    bill = summary.billed
+    answered = ", ".join(f"{count:,} with {status}" for status, count in summary.statuses.items())
+    connections = format_count(summary.connections, "connection")
+    came = f"{format_count(summary.requests, 'request')} over {connections}"
     page = Page()
     page.show(
-        Text(f"{came}, at most {mocked.most_at_once} at once. Answered: {answered or 'none'}.")
+        Text(f"{came}, at most {summary.most_at_once} at once. Answered: {answered or 'none'}.")
     )
     page.show(
         Text(

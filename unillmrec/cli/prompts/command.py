@@ -1,14 +1,15 @@
-"""`unillmrec prompts`: what a model is asked, and how to ask it otherwise."""
+"""`unillmrec prompts`: list, show, export and check prompts."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING
 
 import typer
 
+from unillmrec.cli.flags.declare import as_command
 from unillmrec.cli.help import Group, documented
-from unillmrec.cli.shared import options as shared
+from unillmrec.cli.prompts.request import FolderRequest, ListRequest, ShowRequest
 
 if TYPE_CHECKING:
     from unillmrec.prompts import PromptSet
@@ -27,64 +28,65 @@ LIST_FIELDS = (("prompts", "a list of name, digest, source, placeholders"),)
 SHOW_FIELDS = (("name, digest, source, placeholders, text", "of the prompt"),)
 EXPORT_FIELDS = (("written", "a list of files"),)
 CHECK_FIELDS = (
-    ("directory, usable", "which folder, and whether it can be used"),
+    ("directory, usable", "the folder, and whether its prompts can be used"),
     ("problems", "a list of problem, detail"),
 )
-
-Name: TypeAlias = Annotated[str, typer.Argument(metavar="NAME", help="A prompt, such as rank.")]
-Folder: TypeAlias = Annotated[Path, typer.Argument(metavar="DIR", help="A folder of prompts.")]
 
 app = typer.Typer(
     cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
     epilog=EXAMPLES,
-    help="Show, export and check what a model is asked.",
+    help="List, show, export and check prompts.",
 )
 
 
-@app.command("list", cls=documented(LIST_EXAMPLES, LIST_FIELDS))
-def show_all(prompts: shared.Prompts = None, json: shared.Json = False) -> None:
+def list_prompts(request: ListRequest) -> None:
     """List the prompts in use."""
-    from unillmrec.cli.settings.show import show_prompts
+    from unillmrec.cli.prompts.show import show_prompts
 
-    show_prompts(_in_use(prompts), as_json=json)
-
-
-@app.command("show", cls=documented("unillmrec prompts show rank", SHOW_FIELDS))
-def show_one(name: Name, prompts: shared.Prompts = None, json: shared.Json = False) -> None:
-    """Print one prompt, comment and all."""
-    from unillmrec.cli.settings.show import show_prompt
-
-    show_prompt(_in_use(prompts)[name], as_json=json)
+    show_prompts(_prompts_in_use(request.prompts), as_json=request.json)
 
 
-@app.command("export", cls=documented("unillmrec prompts export my-prompts", EXPORT_FIELDS))
-def export(directory: Folder, json: shared.Json = False) -> None:
-    """Write the bundled prompts into a folder, to be edited; nothing there is replaced."""
-    from unillmrec.cli.settings.show import show_exported
-    from unillmrec.judge import CONTRACTS
-    from unillmrec.prompts import PromptSet
+def show(request: ShowRequest) -> None:
+    """Print one prompt, including its comment."""
+    from unillmrec.cli.prompts.show import show_prompt
 
-    show_exported(PromptSet.load(CONTRACTS).export(directory), as_json=json)
+    show_prompt(_prompts_in_use(request.prompts)[request.name], as_json=request.json)
 
 
-@app.command("check", cls=documented("unillmrec prompts check my-prompts", CHECK_FIELDS))
-def check(directory: Folder, json: shared.Json = False) -> None:
-    """Say whether the prompts in a folder can be used; exit with 3 if not."""
-    from unillmrec.cli.settings.show import show_checked
-    from unillmrec.judge import CONTRACTS
-    from unillmrec.prompts import PromptSet
+def export(request: FolderRequest) -> None:
+    """Write the bundled prompts to a folder, to edit them; existing files are not replaced."""
+    from unillmrec.cli.prompts.show import show_exported
 
-    problems = PromptSet.load(CONTRACTS).check(directory)
-    show_checked(directory, problems, as_json=json)
+    written = _prompts_in_use(None, bundled=True).export(request.directory)
+    show_exported(written, as_json=request.json)
+
+
+def check(request: FolderRequest) -> None:
+    """Check whether the prompts in a folder can be used; exit with 3 if not."""
+    from unillmrec.cli.prompts.show import show_checked
+
+    problems = _prompts_in_use(None, bundled=True).check(request.directory)
+    show_checked(request.directory, problems, as_json=request.json)
     if problems:
         raise typer.Exit(problems[0].exit_code)
 
 
-def _in_use(folder: Path | None) -> PromptSet:
+for _name, _function, _examples, _fields in (
+    ("list", as_command(list_prompts), LIST_EXAMPLES, LIST_FIELDS),
+    ("show", as_command(show), "unillmrec prompts show rank", SHOW_FIELDS),
+    ("export", as_command(export), "unillmrec prompts export my-prompts", EXPORT_FIELDS),
+    ("check", as_command(check), "unillmrec prompts check my-prompts", CHECK_FIELDS),
+):
+    app.command(_name, cls=documented(_examples, _fields))(_function)
+
+
+def _prompts_in_use(folder: Path | None, *, bundled: bool = False) -> PromptSet:
+    """Return the prompts of the settings, or the bundled ones alone."""
     from unillmrec.judge import CONTRACTS
     from unillmrec.prompts import PromptSet
     from unillmrec.settings import Settings
 
-    return PromptSet.load(CONTRACTS, Settings.resolve({"prompts": folder}).prompts)
+    overlay = None if bundled else Settings.resolve({"prompts": folder}).prompts
+    return PromptSet.load(CONTRACTS, overlay)

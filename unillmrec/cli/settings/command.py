@@ -1,8 +1,10 @@
-"""`unillmrec settings`: what is set, and where."""
+"""`unillmrec settings`: show every setting and its origin."""
 
 from __future__ import annotations
 
-from unillmrec.cli.shared import options as shared
+from dataclasses import dataclass
+
+from unillmrec.cli.flags.groups import json_flag
 
 EXAMPLES = """\
 unillmrec settings
@@ -15,13 +17,20 @@ FIELDS = (
 )
 
 
-def settings(json: shared.Json = False) -> None:
-    """Show every setting, its value, and where it comes from.
+@dataclass(frozen=True, kw_only=True)
+class SettingsRequest:
+    """The flags of `unillmrec settings`."""
 
-    A flag wins over an environment variable, that over unillmrec.toml in this folder, that
-    over the default. A key is never shown, not even in part.
+    json: bool = json_flag()
+
+
+def settings(request: SettingsRequest) -> None:
+    """Show every setting, its value and its origin.
+
+    Flags override environment variables, which override unillmrec.toml in this folder, which
+    overrides the defaults. No part of a key is ever shown.
     """
     from unillmrec.cli.settings.show import show_settings
     from unillmrec.settings import Settings
 
-    show_settings(Settings.resolve(), as_json=json)
+    show_settings(Settings.resolve(), as_json=request.json)

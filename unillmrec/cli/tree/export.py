@@ -1,4 +1,4 @@
-"""Write the nodes of a tree as a graph for other programs."""
+"""Export the nodes of a tree as a graph."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 
+from unillmrec.cli.tree.request import TreeRequest
 from unillmrec.errors import StoreError
 from unillmrec.store import ROOT, ItemTree
 
@@ -16,8 +17,8 @@ FORMATS = ("graphml", "dot", "json")
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
-    """What was written where."""
+class TreeExport:
+    """The file that was written, and the size of the graph."""
 
     path: Path
     format: str
@@ -30,22 +31,21 @@ class Exported:
         return str(self.path) == "-"
 
 
-def export_tree(
-    tree: ItemTree, export: tuple[str, Path], root: int | None, depth: int | None, overwrite: bool
-) -> Exported:
-    """Write the nodes from *root* down.
+def export_tree(tree: ItemTree, request: TreeRequest) -> TreeExport:
+    """Write the nodes from `--node` down to a file, or to standard output.
 
     Raises:
-        StoreError: the file exists already, or cannot be written.
+        StoreError: the file exists, or cannot be written.
     """
     from unillmrec.store.graph import graph_text, to_networkx
 
-    name, path = export
+    assert request.export is not None
+    name, path = request.export
     if name not in FORMATS:
         raise typer.TyperException(f"--export writes {', '.join(FORMATS)}, not {name!r}.")
-    graph = to_networkx(tree, root or ROOT, depth)
-    _write(graph_text(graph, name), path, overwrite)
-    return Exported(path, name, graph.number_of_nodes(), graph.number_of_edges())
+    graph = to_networkx(tree, request.node or ROOT, request.depth)
+    _write(graph_text(graph, name), path, request.overwrite)
+    return TreeExport(path, name, graph.number_of_nodes(), graph.number_of_edges())
 
 
 def _write(text: str, path: Path, overwrite: bool) -> None:

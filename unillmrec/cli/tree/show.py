@@ -1,4 +1,4 @@
-"""Trees, nodes and found items, for people and as JSON."""
+"""Print trees, nodes and found items, as text or JSON."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from unillmrec.cli.shared.output import (
     printable,
     show_json,
 )
-from unillmrec.cli.tree.export import Exported
+from unillmrec.cli.tree.export import TreeExport
 from unillmrec.store import ROOT, ItemTree, Node, PlacedItem
 from unillmrec.store.survey import Survey, find_items, survey
 
-# With more lines than this the top of a tree is no overview any more.
+# An overview of a tree has no more lines than this.
 SCREEN = 48
 
 
 def show_tree(tree: ItemTree, depth: int | None, *, as_json: bool) -> None:
-    """Show the facts of a tree, and its upper levels."""
+    """Print the facts of a tree and its top levels."""
     surveyed = survey(tree)
     root = tree.node(ROOT)
     levels = list(_levels(tree, root, depth))
@@ -42,12 +42,12 @@ def show_tree(tree: ItemTree, depth: int | None, *, as_json: bool) -> None:
     _show_levels(page, levels)
     if surveyed.depth >= len(levels):
         page.blank()
-        hint = f"--depth {len(levels)} shows one level more, --node ID what is in a node."
+        hint = f"--depth {len(levels)} shows one more level, --node ID what a node holds."
         page.show(Text(hint, style="dim"))
 
 
 def _levels(tree: ItemTree, root: Node, depth: int | None) -> Iterator[list[Node]]:
-    """Yield the nodes level by level: *depth* levels below the root, or what fits a screen."""
+    """Yield the nodes of each level: *depth* levels below the root, or what fits on a screen."""
     level, lines = [root], 0
     while level:
         yield level
@@ -71,24 +71,24 @@ def _show_levels(page: Page, levels: list[list[Node]]) -> None:
 
 
 def node_line(page: Page, node: Node) -> Text:
-    """Return a node on one line: its number, its words, its size, and more where there is room."""
+    """Format a node in one line: id, keywords, size, ranges and typical titles."""
     description = node.description
     line = Text(overflow="ellipsis", no_wrap=page.is_terminal)
     if node.id != ROOT:
         line.append(f"{node.id} ", style="dim")
     line.append(printable(description.about) or "all items", style="" if node.is_leaf else "bold")
     line.append(f" ({node.size:,})", style="cyan")
-    more = [each.text() for each in description.ranges[:2]]
+    ranges = [each.text() for each in description.ranges[:2]]
     titles = " / ".join(printable(title, 48) for title in description.titles[:2])
-    if more:
-        line.append(f"; {'; '.join(more)}", style="dim")
+    if ranges:
+        line.append(f"; {'; '.join(ranges)}", style="dim")
     if titles:
         line.append(f": {titles}", style="dim")
     return line
 
 
 def show_node(tree: ItemTree, node_id: int, *, as_json: bool) -> None:
-    """Show a node with its way from the root, and its children or items."""
+    """Print a node, its path from the root, and its children or items."""
     node = tree.node(node_id)
     ancestors = tree.ancestors(node_id)
     children = [] if node.is_leaf else tree.children(node_id)
@@ -125,11 +125,11 @@ def _show_items(page: Page, items: list[PlacedItem]) -> None:
 
 
 def show_found(tree: ItemTree, text: str, limit: int, *, as_json: bool) -> None:
-    """Show items whose id or title contains *text*, with their leaves."""
+    """Print the items whose id or title contains *text*, with their leaves."""
     items, count = find_items(tree, text, limit)
     leaves = tree.ancestors_by_node(each.leaf for each in items)
     if as_json:
-        found = [
+        rows = [
             {
                 "id": each.item.id,
                 "title": each.item.title,
@@ -139,7 +139,7 @@ def show_found(tree: ItemTree, text: str, limit: int, *, as_json: bool) -> None:
             }
             for each in items
         ]
-        show_json({"tree": str(tree.path), "find": text, "count": count, "items": found})
+        show_json({"tree": str(tree.path), "find": text, "count": count, "items": rows})
         return
     page = Page()
     for each in items:
@@ -149,12 +149,12 @@ def show_found(tree: ItemTree, text: str, limit: int, *, as_json: bool) -> None:
         page.show(indented(f"{path}  (leaf {each.leaf})"))
     if items:
         page.blank()
-    told = f"{format_count(count, 'item')} in {tree.path.name} with {printable(text, 60)!r}"
-    page.show(Text(told + (f"; the first {limit} are shown." if count > limit else ".")))
+    matches = f"{format_count(count, 'item')} in {tree.path.name} with {printable(text, 60)!r}"
+    page.show(Text(matches + (f"; the first {limit} are shown." if count > limit else ".")))
 
 
-def show_export(exported: Exported, *, as_json: bool) -> None:
-    """Say what was written; nothing where the graph itself went to standard output."""
+def show_export(exported: TreeExport, *, as_json: bool) -> None:
+    """Print what was written, unless the graph itself went to standard output."""
     if exported.to_stdout:
         return
     if as_json:
@@ -167,12 +167,12 @@ def show_export(exported: Exported, *, as_json: bool) -> None:
             }
         )
         return
-    told = f"{format_count(exported.nodes, 'node')} and {format_count(exported.edges, 'edge')}"
-    Page().show(Text(f"{exported.path}: {told} as {exported.format}."))
+    size = f"{format_count(exported.nodes, 'node')} and {format_count(exported.edges, 'edge')}"
+    Page().show(Text(f"{exported.path}: {size} as {exported.format}."))
 
 
 def facts_as_dict(tree: ItemTree, surveyed: Survey) -> dict[str, Any]:
-    """Return what holds for the whole tree as the JSON output gives it."""
+    """Return the facts of a tree as a JSON object."""
     return {
         "tree": str(tree.path),
         "bytes": tree.path.stat().st_size,
@@ -185,7 +185,7 @@ def facts_as_dict(tree: ItemTree, surveyed: Survey) -> dict[str, Any]:
 
 
 def node_as_dict(node: Node) -> dict[str, Any]:
-    """Return a node as the JSON output gives it."""
+    """Return a node as a JSON object."""
     description = node.description
     return {
         "id": node.id,

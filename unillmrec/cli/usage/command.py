@@ -1,13 +1,8 @@
-"""`unillmrec usage`: what calls cost so far."""
+"""`unillmrec usage`: show what calls cost."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
-
-import typer
-
-from unillmrec.cli.shared import options as shared
+from unillmrec.cli.usage.request import UsageRequest
 
 EXAMPLES = """\
 unillmrec usage films.tree
@@ -25,45 +20,18 @@ FIELDS = (
         "what the server reported, less 1), cost by currency (null is unknown), known_cost, "
         "unpriced, seconds, began, command",
     ),
-    ("total", "the same for all of them"),
+    ("total", "the same for all lines together"),
 )
 
-Logged: TypeAlias = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="FILE",
-        help="A tree, or a usage log. Default: the log of the settings, else that of the one "
-        "tree in this folder.",
-    ),
-]
-By: TypeAlias = Annotated[
-    Literal["stage", "run", "model", "day", "person"],
-    typer.Option("--by", help="What has a line of its own.", metavar="stage|run|model|day|person"),
-]
-Since: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--since",
-        help="Leave out what was before this day, or before so many days or hours ago.",
-        metavar="YYYY-MM-DD|7d|12h",
-    ),
-]
 
-
-def usage(
-    file: Logged = None,
-    by: By = "stage",
-    since: Since = None,
-    usage_log: shared.UsageLogFile = None,
-    json: shared.Json = False,
-) -> None:
+def usage(request: UsageRequest) -> None:
     """Show what calls to endpoints cost.
 
-    Every call is logged in a small file beside the tree. What a server reported and what was
-    estimated have columns of their own; a sum with an unknown in it is unknown, and what is
-    known of it is said. Money is shown where the price was known when the call was made.
+    Every call is logged in a file beside the tree. Counts reported by the server and our own
+    estimates are in separate columns; a sum that contains an unknown count is unknown, and the
+    known part is printed below. Money is shown if the price was known at the time of the call.
     """
-    from unillmrec.cli.usage.run import spending
+    from unillmrec.cli.usage.run import read_usage
     from unillmrec.cli.usage.show import show_usage
 
-    show_usage(spending(file, by, since, {"usage_log": usage_log}), as_json=json)
+    show_usage(read_usage(request), as_json=request.json)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import typer
 
+from unillmrec.cli.flags.settings import settings_of
+from unillmrec.cli.usage.request import UsageRequest
 from unillmrec.errors import StoreError
 from unillmrec.settings import Settings
 from unillmrec.usage_log import SUFFIX, Grouping, Line, log_path, read_log
 
 
 @dataclass(frozen=True, slots=True)
-class Spending:
-    """What the calls of a log cost; *log* may not exist, if nothing was ever asked."""
+class UsageSummary:
+    """The sums of a usage log; the file does not exist if no call was ever made."""
 
     log: Path
     by: Grouping
@@ -26,21 +27,19 @@ class Spending:
     total: Line
 
 
-def spending(
-    file: Path | None, by: Grouping, since: str | None, flags: Mapping[str, object]
-) -> Spending:
+def read_usage(request: UsageRequest) -> UsageSummary:
     """Sum up the log of a tree, or a log.
 
     Raises:
         StoreError: there is no such file, or it is no usage log.
     """
-    begin = _moment(since)
-    log, tree = _log_of(file, Settings.resolve(flags))
-    lines, total = read_log(log, by, begin, tree)
-    return Spending(log, by, begin, lines, total)
+    since = _parse_time(request.since)
+    log, tree = _find_log(request.file, settings_of(request))
+    lines, total = read_log(log, request.by, since, tree)
+    return UsageSummary(log, request.by, since, lines, total)
 
 
-def _moment(text: str | None) -> datetime | None:
+def _parse_time(text: str | None) -> datetime | None:
     if text is None:
         return None
     if ago := re.fullmatch(r"(\d{1,5})([hdw])", text.strip()):
@@ -54,8 +53,8 @@ def _moment(text: str | None) -> datetime | None:
         ) from error
 
 
-def _log_of(file: Path | None, settings: Settings) -> tuple[Path, Path | None]:
-    """Return the log to read, and the tree whose calls count, if it is not all of them."""
+def _find_log(file: Path | None, settings: Settings) -> tuple[Path, Path | None]:
+    """Return the log to read, and the tree whose calls to count; None counts all calls."""
     if file is None:
         if isinstance(settings.usage_log, Path):
             return settings.usage_log, None
@@ -75,16 +74,16 @@ def _log_of(file: Path | None, settings: Settings) -> tuple[Path, Path | None]:
 
 
 def _only_log() -> Path:
-    found = sorted(Path().glob(f"*{SUFFIX}"))
-    if len(found) == 1:
-        return found[0]
-    if not found:
+    logs = sorted(Path().glob(f"*{SUFFIX}"))
+    if len(logs) == 1:
+        return logs[0]
+    if not logs:
         raise StoreError(
             "there is no usage log in this folder.",
             detail="One appears beside a tree with the first call to an endpoint.",
             remedy="name a tree, or set UNILLMREC_USAGE_LOG.",
         )
-    names = ", ".join(str(each) for each in found[:5])
+    names = ", ".join(str(each) for each in logs[:5])
     raise StoreError(
-        f"there are {len(found)} usage logs in this folder.", detail=names, remedy="name one."
+        f"there are {len(logs)} usage logs in this folder.", detail=names, remedy="name one."
     )

@@ -1,4 +1,4 @@
-"""What calls cost, for people and as JSON."""
+"""Print what calls cost, as text or JSON."""
 
 from __future__ import annotations
 
@@ -15,51 +15,51 @@ from unillmrec.cli.shared.output import (
     show_json,
 )
 from unillmrec.cli.shared.plan_output import format_money
-from unillmrec.cli.usage.run import Spending
+from unillmrec.cli.usage.run import UsageSummary
 from unillmrec.usage_log import Error, Line
 
 SHOWN = 40
-# More than this is a table, not a sentence.
+# More lines than this are not listed in a sentence.
 MOST_PARTS = 8
 
 
-def show_usage(spent: Spending, *, as_json: bool) -> None:
-    """Show the sums, and of how many calls something is unknown."""
+def show_usage(summary: UsageSummary, *, as_json: bool) -> None:
+    """Print the sums, and for how many calls a count is unknown."""
     if as_json:
         show_json(
             {
-                "log": str(spent.log),
-                "by": spent.by,
-                "since": spent.since.isoformat() if spent.since else None,
-                "lines": [line.as_dict() for line in spent.lines],
-                "total": spent.total.as_dict(),
+                "log": str(summary.log),
+                "by": summary.by,
+                "since": summary.since.isoformat() if summary.since else None,
+                "lines": [line.as_dict() for line in summary.lines],
+                "total": summary.total.as_dict(),
             }
         )
         return
     page = Page()
-    total = spent.total
-    since = f" since {spent.since:%Y-%m-%d}" if spent.since else ""
+    total = summary.total
+    since = f" since {summary.since:%Y-%m-%d}" if summary.since else ""
     if not total.rows:
-        page.show(Text(f"No call was logged in {spent.log}{since}."))
+        page.show(Text(f"No call was logged in {summary.log}{since}."))
         return
-    lines = spent.lines[-SHOWN:]
+    lines = summary.lines[-SHOWN:]
     named = {
-        printable(f"{line.key} {line.command}" if spent.by == "run" else line.key): line.usage
+        printable(f"{line.key} {line.command}" if summary.by == "run" else line.key): line.usage
         for line in lines
     }
-    show_bill(page, named, total.usage, first=spent.by)
+    show_bill(page, named, total.usage, first=summary.by)
     page.blank()
-    page.show(Text(" ".join(_told(total, since))))
-    for told in _told_parts(spent, lines):
-        page.show(Text(told))
-    if len(lines) < len(spent.lines):
-        hidden = len(spent.lines) - len(lines)
+    page.show(Text(" ".join(_format_calls(total, since))))
+    for sentence in _format_details(summary, lines):
+        page.show(Text(sentence))
+    if len(lines) < len(summary.lines):
+        hidden = len(summary.lines) - len(lines)
         note = f"The last {SHOWN} lines are shown; {hidden:,} more are in --json, or use --since."
         page.show(Text(note, style="dim"))
 
 
-def _told(total: Line, since: str) -> Iterator[str]:
-    """Say how many calls there were, what became of them, and what is not known."""
+def _format_calls(total: Line, since: str) -> Iterator[str]:
+    """Yield sentences about the number of calls, retries, failures and unknown counts."""
     calls = format_count(total.usage.calls, "call")
     yield f"{calls}{since}, {format_seconds(total.seconds)} of waiting."
     if total.retries:
@@ -71,35 +71,35 @@ def _told(total: Line, since: str) -> Iterator[str]:
     if total.unknown:
         usage = total.usage
         yield (
-            f"Of {total.unknown:,} the server did not say what they cost; the others took "
+            f"For {total.unknown:,} of them the server reported no count; the others took "
             f"{usage.known_prompt:,} prompt and {usage.known_completion:,} completion tokens."
         )
 
 
-def _told_parts(spent: Spending, lines: Sequence[Line]) -> Iterator[str]:
-    """Say how far the estimates were off, and what it cost, in all and line by line."""
+def _format_details(summary: UsageSummary, lines: Sequence[Line]) -> Iterator[str]:
+    """Yield sentences about the error of our estimates and the cost, in total and by line."""
     for what, error in (("prompts", "prompt_error"), ("completions", "completion_error")):
-        if (whole := _told_error(getattr(spent.total, error))) is None:
+        if (total_error := _format_error(getattr(summary.total, error))) is None:
             continue
-        each = [(line.key, _told_error(getattr(line, error))) for line in lines]
+        each = [(line.key, _format_error(getattr(line, error))) for line in lines]
         parts = [f"{printable(key)} {share}" for key, share in each if share]
-        beside = f" ({', '.join(parts)})" if 1 < len(parts) <= MOST_PARTS else ""
-        yield f"Estimates of {what} were {whole} off what the server reported{beside}."
-    costs = spent.total.costs
+        details = f" ({', '.join(parts)})" if 1 < len(parts) <= MOST_PARTS else ""
+        yield f"Estimates of {what} were {total_error} off the server's counts{details}."
+    costs = summary.total.costs
     if costs.known:
-        each = [(line.key, told_costs(line.costs.known)) for line in lines if line.costs.known]
+        each = [(line.key, format_costs(line.costs.known)) for line in lines if line.costs.known]
         parts = [f"{printable(key)} {cost}" for key, cost in each]
-        beside = f" ({', '.join(parts)})" if 1 < len(parts) <= MOST_PARTS else ""
-        yield f"Cost: {'at least ' * bool(costs.unpriced)}{told_costs(costs.known)}{beside}."
+        details = f" ({', '.join(parts)})" if 1 < len(parts) <= MOST_PARTS else ""
+        yield f"Cost: {'at least ' * bool(costs.unpriced)}{format_costs(costs.known)}{details}."
     if costs.unpriced:
         calls = format_count(costs.unpriced, "call")
-        yield f"What {calls} cost is not known: no price, or no count of tokens."
+        yield f"The cost of {calls} is unknown: no price, or no token count."
 
 
-def _told_error(error: Error) -> str | None:
+def _format_error(error: Error) -> str | None:
     return None if error.share is None else f"{error.share:+.1%}"
 
 
-def told_costs(sums: Mapping[str, float]) -> str:
-    """Return amounts by currency in words."""
+def format_costs(sums: Mapping[str, float]) -> str:
+    """Format amounts by currency."""
     return " and ".join(format_money(amount, name) for name, amount in sums.items())

@@ -4,7 +4,7 @@ import sqlite3
 import pytest
 
 from tests.cli.conftest import names_in
-from unillmrec.cli.tree.check_command import FIELDS
+from unillmrec.cli.tree.check.command import FIELDS
 from unillmrec.store import ROOT, EditableTree
 
 
@@ -23,7 +23,7 @@ def test_a_sound_tree_ends_with_zero(run, shop):
     assert re.fullmatch(
         r"shop\.tree: 300 items in \d+ nodes; nothing is wrong\.\n"
         r"prompts       [\d,]+ of 4,000 tokens at most \(about the branches of node \d+\)\n"
-        r"descriptions  from words, always up to date; none by a model\n",
+        r"descriptions  from keywords, always up to date; none by a model\n",
         ended.out,
     )
 
@@ -89,7 +89,9 @@ def test_a_model_may_look_for_them(run, shop, server):
 
     assert 0 == ended.code
     count = len(server.requests)
-    assert ended.err.startswith(f"Hiding 3 items takes {count} calls to fake-model, about ")
+    assert ended.err.startswith(
+        f"Looking for 3 hidden items takes {count} calls to fake-model, about "
+    )
     assert "3 hidden items, looked for by the fake-model at 127.0.0.1" in ended.out
     told = run("usage", shop, "--json").json
     assert [("recall", count)] == [(e["key"], e["usage"]["calls"]) for e in told["lines"]]

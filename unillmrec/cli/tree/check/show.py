@@ -1,4 +1,4 @@
-"""What a check found, for people and as JSON."""
+"""Print the result of a check, as text or JSON."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from unillmrec.cli.shared.output import (
     printable,
     show_json,
 )
-from unillmrec.cli.tree.check_run import CheckedTree
+from unillmrec.cli.tree.check.run import CheckOutcome
 
 
-def show_checked(done: CheckedTree, *, as_json: bool) -> None:
-    """Show what is wrong, one breach a line, or that nothing is; then how well it leads."""
-    checked = done.checked
+def show_check(outcome: CheckOutcome, *, as_json: bool) -> None:
+    """Print one line per violated invariant and a verdict, then how well descriptions lead."""
+    checked = outcome.checked
     if as_json:
-        routing = {"routing": done.routing.as_dict()} if done.routing else {}
-        show_json({"tree": str(done.tree), **checked.as_dict(), **routing})
+        routing = {"routing": outcome.routing.as_dict()} if outcome.routing else {}
+        show_json({"tree": str(outcome.tree), **checked.as_dict(), **routing})
         return
     page = Page()
     for breach in checked.breaches:
@@ -31,34 +31,36 @@ def show_checked(done: CheckedTree, *, as_json: bool) -> None:
     if checked.breaches:
         page.blank()
     held = f"{format_count(checked.items, 'item')} in {format_count(checked.nodes, 'node')}"
-    found = format_count(len(checked.breaches), "thing")
+    problems = format_count(len(checked.breaches), "thing")
     verb = "is" if len(checked.breaches) == 1 else "are"
-    verdict = f"{found} {verb} wrong" if checked.breaches else "nothing is wrong"
+    verdict = f"{problems} {verb} wrong" if checked.breaches else "nothing is wrong"
     style = "bold red" if checked.breaches else "bold"
-    page.show(Text.assemble(f"{done.tree.name}: {held}; ", (verdict, style), "."))
+    page.show(Text.assemble(f"{outcome.tree.name}: {held}; ", (verdict, style), "."))
     page.show(
-        facts_table([("prompts", _told_prompts(checked)), ("descriptions", _told_ages(done))])
+        facts_table(
+            [("prompts", _format_prompts(checked)), ("descriptions", _format_ages(outcome))]
+        )
     )
-    if done.routing:
+    if outcome.routing:
         page.blank()
-        _show_routing(page, done.routing)
+        _show_routing(page, outcome.routing)
 
 
-def _told_prompts(checked: Checked) -> str:
+def _format_prompts(checked: Checked) -> str:
     if checked.longest_node is None:
         return f"none; {checked.ceiling:,} tokens are allowed"
     node = f"about the branches of node {checked.longest_node}"
     return f"{checked.longest:,} of {checked.ceiling:,} tokens at most ({node})"
 
 
-def _told_ages(done: CheckedTree) -> str:
-    checked = done.checked
+def _format_ages(outcome: CheckOutcome) -> str:
+    checked = outcome.checked
     if not checked.described:
-        return "from words, always up to date; none by a model"
-    told = f"{format_count(checked.described, 'node')} by a model, the others from words"
+        return "from keywords, always up to date; none by a model"
+    origin = f"{format_count(checked.described, 'node')} by a model, the others from keywords"
     if not checked.stale:
-        return f"{told}; none out of date"
-    return f"{told}; {checked.stale:,} out of date (`unillmrec describe {done.tree} --stale`)"
+        return f"{origin}; none out of date"
+    return f"{origin}; {checked.stale:,} out of date (`unillmrec describe {outcome.tree} --stale`)"
 
 
 def _show_routing(page: Page, routing: DescriptionCheck) -> None:

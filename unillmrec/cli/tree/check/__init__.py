@@ -1,0 +1,1 @@
+"""`unillmrec tree check`."""
