@@ -17,7 +17,7 @@ from unillmrec.tree.growing import Bounds
 from unillmrec.usage import Stage
 
 
-def made_writer(ceiling=4_000):
+def prompt_writer(ceiling=4_000):
     return PromptWriter(PromptSet.load(CONTRACTS), TokenCounter.for_model("gpt-4o"), ceiling)
 
 
@@ -32,7 +32,7 @@ def path(tmp_path_factory, tmp_path):
 
 def checked(path, ceiling=4_000, **options):
     with ItemTree.open(path) as tree:
-        return check(tree, made_writer(ceiling), **options)
+        return check(tree, prompt_writer(ceiling), **options)
 
 
 def damage(path, statement, *values):
@@ -43,15 +43,15 @@ def damage(path, statement, *values):
 
 
 def test_a_fresh_tree_is_sound(path):
-    """Nothing is wrong with it, and no model described it."""
+    """A tree that was just built has no breaches and no summaries."""
     found = checked(path)
 
     assert ([], 300, 0, 0) == (found.breaches, found.items, found.described, found.stale)
     assert 0 < found.longest < found.ceiling
 
 
-def test_the_longest_prompt_is_counted_and_not_guessed(path):
-    """What is told is the length of the real prompt with room for the person, to a few tokens."""
+def test_the_longest_prompt_is_counted(path):
+    """The reported length is that of the real prompt, with room for the person, to a few tokens."""
     found = checked(path)
 
     with ItemTree.open(path) as tree:
@@ -60,13 +60,13 @@ def test_the_longest_prompt_is_counted_and_not_guessed(path):
         )
         profile = Profile((Interest("", 1.0),))
         question = Question("choose", Stage.RECALL, profile, choices, len(choices))
-        writer = made_writer()
+        writer = prompt_writer()
         prompt, _ = writer.estimate(writer.request(question))
     assert abs(found.longest - 400 - prompt) <= len(choices) + 2
 
 
 def test_a_prompt_over_the_ceiling_is_a_breach(path):
-    """Each node whose children do not fit one prompt is named, with both numbers."""
+    """A breach names the node, the length of its prompt and the ceiling."""
     found = checked(path, ceiling=700)
 
     assert found.longest > 700
@@ -78,7 +78,7 @@ def test_a_prompt_over_the_ceiling_is_a_breach(path):
 
 
 def test_the_items_of_a_leaf_must_fit_as_well():
-    """A leaf whose items' lines are too long together is named; short ones are no trouble."""
+    """A leaf with too many long items is a breach; one with short items is not."""
     bounds = Bounds(leaf_target=30, leaf_capacity=50)
     for words in (2, 40):
         items = [Item(str(n), f"{n} " + "Ünüsual títle " * words) for n in range(50)]
@@ -90,24 +90,24 @@ def test_the_items_of_a_leaf_must_fit_as_well():
 
 
 @pytest.mark.parametrize(
-    ("statement", "told"),
+    ("statement", "breach"),
     [
         ("UPDATE node SET size = size + 1 WHERE id = 2", "node 2 holds"),
         ("UPDATE node SET parent = 99 WHERE id = 3", "node 3 does not hang from the root"),
-        ("UPDATE node SET stale = 4 WHERE id = 2", "node 2 has a summary that 4 items"),
+        ("UPDATE node SET stale = 4 WHERE id = 2", "node 2 counts 4 items newer"),
         ("DELETE FROM item_vector WHERE item = 7", "1 items without a vector: 7"),
         ("UPDATE item SET leaf = 1 WHERE number = 7", "1 items sit in 1, which is no leaf"),
     ],
 )
-def test_what_is_wrong_is_said(path, statement, told):
-    """A sentence for each breach, whatever else is checked."""
+def test_each_damage_is_reported(path, statement, breach):
+    """Every broken invariant gives a breach, whatever else is checked."""
     damage(path, statement)
 
-    assert any(breach.startswith(told) for breach in checked(path).breaches)
+    assert any(each.startswith(breach) for each in checked(path).breaches)
 
 
 def test_a_summary_out_of_date_is_a_breach(path):
-    """Old lines are counted, and say how they are renewed, unless the bound is a wider one."""
+    """The breach counts stale summaries and names the command; a larger share allows them."""
     with EditableTree.open(path) as tree, tree.transaction():
         first, second, *_ = tree.children(ROOT)
         for node, stale in ((first, first.size // 5), (second, second.size // 2)):
@@ -118,6 +118,6 @@ def test_a_summary_out_of_date_is_a_breach(path):
 
     assert (2, 1) == (found.described, found.stale)
     (breach,) = found.breaches
-    assert breach.startswith("1 summary is out of date, more than 20% of the items")
+    assert breach.startswith("1 summary is out of date: more than 20% of the items")
     assert "`unillmrec describe --stale`" in breach
     assert [] == checked(path, share=0.6).breaches

@@ -71,7 +71,7 @@ class Rows:
     def add(self, each):
         self.items.append(each)
 
-    def noting(self, items):
+    def track(self, items):
         return iter(items)
 
     def prepare(self, items):

@@ -1,4 +1,4 @@
-"""Check a whole tree: its invariants, the length of its prompts, the age of its descriptions."""
+"""Check a whole tree: its invariants, the length of its prompts, the age of its summaries."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from unillmrec.stages import Options, Run
 from unillmrec.stages.recall import ITEM_LINE
 from unillmrec.store import STALE_SHARE, ItemTree
 from unillmrec.store.invariants import breaches
-from unillmrec.store.survey import branch_ids, count_nodes, leaf_ids, summary_ages
+from unillmrec.store.survey import branch_ids, leaf_ids, summary_ages
 from unillmrec.usage import Stage
 
-# What a person may take up in a prompt: eight interests, as long as they come.
+# The tokens a prompt reserves for the person: eight interests of the greatest length.
 PERSON_ROOM = 400
 
 
 @dataclass(slots=True)
-class Checked:
-    """What was found. *breaches* are sentences; without any, all is well.
+class TreeCheck:
+    """The result of a check. *breaches* are sentences; a sound tree has none.
 
-    *longest* is the most tokens that a prompt about the children of one node can have,
+    *longest* is the number of tokens of the longest prompt about the children of one node,
     *longest_node* that node. *described* counts the nodes with a summary by a model, *stale*
-    those whose summary is out of date. That is a breach, though a walk works with them: words
-    follow every change by themselves, and what a model wrote has to be renewed by `describe`.
+    those whose summary is out of date. A stale summary is a breach, though recall still works
+    with it: words follow every change, but only `describe` renews a summary.
     """
 
     items: int
@@ -42,81 +42,83 @@ class Checked:
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything as the JSON output gives it."""
-        kept = {name: getattr(self, name) for name in self.__slots__}
-        return kept | {"seconds": round(self.seconds, 3)}
+        """Return the fields of the JSON output."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return fields | {"seconds": round(self.seconds, 3)}
 
 
-def check(tree: ItemTree, writer: PromptWriter, share: float = STALE_SHARE) -> Checked:
-    """Check everything that must hold for *tree*.
+def check(tree: ItemTree, writer: PromptWriter, share: float = STALE_SHARE) -> TreeCheck:
+    """Check that *tree* is consistent, its prompts are short enough, its summaries fresh enough.
 
-    *share* is the part of its items after whose change a summary is out of date.
+    A summary is out of date when more than *share* of its node's items changed since.
 
     Raises:
         StoreError: the file cannot be read.
     """
     started = time.monotonic()
-    checked = Checked(len(tree), count_nodes(tree), ceiling=writer.ceiling)
-    checked.breaches += breaches(tree)
-    checked.breaches += _wrong_ages(tree, share, checked)
-    checked.breaches += _Prompts(tree, writer).too_long(checked)
-    checked.seconds = time.monotonic() - started
-    return checked
+    ages = summary_ages(tree)
+    result = TreeCheck(len(tree), len(ages), ceiling=writer.ceiling)
+    result.breaches += breaches(tree)
+    for age in ages:
+        result.described += age.has_summary
+        result.stale += age.has_summary and age.stale > share * age.size
+        if age.stale < 0 or (age.stale and not age.has_summary):
+            result.breaches.append(
+                f"node {age.node} counts {age.stale:,} items newer than its summary, but has none"
+            )
+    if result.stale:
+        result.breaches.append(_stale_breach(result.stale, share))
+    result.breaches += _PromptLengths(tree, writer).find_too_long(result)
+    result.seconds = time.monotonic() - started
+    return result
 
 
-def _wrong_ages(tree: ItemTree, share: float, checked: Checked) -> Iterator[str]:
-    """Count summaries, and say which ages are wrong; words are fresh, and have none."""
-    for node, size, stale, has_summary in summary_ages(tree):
-        checked.described += has_summary
-        checked.stale += has_summary and stale > share * size
-        if stale < 0 or (stale and not has_summary):
-            yield f"node {node} has a summary that {stale:,} items are newer than, and has none"
-    if checked.stale:
-        verb = "summary is" if checked.stale == 1 else "summaries are"
-        yield (
-            f"{checked.stale:,} {verb} out of date, more than {share:.0%} of the items below "
-            "having changed since; `unillmrec describe --stale` writes them anew"
-        )
+def _stale_breach(count: int, share: float) -> str:
+    verb = "summary is" if count == 1 else "summaries are"
+    return (
+        f"{count:,} {verb} out of date: more than {share:.0%} of the items below changed since; "
+        "`unillmrec describe --stale` renews them"
+    )
 
 
-class _Prompts:
-    """The prompts that walks can put to a model, counted without a person in them."""
+class _PromptLengths:
+    """The lengths of the prompts that recall can send, with room for any person."""
 
     def __init__(self, tree: ItemTree, writer: PromptWriter) -> None:
         self._tree = tree
         self._writer = writer
         self._run = Run(tree, SimilarityJudge(tree), Options())
 
-    def too_long(self, checked: Checked) -> Iterator[str]:
-        """Count what a model is shown of each node, and say where it is too much."""
-        around = self._around("choose") + PERSON_ROOM
+    def find_too_long(self, result: TreeCheck) -> Iterator[str]:
+        """Yield a breach for each prompt over the ceiling; note the longest in *result*."""
+        frame = self._frame("choose") + PERSON_ROOM
         for parent in sorted(branch_ids(self._tree)):
             children = self._tree.children(parent)
-            length = around + self._lines(self._run.branch_choices(children))
-            if length > checked.longest:
-                checked.longest, checked.longest_node = length, parent
+            length = frame + self._lines(self._run.branch_choices(children))
+            if length > result.longest:
+                result.longest, result.longest_node = length, parent
             if length > self._writer.ceiling:
-                yield self._told("branches", parent, length)
+                yield self._breach("branches", parent, length)
         yield from self._too_long_leaves()
 
     def _too_long_leaves(self) -> Iterator[str]:
-        around = self._around("pick") + PERSON_ROOM
-        # Most leaves cannot be too long, whatever is in them; only the others are read.
-        room = (self._writer.ceiling - around) // (LINE_CEILING + LINE_OVERHEAD)
-        for leaf in leaf_ids(self._tree, min_size=room + 1):
+        frame = self._frame("pick") + PERSON_ROOM
+        # Smaller leaves fit with the longest possible lines, so only larger ones are read.
+        fitting = (self._writer.ceiling - frame) // (LINE_CEILING + LINE_OVERHEAD)
+        for leaf in leaf_ids(self._tree, min_size=fitting + 1):
             items = self._tree.items_in([leaf])
-            length = around + self._lines(self._run.item_choices(items, ITEM_LINE))
+            length = frame + self._lines(self._run.item_choices(items, ITEM_LINE))
             if length > self._writer.ceiling:
-                yield self._told("items", leaf, length)
+                yield self._breach("items", leaf, length)
 
-    def _told(self, what: str, node: int, length: int) -> str:
+    def _breach(self, choices: str, node: int, length: int) -> str:
         return (
-            f"the prompt about the {what} of node {node} needs about {length:,} tokens; "
+            f"the prompt about the {choices} of node {node} needs about {length:,} tokens; "
             f"{self._writer.ceiling:,} are allowed"
         )
 
-    def _around(self, kind: QuestionKind) -> int:
-        """Return how long a prompt is without its lines."""
+    def _frame(self, kind: QuestionKind) -> int:
+        """Return the tokens of a prompt without any choices."""
         question = Question(kind, Stage.RECALL, Profile(()), (), 1)
         return self._writer.estimate(self._writer.request(question))[0]
 

@@ -95,6 +95,16 @@ def connect_to_change(path: Path) -> sqlite3.Connection:
     return db
 
 
+def copy_tree(path: Path, target: Path) -> None:
+    """Copy a tree file with all that is committed, also what is still in its write-ahead log.
+
+    Raises:
+        StoreError: it is missing, is no tree file, or is newer than this program.
+    """
+    with closing(connect_to_read(path)) as source, closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
+
+
 def _open_read_only(path: Path) -> sqlite3.Connection:
     # Several threads of one walk read through one connection, one at a time, under a lock.
     return sqlite3.connect(

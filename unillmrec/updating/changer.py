@@ -119,7 +119,7 @@ class TreeChanger:
         return replace(report, seconds=time.perf_counter() - started)
 
     def _noted(self, items: Iterable[Item]) -> Iterable[Item]:
-        return self.given.noting(items) if self.given else items
+        return self.given.track(items) if self.given else items
 
     def _prepare(self, batch: Batch) -> None:
         if self.given is not None:

@@ -28,7 +28,7 @@ class SeaVectors:
 
     model = None
 
-    def noting(self, items):
+    def track(self, items):
         return iter(items)
 
     def prepare(self, items):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import typer
 
@@ -26,17 +26,22 @@ from unillmrec.cli.flags.catalog import open_catalog, reading_options
 from unillmrec.cli.flags.settings import settings_of
 from unillmrec.cli.shared.output import format_count
 from unillmrec.cli.shared.progress import status_line
-from unillmrec.errors import CatalogError, TreeError
+from unillmrec.errors import CatalogError
 from unillmrec.people.history import read_id_file
 from unillmrec.store import ItemTree
 from unillmrec.store.survey import count_stale_summaries
 from unillmrec.updating.applier import ChangeReport
-from unillmrec.updating.change_vectors import ChangedVectors, EmbeddedChanges, VectorRows
+from unillmrec.updating.change_vectors import (
+    ChangedVectors,
+    EmbeddedChanges,
+    VectorRows,
+    check_takes_vectors,
+    embedding_model_for,
+)
 from unillmrec.updating.changer import TreeChanger
 from unillmrec.usage import Bill
 
 ChangeKind: TypeAlias = Literal["insert", "update", "upsert", "sync"]
-VectorSource: TypeAlias = Callable[[Path], AbstractContextManager[ChangedVectors]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,38 +56,38 @@ class ChangeOutcome:
     bill: Bill
 
 
-def change_items(
-    kind: ChangeKind,
-    request: ChangeRequest,
-    *,
-    tree: Path | None = None,
-    vector_source: VectorSource | None = None,
-) -> ChangeOutcome:
+def change_items(kind: ChangeKind, request: ChangeRequest) -> ChangeOutcome:
     """Insert, update, upsert or sync the items that *request* names.
-
-    A plan passes another *tree*, a copy, and a *vector_source* that replaces the endpoint.
 
     Raises:
         CatalogError: the items cannot be read.
         TreeError: an id is, or is not, in the tree; or vectors are missing.
     """
-    path, bill = tree or request.file, Bill()
-    with ItemTree.open(path) as opened:
-        facts = opened.facts
-    reader = _open_items(request, facts.get("asked_columns") or {})
+    path, bill = request.file, Bill()
+    reader = open_items(request)
     with (
-        _vectors(request, path, facts, bill, vector_source) as given,
-        _change_progress() as progress,
-        TreeChanger(
-            path, batch=getattr(request, "batch", None), given=given, progress=progress
-        ) as changer,
+        _vectors(request, bill) as given,
+        change_progress() as progress,
+        TreeChanger(path, batch=batch_of(request), given=given, progress=progress) as changer,
     ):
-        if isinstance(request, UpdateRequest):
-            report = changer.update(reader, ignore_missing=request.ignore_missing)
-        else:
-            report = getattr(changer, kind)(reader)
+        report = apply_change(kind, request, reader, changer)
         stale = _count_stale(changer.tree)
         return ChangeOutcome(path, report, len(changer.tree), stale, reader, bill)
+
+
+def apply_change(
+    kind: ChangeKind, request: ChangeRequest, reader: CatalogReader, changer: TreeChanger
+) -> ChangeReport:
+    """Make the change that *request* asks for with *changer*."""
+    if isinstance(request, UpdateRequest):
+        return changer.update(reader, ignore_missing=request.ignore_missing)
+    report: ChangeReport = getattr(changer, kind)(reader)
+    return report
+
+
+def batch_of(request: ChangeRequest) -> int | None:
+    """Return how many items are changed in one transaction; None is all of them."""
+    return request.batch if isinstance(request, ItemsRequest) else None
 
 
 def delete_items(request: DeleteRequest) -> ChangeOutcome:
@@ -95,7 +100,7 @@ def delete_items(request: DeleteRequest) -> ChangeOutcome:
         raise typer.TyperException("Give ids, or --ids FILE.")
     ids = request.ids or read_id_file(str(request.id_file))
     with (
-        _change_progress() as progress,
+        change_progress() as progress,
         TreeChanger(request.file, batch=request.batch, progress=progress) as changer,
     ):
         report = changer.delete(ids, ignore_missing=request.ignore_missing)
@@ -103,8 +108,10 @@ def delete_items(request: DeleteRequest) -> ChangeOutcome:
         return ChangeOutcome(request.file, report, len(changer.tree), stale, None, Bill())
 
 
-def _open_items(request: ChangeRequest, remembered: Mapping[str, Any]) -> CatalogReader:
+def open_items(request: ChangeRequest) -> CatalogReader:
     """Open the items; column flags that are not given are those of the build."""
+    with ItemTree.open(request.file) as tree:
+        remembered = tree.facts.get("asked_columns") or {}
     if isinstance(request, ItemsRequest):
         if request.item is not None:
             options = reading_options(request, remembered)
@@ -136,7 +143,7 @@ def _count_stale(tree: ItemTree) -> int:
 
 
 @contextmanager
-def _change_progress() -> Iterator[Progress]:
+def change_progress() -> Iterator[Progress]:
     """Yield a callback that shows how many items are done."""
     with status_line("reading") as show:
 
@@ -146,44 +153,30 @@ def _change_progress() -> Iterator[Progress]:
         yield report
 
 
+def file_vectors(request: ChangeRequest) -> VectorRows | None:
+    """Return the vectors that --vectors names, if the flag is given.
+
+    Raises:
+        TreeError: the tree takes no vectors.
+    """
+    if request.vectors is None:
+        return None
+    with ItemTree.open(request.file) as tree:
+        check_takes_vectors(tree)
+    return VectorRows(request.vectors)
+
+
 @contextmanager
-def _vectors(
-    request: ChangeRequest,
-    path: Path,
-    facts: Mapping[str, Any],
-    bill: Bill,
-    vector_source: VectorSource | None,
-) -> Iterator[ChangedVectors | None]:
+def _vectors(request: ChangeRequest, bill: Bill) -> Iterator[ChangedVectors | None]:
     """Yield the vectors of new items, for a tree that was built from given vectors."""
-    settings = settings_of(request)
-    if request.vectors is not None:
-        if facts["space"] == "terms":
-            raise TreeError(
-                f"{path.name} was built from words; it takes no vectors.",
-                detail="Nothing was changed.",
-                remedy="leave --vectors out.",
-            )
-        yield VectorRows(request.vectors)
+    if rows := file_vectors(request):
+        yield rows
         return
-    model = settings.embed_model
-    if facts["space"] == "terms" or not model:
+    settings = settings_of(request)
+    with ItemTree.open(request.file) as tree:
+        model = embedding_model_for(tree, settings.embed_model)
+    if model is None:
         yield None
         return
-    if model != facts["embedded_by"]:
-        raise _other_model(path, facts["embedded_by"], model)
-    if vector_source is not None:
-        with vector_source(path) as vectors:
-            yield vectors
-        return
-    with embedding_model(model, settings, path, bill, command="change") as embed:
+    with embedding_model(model, settings, request.file, bill, command="change") as embed:
         yield EmbeddedChanges(model, embed)
-
-
-def _other_model(path: Path, embedded_by: str | None, model: str) -> TreeError:
-    return TreeError(
-        f"{path.name} holds vectors of {embedded_by or 'an unknown origin'}, not of {model}.",
-        detail="Vectors of two models cannot be compared. Nothing was changed.",
-        remedy=f"--embed {embedded_by}"
-        if embedded_by
-        else "--vectors FILE.npy with a row for each item.",
-    )

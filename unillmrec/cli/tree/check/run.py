@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unillmrec.checking.description_check import DescriptionCheck, check_descriptions
-from unillmrec.checking.tree_check import Checked, check
+from unillmrec.checking.tree_check import TreeCheck, check
 from unillmrec.cli.flags.settings import settings_of
 from unillmrec.cli.shared.confirm import confirm
 from unillmrec.cli.shared.output import format_count
@@ -23,7 +23,7 @@ from unillmrec.store import ItemTree
 class CheckOutcome:
     """The result of a check; *routing* if descriptions were measured."""
 
-    checked: Checked
+    checked: TreeCheck
     tree: Path
     routing: DescriptionCheck | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from unillmrec.checking.description_check import DescriptionCheck
-from unillmrec.checking.tree_check import Checked
+from unillmrec.checking.tree_check import TreeCheck
 from unillmrec.cli.shared.output import (
     Page,
     facts_table,
@@ -46,7 +46,7 @@ def show_check(outcome: CheckOutcome, *, as_json: bool) -> None:
         _show_routing(page, outcome.routing)
 
 
-def _format_prompts(checked: Checked) -> str:
+def _format_prompts(checked: TreeCheck) -> str:
     if checked.longest_node is None:
         return f"none; {checked.ceiling:,} tokens are allowed"
     node = f"about the branches of node {checked.longest_node}"
