@@ -75,7 +75,7 @@ def _tried(tree: ItemTree, history: list[str], number: int) -> tuple[str, list[s
         OpenAIEndpoint(
             server.model,
             base_url=server.base_url,
-            patience=RetryPolicy(first_wait_seconds=0.001, longest_wait_seconds=0.002),
+            retry_policy=RetryPolicy(first_wait_seconds=0.001, longest_wait_seconds=0.002),
         ) as endpoint,
     ):
         judge = LanguageModelJudge(endpoint, writer, SimilarityJudge(tree))

@@ -84,7 +84,7 @@ def checked(path: Path, seed: int) -> Checked:
             server.model,
             base_url=server.base_url,
             api_key="",
-            patience=RetryPolicy(attempts=chance.choice((1, 3, 5))),
+            retry_policy=RetryPolicy(attempts=chance.choice((1, 3, 5))),
             sleep=lambda seconds: None,
             environ={},
         )

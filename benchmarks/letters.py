@@ -88,7 +88,7 @@ def _of_model(
     dialect = Dialect(tells_logprobs=True, context=8_192)
     with FakeServer(dialect=_with_taste(dialect, [deviation * each for each in taste])) as server:
         endpoint = OpenAIEndpoint(
-            server.model, base_url=server.base_url, api_key="", environ={}, notebook=None
+            server.model, base_url=server.base_url, api_key="", environ={}, capabilities_file=None
         )
         with endpoint:
             examiner = Doctor(endpoint, writer)

@@ -51,7 +51,7 @@ def test_openai_needs_a_key():
 @pytest.mark.parametrize("host", ["gpu-box:8000", "10.0.0.7", "models.example", "[2001:db8::1]"])
 def test_the_key_of_the_environment_never_travels_in_the_clear(host):
     """Plain http beyond this machine is refused before anything is sent."""
-    with pytest.raises(EndpointError, match="would travel unencrypted") as caught:
+    with pytest.raises(EndpointError, match="would be sent unencrypted") as caught:
         resolve(f"http://{host}/v1", OPENAI_API_KEY=KEY)
 
     assert KEY not in str(caught.value)
@@ -148,7 +148,7 @@ def test_the_key_from_the_environment_is_announced_before_it_goes_to_a_foreign_h
 )
 def test_the_key_never_travels_in_the_clear(url):
     """Not even into the next room."""
-    with pytest.raises(EndpointError, match="would travel unencrypted") as caught:
+    with pytest.raises(EndpointError, match="would be sent unencrypted") as caught:
         build_endpoint(Settings(base_url=url, api_key="sk-secret-key-123456"), "m")
 
     assert "sk-secret" not in str(caught.value)

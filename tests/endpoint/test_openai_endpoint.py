@@ -142,7 +142,7 @@ def test_every_kind_of_server_is_got_on_with(dialect, server_with, endpoint_to, 
     second = endpoint.complete(question)
 
     assert (statuses, asked_with) == (after_first, first.asked_with)
-    assert way == endpoint.way_of_asking
+    assert way == endpoint.request_style
     assert [*statuses, 200] == server.statuses
     assert way.response_format == second.asked_with
     assert 1 == first.usage.calls == second.usage.calls
@@ -161,7 +161,7 @@ def test_a_refusal_is_understood_however_it_is_said(
 
     reply = endpoint.complete(question)
 
-    assert ("text", "text") == (reply.asked_with, endpoint.way_of_asking.response_format)
+    assert ("text", "text") == (reply.asked_with, endpoint.request_style.response_format)
 
 
 def test_a_passing_error_500_is_no_refusal(server_with, endpoint_to, question):
@@ -182,7 +182,7 @@ def test_errors_500_after_a_success_never_change_the_way(server_with, endpoint_t
     failure = failure_of(endpoint, question)
 
     assert (FailureKind.SERVER, 3, 0) == (failure.kind, failure.retries, failure.refused)
-    assert "json_schema" == endpoint.way_of_asking.response_format
+    assert "json_schema" == endpoint.request_style.response_format
 
 
 def test_a_limit_is_replaced_in_both_directions_once(server_with, endpoint_to, question):
@@ -243,7 +243,7 @@ def test_threads_learn_one_thing_together(server_with, endpoint_to, question):
         replies = list(pool.map(lambda _: endpoint.complete(question), range(24)))
 
     assert {"text"} == {reply.asked_with for reply in replies}
-    assert RequestStyle("text") == endpoint.way_of_asking
+    assert RequestStyle("text") == endpoint.request_style
     assert 24 == server.billed.calls
 
 
@@ -335,7 +335,7 @@ def test_log_probabilities_that_are_not_told_are_not_asked_for_again(
 
     assert [(), ()] == [reply.shares for reply in replies]
     assert sent == ["logprobs" in body for body in server.requests]
-    assert endpoint.way_of_asking.labels is False
+    assert endpoint.request_style.labels is False
 
 
 def test_one_answer_without_log_probabilities_is_an_accident(server_with, endpoint_to):
@@ -347,7 +347,7 @@ def test_one_answer_without_log_probabilities_is_an_accident(server_with, endpoi
 
     reply = endpoint.complete(LETTERS)
 
-    assert ((), True) == (reply.shares, endpoint.way_of_asking.labels)
+    assert ((), True) == (reply.shares, endpoint.request_style.labels)
 
 
 def test_labels_that_the_user_has_settled_are_not_given_up(server_with, endpoint_to):
@@ -364,10 +364,10 @@ def test_another_process_repeats_no_refusal(server_with, endpoint_to, question, 
     """What a server refuses is written down, and what is written down is used."""
     notes = tmp_path / "notes" / "endpoints.json"
     server = server_with(dialect="plain-text-only")
-    endpoint_to(server, notebook=notes).complete(question)
+    endpoint_to(server, capabilities_file=notes).complete(question)
     refusals = len(server.requests)
 
-    endpoint_to(server, notebook=notes).complete(question)
+    endpoint_to(server, capabilities_file=notes).complete(question)
 
     assert (3, 4) == (refusals, len(server.requests))
     assert KEY not in notes.read_text()
@@ -377,7 +377,7 @@ def test_nothing_is_written_down_about_the_best_of_servers(
     server_with, endpoint_to, question, tmp_path
 ):
     """There is nothing to remember where nothing was refused."""
-    endpoint_to(server_with(), notebook=tmp_path / "notes.json").complete(question)
+    endpoint_to(server_with(), capabilities_file=tmp_path / "notes.json").complete(question)
 
     assert not (tmp_path / "notes.json").exists()
 
@@ -386,12 +386,12 @@ def test_what_was_written_down_is_contradicted_once(server_with, endpoint_to, qu
     """A server that has changed is negotiated with anew, and the file says so afterwards."""
     notes = tmp_path / "notes.json"
     server = server_with(dialect="schema-refused-400")
-    endpoint_to(server, notebook=notes).complete(question)
+    endpoint_to(server, capabilities_file=notes).complete(question)
     server.dialect = Dialect(refuses={"json_object": Refusal(400, "nowhere")})
 
-    changed = endpoint_to(server, notebook=notes).complete(question)
+    changed = endpoint_to(server, capabilities_file=notes).complete(question)
     after = len(server.requests)
-    again = endpoint_to(server, notebook=notes).complete(question)
+    again = endpoint_to(server, capabilities_file=notes).complete(question)
 
     assert ("json_schema", 1) == (changed.asked_with, changed.refused)
     assert ("json_schema", 0) == (again.asked_with, again.refused)
@@ -403,9 +403,9 @@ def test_what_the_user_settles_is_not_written_down(server_with, endpoint_to, que
     notes = tmp_path / "notes.json"
     server = server_with(dialect="known-fields-only")
 
-    endpoint_to(server, notebook=notes, response_format="text").complete(question)
+    endpoint_to(server, capabilities_file=notes, response_format="text").complete(question)
 
-    way = endpoint_to(server, notebook=notes).way_of_asking
+    way = endpoint_to(server, capabilities_file=notes).request_style
     assert RequestStyle("json_schema", "max_tokens") == way
 
 
@@ -498,7 +498,7 @@ def test_a_cut_answer_is_returned_and_says_so(server_with, endpoint_to, question
 
     assert "length" == reply.finish
     assert reply.text.startswith('{"picks"')
-    assert "json_schema" == endpoint.way_of_asking.response_format
+    assert "json_schema" == endpoint.request_style.response_format
 
 
 @pytest.mark.parametrize("fault", [FaultKind.NO_USAGE, FaultKind.WRONG_USAGE])
@@ -664,14 +664,14 @@ def test_an_unreachable_server_is_told_from_a_wrong_name(
     assert sent == len(pauses)
 
 
-def test_a_plain_server_behind_https_is_told(server_with, endpoint_to, question):
+def test_an_https_address_of_a_plain_http_server_is_an_error(server_with, endpoint_to, question):
     """A wrong scheme is a common mistake, and waiting does not mend it."""
     url = server_with().base_url.replace("http:", "https:")
 
     failure = failure_of(endpoint_to(url), question)
 
     assert (FailureKind.UNREACHABLE, False) == (failure.kind, failure.retryable)
-    assert "no secure connection" in str(failure)
+    assert "a secure connection could not be established" in str(failure)
 
 
 def test_a_client_of_ones_own_is_used(endpoint_to, question):
@@ -712,7 +712,7 @@ def test_strange_bodies_become_plain_errors(status, body, kind, endpoint_to, que
     """Whatever a server sends, it is one of our errors and never a traceback."""
     transport = httpx2.MockTransport(lambda request: httpx2.Response(status, content=body))
     client = httpx2.AsyncClient(transport=transport)
-    endpoint = endpoint_to("https://models.example/v1", http_client=client, patience=impatient)
+    endpoint = endpoint_to("https://models.example/v1", http_client=client, retry_policy=impatient)
 
     failure = failure_of(endpoint, question)
 
@@ -756,7 +756,7 @@ def test_vectors_come_back_in_order_and_in_pieces(server_with, endpoint_to):
 def test_a_failed_embedding_is_an_error(server_with, endpoint_to, impatient):
     """A model that makes no vectors is told from a server that is not there."""
     server = server_with(faults=[FaultKind.CUT_JSON, 404])
-    endpoint = endpoint_to(server, patience=impatient)
+    endpoint = endpoint_to(server, retry_policy=impatient)
 
     with pytest.raises(CallError) as first:
         endpoint.embed(["a"])
@@ -780,12 +780,12 @@ def test_a_forgotten_endpoint_ends_its_thread(server_with, question):
     assert 1 == before - names.count("unillmrec-endpoint")
 
 
-def test_patience_can_be_set(server_with, endpoint_to, question, pauses):
+def test_the_retry_policy_can_be_set(server_with, endpoint_to, question, pauses):
     """A batch may want to wait longer than a person."""
     server = server_with(faults=[503] * 9)
-    patience = RetryPolicy(attempts=6, first_wait_seconds=1, longest_wait_seconds=2)
+    retry_policy = RetryPolicy(attempts=6, first_wait_seconds=1, longest_wait_seconds=2)
 
-    failure_of(endpoint_to(server, patience=patience), question)
+    failure_of(endpoint_to(server, retry_policy=retry_policy), question)
 
     assert 5 == len(pauses)
     assert 2 >= max(pauses)
@@ -812,9 +812,14 @@ def test_a_pause_a_server_asks_for_holds_for_every_thread(server_with, question)
 def test_a_server_that_bears_few_at_once_is_found_out(server_with, question):
     """All calls get their answer, and refusals end once the number fits."""
     server = server_with(allows=3, seconds=0.02)
-    patience = RetryPolicy(attempts=8, first_wait_seconds=0.01, longest_wait_seconds=0.05)
+    retry_policy = RetryPolicy(attempts=8, first_wait_seconds=0.01, longest_wait_seconds=0.05)
     endpoint = OpenAIEndpoint(
-        "m", base_url=server.base_url, api_key="", environ={}, concurrency=32, patience=patience
+        "m",
+        base_url=server.base_url,
+        api_key="",
+        environ={},
+        concurrency=32,
+        retry_policy=retry_policy,
     )
     with endpoint, ThreadPoolExecutor(32) as pool:
         replies = list(pool.map(lambda _: endpoint.complete(question), range(120)))
@@ -864,7 +869,7 @@ def test_threads_that_wait_for_their_turn_are_spared_a_final_failure(
 
 def test_a_server_that_is_gone_is_not_asked_by_every_call(endpoint_to, question, impatient):
     """After three calls in a row the others end at once."""
-    endpoint = endpoint_to("http://127.0.0.1:1/v1", patience=impatient)
+    endpoint = endpoint_to("http://127.0.0.1:1/v1", retry_policy=impatient)
 
     failures = [failure_of(endpoint, question) for _ in range(5)]
 
@@ -882,7 +887,7 @@ def test_the_time_that_a_deadline_left_is_told(server_with, endpoint_to, questio
 
     assert FailureKind.TIMEOUT is failure.kind
     assert re.search(r"after 0\.(2|1\d+) seconds", str(failure))
-    assert "A deadline left no more for it." in failure.detail
+    assert "The deadline left no more time for it." in failure.detail
     assert "--deadline" in failure.remedy
 
 
@@ -981,6 +986,6 @@ def test_certificates_are_read_where_they_are_needed(
     url = server_with().base_url.replace("http:", f"{scheme}:")
 
     with contextlib.suppress(EndpointError):
-        endpoint_to(url, patience=impatient).complete(question)
+        endpoint_to(url, retry_policy=impatient).complete(question)
 
     assert read == bool(loaded)

@@ -1,7 +1,7 @@
 import pytest
 
 from unillmrec.endpoint import FailureKind, Message, Request, usage_of
-from unillmrec.endpoint.truncation import checked_prompt
+from unillmrec.endpoint.truncation import check_truncation
 from unillmrec.endpoint.wire.failures import Failure
 from unillmrec.testing import Fault
 from unillmrec.tokens import TokenCounter
@@ -13,7 +13,7 @@ COUNTED = TokenCounter.for_model(None).count_messages(CONTENTS)
 
 def checked(prompt, total=None, contents=CONTENTS):
     usage = Usage(1, prompt, 20, 0, 0)
-    return checked_prompt(usage, {"total_tokens": total}, contents, ("m", "host")).prompt
+    return check_truncation(usage, {"total_tokens": total}, contents, ("m", "host")).prompt
 
 
 @pytest.mark.parametrize("share", [0.76, 1.0, 1.9])

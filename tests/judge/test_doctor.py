@@ -15,7 +15,11 @@ def examine(writer, tmp_path):
         with FakeServer(dialect=dialect) as server:
             notes = tmp_path / "endpoints.json"
             with OpenAIEndpoint(
-                server.model, base_url=server.base_url, api_key="", environ={}, notebook=notes
+                server.model,
+                base_url=server.base_url,
+                api_key="",
+                environ={},
+                capabilities_file=notes,
             ) as endpoint:
                 examiner = Doctor(endpoint, writer)
                 return examiner.estimate_tokens(), examiner.probe(), server
@@ -30,7 +34,7 @@ def test_what_is_found_is_written_down(examine, writer, tmp_path):
     said, made, server = examine(Dialect(tells_logprobs=True, label_bias=taste, context=8192))
 
     known = CapabilityStore(tmp_path / "endpoints.json", server.base_url, server.model).read()
-    assert (made.style, made.label_bias) == (known.way, known.label_bias)
+    assert (made.style, made.label_bias) == (known.style, known.label_bias)
     assert made.asks_by_letters
     assert writer.prompts["label"].digest == known.label_prompt
     assert list(LETTERS) == sorted(made.label_bias, key=made.label_bias.get)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from unillmrec.endpoint import Reply, RequestStyle
-from unillmrec.endpoint.capabilities.capability_store import CapabilityStore, Known
+from unillmrec.endpoint.capabilities.capability_store import Capabilities, CapabilityStore
 from unillmrec.errors import PromptError, SettingsError
 from unillmrec.judge import (
     Choice,
@@ -93,7 +93,7 @@ def test_errors_can_say_where_the_key_is_from(tree):
     """The key goes to the endpoint under the name of its variable."""
     plain = Settings(base_url="http://far.example/v1", api_key="sk-1", model="m")
 
-    with pytest.raises(Exception, match="the key from OPENAI_API_KEY would travel unencrypted"):
+    with pytest.raises(Exception, match="the key from OPENAI_API_KEY would be sent unencrypted"):
         build_endpoint(plain, "m")
 
 
@@ -108,7 +108,7 @@ def test_own_prompts_are_checked_before_anything_is_asked(tree, tmp_path):
 def remember(tmp_path, settings, **known):
     """Write down what doctor would have found."""
     path = tmp_path / "endpoints.json"
-    CapabilityStore(path, settings.base_url, "m").write(Known(**known))
+    CapabilityStore(path, settings.base_url, "m").write(Capabilities(**known))
     return replace(settings, endpoint_memory=path)
 
 
@@ -123,7 +123,7 @@ LABELS = RequestStyle(labels=True)
 
 
 @pytest.mark.parametrize(
-    ("way", "ask", "by_letters"),
+    ("style", "ask", "by_letters"),
     [
         (LABELS, "auto", True),
         (LABELS, "schema", False),
@@ -133,9 +133,11 @@ LABELS = RequestStyle(labels=True)
         (RequestStyle(), "auto", False),
     ],
 )
-def test_letters_are_asked_for_where_they_work_or_are_wanted(tree, tmp_path, way, ask, by_letters):
+def test_letters_are_asked_for_where_they_work_or_are_wanted(
+    tree, tmp_path, style, ask, by_letters
+):
     """What doctor has found is used; what the user says wins; plans go the same way as runs."""
-    settings = replace(remember(tmp_path, LOCAL, way=way), ask=ask)
+    settings = replace(remember(tmp_path, LOCAL, style=style), ask=ask)
 
     assert by_letters == build_judge(tree, settings).asks_by_letters
     question = branches(tree)
@@ -149,7 +151,7 @@ def test_a_bias_belongs_to_the_prompt_it_was_measured_with(tree, tmp_path, diges
     own = build_writer(LOCAL).prompts["label"].digest
     prompt = own if used else digest
     settings = remember(
-        tmp_path, LOCAL, way=LABELS, label_bias={"A": 0.9, "B": 0.1}, label_prompt=prompt
+        tmp_path, LOCAL, style=LABELS, label_bias={"A": 0.9, "B": 0.1}, label_prompt=prompt
     )
     reply = Reply("A", Usage(1), "labels", "length", None, 0.0, shares=(("A", 0.6), ("B", 0.4)))
     judge = build_judge(tree, settings, wrap=lambda endpoint: ScriptedEndpoint([reply]))
@@ -166,6 +168,6 @@ def test_nothing_is_remembered_where_the_memory_is_off(tree, tmp_path):
     settings = replace(LOCAL, endpoint_memory="off")
 
     with build_endpoint(settings, "m") as endpoint:
-        assert endpoint.notebook.path is None
+        assert endpoint.capabilities.path is None
     with build_endpoint(LOCAL, "m") as endpoint:
-        assert tmp_path / "state" / "unillmrec" / "endpoints.json" == endpoint.notebook.path
+        assert tmp_path / "state" / "unillmrec" / "endpoints.json" == endpoint.capabilities.path

@@ -56,6 +56,6 @@ def test_a_number_is_a_status():
 
 def test_a_moment_is_written_as_headers_have_it():
     """And read by the client as what is left until then."""
-    from unillmrec.endpoint.wire.retry_policy import asked_pause
+    from unillmrec.endpoint.wire.retry_policy import read_retry_after
 
-    assert 58 <= asked_pause({"retry-after": until(60)}) <= 60
+    assert 58 <= read_retry_after({"retry-after": until(60)}) <= 60

@@ -39,7 +39,7 @@ class Routes(Protocol):
     def find(self, mark: str) -> RemoteBatch | None:
         """Return the batch that was started with a mark."""
 
-    def look(self, batch_id: str) -> RemoteBatch:
+    def retrieve(self, batch_id: str) -> RemoteBatch:
         """Return how far a batch is."""
 
     def fetch(self, file_id: str, into: Path) -> None:
@@ -125,7 +125,7 @@ class ByBatches:
 
     def _started(self, manifest: Manifest, file: Path) -> RemoteBatch:
         if manifest.files[str(file)]:
-            return self.routes.look(manifest.files[str(file)])
+            return self.routes.retrieve(manifest.files[str(file)])
         # A run may have been killed between the start of a batch and its note.
         mark = f"{manifest.mark} {file.name}"
         try:
@@ -142,7 +142,7 @@ class ByBatches:
     def _seen(self, batch: RemoteBatch) -> RemoteBatch:
         """Look again; a failure that may pass does not end a wait of hours."""
         with suppress(EndpointError):
-            return self.routes.look(batch.id)
+            return self.routes.retrieve(batch.id)
         return batch
 
 

@@ -1,4 +1,4 @@
-"""Where calls go, and which key goes with them."""
+"""The address that requests are sent to, and the key that is sent along."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ KEY_VARIABLE = "OPENAI_API_KEY"
 URL_VARIABLE = "OPENAI_BASE_URL"
 CHAT = "/chat/completions"
 EMBEDDINGS = "/embeddings"
-# The client library insists on a key; a local server that asks for none ignores this one.
+# The client library insists on a key; a local server that needs none ignores this one.
 _PLACEHOLDER = "no-key"
-# Servers repeat a rejected key in their message, whole or with a few letters starred out.
+# Servers repeat a rejected key in their message, complete or partly masked.
 _KEY_LIKE = re.compile(r"\b(?:(?:sk|pk|gsk|xai|hf)[-_]|Bearer )[\w*…-]{6,}")
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """An address and a key, checked against each other.
+    """An address and a key that may be sent to it.
 
-    *key_origin* names the variable or the argument the key came from; it is empty if there
+    *key_origin* names the variable or the argument that the key came from; it is empty if there
     is no key.
     """
 
@@ -41,14 +41,14 @@ class Access:
     def resolve(
         cls, base_url: str | None, api_key: str | None, environ: Mapping[str, str]
     ) -> Access:
-        """Choose address and key from the arguments, then from the environment.
+        """Take address and key from the arguments, else from the environment.
 
         Raises:
             SettingsError: the address or the key is missing or malformed.
-            EndpointError: the key from the environment would travel in the clear.
+            EndpointError: the key from the environment would be sent unencrypted.
         """
-        url = _checked_url(base_url or environ.get(URL_VARIABLE) or OPENAI_URL)
-        key, origin = _checked_key(api_key, environ)
+        url = _parse_url(base_url or environ.get(URL_VARIABLE) or OPENAI_URL)
+        key, origin = _find_key(api_key, environ)
         access = cls(
             base_url=url.geturl(),
             name=url.netloc,
@@ -65,7 +65,7 @@ class Access:
             )
         if origin == KEY_VARIABLE and url.scheme == "http" and not access.is_loopback:
             raise EndpointError(
-                f"the key from {KEY_VARIABLE} would travel unencrypted to {access.base_url}.",
+                f"the key from {KEY_VARIABLE} would be sent unencrypted to {access.base_url}.",
                 detail="Nothing was sent.",
                 remedy=f"an https address, or set {KEY_VARIABLE}= (empty) to send no key.",
             )
@@ -73,26 +73,30 @@ class Access:
 
     @property
     def notice(self) -> str:
-        """What a person should be told before the first call, or nothing."""
+        """A warning to show before the first call; mostly empty."""
         if self.key_origin == KEY_VARIABLE and not (self.is_openai or self.is_loopback):
             return f"The key from {KEY_VARIABLE} is sent to {self.name}."
         return ""
 
     def describe_key(self) -> str:
-        """Say where the key came from and how long it is, never what it is."""
+        """Return where the key came from and how long it is, but never the key."""
         if not self.key_origin:
             return f"No key was sent: {KEY_VARIABLE} is not set."
         return f"The key came from {self.key_origin} (set, {len(self.key)} characters)."
 
     def redact(self, text: str) -> str:
-        """Take the key, and whatever looks like one, out of a text from the server."""
+        """Remove the key, and whatever looks like one, from a text of the server."""
         if self.key_origin:
             text = text.replace(self.key, "[key]")
         return _KEY_LIKE.sub("[key]", text)
 
 
-def _checked_url(text: str) -> SplitResult:
-    """Return *text* as an address without a slash at its end, or say what is wrong with it."""
+def _parse_url(text: str) -> SplitResult:
+    """Return *text* as an address without a trailing slash.
+
+    Raises:
+        SettingsError: it is not a plain http or https address.
+    """
     try:
         url = urlsplit(text.strip().rstrip("/"))
         usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
@@ -104,21 +108,25 @@ def _checked_url(text: str) -> SplitResult:
             remedy="--base-url http://127.0.0.1:8080/v1, for example.",
         )
     if "@" in url.netloc or url.query or url.fragment:
-        # It is not quoted: what stands before an @ or in a query is often a password.
+        # Not quoted: a user or a query often holds a password.
         raise SettingsError(
-            f"the base URL for {url.hostname} holds a user, a query or a fragment.",
+            f"the base URL for {url.hostname} contains a user, a query or a fragment.",
             remedy=f"the plain address, and the key in {KEY_VARIABLE}.",
         )
     if url.path.endswith(CHAT):
         raise SettingsError(
-            f"the base URL {url.geturl()} names a route.",
+            f"the base URL {url.geturl()} includes a route.",
             remedy=f"--base-url {url.geturl().removesuffix(CHAT)}",
         )
     return url
 
 
-def _checked_key(api_key: str | None, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return the key and where it came from; two empty strings if there is none."""
+def _find_key(api_key: str | None, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return the key and its origin; two empty strings if there is none.
+
+    Raises:
+        SettingsError: the key holds characters that no HTTP header can carry.
+    """
     key, origin = (
         (api_key, "api_key")
         if api_key is not None
@@ -127,7 +135,7 @@ def _checked_key(api_key: str | None, environ: Mapping[str, str]) -> tuple[str, 
     key = key.strip()
     for position, character in enumerate(key, start=1):
         if not "!" <= character <= "~":
-            # Left alone, the HTTP library would quote the whole header in its complaint.
+            # Otherwise the HTTP library would quote the whole header in its error.
             raise SettingsError(
                 f"character {position} of the key from {origin} cannot be sent.",
                 detail="A key has no spaces, line breaks or letters beyond ASCII.",

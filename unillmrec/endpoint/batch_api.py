@@ -1,4 +1,4 @@
-"""OpenAI's Batch API: requests in a file, answers in a file a while later, at half the price."""
+"""OpenAI's Batch API: upload a file of requests, fetch a file of answers at half the price."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from unillmrec.endpoint.wire.connection import Connection
 from unillmrec.endpoint.wire.failures import Failure
 from unillmrec.errors import EndpointError
 from unillmrec.usage import Usage
@@ -16,24 +15,26 @@ from unillmrec.usage import Usage
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
+    from unillmrec.endpoint.wire.connection import Connection
+
 URL: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 WINDOW: Literal["24h"] = "24h"
-# What a file may hold at most; whichever comes first.
+# The limits of one file; it must stay within both.
 MOST_REQUESTS = 50_000
 MOST_BYTES = 200_000_000
-# How our batches are found again, by whoever started them and was killed before it knew.
+# The metadata field by which a batch is found again if its process was killed.
 MARK = "unillmrec"
-# A file of two hundred megabytes takes its time.
-FILE_SECONDS = 3_600.0
-LOOK_SECONDS = 60.0
-_OVER = frozenset({"completed", "failed", "expired", "cancelled"})
+# Transferring a file of 200 MB takes a while.
+TRANSFER_SECONDS = 3_600.0
+STATUS_SECONDS = 60.0
+_FINAL_STATUSES = frozenset({"completed", "failed", "expired", "cancelled"})
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteBatch:
-    """A batch as the server sees it; *outputs* are the files with answers and with errors."""
+    """The state of a batch on the server; *outputs* are the files with answers and errors."""
 
     id: str
     status: str
@@ -44,21 +45,21 @@ class RemoteBatch:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will happen to it."""
-        return self.status in _OVER
+        """Whether the status is final."""
+        return self.status in _FINAL_STATUSES
 
 
 class BatchRoutes:
-    """Uploads files of requests, and fetches what became of them."""
+    """Starts batches, reads their state, and downloads their results."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def start(self, file: Path, mark: str) -> RemoteBatch:
-        """Upload *file* and have its requests answered.
+        """Upload *file* and start a batch of its requests; `find` returns it by *mark*.
 
         Raises:
-            EndpointError: the endpoint has no such routes, or refused.
+            EndpointError: the endpoint has no Batch API, or refused.
         """
 
         async def work(client: AsyncOpenAI) -> Any:
@@ -70,37 +71,37 @@ class BatchRoutes:
                 metadata={MARK: mark},
             )
 
-        return _seen(self._do(work, FILE_SECONDS))
+        return _remote_batch(self._run(work, TRANSFER_SECONDS))
 
     def find(self, mark: str) -> RemoteBatch | None:
-        """Return the batch that was started with *mark*, if it is among the last hundred."""
+        """Return the batch that was started with *mark*, if it is among the latest hundred."""
 
         async def work(client: AsyncOpenAI) -> Any:
             return (await client.batches.list(limit=100)).data
 
-        found = self._do(work, LOOK_SECONDS)
-        marked = (each for each in found if (each.metadata or {}).get(MARK) == mark)
-        return next(map(_seen, marked), None)
+        batches = self._run(work, STATUS_SECONDS)
+        marked = (each for each in batches if (each.metadata or {}).get(MARK) == mark)
+        return next(map(_remote_batch, marked), None)
 
-    def look(self, batch_id: str) -> RemoteBatch:
-        """Return how far a batch is."""
-        return _seen(self._do(lambda client: client.batches.retrieve(batch_id), LOOK_SECONDS))
+    def retrieve(self, batch_id: str) -> RemoteBatch:
+        """Return the present state of a batch."""
+        return _remote_batch(
+            self._run(lambda client: client.batches.retrieve(batch_id), STATUS_SECONDS)
+        )
 
     def fetch(self, file_id: str, into: Path) -> None:
-        """Write a file of results beside its place and put it there."""
+        """Download a file of results; *into* appears only when it is complete."""
 
         async def work(client: AsyncOpenAI) -> bytes:
             return (await client.files.content(file_id)).content
 
-        beside = into.with_name(into.name + ".part")
-        beside.write_bytes(self._do(work, FILE_SECONDS))
-        beside.replace(into)
+        _write_atomically(into, self._run(work, TRANSFER_SECONDS))
 
-    def _do(
+    def _run(
         self, work: Callable[[AsyncOpenAI], Coroutine[Any, Any, Result]], seconds: float
     ) -> Result:
         try:
-            return self._connection.do(work, seconds)
+            return self._connection.run(work, seconds)
         except TimeoutError as error:
             raise EndpointError(
                 f"the endpoint did not answer within {seconds:.0f} seconds.",
@@ -111,7 +112,7 @@ class BatchRoutes:
             raise failure.as_error(usage=Usage(), retries=0, refused=0) from failure.__cause__
 
 
-def _seen(batch: Any) -> RemoteBatch:
+def _remote_batch(batch: Any) -> RemoteBatch:
     counts = batch.request_counts
     errors = batch.errors.data if batch.errors and batch.errors.data else []
     return RemoteBatch(
@@ -137,18 +138,22 @@ def write_request_files(
     most_requests: int = MOST_REQUESTS,
     most_bytes: int = MOST_BYTES,
 ) -> list[Path]:
-    """Write lines to *path*, and to files numbered after it where one would be too large."""
+    """Write lines to *path*, and to numbered files beside it where one would be too large."""
     written: list[Path] = []
-    for number, part in enumerate(_parts(lines, most_requests, most_bytes), start=1):
-        place = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
-        beside = place.with_name(place.name + ".part")
-        beside.write_bytes(b"".join(part))
-        beside.replace(place)
-        written.append(place)
+    for number, part in enumerate(_split(lines, most_requests, most_bytes), start=1):
+        target = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+        _write_atomically(target, b"".join(part))
+        written.append(target)
     return written
 
 
-def _parts(lines: Iterable[str], most_requests: int, most_bytes: int) -> Iterator[list[bytes]]:
+def _write_atomically(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + ".part")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def _split(lines: Iterable[str], most_requests: int, most_bytes: int) -> Iterator[list[bytes]]:
     part: list[bytes] = []
     size = 0
     for line in lines:

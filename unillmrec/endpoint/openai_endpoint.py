@@ -1,4 +1,4 @@
-"""A model behind any server that speaks OpenAI's Chat Completions."""
+"""The client for one model on any server that speaks OpenAI's Chat Completions."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from unillmrec.endpoint.access import CHAT, EMBEDDINGS, Access
 from unillmrec.endpoint.batch_api import BatchRoutes
-from unillmrec.endpoint.calls.caller import Caller, Outcome
-from unillmrec.endpoint.capabilities.capability_store import CapabilityStore, Known
+from unillmrec.endpoint.calls.caller import Caller, CallResult
+from unillmrec.endpoint.capabilities.capability_store import Capabilities, CapabilityStore
+from unillmrec.endpoint.capabilities.negotiation import NegotiatedRequest
 from unillmrec.endpoint.capabilities.request_style import (
-    Asking,
+    LearnedStyle,
     LimitParameter,
-    Memory,
     RequestStyle,
 )
 from unillmrec.endpoint.contract import (
@@ -28,8 +28,8 @@ from unillmrec.endpoint.contract import (
     Request,
     ResponseFormat,
 )
-from unillmrec.endpoint.truncation import checked_prompt
-from unillmrec.endpoint.wire.failures import Failure, Translator
+from unillmrec.endpoint.truncation import check_truncation
+from unillmrec.endpoint.wire.failures import Failure, FailureTranslator
 from unillmrec.endpoint.wire.responses import Completion, read_completion, read_usage, read_vectors
 from unillmrec.endpoint.wire.retry_policy import RetryPolicy
 from unillmrec.errors import SettingsError
@@ -38,7 +38,10 @@ from unillmrec.usage import Usage
 if TYPE_CHECKING:
     import httpx2
 
-_OURS = frozenset({"model", "messages", "stream", "n", "input"})
+Auto: TypeAlias = Literal["auto"]
+
+# Fields that the endpoint sets itself.
+_RESERVED = frozenset({"model", "messages", "stream", "n", "input"})
 # Hosted servers take up to 2,048 texts, small ones far fewer.
 TEXTS_PER_REQUEST = 128
 
@@ -46,13 +49,13 @@ TEXTS_PER_REQUEST = 128
 class OpenAIEndpoint:
     """One model at one address; safe to share between threads.
 
-    *base_url* and *api_key* default to `OPENAI_BASE_URL` and `OPENAI_API_KEY`. An empty
-    *api_key* sends none. *timeout_seconds* bounds a whole call, retries and waiting for them
-    included; *concurrency* bounds the calls in flight. *extra_body* is added to every chat
-    request as it is. *response_format*, *limit_parameter* and *labels*, whether probabilities
-    of labels can be had, are found out by asking unless they are given; what was found out is
-    kept in the file *notebook*, if there is one, for the next process. An *http_client* must
-    be asynchronous, and is closed with the endpoint.
+    *base_url* and *api_key* default to `OPENAI_BASE_URL` and `OPENAI_API_KEY`; with an empty
+    *api_key* none is sent. *timeout_seconds* limits a whole call, its retries and waits included;
+    *concurrency* limits the requests in flight. *extra_body* is added to every chat request as it
+    is. *response_format*, *limit_parameter* and *labels* (whether the server reports the
+    probabilities of labels) are found out from the server's answers unless they are given; the
+    file *capabilities_file*, if any, keeps what was found out for later processes. A given
+    *http_client* must be asynchronous, and is closed with the endpoint.
     """
 
     def __init__(
@@ -64,134 +67,142 @@ class OpenAIEndpoint:
         timeout_seconds: float = 60.0,
         concurrency: int = 8,
         extra_body: Mapping[str, object] | None = None,
-        response_format: ResponseFormat | Literal["auto"] = "auto",
-        limit_parameter: LimitParameter | Literal["auto"] = "auto",
-        labels: bool | Literal["auto"] = "auto",
-        notebook: Path | None = None,
-        patience: RetryPolicy | None = None,
+        response_format: ResponseFormat | Auto = "auto",
+        limit_parameter: LimitParameter | Auto = "auto",
+        labels: bool | Auto = "auto",
+        capabilities_file: Path | None = None,
+        retry_policy: RetryPolicy | None = None,
         http_client: httpx2.AsyncClient | None = None,
         sleep: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        # What the wire needs is loaded for those who use it: most imports of this package
-        # are for the values alone.
+        # Loaded late: most importers of this package need only its values.
         from unillmrec.endpoint.wire.connection import Connection
 
         environ = os.environ if environ is None else environ
         self._access = Access.resolve(base_url, api_key, environ)
         self._model = model
-        self._extra = _checked_extra(extra_body)
-        self.notebook = CapabilityStore(notebook, self._access.base_url, model)
-        self._memory = _memory(self.notebook, response_format, limit_parameter, labels)
-        self._settled = {
+        self._extra = _check_extra(extra_body)
+        self.capabilities = CapabilityStore(capabilities_file, self._access.base_url, model)
+        self._learned = _learned_style(self.capabilities, response_format, limit_parameter, labels)
+        self._settings = {
             "response_format": response_format,
             "limit_parameter": limit_parameter,
             "labels": labels,
         }
         self._closed = threading.Event()
-        translator = Translator(self._access, model)
+        translator = FailureTranslator(self._access, model)
         self._connection = Connection(self._access, translator, http_client)
         self._caller = Caller(
             self._connection,
             translator,
-            patience=patience or RetryPolicy(),
+            retry_policy=retry_policy or RetryPolicy(),
             concurrency=concurrency,
             timeout_seconds=timeout_seconds,
-            # Waiting on the event instead of sleeping lets `close` end a pause at once.
+            # Waiting on the event instead of sleeping lets `close` end a wait at once.
             sleep=sleep or self._closed.wait,
             clock=clock,
         )
 
     @property
     def model(self) -> str:
-        """The model, as the server knows it."""
+        """The name of the model on the server."""
         return self._model
 
     @property
     def name(self) -> str:
-        """The host, and the port if there is one."""
+        """The host, and the port if the address has one."""
         return self._access.name
 
     @property
     def base_url(self) -> str:
-        """The address calls go to."""
+        """The address that requests are sent to."""
         return self._access.base_url
 
     @property
     def notice(self) -> str:
-        """What a person should be told before the first call; mostly nothing."""
+        """A warning to show before the first call; mostly empty."""
         return self._access.notice
 
     @property
     def identity(self) -> Mapping[str, object]:
-        """What makes an answer beside the request: the address, the model, what was settled."""
-        about = {"base_url": self.base_url, "model": self._model, "extra_body": dict(self._extra)}
-        return about | self._settled
+        """All but the request that determines an answer: address, model, fixed parameters."""
+        identity = {
+            "base_url": self.base_url,
+            "model": self._model,
+            "extra_body": dict(self._extra),
+        }
+        return identity | self._settings
 
     @property
-    def way_of_asking(self) -> RequestStyle:
-        """How the next call asks; it changes as the server refuses things."""
-        return self._memory.way
+    def request_style(self) -> RequestStyle:
+        """The style of the next request; it changes when the server refuses a parameter."""
+        return self._learned.style
 
     def complete(self, request: Request) -> Reply:
-        """Ask once, and again where that can help.
+        """Return the model's reply, after retries and with other parameters where that helps.
 
         Raises:
             CallError: the endpoint refused, failed, or could not be reached.
-            AnswerError: it answered, and there is no text in the answer.
+            AnswerError: the answer has no text.
         """
-        asking = Asking(request, self._model, self._memory, self._extra)
+        negotiated = NegotiatedRequest(request, self._model, self._learned, self._extra)
 
         def read(payload: Mapping[str, object]) -> tuple[Completion, Usage]:
-            try:
-                answer = read_completion(
-                    payload, self._access, self._model, request.max_output, request.labels
-                )
-            except Failure as failure:
-                if failure.kind is FailureKind.CUT and not request.labels:
-                    # It thought until the limit, as models do that are given no chance.
-                    self._memory.temperature_refused()
-                raise
+            answer = self._read_answer(payload, request)
             contents = [each.content for each in request.messages]
-            where = (self._model, self.name)
-            return answer, checked_prompt(answer.usage, payload.get("usage"), contents, where)
+            source = (self._model, self.name)
+            return answer, check_truncation(answer.usage, payload.get("usage"), contents, source)
 
-        outcome = self._caller.call(CHAT, asking.body, read, asking.downgrade, request.reservation)
-        answer = outcome.value
-        asking.answered(answer)
+        result = self._caller.call(
+            CHAT, negotiated.body, read, negotiated.downgrade, request.reservation
+        )
+        answer = result.value
+        negotiated.record_answer(answer)
         return Reply(
             text=answer.text,
-            usage=outcome.usage,
-            asked_with="labels" if request.labels else asking.way.response_format,
+            usage=result.usage,
+            asked_with="labels" if request.labels else negotiated.style.response_format,
             finish=answer.finish,
             model=answer.model,
-            seconds=outcome.seconds,
-            retries=outcome.retries,
-            refused=outcome.refused,
+            seconds=result.seconds,
+            retries=result.retries,
+            refused=result.refused,
             shares=answer.shares or (),
         )
 
-    def send(self, body: Mapping[str, object]) -> Mapping[str, object]:
-        """Send a request as it is, and return the answer as it came: nothing is negotiated.
+    def _read_answer(self, payload: Mapping[str, object], request: Request) -> Completion:
+        try:
+            return read_completion(
+                payload, self._access, self._model, request.max_output, request.labels
+            )
+        except Failure as failure:
+            if failure.kind is FailureKind.CUT and not request.labels:
+                # It reasoned up to the limit, as models tend to do with temperature 0.
+                self._learned.drop_temperature()
+            raise
 
-        Only the model and the user's own fields are added.
+    def send(self, body: Mapping[str, object]) -> Mapping[str, object]:
+        """Send *body* without negotiation, and return the JSON answer unread.
+
+        Only the model and the fields of *extra_body* are added.
 
         Raises:
             CallError: the endpoint refused, failed, or could not be reached.
         """
-        whole = {"model": self._model, **body, **self._extra}
+        full_body = {"model": self._model, **body, **self._extra}
 
         def read(payload: Mapping[str, object]) -> tuple[Mapping[str, object], Usage]:
             return payload, read_usage(payload.get("usage"))
 
-        return self._caller.call(CHAT, lambda: whole, read, _stand_firm).value
+        return self._caller.call(CHAT, lambda: full_body, read, _no_downgrade).value
 
     def models(self, seconds: float) -> Mapping[str, object] | None:
-        """Return what the server says of its models; None if it says nothing usable.
+        """Return the server's list of models; None if it has no usable one within *seconds*.
 
         Raises:
-            CallError: it could not be reached, or does not take the key.
+            CallError: it could not be reached, or rejects the key.
         """
         try:
             return self._connection.get_models(seconds)
@@ -204,45 +215,54 @@ class OpenAIEndpoint:
 
     @property
     def batches(self) -> BatchRoutes:
-        """The routes for files of requests, where the endpoint has them."""
+        """The routes of OpenAI's Batch API, for servers that have them."""
         return BatchRoutes(self._connection)
 
     def body_of(self, request: Request) -> dict[str, object]:
-        """Return a request as it would be sent, for a file of requests."""
-        return Asking(request, self._model, self._memory, self._extra).body()
+        """Return the JSON body of a request, for a batch file."""
+        return NegotiatedRequest(request, self._model, self._learned, self._extra).body()
 
     def read(self, payload: Mapping[str, object], max_output: int) -> Reply:
-        """Return the reply in an answer that came in a file.
+        """Return the reply in an answer from a batch file.
 
         Raises:
-            CallError, AnswerError: there is no text in it.
+            CallError, AnswerError: it has no text.
         """
         try:
             answer = read_completion(payload, self._access, self._model, max_output)
         except Failure as failure:
             raise failure.as_error(usage=failure.usage, retries=0, refused=0) from failure.__cause__
-        way = self._memory.way.response_format
-        return Reply(answer.text, answer.usage, way, answer.finish, answer.model, 0.0)
+        response_format = self._learned.style.response_format
+        return Reply(answer.text, answer.usage, response_format, answer.finish, answer.model, 0.0)
 
     def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], Usage]:
-        """Return one vector per text, in order, and what they cost.
+        """Return one vector per text, in order, and the usage of all requests.
 
         Raises:
             CallError: the endpoint refused, failed, or could not be reached.
-            AnswerError: it answered with something else than these vectors.
+            AnswerError: the answer has no such vectors.
         """
         vectors: list[list[float]] = []
         usage = Usage()
         for start in range(0, len(texts), TEXTS_PER_REQUEST):
             try:
-                outcome = self._embed_some(texts[start : start + TEXTS_PER_REQUEST])
+                result = self._embed_part(texts[start : start + TEXTS_PER_REQUEST])
             except (CallError, AnswerError) as error:
-                # The requests before it were answered, and paid for.
+                # The earlier requests were answered, and paid for.
                 error.usage = usage + error.usage
                 raise
-            vectors += outcome.value
-            usage += outcome.usage
+            vectors += result.value
+            usage += result.usage
         return vectors, usage
+
+    def _embed_part(self, texts: Sequence[str]) -> CallResult[list[list[float]]]:
+        body: dict[str, object] = {"model": self._model, "input": list(texts)}
+
+        def read(payload: Mapping[str, object]) -> tuple[list[list[float]], Usage]:
+            vectors = read_vectors(payload, len(texts), self._access)
+            return vectors, read_usage(payload.get("usage"))
+
+        return self._caller.call(EMBEDDINGS, lambda: body, read, _no_downgrade)
 
     def close(self) -> None:
         """Stop every call in flight; each of them raises a `CallError`."""
@@ -259,59 +279,51 @@ class OpenAIEndpoint:
     def __repr__(self) -> str:
         return f"OpenAIEndpoint({self._model!r}, base_url={self.base_url!r})"
 
-    def _embed_some(self, texts: Sequence[str]) -> Outcome[list[list[float]]]:
-        body: dict[str, object] = {"model": self._model, "input": list(texts)}
 
-        def read(payload: Mapping[str, object]) -> tuple[list[list[float]], Usage]:
-            vectors = read_vectors(payload, len(texts), self._access)
-            return vectors, read_usage(payload.get("usage"))
-
-        return self._caller.call(EMBEDDINGS, lambda: body, read, _stand_firm)
-
-
-def _stand_firm(failure: Failure, *, repeated: bool) -> bool:
-    """Change nothing: a request for vectors holds no parameter that could be left out."""
+def _no_downgrade(failure: Failure, *, repeated: bool) -> bool:
+    """Change nothing: the request has no parameter that could be left out."""
     return False
 
 
-def _checked_extra(extra_body: Mapping[str, object] | None) -> Mapping[str, object]:
+def _check_extra(extra_body: Mapping[str, object] | None) -> Mapping[str, object]:
     extra = dict(extra_body or {})
-    taken = sorted(_OURS & extra.keys())
-    if taken:
+    reserved = sorted(_RESERVED & extra.keys())
+    if reserved:
         raise SettingsError(
-            f"extra_body holds {taken[0]!r}, which the endpoint sets itself.",
+            f"extra_body holds {reserved[0]!r}, which the endpoint sets itself.",
             remedy="leave it out; model and limits have settings of their own.",
         )
     return extra
 
 
-def _memory(
-    notebook: CapabilityStore,
-    response_format: ResponseFormat | Literal["auto"],
-    limit_parameter: LimitParameter | Literal["auto"],
-    labels: bool | Literal["auto"],
-) -> Memory:
-    """Start with the best way that is known, or with what the user has settled."""
-    way = known = (notebook.read() or Known()).way
-    settled: set[str] = set()
+def _learned_style(
+    store: CapabilityStore,
+    response_format: ResponseFormat | Auto,
+    limit_parameter: LimitParameter | Auto,
+    labels: bool | Auto,
+) -> LearnedStyle:
+    """Start with the stored style, overridden by what the user has fixed for this run."""
+    stored = (store.read() or Capabilities()).style
+    style = stored
+    fixed: set[str] = set()
     if response_format != "auto":
-        way = replace(way, response_format=response_format)
-        settled.add("response_format")
+        style = replace(style, response_format=response_format)
+        fixed.add("response_format")
     if limit_parameter != "auto":
-        way = replace(way, limit_parameter=limit_parameter)
-        settled.add(limit_parameter)
+        style = replace(style, limit_parameter=limit_parameter)
+        fixed.add(limit_parameter)
     if labels != "auto":
-        way = replace(way, labels=labels)
-        settled.add("logprobs")
+        style = replace(style, labels=labels)
+        fixed.add("logprobs")
 
-    def keep(found: RequestStyle) -> None:
-        # What the user has settled for one run is no finding.
+    def save(learned: RequestStyle) -> None:
+        # What the user has fixed for one run says nothing about the server.
         if response_format != "auto":
-            found = replace(found, response_format=known.response_format)
+            learned = replace(learned, response_format=stored.response_format)
         if limit_parameter != "auto":
-            found = replace(found, limit_parameter=known.limit_parameter)
+            learned = replace(learned, limit_parameter=stored.limit_parameter)
         if labels != "auto":
-            found = replace(found, labels=known.labels)
-        notebook.keep_way(found)
+            learned = replace(learned, labels=stored.labels)
+        store.write_style(learned)
 
-    return Memory(way, frozenset(settled), keep)
+    return LearnedStyle(style, frozenset(fixed), save)

@@ -1,4 +1,4 @@
-"""Whether the server has read all of a prompt: some cut it, and say nothing."""
+"""Detect servers that truncate a prompt silently."""
 
 from __future__ import annotations
 
@@ -10,40 +10,41 @@ from unillmrec.endpoint.wire.failures import Failure
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Usage
 
-# No vocabulary in use needs fewer tokens than this share of our count for natural text.
+# No vocabulary in use has fewer tokens for natural text than this share of our count.
 _LEAST_SHARE = 0.75
-# Below it, what a chat template adds and our own error weigh too much.
-_SHORT = 400
-# Some servers report the same small number for every prompt: that is no count.
-_NO_COUNT = 64
+# In shorter prompts the chat template and our own error weigh too much.
+_SHORT_PROMPT = 400
+# Some servers report the same small number for every prompt, which counts nothing.
+_PLACEHOLDER = 64
 
 
-def checked_prompt(
-    usage: Usage, reported: object, contents: Sequence[str], where: tuple[str, str]
+def check_truncation(
+    usage: Usage, reported: object, contents: Sequence[str], source: tuple[str, str]
 ) -> Usage:
-    """Return *usage* if it can be that of a prompt of these *contents*, *reported* by a server.
+    """Return *usage* unless its prompt count is too small for messages with these *contents*.
 
-    A count that is none becomes unknown. *where* is the model and the server, for the error.
+    *reported* is the usage object of the answer. A placeholder in place of a count becomes
+    unknown. *source* is the model and the server, for the error.
 
     Raises:
-        Failure: most likely the prompt was cut, so that the answer is one to something else.
+        Failure: the server has most likely truncated the prompt; the answer is to another one.
     """
     if usage.prompt is None:
         return usage
-    # Some count what came from their cache apart; then only the total has it.
+    # Some leave cached tokens out of the prompt count; only the total includes them.
     read = max(usage.prompt, _total(reported) - (usage.completion or 0))
-    # A token has at least one byte, and our own count costs more than theirs.
+    # A token has at least one byte, and counting bytes is cheaper than counting tokens.
     if read >= _LEAST_SHARE * sum(len(each.encode("utf-8", "replace")) for each in contents):
         return usage
-    counted = TokenCounter.for_model(where[0]).count_messages(contents)
-    if counted < _SHORT or read >= _LEAST_SHARE * counted:
+    counted = TokenCounter.for_model(source[0]).count_messages(contents)
+    if counted < _SHORT_PROMPT or read >= _LEAST_SHARE * counted:
         return usage
-    if read < _NO_COUNT:
+    if read < _PLACEHOLDER:
         return replace(usage, prompt=None, cached=None, known_prompt=0)
     raise Failure(
         FailureKind.TOO_LONG,
-        f"{where[0]!r} at {where[1]} has read {read:,} tokens of a prompt of about {counted:,}.",
-        detail="The server cuts prompts and does not say so; the answer is not used.",
+        f"{source[0]!r} at {source[1]} has read {read:,} tokens of a prompt of about {counted:,}.",
+        detail="The server truncates prompts silently; the answer was not used.",
         remedy="a longer context on the server (num_ctx, --ctx-size), or fewer choices.",
         usage=usage,
     )

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from unillmrec.endpoint import OpenAIEndpoint
-from unillmrec.endpoint.capabilities.capability_store import Known
-from unillmrec.endpoint.capabilities.prober import Finding, LabelProbe, Prober, cost_of
+from unillmrec.endpoint.capabilities.capability_store import Capabilities
+from unillmrec.endpoint.capabilities.prober import Finding, LabelProbe, Prober, estimate_tokens
 from unillmrec.endpoint.capabilities.request_style import RequestStyle
 from unillmrec.judge.prompting.letters import (
     LETTERS,
@@ -60,12 +60,12 @@ ADVICE: Mapping[tuple[str, str], str] = {
     ("long prompt", "refused"): "set a longer context, or use a model that has one",
     ("log probabilities", "none"): _LOGPROBS_ADVICE,
     ("log probabilities", "refused"): _LOGPROBS_ADVICE,
-    ("log probabilities", "one alone"): "allow more of them: vLLM with --max-logprobs 20",
+    ("log probabilities", "only one"): "allow more of them: vLLM with --max-logprobs 20",
     (
         "log probabilities",
-        "off the letters",
+        "not on letters",
     ): "use a model that follows instructions and does not reason",
-    ("log probabilities", "astray"): "use a larger model, or one that follows instructions",
+    ("log probabilities", "wrong letter"): "use a larger model, or one that follows instructions",
 }
 """What a user can do about a probe and its outcome."""
 
@@ -123,9 +123,9 @@ class Doctor:
         Raises:
             CallError: the server cannot be reached, or rejects the key.
         """
-        self._prober.look()
+        self._prober.read_models()
         long = self._prober.context is None
-        return cost_of(self._writer.counter, self._label_probe, long=long)
+        return estimate_tokens(self._writer.counter, self._label_probe, long=long)
 
     def probe(self) -> DoctorReport:
         """Run all probes, after `estimate_tokens`, and store the result for later processes.
@@ -143,14 +143,14 @@ class Doctor:
         bias = mean_bias(lists) if lists else {}
         prober.findings.append(_bias_finding(bias))
         prompt = self._writer.prompts["label"].digest
-        self._endpoint.notebook.write(Known(prober.way, bias, prompt if bias else ""))
+        self._endpoint.capabilities.write(Capabilities(prober.style, bias, prompt if bias else ""))
         return DoctorReport(
             self._endpoint.base_url,
             self._endpoint.model,
             tuple(prober.findings),
-            prober.way,
+            prober.style,
             bias,
-            prober.listener.usage,
+            prober.client.usage,
             time.monotonic() - started,
         )
 

@@ -30,7 +30,7 @@ _FIXED_BY_ASK: Mapping[str, Mapping[str, Any]] = {
 
 
 def build_endpoint(
-    settings: Settings, model: str, patience: RetryPolicy | None = None
+    settings: Settings, model: str, retry_policy: RetryPolicy | None = None
 ) -> OpenAIEndpoint:
     """Return the endpoint that serves *model*. Nothing is sent yet.
 
@@ -44,8 +44,8 @@ def build_endpoint(
         timeout_seconds=settings.timeout_seconds,
         concurrency=settings.concurrency,
         extra_body=settings.extra_body,
-        notebook=_capabilities_path(settings),
-        patience=patience,
+        capabilities_file=_capabilities_path(settings),
+        retry_policy=retry_policy,
         **_FIXED_BY_ASK[settings.ask],
         # Under its own name, so that errors can say where the key came from.
         environ={KEY_VARIABLE: settings.api_key or ""},
@@ -80,14 +80,14 @@ def uses_letters(settings: Settings) -> bool:
         return settings.ask == "labels"
     url = (settings.base_url or OPENAI_URL).strip().rstrip("/")
     known = CapabilityStore(_capabilities_path(settings), url, settings.model or "").read()
-    return known is not None and bool(known.way.labels)
+    return known is not None and bool(known.style.labels)
 
 
 def load_label_bias(endpoint: OpenAIEndpoint, writer: PromptWriter) -> Bias | None:
     """Return the measured letter bias of the model; empty if unmeasured, None without letters."""
-    if not endpoint.way_of_asking.labels:
+    if not endpoint.request_style.labels:
         return None
-    known = endpoint.notebook.read()
+    known = endpoint.capabilities.read()
     # The bias depends on the prompt: one that was measured with another prompt is useless.
     fits = known is not None and known.label_prompt == writer.prompts["label"].digest
     return known.label_bias if known is not None and fits else {}

@@ -41,7 +41,7 @@ def test_shows_what_the_endpoint_can_do_and_how_it_is_asked(run, speaking):
     assert re.fullmatch(
         rf"fake-model at {server.base_url}\n\n"
         r"model +listed .*\ncontext +8,192 tokens\nlimit +max_completion_tokens\n"
-        r"thinking +no\ntemperature +taken\nschema +enforced\njson object +works\n"
+        r"thinking +no\ntemperature +accepted\nschema +enforced\njson object +works\n"
         r"usage +plausible .*\ncached tokens +reported\nlong prompt +fits .*\n"
         r"log probabilities +usable .*\nlabel bias +measured .*\n\n"
         r"Branches are asked about by the probabilities of letters: .*\n"

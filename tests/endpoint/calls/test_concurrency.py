@@ -4,132 +4,139 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from unillmrec.endpoint.calls.concurrency import FIRST, ConcurrencyLimiter, NoTurn
+from unillmrec.endpoint.calls.concurrency import INITIAL_LIMIT, ConcurrencyLimiter, NoSlotError
 
 
-def answered(turns, rounds=1):
-    """Let so many rounds of attempts go well, each as large as there is room."""
+def fill(limiter):
+    """Acquire as many slots as the limit allows."""
+    held = [limiter.slot(limiter.new_priority(), 1) for _ in range(limiter.limit)]
+    return held, [each.__enter__() for each in held]
+
+
+def release(held):
+    for each in held:
+        each.__exit__(None, None, None)
+
+
+def answer_rounds(limiter, rounds=1):
+    """Record full rounds of good answers."""
     for _ in range(rounds):
-        held = [turns.taken(turns.number(), 1) for _ in range(turns.room)]
-        for turn in [each.__enter__() for each in held]:
-            turns.answered(turn)
-        for each in held:
-            each.__exit__(None, None, None)
+        held, slots = fill(limiter)
+        for _ in slots:
+            limiter.record_answer()
+        release(held)
 
 
-def too_much(turns):
-    with turns.taken(turns.number(), 1) as turn:
-        turns.too_much(turn)
+def overload(limiter):
+    with limiter.slot(limiter.new_priority(), 1) as slot:
+        limiter.record_overload(slot)
 
 
-def test_it_begins_small_and_doubles_while_all_is_well():
-    """A server nobody knows yet is not met with a crowd."""
-    turns = ConcurrencyLimiter(100)
-    rooms = [turns.room]
+def test_the_limit_starts_small_and_doubles_while_nothing_fails():
+    """An unknown server does not get all requests at once."""
+    limiter = ConcurrencyLimiter(100)
+    limits = [limiter.limit]
 
     for _ in range(4):
-        answered(turns)
-        rooms.append(turns.room)
+        answer_rounds(limiter)
+        limits.append(limiter.limit)
 
-    assert [FIRST, 16, 32, 64, 100] == rooms
-
-
-def test_a_small_bound_is_kept_from_the_start():
-    """The user's number is the most there ever is."""
-    turns = ConcurrencyLimiter(3)
-    answered(turns, 5)
-
-    assert 3 == turns.room
+    assert [INITIAL_LIMIT, 16, 32, 64, 100] == limits
 
 
-def test_room_is_halved_once_for_attempts_that_were_under_way_together():
-    """Eight refusals of one crowd are one piece of news."""
-    turns = ConcurrencyLimiter(8)
-    held = [turns.taken(turns.number(), 1) for _ in range(8)]
-    for turn in [each.__enter__() for each in held]:
-        turns.too_much(turn)
-    for each in held:
-        each.__exit__(None, None, None)
+def test_the_limit_never_exceeds_the_maximum():
+    """Not even at the start."""
+    limiter = ConcurrencyLimiter(3)
+    answer_rounds(limiter, 5)
 
-    assert 4 == turns.room
+    assert 3 == limiter.limit
 
 
-def test_after_trouble_room_grows_by_one_a_round():
-    """What was too much once is come near to slowly."""
-    turns = ConcurrencyLimiter(64)
-    answered(turns, 3)
-    held = [turns.taken(turns.number(), 1) for _ in range(turns.room)]
-    entered = [each.__enter__() for each in held]
-    turns.too_much(entered[0])
-    for each in held:
-        each.__exit__(None, None, None)
-    before = turns.room
+def test_the_limit_is_halved_once_for_attempts_in_flight_together():
+    """Eight refusals of the same round count once."""
+    limiter = ConcurrencyLimiter(8)
+    held, slots = fill(limiter)
+    for slot in slots:
+        limiter.record_overload(slot)
+    release(held)
 
-    answered(turns, 3)
+    assert 4 == limiter.limit
+
+
+def test_after_an_overload_the_limit_grows_by_one_a_round():
+    """The number that was too much is approached slowly."""
+    limiter = ConcurrencyLimiter(64)
+    answer_rounds(limiter, 3)
+    held, slots = fill(limiter)
+    limiter.record_overload(slots[0])
+    release(held)
+    before = limiter.limit
+
+    answer_rounds(limiter, 3)
 
     assert 32 == before
-    assert before + 2 <= turns.room <= before + 3
+    assert before + 2 <= limiter.limit <= before + 3
 
 
-def test_there_is_always_room_for_one():
-    """However often a server says that it has too much to do."""
-    turns = ConcurrencyLimiter(8)
+def test_the_limit_is_at_least_one():
+    """However often the server is overloaded."""
+    limiter = ConcurrencyLimiter(8)
     for _ in range(9):
-        too_much(turns)
+        overload(limiter)
         time.sleep(0.001)
 
-    assert 1 == turns.room
-    answered(turns)
+    assert 1 == limiter.limit
+    answer_rounds(limiter)
 
 
-def test_room_that_nobody_uses_does_not_grow():
-    """One call at a time shows nothing about what eight at once would come to."""
-    turns = ConcurrencyLimiter(64)
+def test_an_unused_limit_does_not_grow():
+    """One call at a time says nothing about eight at once."""
+    limiter = ConcurrencyLimiter(64)
 
     for _ in range(50):
-        with turns.taken(turns.number(), 1) as turn:
-            turns.answered(turn)
+        with limiter.slot(limiter.new_priority(), 1):
+            limiter.record_answer()
 
-    assert FIRST == turns.room
+    assert INITIAL_LIMIT == limiter.limit
 
 
-def test_a_pause_holds_for_everybody():
-    """Not only for the call that was told to wait, and also for who waits already."""
-    turns = ConcurrencyLimiter(1)
-    began = []
+def test_a_pause_holds_for_all_calls():
+    """Also for those that did not cause it, and for those that wait already."""
+    limiter = ConcurrencyLimiter(1)
+    started = []
 
-    def go(number):
-        with turns.taken(number, 5):
-            began.append(time.monotonic())
+    def run(priority):
+        with limiter.slot(priority, 5):
+            started.append(time.monotonic())
 
-    with turns.taken(turns.number(), 1):
-        waiting = threading.Thread(target=go, args=(turns.number(),))
+    with limiter.slot(limiter.new_priority(), 1):
+        waiting = threading.Thread(target=run, args=(limiter.new_priority(),))
         waiting.start()
         time.sleep(0.02)
-        turns.pause(0.15)
+        limiter.pause(0.15)
         paused = time.monotonic()
-    later = threading.Thread(target=go, args=(turns.number(),))
+    later = threading.Thread(target=run, args=(limiter.new_priority(),))
     later.start()
     waiting.join()
     later.join()
 
-    assert 0.14 < began[0] - paused < 1
-    assert 0.14 < began[1] - paused < 1
+    assert 0.14 < started[0] - paused < 1
+    assert 0.14 < started[1] - paused < 1
 
 
-def test_the_call_that_came_first_goes_first():
-    """A call that repeats an attempt does not stand at the end of the queue again."""
-    turns = ConcurrencyLimiter(1)
-    early, order = turns.number(), []
+def test_the_oldest_call_goes_first():
+    """A retry does not queue behind newer calls."""
+    limiter = ConcurrencyLimiter(1)
+    early, order = limiter.new_priority(), []
 
-    def go(number):
-        with turns.taken(number, 5):
-            order.append(number)
+    def run(priority):
+        with limiter.slot(priority, 5):
+            order.append(priority)
 
-    with turns.taken(turns.number(), 1):
+    with limiter.slot(limiter.new_priority(), 1):
         threads = []
-        for number in (turns.number(), turns.number(), early):
-            threads.append(threading.Thread(target=go, args=(number,)))
+        for priority in (limiter.new_priority(), limiter.new_priority(), early):
+            threads.append(threading.Thread(target=run, args=(priority,)))
             threads[-1].start()
             time.sleep(0.01)
     for thread in threads:
@@ -139,80 +146,80 @@ def test_the_call_that_came_first_goes_first():
     assert early == order[0]
 
 
-def test_nobody_waits_longer_than_there_is_time():
-    """And who has gone away takes no turn from the others."""
-    turns = ConcurrencyLimiter(1)
+def test_waiting_for_a_slot_ends_at_the_timeout():
+    """And whoever gave up takes no slot from the others."""
+    limiter = ConcurrencyLimiter(1)
 
-    with turns.taken(turns.number(), 1):
+    with limiter.slot(limiter.new_priority(), 1):
         started = time.monotonic()
-        with pytest.raises(NoTurn), turns.taken(turns.number(), 0.05):
+        with pytest.raises(NoSlotError), limiter.slot(limiter.new_priority(), 0.05):
             pass
         waited = time.monotonic() - started
 
-    with turns.taken(turns.number(), 0.05):
+    with limiter.slot(limiter.new_priority(), 0.05):
         pass
     assert 0.04 < waited < 1
 
 
-def test_a_wait_may_be_longer_than_a_timer():
-    """It is cut into what a timer can be set for."""
-    turns = ConcurrencyLimiter(1)
-    began = threading.Event()
+def test_a_timeout_may_exceed_what_a_timer_allows():
+    """The wait is split."""
+    limiter = ConcurrencyLimiter(1)
+    started = threading.Event()
 
-    def go():
-        with turns.taken(turns.number(), 1e300):
-            began.set()
+    def run():
+        with limiter.slot(limiter.new_priority(), 1e300):
+            started.set()
 
-    with turns.taken(turns.number(), 1):
-        waiting = threading.Thread(target=go)
+    with limiter.slot(limiter.new_priority(), 1):
+        waiting = threading.Thread(target=run)
         waiting.start()
         time.sleep(0.01)
     waiting.join(2)
 
-    assert began.is_set()
+    assert started.is_set()
 
 
-def test_closing_sends_everybody_away():
-    """Those who wait, and those who come later."""
-    turns = ConcurrencyLimiter(1)
+def test_closing_ends_every_wait():
+    """Present waits and later ones."""
+    limiter = ConcurrencyLimiter(1)
 
-    def go():
-        with pytest.raises(NoTurn), turns.taken(turns.number(), None):
+    def run():
+        with pytest.raises(NoSlotError), limiter.slot(limiter.new_priority(), None):
             pass
 
-    with turns.taken(turns.number(), 1):
-        threads = [threading.Thread(target=go) for _ in range(3)]
+    with limiter.slot(limiter.new_priority(), 1):
+        threads = [threading.Thread(target=run) for _ in range(3)]
         for thread in threads:
             thread.start()
-        turns.close()
+        limiter.close()
         for thread in threads:
             thread.join(2)
         assert not any(thread.is_alive() for thread in threads)
-    go()
+    run()
 
 
-def test_many_threads_never_exceed_the_room():
-    """Whatever happens between them, pauses and refusals included."""
-    turns = ConcurrencyLimiter(6)
-    lock, at_once, most = threading.Lock(), 0, 0
+def test_many_threads_never_exceed_the_limit():
+    """Whatever happens between them, pauses and overloads included."""
+    limiter = ConcurrencyLimiter(6)
+    lock, in_flight, most = threading.Lock(), 0, 0
 
-    def go(place):
-        nonlocal at_once, most
-        with turns.taken(turns.number(), 10) as turn:
+    def run(number):
+        nonlocal in_flight, most
+        with limiter.slot(limiter.new_priority(), 10) as slot:
             with lock:
-                at_once += 1
-                most = max(most, at_once)
-            if place % 50 == 7:
-                turns.too_much(turn)
-            if place % 90 == 3:
-                turns.pause(0.002)
+                in_flight += 1
+                most = max(most, in_flight)
+            if number % 50 == 7:
+                limiter.record_overload(slot)
+            if number % 90 == 3:
+                limiter.pause(0.002)
             time.sleep(0.0005)
-            turns.answered(turn)
+            limiter.record_answer()
             with lock:
-                at_once -= 1
+                in_flight -= 1
 
     with ThreadPoolExecutor(24) as pool:
-        list(pool.map(go, range(300)))
+        list(pool.map(run, range(300)))
 
     assert 2 <= most <= 6
-    answered(turns)
+    answer_rounds(limiter)

@@ -13,15 +13,17 @@ import pytest
 from unillmrec.endpoint import RequestStyle
 from unillmrec.endpoint.capabilities.capability_store import (
     MOST_ENTRIES,
+    Capabilities,
     CapabilityStore,
-    Known,
-    _turn,
+    _locked,
     default_path,
 )
 
 PACKAGE = str(Path(__file__).parents[2])
 URL = "http://127.0.0.1:8080/v1"
-KNOWN = Known(RequestStyle("json_object", "max_tokens", False, True), {"A": 0.6, "B": 0.4}, "d1")
+KNOWN = Capabilities(
+    RequestStyle("json_object", "max_tokens", False, True), {"A": 0.6, "B": 0.4}, "d1"
+)
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def path(tmp_path):
     return tmp_path / "deep" / "endpoints.json"
 
 
-def test_what_is_written_is_read_again(path):
+def test_a_written_entry_can_be_read(path):
     """It belongs to one model at one address."""
     CapabilityStore(path, URL, "m").write(KNOWN)
 
@@ -38,22 +40,22 @@ def test_what_is_written_is_read_again(path):
     assert CapabilityStore(path, "http://127.0.0.1:9/v1", "m").read() is None
 
 
-def test_a_new_way_leaves_what_was_measured(path):
+def test_a_new_style_keeps_what_was_measured(path):
     """The bias of a model does not change with what its server refuses."""
-    book = CapabilityStore(path, URL, "m")
-    book.write(KNOWN)
+    store = CapabilityStore(path, URL, "m")
+    store.write(KNOWN)
 
-    book.keep_way(RequestStyle("text"))
+    store.write_style(RequestStyle("text"))
 
-    assert Known(RequestStyle("text"), KNOWN.label_bias, "d1") == book.read()
+    assert Capabilities(RequestStyle("text"), KNOWN.label_bias, "d1") == store.read()
 
 
-def test_a_new_way_leaves_what_was_measured_meanwhile(path):
-    """What another process writes while this one waits for its turn is not lost."""
-    book = CapabilityStore(path, URL, "m")
-    book.write(Known())
-    with _turn(path):
-        waiting = threading.Thread(target=book.keep_way, args=(RequestStyle("text"),))
+def test_a_new_style_keeps_what_another_process_measured_meanwhile(path):
+    """What another process writes while this one waits for the lock is not lost."""
+    store = CapabilityStore(path, URL, "m")
+    store.write(Capabilities())
+    with _locked(path):
+        waiting = threading.Thread(target=store.write_style, args=(RequestStyle("text"),))
         waiting.start()
         waiting.join(0.05)
         held = json.loads(path.read_text())
@@ -61,11 +63,11 @@ def test_a_new_way_leaves_what_was_measured_meanwhile(path):
         path.write_text(json.dumps(held))
     waiting.join()
 
-    assert Known(RequestStyle("text"), label_prompt="d2") == book.read()
+    assert Capabilities(RequestStyle("text"), label_prompt="d2") == store.read()
 
 
-def test_forgetting_takes_one_entry_out(path):
-    """And says whether there was one."""
+def test_forgetting_removes_one_entry(path):
+    """And returns whether there was one."""
     mine, other = CapabilityStore(path, URL, "m"), CapabilityStore(path, URL, "other")
     mine.write(KNOWN)
     other.write(KNOWN)
@@ -87,63 +89,63 @@ def test_forgetting_takes_one_entry_out(path):
         "[" * 100_000,
     ],
 )
-def test_a_file_that_cannot_be_used_is_as_good_as_none(held, path):
-    """What is in it is learnt again, and written over it."""
+def test_an_unusable_file_counts_as_missing(held, path):
+    """Its content is learned again and overwritten."""
     path.parent.mkdir()
     path.write_text(held)
-    book = CapabilityStore(path, URL, "m")
+    store = CapabilityStore(path, URL, "m")
 
-    assert book.read() is None
-    book.write(KNOWN)
-    assert KNOWN == book.read()
+    assert store.read() is None
+    store.write(KNOWN)
+    assert KNOWN == store.read()
 
 
 @pytest.mark.parametrize("name", ["response_format", "limit_parameter", "temperature", "labels"])
-def test_a_single_strange_value_makes_an_entry_unusable(name, path):
-    """Half of an entry is not guessed at."""
-    book = CapabilityStore(path, URL, "m")
-    book.write(KNOWN)
+def test_one_invalid_value_makes_an_entry_unusable(name, path):
+    """No part of the entry is used."""
+    store = CapabilityStore(path, URL, "m")
+    store.write(KNOWN)
     held = json.loads(path.read_text())
     held["endpoints"][f"m at {URL}"][name] = "perhaps"
     path.write_text(json.dumps(held))
 
-    assert book.read() is None
+    assert store.read() is None
 
 
-def test_a_place_that_cannot_be_written_stops_nobody(tmp_path):
-    """It is learnt again next time."""
+def test_an_unwritable_path_fails_no_call(tmp_path):
+    """Everything is learned again by the next process."""
     (tmp_path / "file").write_text("in the way")
-    book = CapabilityStore(tmp_path / "file" / "endpoints.json", URL, "m")
+    store = CapabilityStore(tmp_path / "file" / "endpoints.json", URL, "m")
 
-    book.write(KNOWN)
+    store.write(KNOWN)
 
-    assert book.read() is None
-    assert not book.forget()
+    assert store.read() is None
+    assert not store.forget()
 
 
-def test_without_a_place_nothing_is_kept():
-    """This is what "off" comes to."""
-    book = CapabilityStore(None, URL, "m")
+def test_without_a_path_nothing_is_stored():
+    """The setting "off" has this effect."""
+    store = CapabilityStore(None, URL, "m")
 
-    book.write(KNOWN)
+    store.write(KNOWN)
 
-    assert book.read() is None
+    assert store.read() is None
 
 
 def test_old_refusals_are_tried_again(path):
-    """Servers are updated; what doctor found to work stays until it fails."""
-    book = CapabilityStore(path, URL, "m")
-    book.write(KNOWN)
+    """Servers are updated. What doctor found to work stays until it fails."""
+    store = CapabilityStore(path, URL, "m")
+    store.write(KNOWN)
     held = json.loads(path.read_text())
     long_ago = datetime.now(UTC) - timedelta(days=31)
     held["endpoints"][f"m at {URL}"]["learnt"] = long_ago.isoformat()
     path.write_text(json.dumps(held))
 
-    assert Known(RequestStyle(labels=True), KNOWN.label_bias, "d1") == book.read()
+    assert Capabilities(RequestStyle(labels=True), KNOWN.label_bias, "d1") == store.read()
 
 
-def test_the_file_does_not_grow_for_ever(path):
-    """The oldest go first."""
+def test_the_number_of_entries_is_limited(path):
+    """The oldest ones are removed."""
     path.parent.mkdir()
     entries = {f"old {n}": {"learnt": f"2020-01-01T00:{n:03}"} for n in range(MOST_ENTRIES + 5)}
     path.write_text(json.dumps({"layout": 1, "endpoints": entries}))
@@ -159,14 +161,15 @@ WRITE_OFTEN = """
 import sys
 import threading
 from pathlib import Path
-from unillmrec.endpoint.capabilities.capability_store import Known, CapabilityStore
+from unillmrec.endpoint.capabilities.capability_store import Capabilities, CapabilityStore
 for _ in range(20):
-    CapabilityStore(Path(sys.argv[1]), sys.argv[2], sys.argv[3]).write(Known(label_prompt="d"))
+    store = CapabilityStore(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    store.write(Capabilities(label_prompt="d"))
 """
 
 
-def test_processes_do_not_lose_each_others_entries(path):
-    """They take turns, and the file is whole at any time."""
+def test_concurrent_processes_lose_no_entries(path):
+    """They take turns, and the file is complete at any time."""
     workers = [
         subprocess.Popen(
             [sys.executable, "-c", WRITE_OFTEN, path, URL, f"model {n}"],
@@ -179,23 +182,23 @@ def test_processes_do_not_lose_each_others_entries(path):
         time.sleep(0.002)
 
     assert [0] * 4 == [worker.returncode for worker in workers]
-    assert [Known(label_prompt="d")] * 4 == [
+    assert [Capabilities(label_prompt="d")] * 4 == [
         CapabilityStore(path, URL, f"model {n}").read() for n in range(4)
     ]
     left = [each.name for each in path.parent.iterdir() if each.suffix != ".lock"]
     assert ["endpoints.json"] == left
 
 
-def test_others_cannot_read_it(path):
-    """Which servers somebody uses is nobody's business."""
+def test_other_users_cannot_read_the_file(path):
+    """It shows which servers somebody uses."""
     CapabilityStore(path, URL, "m").write(KNOWN)
 
     assert 0o600 == stat.S_IMODE(path.stat().st_mode)
 
 
 @pytest.mark.parametrize("state", ["", "relative/state"])
-def test_its_place_is_the_users_state_folder(state):
-    """As XDG has it: a relative folder is as good as none."""
+def test_the_default_path_is_in_the_users_state_folder(state):
+    """By the XDG rules; a relative folder is ignored."""
     home = Path.home() / ".local" / "state" / "unillmrec" / "endpoints.json"
 
     assert home == default_path({"XDG_STATE_HOME": state})

@@ -5,7 +5,7 @@ import httpx2
 import pytest
 
 from unillmrec.endpoint import CallError, FailureKind, Message, RequestStyle
-from unillmrec.endpoint.capabilities.prober import LONG_PROMPT, LabelProbe, Prober, cost_of
+from unillmrec.endpoint.capabilities.prober import LONG_PROMPT, LabelProbe, Prober, estimate_tokens
 from unillmrec.testing import DIALECTS, Dialect, Fault, FaultKind
 from unillmrec.testing.dialects import Refusal
 from unillmrec.tokens import TokenCounter
@@ -30,7 +30,7 @@ class Looked:
     def __init__(self, prober, server):
         self.server = server
         self.prober = prober
-        prober.look()
+        prober.read_models()
         prober.probe_limit()
         prober.probe_temperature()
         prober.probe_formats()
@@ -38,7 +38,7 @@ class Looked:
         self.lists = prober.probe_labels(PROBE)
         self.outcomes = {each.name: each.outcome for each in prober.findings}
         self.details = {each.name: each.detail for each in prober.findings}
-        self.way = prober.way
+        self.style = prober.style
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def look_at(server_with, endpoint_to, impatient):
 
     def look(dialect="strict-schema", **options):
         server = server_with(dialect=dialect, **options)
-        return Looked(Prober(endpoint_to(server, patience=impatient), COUNTER), server)
+        return Looked(Prober(endpoint_to(server, retry_policy=impatient), COUNTER), server)
 
     return look
 
@@ -57,7 +57,7 @@ BEST = {
     "context": "8,192 tokens",
     "limit": "max_completion_tokens",
     "thinking": "no",
-    "temperature": "taken",
+    "temperature": "accepted",
     "schema": "enforced",
     "json object": "works",
     "usage": "plausible",
@@ -65,7 +65,7 @@ BEST = {
     "long prompt": "fits",
     "log probabilities": "usable",
 }
-WITHOUT = BEST | {"context": "not told", "log probabilities": "none"}
+WITHOUT = BEST | {"context": "not reported", "log probabilities": "none"}
 OUTCOMES = {
     "logprobs": (BEST, RequestStyle(labels=True)),
     "strict-schema": (WITHOUT, RequestStyle(labels=False)),
@@ -102,8 +102,8 @@ def test_every_kind_of_server_is_seen_through(dialect, look_at):
     looked = look_at(dialect)
 
     assert outcomes == looked.outcomes
-    assert replace(way, labels=dialect == "logprobs") == looked.way
-    assert looked.server.billed.calls == looked.prober.listener.usage.calls
+    assert replace(way, labels=dialect == "logprobs") == looked.style
+    assert looked.server.billed.calls == looked.prober.client.usage.calls
 
 
 def test_what_looking_costs_is_said_before(look_at):
@@ -111,7 +111,7 @@ def test_what_looking_costs_is_said_before(look_at):
     for dialect, long in (("logprobs", False), ("strict-schema", True)):
         looked = look_at(dialect)
         billed = looked.server.billed
-        said = cost_of(COUNTER, PROBE, long=long)
+        said = estimate_tokens(COUNTER, PROBE, long=long)
         # Answers are as long as they may be in the estimate, and seldom so.
         assert 0.7 * said < billed.prompt + billed.completion < 1.1 * said
         assert said < (LONG_PROMPT + 1_000 if long else 1_000)
@@ -124,7 +124,7 @@ def test_a_limit_that_is_ignored_is_put_in_the_other_way(look_at):
     both = frozenset({"max_completion_tokens", "max_tokens"})
     none = look_at(Dialect(ignores=both), answer=lambda _: counting)
 
-    assert ("max_tokens", "max_tokens") == (one.outcomes["limit"], one.way.limit_parameter)
+    assert ("max_tokens", "max_tokens") == (one.outcomes["limit"], one.style.limit_parameter)
     assert "ignored" == none.outcomes["limit"]
 
 
@@ -152,9 +152,9 @@ def test_a_bad_moment_is_no_refusal(faults, name, look_at):
     looked = look_at(faults=faults)
 
     assert "unknown" == looked.outcomes[name]
-    assert ("json_schema", True) == (looked.way.response_format, looked.way.temperature)
+    assert ("json_schema", True) == (looked.style.response_format, looked.style.temperature)
     if name == "log probabilities":
-        assert looked.way.labels is None
+        assert looked.style.labels is None
 
 
 def test_a_key_that_is_not_taken_is_an_error(server_with, endpoint_to):
@@ -162,7 +162,7 @@ def test_a_key_that_is_not_taken_is_an_error(server_with, endpoint_to):
     server = server_with(key="sk-another")
 
     with pytest.raises(CallError, match="HTTP 401"):
-        Prober(endpoint_to(server), COUNTER).look()
+        Prober(endpoint_to(server), COUNTER).read_models()
 
     assert [] == server.requests
 
@@ -172,7 +172,7 @@ def test_a_model_that_is_not_listed_is_told_with_those_that_are(server_with, end
     server = server_with(model="qwen3:8b")
     prober = Prober(endpoint_to(server), COUNTER)
 
-    prober.look()
+    prober.read_models()
 
     assert ("not listed", "listed are qwen3:8b") == (
         prober.findings[0].outcome,
@@ -223,11 +223,11 @@ def told(*alternatives):
         ("B", told(("B", 0.9), ("A", 0.1)), "usable"),
         ("", told((" B", 0.9), ("A", 0.1)), "usable"),
         ("B", None, "none"),
-        ("B", told(("B", 1.0)), "one alone"),
+        ("B", told(("B", 1.0)), "only one"),
         ("B", told(("B", 0.9), ("A", 0.9)), "no probabilities"),
-        ("<think>", told(("<think>", 0.9), ("B", 0.1)), "off the letters"),
+        ("<think>", told(("<think>", 0.9), ("B", 0.1)), "not on letters"),
         ("Sure", told(("B", 0.9), ("A", 0.1)), "not aligned"),
-        ("A", told(("A", 0.9), ("B", 0.1)), "astray"),
+        ("A", told(("A", 0.9), ("B", 0.1)), "wrong letter"),
     ],
 )
 def test_probabilities_have_to_be_those_of_the_answer(text, logprobs, outcome, endpoint_to):
@@ -243,15 +243,15 @@ def test_probabilities_have_to_be_those_of_the_answer(text, logprobs, outcome, e
     lists = prober.probe_labels(PROBE)
 
     assert [outcome] == [each.outcome for each in prober.findings]
-    assert (outcome == "usable") == prober.way.labels == bool(lists)
+    assert (outcome == "usable") == prober.style.labels == bool(lists)
 
 
 def test_a_bias_can_lead_a_model_astray(look_at):
     """Where the plain question is answered with a letter that is liked, letters are not asked."""
     looked = look_at(Dialect(tells_logprobs=True, label_bias=(9.0,)))
 
-    assert "astray" == looked.outcomes["log probabilities"]
-    assert (False, []) == (looked.way.labels, looked.lists)
+    assert "wrong letter" == looked.outcomes["log probabilities"]
+    assert (False, []) == (looked.style.labels, looked.lists)
 
 
 def test_the_bias_is_measured_on_lists_without_a_best_line(look_at):
@@ -284,4 +284,4 @@ def test_refusals_can_have_any_form(look_at):
 
     names = ("temperature", "schema", "json object")
     assert ["refused"] * 3 == [looked.outcomes[name] for name in names]
-    assert RequestStyle("text", temperature=False, labels=False) == looked.way
+    assert RequestStyle("text", temperature=False, labels=False) == looked.style

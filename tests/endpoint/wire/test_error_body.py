@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unillmrec.endpoint.wire.error_body import read_complaint
+from unillmrec.endpoint.wire.error_body import parse_error_body
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
@@ -34,11 +34,11 @@ JSON = st.recursive(
         ({"message": "two\nlines \u202e"}, "two lines", ()),
     ],
 )
-def test_takes_every_known_form_apart(body, message, parameters):
-    """Message and culprit are found wherever a server has put them."""
-    complaint = read_complaint(body)
+def test_parses_every_known_shape(body, message, parameters):
+    """The message and the invalid parameters are found wherever a server puts them."""
+    error_body = parse_error_body(body)
 
-    assert (message, parameters) == (complaint.message, complaint.parameters)
+    assert (message, parameters) == (error_body.message, error_body.parameters)
 
 
 @pytest.mark.parametrize(
@@ -50,22 +50,22 @@ def test_takes_every_known_form_apart(body, message, parameters):
         ({"type": "exceed_context_size_error", "code": 400}, "is_too_long"),
         ({"n_prompt_tokens": 9000, "n_ctx": 8192}, "is_too_long"),
         ({"code": "content_filter"}, "is_filtered"),
-        ({"code": "model_not_found"}, "is_model"),
-        ({"param": "model"}, "is_model"),
+        ({"code": "model_not_found"}, "is_unknown_model"),
+        ({"param": "model"}, "is_unknown_model"),
     ],
 )
-def test_tells_by_code_and_type_and_never_by_wording(body, trait):
-    """A message that only sounds like it changes nothing."""
-    words = "insufficient_quota context_length_exceeded content_filter model_not_found"
+def test_classifies_by_code_and_type_and_never_by_message(body, trait):
+    """A code that only appears in the message changes nothing."""
+    message = "insufficient_quota context_length_exceeded content_filter model_not_found"
 
-    assert getattr(read_complaint(body), trait)
-    assert not getattr(read_complaint({"message": words}), trait)
+    assert getattr(parse_error_body(body), trait)
+    assert not getattr(parse_error_body({"message": message}), trait)
 
 
 @given(JSON)
-def test_any_body_gives_a_complaint(body):
-    """Nothing a server sends breaks the reading of its error."""
-    complaint = read_complaint(body)
+def test_any_body_can_be_parsed(body):
+    """No JSON value raises an error."""
+    error_body = parse_error_body(body)
 
-    assert "\n" not in complaint.message
-    assert len(complaint.message) <= 200
+    assert "\n" not in error_body.message
+    assert len(error_body.message) <= 200

@@ -4,12 +4,12 @@ import time
 
 import pytest
 
-from unillmrec.endpoint.wire.event_loop import Background, Stopped
+from unillmrec.endpoint.wire.event_loop import BackgroundLoop, LoopStopped
 
 
 @pytest.fixture
 def background():
-    background = Background()
+    background = BackgroundLoop()
     yield background
     background.stop()
 
@@ -64,7 +64,7 @@ def test_stopping_lets_every_waiting_thread_go(background):
     def work():
         try:
             background.run(wait, 60)
-        except Stopped:
+        except LoopStopped:
             events.append("stopped")
 
     threads = [threading.Thread(target=work) for _ in range(3)]
@@ -78,17 +78,17 @@ def test_stopping_lets_every_waiting_thread_go(background):
 
     assert 3 == events.count("stopped")
     assert [*["cancelled"] * 3, "farewell"] == [each for each in events if each != "stopped"]
-    with pytest.raises(Stopped):
+    with pytest.raises(LoopStopped):
         background.run(soon, 1)
 
 
 def test_stopping_twice_or_before_any_work_does_nothing():
     """Whoever is unsure may stop it again."""
-    background = Background()
+    background = BackgroundLoop()
     background.stop()
     background.stop()
 
-    with pytest.raises(Stopped):
+    with pytest.raises(LoopStopped):
         background.run(soon, 1)
 
 
@@ -100,7 +100,7 @@ def test_it_can_be_stopped_from_its_own_thread(background):
         await asyncio.sleep(60)
 
     started = time.monotonic()
-    with pytest.raises(Stopped):
+    with pytest.raises(LoopStopped):
         background.run(stop, 5)
 
     assert 1 > time.monotonic() - started

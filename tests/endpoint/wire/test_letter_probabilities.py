@@ -2,7 +2,11 @@ import math
 
 import pytest
 
-from unillmrec.endpoint.wire.letter_probabilities import drawn_token, first_token, read_shares
+from unillmrec.endpoint.wire.letter_probabilities import (
+    read_first_token,
+    read_shares,
+    sampled_token,
+)
 
 
 def told(*alternatives, drawn=None):
@@ -96,5 +100,5 @@ def test_only_the_first_token_is_looked_at():
     logprobs["content"].append({"token": "C", "logprob": 0.0, "top_logprobs": []})
 
     assert {"A": 0.6, "B": 0.4} == shares(logprobs)
-    assert ("A", 2) == (drawn_token(logprobs), len(first_token(logprobs)))
-    assert "" == drawn_token(None)
+    assert ("A", 2) == (sampled_token(logprobs), len(read_first_token(logprobs)))
+    assert "" == sampled_token(None)

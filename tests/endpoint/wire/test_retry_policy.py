@@ -3,30 +3,30 @@ import time
 
 import pytest
 
-from unillmrec.endpoint.wire.retry_policy import RetryPolicy, asked_pause
+from unillmrec.endpoint.wire.retry_policy import RetryPolicy, read_retry_after
 
 LONG = 1000.0
 
 
-def test_pauses_double_up_to_a_bound_and_differ():
-    """Threads that failed together do not come back together."""
-    patience = RetryPolicy(attempts=9, first_wait_seconds=1, longest_wait_seconds=4)
+def test_waits_double_up_to_a_maximum_and_differ():
+    """Threads that failed together do not retry together."""
+    retry_policy = RetryPolicy(attempts=9, first_wait_seconds=1, longest_wait_seconds=4)
 
     for retries, most in enumerate([1, 2, 4, 4, 4]):
-        pauses = {patience.wait(retries, None, LONG) for _ in range(50)}
+        waits = {retry_policy.wait(retries, None, LONG) for _ in range(50)}
 
-        assert len(pauses) > 1
-        assert 0.75 * most <= min(pauses)
-        assert max(pauses) <= most
+        assert len(waits) > 1
+        assert 0.75 * most <= min(waits)
+        assert max(waits) <= most
 
 
 @pytest.mark.parametrize(
-    ("retries", "asked", "left"),
+    ("retries", "retry_after", "left"),
     [(3, None, LONG), (0, 61.0, LONG), (0, None, 0.1), (0, 30.0, 20.0)],
 )
-def test_gives_up(retries, asked, left):
-    """After enough attempts, for too long a pause, and when the pause does not fit."""
-    assert RetryPolicy().wait(retries, asked, left) is None
+def test_gives_up_when_retrying_cannot_succeed(retries, retry_after, left):
+    """After enough attempts, or if the wait is too long or exceeds the time left."""
+    assert RetryPolicy().wait(retries, retry_after, left) is None
 
 
 @pytest.mark.parametrize(
@@ -42,13 +42,13 @@ def test_gives_up(retries, asked, left):
         ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
     ],
 )
-def test_reads_what_a_server_asks_for(headers, expected):
-    """Seconds, milliseconds or a date; nonsense is no request."""
-    assert expected == asked_pause(headers)
+def test_reads_the_wait_that_a_server_demands(headers, expected):
+    """Seconds, milliseconds or a date; anything else is ignored."""
+    assert expected == read_retry_after(headers)
 
 
-def test_a_date_is_a_pause_from_now():
-    """A date in the future is so many seconds away."""
+def test_a_date_is_converted_to_seconds_from_now():
+    """`Retry-After` may be an HTTP date."""
     moment = email.utils.formatdate(time.time() + 30, usegmt=True)
 
-    assert pytest.approx(30, abs=2) == asked_pause({"retry-after": moment})
+    assert pytest.approx(30, abs=2) == read_retry_after({"retry-after": moment})

@@ -59,15 +59,17 @@ def probe_endpoint(request: DoctorRequest) -> StoredReport:
         long = f", {LONG_PROMPT:,} of them to see whether a long prompt is cut"
         tokens = f"about {cost:,} tokens in all{long if cost > LONG_PROMPT else ''}."
         note(f"Asking {endpoint.model} at {endpoint.name}: {tokens}")
-        return StoredReport(doctor.probe(), endpoint.notebook.path)
+        return StoredReport(doctor.probe(), endpoint.capabilities.path)
 
 
 def forget_endpoint(request: DoctorRequest) -> ForgottenEndpoint:
     """Delete what is stored about the endpoint of the settings."""
     settings = _endpoint_settings(request)
     with build_endpoint(settings, settings.model or "") as endpoint:
-        known = endpoint.notebook.forget()
-        return ForgottenEndpoint(endpoint.base_url, endpoint.model, known, endpoint.notebook.path)
+        known = endpoint.capabilities.forget()
+        return ForgottenEndpoint(
+            endpoint.base_url, endpoint.model, known, endpoint.capabilities.path
+        )
 
 
 def _endpoint_settings(request: DoctorRequest) -> Settings:

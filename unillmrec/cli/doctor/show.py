@@ -21,7 +21,7 @@ _IN_WORDS = {
     "object": "for a JSON object",
     "text": "for text, and reads what it can of the reply",
 }
-_GOOD = {"listed", "no", "taken", "enforced", "works", "plausible", "reported", "fits"} | {
+_GOOD = {"listed", "no", "accepted", "enforced", "works", "plausible", "reported", "fits"} | {
     "usable",
     "measured",
 }

@@ -1,1 +1,1 @@
-"""One call to an endpoint: retries, the concurrency limit, the circuit breaker."""
+"""One call from start to end: retries, the concurrency limit, the circuit breaker."""

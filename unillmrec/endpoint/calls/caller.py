@@ -1,4 +1,4 @@
-"""One call from start to end: its turn, its time, its retries, in the one place that has them."""
+"""Make one call: wait for a slot, send, read, retry, within its time and its budget."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from unillmrec.budget import Reservation
-from unillmrec.endpoint.calls.circuit_breaker import Circuit
-from unillmrec.endpoint.calls.concurrency import ConcurrencyLimiter, NoTurn, Turn
+from unillmrec.endpoint.calls.circuit_breaker import CircuitBreaker
+from unillmrec.endpoint.calls.concurrency import ConcurrencyLimiter, NoSlotError, Slot
 from unillmrec.endpoint.contract import AnswerError, CallError, FailureKind
-from unillmrec.endpoint.wire.failures import Failure, Translator
+from unillmrec.endpoint.wire.failures import Failure, FailureTranslator
 from unillmrec.endpoint.wire.retry_policy import RetryPolicy
 from unillmrec.errors import BudgetError
 from unillmrec.events import Event, logger
@@ -21,16 +21,16 @@ from unillmrec.usage import Usage
 if TYPE_CHECKING:
     from unillmrec.endpoint.wire.connection import Connection
 
-# How servers say that they have too much to do, beside a rate limit.
-_BUSY = frozenset({503, 529})
+# How servers say that they are overloaded, beside a rate limit.
+_OVERLOAD = frozenset({503, 529})
 _LOG = logger("endpoint")
 
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[Value]):
-    """What a call returned and took; the fields are those of `Reply`."""
+class CallResult(Generic[Value]):
+    """What *read* returned for the answer, and what the call took; fields as in `Reply`."""
 
     value: Value
     usage: Usage
@@ -40,48 +40,48 @@ class Outcome(Generic[Value]):
 
 
 class Downgrade(Protocol):
-    """Changes the request so that it may pass, or says that there is nothing to change."""
+    """Changes the parameters of a request after a failure."""
 
     def __call__(self, failure: Failure, *, repeated: bool) -> bool:
-        """Return whether the request is another one now."""
+        """Return whether the next attempt sends another request."""
 
 
 @dataclass(slots=True)
-class _Effort:
-    """What one call has taken so far. *same* counts failures of the request as it stands.
+class _CallState:
+    """What one call has taken so far.
 
-    *number* is its place in the queue. It began, with its first turn, at *started*, and may
-    take *allowed* seconds, which the deadline of *ticket* may have cut short.
+    *started* is when it got its first slot; it may take *allowed* seconds from then on, which
+    the deadline of *reservation* may have shortened. *same_request* counts the failures of the
+    request as it is now, and *last* is the latest failure.
     """
 
-    number: int
+    priority: int
     reservation: Reservation | None = None
     started: float | None = None
     allowed: float = 0.0
     usage: Usage = field(default_factory=Usage)
     retries: int = 0
     refused: int = 0
-    same: int = 0
+    same_request: int = 0
     last: Failure | None = None
 
     def as_error(self, failure: Failure) -> CallError | AnswerError:
-        """Return *failure* as the end of this call."""
+        """Return the error to raise when the call ends with *failure*."""
         return failure.as_error(usage=self.usage, retries=self.retries, refused=self.refused)
 
 
 class Caller:
-    """Makes calls over one connection, as many at a time as the server bears.
+    """Makes calls over one connection, at most *concurrency* at a time.
 
-    Every attempt waits for its turn, and a call that has to repeat one goes before those that
-    began later. *concurrency* is the most that are in flight.
+    Every attempt waits for a slot; the retry of an older call goes before newer calls.
     """
 
     def __init__(
         self,
         connection: Connection,
-        translator: Translator,
+        translator: FailureTranslator,
         *,
-        patience: RetryPolicy,
+        retry_policy: RetryPolicy,
         concurrency: int,
         timeout_seconds: float,
         sleep: Callable[[float], object],
@@ -89,12 +89,12 @@ class Caller:
     ) -> None:
         self._connection = connection
         self._translator = translator
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._timeout_seconds = timeout_seconds
         self._sleep = sleep
         self._clock = clock
-        self._turns = ConcurrencyLimiter(concurrency, clock)
-        self._circuit = Circuit(clock)
+        self._limiter = ConcurrencyLimiter(concurrency, clock)
+        self._circuit = CircuitBreaker(clock)
 
     def call(
         self,
@@ -103,128 +103,140 @@ class Caller:
         read: Callable[[Mapping[str, object]], tuple[Value, Usage]],
         downgrade: Downgrade,
         reservation: Reservation | None = None,
-    ) -> Outcome[Value]:
-        """Send *body()* until *read* can make something of the answer.
+    ) -> CallResult[Value]:
+        """Send *body()* until *read* accepts the answer, or until retrying cannot help.
 
-        The time starts when the call gets its first turn. Each repetition is asked of *ticket*.
+        The time starts with the first slot. *reservation* must allow each further attempt.
 
         Raises:
-            CallError, AnswerError: no attempt succeeded, or none was left.
-            BudgetError: the ticket does not allow another attempt; the failure is its cause.
+            CallError, AnswerError: no attempt succeeded.
+            BudgetError: the budget allows no further attempt; the failure is its cause.
         """
-        effort = _Effort(self._turns.number(), reservation)
+        state = _CallState(self._limiter.new_priority(), reservation)
         try:
-            with self._circuit.passing(route):
+            with self._circuit.guard(route):
                 while True:
-                    met = self._attempt(route, body, read, effort)
-                    if isinstance(met, Outcome):
-                        return met
-                    self._go_on(route, met, downgrade, effort)
+                    result = self._attempt(route, body, read, state)
+                    if isinstance(result, CallResult):
+                        return result
+                    self._prepare_retry(route, result, downgrade, state)
         except Failure as failure:
-            raise effort.as_error(failure) from failure.__cause__
+            raise state.as_error(failure) from failure.__cause__
 
     def close(self) -> None:
-        """Let nobody wait for a turn any more."""
-        self._turns.close()
+        """End every wait for a slot."""
+        self._limiter.close()
 
     def _attempt(
         self,
         route: str,
         body: Callable[[], Mapping[str, object]],
         read: Callable[[Mapping[str, object]], tuple[Value, Usage]],
-        effort: _Effort,
-    ) -> Outcome[Value] | Failure:
-        """Send once, when it is the turn of this call; return the failure if there is one."""
-        with self._turn(effort) as turn:
-            # Others may have met a final failure while this one waited.
+        state: _CallState,
+    ) -> CallResult[Value] | Failure:
+        """Send once, when there is a slot; return the result or the failure."""
+        with self._slot(state) as slot:
+            # Another call may have met a permanent failure while this one waited.
             self._circuit.check(route)
-            if effort.started is None:
-                effort.started, effort.allowed = self._clock(), self._time_for(effort.reservation)
+            if state.started is None:
+                state.started, state.allowed = self._clock(), self._time_for(state.reservation)
             try:
-                value, usage = read(self._send(route, body(), effort))
+                value, usage = read(self._send(route, body(), state))
             except Failure as failure:
-                self._notice(failure, turn, effort)
+                self._record_failure(failure, slot, state)
                 return failure
-            self._turns.answered(turn)
-            self._circuit.reached()
-            seconds = self._clock() - effort.started
-            return Outcome(value, effort.usage + usage, seconds, effort.retries, effort.refused)
+            self._limiter.record_answer()
+            self._circuit.record_contact()
+            seconds = self._clock() - state.started
+            return CallResult(value, state.usage + usage, seconds, state.retries, state.refused)
 
     @contextmanager
-    def _turn(self, effort: _Effort) -> Iterator[Turn]:
-        """Wait for a turn, no longer than the call has time.
+    def _slot(self, state: _CallState) -> Iterator[Slot]:
+        """Wait for a slot, no longer than the call has time.
 
         Raises:
-            Failure: there is none: the one that was to be repeated, or that all is closed.
-            BudgetError: the deadline came before the first turn.
+            Failure: there is none; the failure that was to be retried, or that all is closed.
+            BudgetError: the deadline came before the first slot.
         """
-        left = self._left(effort)
-        if left is None and effort.reservation:
-            left = effort.reservation.seconds_left
+        left = self._seconds_left(state)
+        if left is None and state.reservation:
+            left = state.reservation.seconds_left
         try:
-            with self._turns.taken(effort.number, left) as turn:
-                yield turn
-        except NoTurn as error:
-            if self._turns.is_closed:
+            with self._limiter.slot(state.priority, left) as slot:
+                yield slot
+        except NoSlotError as error:
+            if self._limiter.is_closed:
                 raise self._translator.closed() from error
-            if effort.last:
-                raise effort.last from error
-            raise BudgetError("deadline", "the deadline came before the turn of a call.") from error
+            if state.last:
+                raise state.last from error
+            raise BudgetError(
+                "deadline", "the deadline came before the call could be sent."
+            ) from error
 
-    def _left(self, effort: _Effort) -> float | None:
-        if effort.started is None:
+    def _seconds_left(self, state: _CallState) -> float | None:
+        if state.started is None:
             return None
-        return effort.started + effort.allowed - self._clock()
+        return state.started + state.allowed - self._clock()
 
     def _time_for(self, reservation: Reservation | None) -> float:
         left = reservation.seconds_left if reservation else None
         return self._timeout_seconds if left is None else min(left, self._timeout_seconds)
 
     def _send(
-        self, route: str, body: Mapping[str, object], effort: _Effort
+        self, route: str, body: Mapping[str, object], state: _CallState
     ) -> Mapping[str, object]:
         try:
-            return self._connection.post(route, body, self._left(effort) or 0.0)
+            return self._connection.post(route, body, self._seconds_left(state) or 0.0)
         except TimeoutError as error:
-            deadline = effort.allowed < self._timeout_seconds
-            raise self._translator.timed_out(effort.allowed, by_deadline=deadline) from error
+            by_deadline = state.allowed < self._timeout_seconds
+            raise self._translator.timed_out(state.allowed, by_deadline=by_deadline) from error
 
-    def _notice(self, failure: Failure, turn: Turn, effort: _Effort) -> None:
-        """Learn from a failure for all calls: how many at once, and when."""
-        if failure.has_reached:
-            self._circuit.reached()
-        late = failure.kind is FailureKind.TIMEOUT and effort.allowed >= self._timeout_seconds
-        if failure.kind is FailureKind.RATE or failure.status in _BUSY or late:
-            self._turns.too_much(turn)
-        if failure.pause is not None and failure.pause <= self._patience.longest_asked_seconds:
-            self._turns.pause(failure.pause)
+    def _record_failure(self, failure: Failure, slot: Slot, state: _CallState) -> None:
+        """Adapt the limit and the pause for all calls after one attempt failed."""
+        if failure.reached_server:
+            self._circuit.record_contact()
+        timed_out = failure.kind is FailureKind.TIMEOUT and state.allowed >= self._timeout_seconds
+        if failure.kind is FailureKind.RATE or failure.status in _OVERLOAD or timed_out:
+            self._limiter.record_overload(slot)
+        if failure.retry_after is not None and not self._is_too_long(failure.retry_after):
+            self._limiter.pause(failure.retry_after)
 
-    def _go_on(self, route: str, failure: Failure, downgrade: Downgrade, effort: _Effort) -> None:
-        """Prepare the next attempt, or raise what *failure* is for people."""
-        effort.usage += failure.usage
-        if downgrade(failure, repeated=effort.same > 0):
-            self._repeat(failure, effort)
-            effort.refused += 1
-            effort.same = 0
+    def _is_too_long(self, pause: float) -> bool:
+        return pause > self._retry_policy.longest_retry_after_seconds
+
+    def _prepare_retry(
+        self, route: str, failure: Failure, downgrade: Downgrade, state: _CallState
+    ) -> None:
+        """Change the request or wait before the next attempt, or raise *failure* if it is final."""
+        state.usage += failure.usage
+        if downgrade(failure, repeated=state.same_request > 0):
+            self._reserve_retry(failure, state)
+            state.refused += 1
+            state.same_request = 0
             return
-        pause = self._patience.wait(effort.retries, failure.pause, self._left(effort) or 0.0)
-        if not failure.retryable or pause is None:
-            asked = failure.pause or 0.0
-            rest = asked if asked > self._patience.longest_asked_seconds else None
-            self._circuit.failed(route, failure, rest)
+        left = self._seconds_left(state) or 0.0
+        wait = self._retry_policy.wait(state.retries, failure.retry_after, left)
+        if not failure.retryable or wait is None:
+            demanded = failure.retry_after or 0.0
+            pause = demanded if self._is_too_long(demanded) else None
+            self._circuit.record_failure(route, failure, pause)
             raise failure
-        self._sleep(pause)
-        self._repeat(failure, effort)
-        _LOG.info(Event("retry", kind=failure.kind, status=failure.status, waited=round(pause, 3)))
-        effort.retries += 1
-        effort.same += 1
-        effort.last = failure
+        self._sleep(wait)
+        self._reserve_retry(failure, state)
+        _LOG.info(Event("retry", kind=failure.kind, status=failure.status, waited=round(wait, 3)))
+        state.retries += 1
+        state.same_request += 1
+        state.last = failure
 
-    def _repeat(self, failure: Failure, effort: _Effort) -> None:
-        """Ask the budget for another attempt."""
-        if effort.reservation is None:
+    def _reserve_retry(self, failure: Failure, state: _CallState) -> None:
+        """Take another attempt out of the budget.
+
+        Raises:
+            BudgetError: it does not fit; *failure* is its cause.
+        """
+        if state.reservation is None:
             return
         try:
-            effort.reservation.repeat(failure.usage)
+            state.reservation.repeat(failure.usage)
         except BudgetError as error:
-            raise error from effort.as_error(failure)
+            raise error from state.as_error(failure)

@@ -1,4 +1,4 @@
-"""Whose turn it is to send: as many at once as the server bears, found out by sending."""
+"""Limit how many requests are in flight, and adapt the limit to what the server can take."""
 
 from __future__ import annotations
 
@@ -12,172 +12,172 @@ from dataclasses import dataclass, field
 
 from unillmrec.events import Event, logger
 
-# A server nobody knows yet is not met with a crowd. While nothing goes wrong, each answer makes
-# room for one more, which doubles the number with every round.
-FIRST = 8
+# The limit at the start. While nothing fails, each answer raises it by one, so that it doubles
+# with every round.
+INITIAL_LIMIT = 8
 _LOG = logger("endpoint")
 
 
-class NoTurn(Exception):
-    """Whoever waited for a turn has none, and may not wait on."""
+class NoSlotError(Exception):
+    """No slot became free in time, or the limiter was closed."""
 
 
 @dataclass(slots=True)
-class Turn:
-    """One attempt's right to be in flight. *began* is when it was given."""
+class Slot:
+    """The right of one attempt to be in flight, since *acquired_at*."""
 
-    began: float
+    acquired_at: float
 
 
 @dataclass(slots=True, order=True)
-class _Place:
-    """A place in the queue. *wake* says to look again, *admitted* that it is the turn of it."""
+class _Waiter:
+    """One attempt in the queue. *wake* makes its thread look again; *admitted* is its slot."""
 
-    number: int
+    priority: int
     wake: threading.Event = field(default_factory=threading.Event, compare=False)
     admitted: bool = field(default=False, compare=False)
 
 
 class ConcurrencyLimiter:
-    """Gives turns to the attempts of all threads, the call that came first before all others.
+    """Hands out slots to the attempts of all threads; the oldest call goes first.
 
-    The number in flight is at most *most*. It grows by one for each round of good answers, and
-    is halved when the server has too much to do. A pause that the server asks of one attempt
-    holds for all: nobody gets a turn before it is over.
+    The limit never exceeds *max_limit*. It grows by one for each round of good answers, and is
+    halved when the server is overloaded. A pause that the server demands of one attempt holds
+    for all.
     """
 
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.most = most
+    def __init__(self, max_limit: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.max_limit = max_limit
         self._clock = clock
-        self._room = float(min(most, FIRST))
-        self._ever_too_much = False
+        self._limit = float(min(max_limit, INITIAL_LIMIT))
+        self._was_overloaded = False
         self._last_halved = float("-inf")
-        self._not_before = float("-inf")
+        self._paused_until = float("-inf")
         self._in_flight = 0
-        self._waiting: list[_Place] = []
-        self._numbers = itertools.count()
+        self._queue: list[_Waiter] = []
+        self._priorities = itertools.count()
         self._closed = False
         self._lock = threading.Lock()
 
     @property
-    def room(self) -> int:
-        """How many may be in flight at the same time, as things are."""
-        return int(self._room)
+    def limit(self) -> int:
+        """How many attempts may be in flight at present."""
+        return int(self._limit)
 
     @property
     def is_closed(self) -> bool:
-        """Whether there are no turns any more."""
+        """Whether `close` was called."""
         return self._closed
 
-    def number(self) -> int:
-        """Return the place of a call in the queue, which it keeps for all its attempts."""
-        return next(self._numbers)
+    def new_priority(self) -> int:
+        """Return the queue position of a new call, which it keeps for all its attempts."""
+        return next(self._priorities)
 
     @contextmanager
-    def taken(self, number: int, seconds: float | None) -> Iterator[Turn]:
-        """Wait at most *seconds* for a turn, and give it back in the end.
+    def slot(self, priority: int, timeout: float | None) -> Iterator[Slot]:
+        """Wait at most *timeout* seconds for a slot, and release it at the end.
 
         Raises:
-            NoTurn: the time is over, or `close` was called.
+            NoSlotError: the time is over, or `close` was called.
         """
-        turn = self._wait(number, None if seconds is None else self._clock() + seconds)
+        slot = self._acquire(priority, None if timeout is None else self._clock() + timeout)
         try:
-            yield turn
+            yield slot
         finally:
             with self._lock:
                 self._in_flight -= 1
                 self._admit()
 
-    def answered(self, turn: Turn) -> None:
-        """Make room for more: the server has answered."""
+    def record_answer(self) -> None:
+        """Raise the limit after a good answer."""
         with self._lock:
-            # Room that nobody uses says nothing about what the server would bear.
-            if self._in_flight * 2 >= self._room:
-                step = 1 / self._room if self._ever_too_much else 1.0
-                self._room = min(float(self.most), self._room + step)
+            # A limit that is not used up shows nothing about what the server could take.
+            if self._in_flight * 2 >= self._limit:
+                step = 1 / self._limit if self._was_overloaded else 1.0
+                self._limit = min(float(self.max_limit), self._limit + step)
                 self._admit()
 
-    def too_much(self, turn: Turn) -> None:
-        """Halve what may be in flight, once for all attempts that were under way together."""
+    def record_overload(self, slot: Slot) -> None:
+        """Halve the limit, once for all attempts that were in flight together with *slot*."""
         with self._lock:
-            if turn.began <= self._last_halved:
+            if slot.acquired_at <= self._last_halved:
                 return
-            # Room beyond what was in use has never been tried.
-            self._room = max(1.0, min(self._room, max(self._in_flight, FIRST)) / 2)
-            self._ever_too_much = True
+            # Whatever lies beyond the number in use was never tried.
+            self._limit = max(1.0, min(self._limit, max(self._in_flight, INITIAL_LIMIT)) / 2)
+            self._was_overloaded = True
             self._last_halved = self._clock()
-            room = self.room
-        _LOG.info(Event("fewer at once", at_once=room, most=self.most))
+            limit = self.limit
+        _LOG.info(Event("fewer at once", at_once=limit, most=self.max_limit))
 
     def pause(self, seconds: float) -> None:
-        """Give nobody a turn for so long: the server has asked for it."""
+        """Hand out no slot for *seconds*, because the server demands a pause."""
         with self._lock:
-            self._not_before = max(self._not_before, self._clock() + seconds)
-            # Whoever waits for somebody's turn to end now has a moment of its own to wait for.
+            self._paused_until = max(self._paused_until, self._clock() + seconds)
+            # Every waiting thread must compute anew when to look again.
             self._wake_all()
         _LOG.info(Event("pause", seconds=round(seconds, 3)))
 
     def close(self) -> None:
-        """Send everybody away who waits, or comes later."""
+        """Make every present and later wait for a slot raise `NoSlotError`."""
         with self._lock:
             self._closed = True
             self._wake_all()
 
-    def _wait(self, number: int, until: float | None) -> Turn:
-        place = _Place(number)
+    def _acquire(self, priority: int, deadline: float | None) -> Slot:
+        waiter = _Waiter(priority)
         with self._lock:
-            heapq.heappush(self._waiting, place)
+            heapq.heappush(self._queue, waiter)
             self._admit()
         try:
-            while not self._has_turn(place, until):
-                place.wake.wait(self._longest_wait(until))
-                place.wake.clear()
+            while not self._is_admitted(waiter, deadline):
+                waiter.wake.wait(self._longest_wait(deadline))
+                waiter.wake.clear()
         except BaseException:
-            self._leave(place)
+            self._withdraw(waiter)
             raise
-        return Turn(self._clock())
+        return Slot(self._clock())
 
-    def _has_turn(self, place: _Place, until: float | None) -> bool:
+    def _is_admitted(self, waiter: _Waiter, deadline: float | None) -> bool:
         with self._lock:
             self._admit()
-            late = until is not None and self._clock() >= until and not place.admitted
+            late = deadline is not None and self._clock() >= deadline and not waiter.admitted
             if self._closed or late:
-                raise NoTurn
-            return place.admitted
+                raise NoSlotError
+            return waiter.admitted
 
-    def _longest_wait(self, until: float | None) -> float | None:
-        """Return after how many seconds to look again, though nobody has given a turn back."""
+    def _longest_wait(self, deadline: float | None) -> float | None:
+        """Return after how many seconds a waiter must look again, though no slot was released."""
         now = self._clock()
-        moments = [until] if until is not None else []
-        if self._not_before > now:
-            moments.append(self._not_before)
-        # A timer may be early by a hair, and looking again at once would spin.
+        moments = [deadline] if deadline is not None else []
+        if self._paused_until > now:
+            moments.append(self._paused_until)
+        # A timer may fire slightly early, and looking again at once would spin.
         wait = max(0.001, min(moments) - now) if moments else None
-        # Longer than a timer can be set for; whoever wakes early looks again.
+        # `Event.wait` takes no longer timeout than this; waking up early does no harm.
         return None if wait is None else min(wait, threading.TIMEOUT_MAX)
 
     def _admit(self) -> None:
-        """Let in who is next, while there is room."""
+        """Admit the first waiters while the limit allows it."""
         while (
-            self._waiting
-            and self._in_flight < int(self._room)
-            and self._clock() >= self._not_before
+            self._queue
+            and self._in_flight < int(self._limit)
+            and self._clock() >= self._paused_until
         ):
-            place = heapq.heappop(self._waiting)
+            waiter = heapq.heappop(self._queue)
             self._in_flight += 1
-            place.admitted = True
-            place.wake.set()
+            waiter.admitted = True
+            waiter.wake.set()
 
-    def _leave(self, place: _Place) -> None:
-        """Give up a place, or the turn that came just then."""
+    def _withdraw(self, waiter: _Waiter) -> None:
+        """Leave the queue, or release the slot that was handed out meanwhile."""
         with self._lock:
-            if place.admitted:
+            if waiter.admitted:
                 self._in_flight -= 1
                 self._admit()
             else:
-                self._waiting.remove(place)
-                heapq.heapify(self._waiting)
+                self._queue.remove(waiter)
+                heapq.heapify(self._queue)
 
     def _wake_all(self) -> None:
-        for place in self._waiting:
-            place.wake.set()
+        for waiter in self._queue:
+            waiter.wake.set()

@@ -1,8 +1,8 @@
-"""What was learnt about servers, kept in one small file for the next process.
+"""Remember what was learned about servers in one small file, for the next process.
 
-One entry is one model at one address: the way of asking that worked, and what `doctor` has
-measured. There is no key in it. Trouble with the file never stands in the way of a call:
-what cannot be read is learnt again, what cannot be written is learnt again next time.
+One entry belongs to one model at one address: the request style that worked, and what `doctor`
+has measured. The file holds no key. Problems with it never fail a call: what cannot be read or
+written is learned again.
 """
 
 from __future__ import annotations
@@ -21,70 +21,70 @@ from typing import Any
 from unillmrec.endpoint.capabilities.request_style import FORMATS, LIMITS, RequestStyle
 
 LAYOUT = 1
-# Tests and tunnels give a server a new port every time; the oldest entries go.
+# Tests and tunnels give a server a new port every time; the oldest entries are removed.
 MOST_ENTRIES = 200
-# Servers are updated: what was refused once is tried again after a while.
+# Servers are updated: what was refused once is tried again after this time.
 TRUSTED_FOR = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Capabilities:
     """What is known of one model at one address.
 
-    *label_bias* is how the model spreads over labels when no line is better than another, as
-    asked with the prompt of the digest *label_prompt*; empty if it was not measured.
+    *label_bias* is the share of each label when no choice is better than another, as measured
+    with the prompt of digest *label_prompt*; empty if it was not measured.
     """
 
-    way: RequestStyle = field(default_factory=RequestStyle)
+    style: RequestStyle = field(default_factory=RequestStyle)
     label_bias: Mapping[str, float] = field(default_factory=dict)
     label_prompt: str = ""
 
 
 class CapabilityStore:
-    """The file, for one model at one address. Several processes may write to it.
+    """The entry of one model at one address; several processes may write to the file.
 
     Without a *path* nothing is read or written.
     """
 
     def __init__(self, path: Path | None, base_url: str, model: str) -> None:
         self.path = path
-        self._about = {"base_url": base_url, "model": model}
+        self._identity = {"base_url": base_url, "model": model}
         self._name = f"{model} at {base_url}"
 
-    def read(self) -> Known | None:
-        """Return what is known; None if nothing is, or nothing that can be used."""
-        return _known(_entries(self.path).get(self._name)) if self.path else None
+    def read(self) -> Capabilities | None:
+        """Return the entry; None if there is none, or if it is unusable."""
+        return _parse(_read_entries(self.path).get(self._name)) if self.path else None
 
-    def keep_way(self, way: RequestStyle) -> None:
-        """Write down the way of asking that works now, beside what was measured."""
-        self._change(lambda known: replace(known or Known(), way=way))
+    def write(self, capabilities: Capabilities) -> None:
+        """Replace the entry."""
+        self._change(lambda _: capabilities)
 
-    def write(self, known: Known) -> None:
-        """Write down all that is known."""
-        self._change(lambda _: known)
+    def write_style(self, style: RequestStyle) -> None:
+        """Replace the request style in the entry, and keep what was measured."""
+        self._change(lambda known: replace(known or Capabilities(), style=style))
 
     def forget(self) -> bool:
-        """Take the entry out; return whether there was one."""
-        there = self.path is not None and self._name in _entries(self.path)
-        if there:
+        """Remove the entry; return whether there was one."""
+        exists = self.path is not None and self._name in _read_entries(self.path)
+        if exists:
             self._change(lambda _: None)
-        return there
+        return exists
 
-    def _change(self, change: Callable[[Known | None], Known | None]) -> None:
-        """Put what *change* makes of the entry in its place, while no other process does."""
+    def _change(self, change: Callable[[Capabilities | None], Capabilities | None]) -> None:
+        """Replace the entry by what *change* returns for it, under the lock of the file."""
         if self.path is None:
             return
-        with suppress(OSError), _turn(self.path):
-            entries = _entries(self.path)
-            known = change(_known(entries.pop(self._name, None)))
-            if known is not None:
-                entries[self._name] = {**self._about, **_as_entry(known)}
+        with suppress(OSError), _locked(self.path):
+            entries = _read_entries(self.path)
+            capabilities = change(_parse(entries.pop(self._name, None)))
+            if capabilities is not None:
+                entries[self._name] = {**self._identity, **_to_entry(capabilities)}
             newest = sorted(entries.items(), key=lambda pair: str(pair[1].get("learnt")))
-            _replace(self.path, dict(newest[-MOST_ENTRIES:]))
+            _write_entries(self.path, dict(newest[-MOST_ENTRIES:]))
 
 
 def default_path(environment: Mapping[str, str]) -> Path | None:
-    """Return where the file is for this user; None where users have no place of their own."""
+    """Return the path of the file in the user's state folder; None for users without a home."""
     state = environment.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):
         try:
@@ -94,28 +94,29 @@ def default_path(environment: Mapping[str, str]) -> Path | None:
     return Path(state) / "unillmrec" / "endpoints.json"
 
 
-def _entries(path: Path) -> dict[str, Any]:
+def _read_entries(path: Path) -> dict[str, Any]:
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    usable = isinstance(held, dict) and held.get("layout") == LAYOUT
-    entries = held.get("endpoints") if usable else None
-    whole = isinstance(entries, dict) and all(isinstance(e, dict) for e in entries.values())
-    return entries if isinstance(entries, dict) and whole else {}
+    usable = isinstance(content, dict) and content.get("layout") == LAYOUT
+    entries = content.get("endpoints") if usable else None
+    if not isinstance(entries, dict):
+        return {}
+    return entries if all(isinstance(each, dict) for each in entries.values()) else {}
 
 
-def _as_entry(known: Known) -> dict[str, Any]:
+def _to_entry(capabilities: Capabilities) -> dict[str, Any]:
     return {
-        **asdict(known.way),
-        "label_bias": dict(known.label_bias),
-        "label_prompt": known.label_prompt,
+        **asdict(capabilities.style),
+        "label_bias": dict(capabilities.label_bias),
+        "label_prompt": capabilities.label_prompt,
         "learnt": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def _known(entry: object) -> Known | None:
-    """Return an entry as a value, if every field of it is one that could have been written."""
+def _parse(entry: object) -> Capabilities | None:
+    """Return the capabilities in an entry; None if any of its fields is unusable."""
     if not isinstance(entry, dict):
         return None
     response_format, limit = entry.get("response_format"), entry.get("limit_parameter")
@@ -124,22 +125,23 @@ def _known(entry: object) -> Known | None:
         return None
     if not isinstance(temperature, bool) or labels not in (True, False, None):
         return None
-    way = RequestStyle(response_format, limit, temperature, labels)
+    style = RequestStyle(response_format, limit, temperature, labels)
     if not _is_fresh(entry.get("learnt")):
-        # What doctor has found to work is no refusal, and stays until it fails.
-        way = RequestStyle(labels=labels or None)
-    return Known(way, _bias(entry.get("label_bias")), str(entry.get("label_prompt") or ""))
+        # Only refusals are tried again: what doctor found to work stays until it fails.
+        style = RequestStyle(labels=labels or None)
+    bias, prompt = _parse_bias(entry.get("label_bias")), str(entry.get("label_prompt") or "")
+    return Capabilities(style, bias, prompt)
 
 
-def _is_fresh(learnt: object) -> bool:
+def _is_fresh(written: object) -> bool:
     try:
-        age = datetime.now(UTC) - datetime.fromisoformat(str(learnt))
+        age = datetime.now(UTC) - datetime.fromisoformat(str(written))
     except (ValueError, TypeError):
         return False
     return age < TRUSTED_FOR
 
 
-def _bias(value: object) -> dict[str, float]:
+def _parse_bias(value: object) -> dict[str, float]:
     if not isinstance(value, dict):
         return {}
     usable = all(isinstance(v, float) and math.isfinite(v) and v >= 0 for v in value.values())
@@ -147,12 +149,12 @@ def _bias(value: object) -> dict[str, float]:
 
 
 @contextmanager
-def _turn(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[None]:
     """Wait until no other process is changing the file at *path*."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         import fcntl
-    except ImportError:  # Windows: a change may be lost there, and the file is never broken.
+    except ImportError:  # On Windows a change may be lost, but the file is never broken.
         yield
         return
     with path.with_name(path.name + ".lock").open("w") as lock:
@@ -160,14 +162,14 @@ def _turn(path: Path) -> Iterator[None]:
         yield
 
 
-def _replace(path: Path, entries: Mapping[str, Any]) -> None:
+def _write_entries(path: Path, entries: Mapping[str, Any]) -> None:
     text = json.dumps({"layout": LAYOUT, "endpoints": entries}, ensure_ascii=False, indent=1)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
-        os.replace(beside, path)
+        os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
-            os.unlink(beside)
+            os.unlink(temporary)
         raise

@@ -1,4 +1,4 @@
-"""One small request to a server that is being looked at, and what came of it."""
+"""Send one small request to a server under examination, and return what came of it."""
 
 from __future__ import annotations
 
@@ -7,61 +7,61 @@ from dataclasses import dataclass, field
 
 from unillmrec.endpoint.contract import FATAL_FAILURES, CallError, FailureKind, Message
 from unillmrec.endpoint.openai_endpoint import OpenAIEndpoint
-from unillmrec.endpoint.wire.responses import first_choice, has_thought, read_text, read_usage
+from unillmrec.endpoint.wire.responses import first_choice, has_reasoning, read_text, read_usage
 from unillmrec.usage import Usage
 
-# Nothing else is worth finding out about a server that answers like this.
-_HOPELESS = FATAL_FAILURES - {FailureKind.MODEL}
+# An unknown model is not among them: some servers answer so to a parameter they do not know.
+_FATAL = FATAL_FAILURES - {FailureKind.MODEL}
 _REFUSALS = frozenset({200, 400, 404, 413, 422, 500, 501})
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """An answer, or the failure that came in its place."""
+    """The answer to a probe, or its failure."""
 
     text: str = ""
     finish: str | None = None
     logprobs: object = None
     usage: Usage = field(default_factory=Usage)
-    thought: bool = False
+    has_reasoning: bool = False
     failure: CallError | None = None
 
     @property
     def answered(self) -> bool:
-        """Whether the server took the request."""
+        """Whether the server answered the request."""
         return self.failure is None
 
     @property
     def refused(self) -> bool:
-        """Whether the server does not take such a request; else it may, at another time."""
+        """Whether the server never takes such a request; other failures may pass."""
         failure = self.failure
         if failure is None:
             return False
         return failure.kind is FailureKind.TOO_LONG or failure.status in _REFUSALS
 
     @property
-    def unanswered(self) -> str:
-        """One line about what came in place of an answer."""
+    def failure_detail(self) -> str:
+        """One line about the failure; empty if there is an answer."""
         failure = self.failure
         return "" if failure is None else failure.detail or failure.problem
 
 
-class Listener:
-    """Asks one endpoint, and keeps the bill."""
+class ProbeClient:
+    """Sends probes to one endpoint, and adds up their usage."""
 
     def __init__(self, endpoint: OpenAIEndpoint) -> None:
         self.usage = Usage()
         self._endpoint = endpoint
 
     def ask(
-        self, asked: str | Sequence[Message], limit: Mapping[str, int], **fields: object
+        self, prompt: str | Sequence[Message], limit: Mapping[str, int], **fields: object
     ) -> ProbeResult:
-        """Send one request with *limit* and *fields*.
+        """Send *prompt* with the limit parameter and *fields*, without any negotiation.
 
         Raises:
-            CallError: the server could not be reached, or no request to it can succeed.
+            CallError: the server could not be reached, or cannot answer any request.
         """
-        messages = [Message("user", asked)] if isinstance(asked, str) else asked
+        messages = [Message("user", prompt)] if isinstance(prompt, str) else prompt
         body = {
             "messages": [{"role": each.role, "content": each.content} for each in messages],
             **limit,
@@ -71,7 +71,7 @@ class Listener:
             payload = self._endpoint.send(body)
         except CallError as error:
             self.usage += error.usage
-            if error.kind in _HOPELESS:
+            if error.kind in _FATAL:
                 raise
             return ProbeResult(failure=error)
         choice, message = first_choice(payload)
@@ -83,5 +83,5 @@ class Listener:
             finish=finish if isinstance(finish, str) else None,
             logprobs=choice.get("logprobs"),
             usage=usage,
-            thought=bool(usage.reasoning) or has_thought(message),
+            has_reasoning=bool(usage.reasoning) or has_reasoning(message),
         )

@@ -1,4 +1,4 @@
-"""What a server can do, found out with a handful of small requests."""
+"""Find out what a server can do, with a handful of small requests."""
 
 from __future__ import annotations
 
@@ -8,36 +8,32 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from unillmrec.endpoint.capabilities.probe_call import Listener, ProbeResult
-from unillmrec.endpoint.capabilities.request_style import (
-    LIMITS,
-    LOGPROBS,
-    LimitParameter,
-    RequestStyle,
-)
+from unillmrec.endpoint.capabilities.negotiation import LOGPROBS
+from unillmrec.endpoint.capabilities.probe_call import ProbeClient, ProbeResult
+from unillmrec.endpoint.capabilities.request_style import LIMITS, LimitParameter, RequestStyle
 from unillmrec.endpoint.capabilities.schema_check import text_conforms
 from unillmrec.endpoint.contract import ResponseFormat
 from unillmrec.endpoint.openai_endpoint import OpenAIEndpoint
 from unillmrec.endpoint.wire.letter_probabilities import (
     Shares,
-    drawn_token,
-    first_token,
+    read_first_token,
     read_shares,
+    sampled_token,
 )
 from unillmrec.tokens import TokenCounter
 
-# A server that counts fewer tokens than this share of our count has cut the prompt: no
+# A server that counts fewer tokens than this share of our count has truncated the prompt: no
 # vocabulary we know of writes natural text so much shorter.
 LEAST_COUNTED = 0.75
-# As long as our own prompts can be.
+# The length of our longest prompts.
 LONG_PROMPT = 4_000
 LEAST_ON_LABELS = 0.5
-_FEW = 12
-# An answer may be a little longer than a limit says, for servers count ends differently.
+_SMALL_LIMIT = 12
+# An answer may be a little longer than its limit, because servers count the end differently.
 _SLACK = 4
-_ROOM = 64
-_THINKING_ROOM = 700
-_LOOK_SECONDS = 15.0
+_ANSWER_TOKENS = 64
+_REASONING_TOKENS = 700
+_MODELS_SECONDS = 15.0
 
 _COUNTING = "Write the numbers from 1 to 40 with commas between them, and nothing else."
 _CODE = 'Answer with JSON: an object with the one field "code", a short word of your choice.'
@@ -48,7 +44,7 @@ _FILLER = "The lamp on the pier was lit at dusk and put out at dawn. "
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The outcome of one probe, in a word or two, and what it was told by."""
+    """The result of one probe: a short outcome, and the observation behind it."""
 
     name: str
     outcome: str
@@ -57,223 +53,235 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class LabelProbe:
-    """Messages whose answer is plainly one label, and others with no better answer."""
+    """Prompts that are answered by a label.
+
+    *messages* have one plainly right answer, *expected*; each of *neutral* is a prompt with its
+    labels in which no label is better than another.
+    """
 
     messages: Sequence[Any]
     labels: tuple[str, ...]
     expected: str
-    empty: Sequence[tuple[Sequence[Any], tuple[str, ...]]]
+    neutral: Sequence[tuple[Sequence[Any], tuple[str, ...]]]
 
 
 @dataclass(slots=True)
 class Prober:
-    """Looks at one endpoint; the findings come in the order in which they were made.
+    """Probes one endpoint; *findings* are in the order of the probes, *style* follows from them.
 
-    *told* is called before each probe with its name.
+    *on_progress* is called before each probe with its name.
     """
 
     endpoint: OpenAIEndpoint
     counter: TokenCounter
-    told: Callable[[str], None] = lambda name: None
+    on_progress: Callable[[str], None] = lambda name: None
     findings: list[Finding] = field(default_factory=list)
-    way: RequestStyle = field(default_factory=RequestStyle)
-    listener: Listener = field(init=False)
-    thinks: bool = False
+    style: RequestStyle = field(default_factory=RequestStyle)
+    client: ProbeClient = field(init=False)
+    reasons: bool = False
     context: int | None = None
     _small: ProbeResult = field(init=False, default_factory=ProbeResult)
 
     def __post_init__(self) -> None:
-        self.listener = Listener(self.endpoint)
+        self.client = ProbeClient(self.endpoint)
 
-    def look(self) -> None:
-        """Ask for the list of models, which costs nothing."""
-        self.told("models")
-        payload = self.endpoint.models(_LOOK_SECONDS) or {}
+    def read_models(self) -> None:
+        """Read the server's list of models, which costs nothing.
+
+        Raises:
+            CallError: the server could not be reached, or rejects the key.
+        """
+        self.on_progress("models")
+        payload = self.endpoint.models(_MODELS_SECONDS) or {}
         rows = payload.get("data")
         models = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
         names = [str(row.get("id")) for row in models]
         own = next((row for row in models if row.get("id") == self.endpoint.model), None)
         if not names:
-            self._find("model", "no list", "the server lists no models")
+            self._add("model", "no list", "the server lists no models")
         elif own is None:
-            shown = ", ".join(names[:5]) + (", …" if names[5:] else "")
-            self._find("model", "not listed", f"listed are {shown}")
+            listed = ", ".join(names[:5]) + (", …" if names[5:] else "")
+            self._add("model", "not listed", f"listed are {listed}")
         else:
-            self._find("model", "listed", f"{len(names)} in the list")
+            self._add("model", "listed", f"{len(names)} in the list")
         self.context = _context(own) if own is not None else None
-        told = f"{self.context:,} tokens" if self.context else "not told"
-        self._find("context", told)
+        self._add("context", f"{self.context:,} tokens" if self.context else "not reported")
 
     def probe_limit(self) -> None:
-        """Find the parameter that limits an answer; sees whether the model thinks.
+        """Find the parameter that limits the length of an answer, and whether the model reasons.
 
         Raises:
             CallError: the server answers no request at all.
         """
-        self.told("limit")
-        heard: dict[LimitParameter, ProbeResult] = {}
+        self.on_progress("limit")
+        results: dict[LimitParameter, ProbeResult] = {}
         for name in LIMITS:
-            heard[name] = self.listener.ask(_COUNTING, {name: _FEW})
-            if self._obeyed(heard[name]):
-                self._settle_limit(name, name, heard[name])
+            results[name] = self.client.ask(_COUNTING, {name: _SMALL_LIMIT})
+            if self._is_within_limit(results[name]):
+                self._settle_limit(name, name, results[name])
                 return
-            if not heard[name].answered and not heard[name].refused:
+            if not results[name].answered and not results[name].refused:
                 break
-        answered = [name for name in heard if heard[name].answered]
+        answered = [name for name in results if results[name].answered]
         if not answered:
-            failure = next(each.failure for each in heard.values())
+            failure = next(each.failure for each in results.values())
             assert failure is not None
             raise failure
-        self._settle_limit(answered[-1], "ignored", heard[answered[-1]])
+        self._settle_limit(answered[-1], "ignored", results[answered[-1]])
 
-    def _obeyed(self, heard: ProbeResult) -> bool:
-        written = heard.usage.completion
-        counted = self.counter.count(heard.text)
-        # A count of the server's own is better than ours, but some count what they cut off.
-        return heard.answered and min(written or counted, counted) <= _FEW + _SLACK
+    def _is_within_limit(self, result: ProbeResult) -> bool:
+        reported = result.usage.completion
+        counted = self.counter.count(result.text)
+        # The server's count is better than ours, but some servers count what they cut off.
+        return result.answered and min(reported or counted, counted) <= _SMALL_LIMIT + _SLACK
 
-    def _settle_limit(self, name: LimitParameter, outcome: str, heard: ProbeResult) -> None:
-        self.way = replace(self.way, limit_parameter=name)
-        self._find("limit", outcome)
-        self.thinks = heard.thought or (not heard.text.strip() and heard.finish == "length")
-        self._find("thinking", "yes" if self.thinks else "no")
-        self._small = heard
+    def _settle_limit(self, name: LimitParameter, outcome: str, result: ProbeResult) -> None:
+        self.style = replace(self.style, limit_parameter=name)
+        self._add("limit", outcome)
+        spent_on_reasoning = not result.text.strip() and result.finish == "length"
+        self.reasons = result.has_reasoning or spent_on_reasoning
+        self._add("thinking", "yes" if self.reasons else "no")
+        self._small = result
 
     def probe_temperature(self) -> None:
-        """See whether chance can be turned off."""
-        self.told("temperature")
-        heard = self._ask("Say ok.", _FEW, temperature=0)
-        self._find("temperature", _taken(heard), heard.unanswered)
-        if heard.refused or self.thinks:
-            self.way = replace(self.way, temperature=False)
+        """Find out whether the server accepts temperature 0."""
+        self.on_progress("temperature")
+        result = self._ask("Say ok.", _SMALL_LIMIT, temperature=0)
+        outcome = "accepted" if result.answered else _failure_outcome(result)
+        self._add("temperature", outcome, result.failure_detail)
+        if result.refused or self.reasons:
+            self.style = replace(self.style, temperature=False)
 
     def probe_formats(self) -> None:
-        """See how strictly the form of an answer can be asked for, and whether usage is true."""
-        self.told("schema")
+        """Find the strictest response format that works, and whether the usage is plausible."""
+        self.on_progress("schema")
         nonce = secrets.token_hex(6)
-        schema = _schema_of(nonce)
-        asked = {"name": "code", "strict": True, "schema": schema}
-        heard = self._ask(
-            _CODE, self._room(), response_format={"type": "json_schema", "json_schema": asked}
+        schema = _schema_requiring(nonce)
+        json_schema = {"name": "code", "strict": True, "schema": schema}
+        result = self._ask(
+            _CODE,
+            self._max_output(),
+            response_format={"type": "json_schema", "json_schema": json_schema},
         )
-        enforced = nonce in heard.text and text_conforms(heard.text, schema)
-        self._find("schema", *_form(heard, "enforced" if enforced else "ignored"))
-        self.told("json object")
-        large = self._ask(_SUM, self._room(), response_format={"type": "json_object"})
-        works = _is_object(large.text)
-        self._find("json object", *_form(large, "works" if works else "ignored"))
+        enforced = nonce in result.text and text_conforms(result.text, schema)
+        self._add("schema", *_format_outcome(result, "enforced" if enforced else "ignored"))
+        self.on_progress("json object")
+        large = self._ask(_SUM, self._max_output(), response_format={"type": "json_object"})
+        works = _is_json_object(large.text)
+        self._add("json object", *_format_outcome(large, "works" if works else "ignored"))
         outcomes = {each.name: each.outcome for each in self.findings}
-        self.way = replace(self.way, response_format=_strictest(outcomes))
-        self._judge_usage(self._ask(_SUM, self._room()) if large.refused else large)
+        self.style = replace(self.style, response_format=_strictest_format(outcomes))
+        self._judge_usage(self._ask(_SUM, self._max_output()) if large.refused else large)
 
     def _judge_usage(self, large: ProbeResult) -> None:
         few, many = self._small.usage.prompt, large.usage.prompt
         if not large.answered:
-            self._find("usage", "unknown", large.unanswered)
+            self._add("usage", "unknown", large.failure_detail)
             return
         if few is None or many is None:
-            self._find("usage", "none")
+            self._add("usage", "none")
         else:
             grown = self.counter.count(_SUM) - self.counter.count(_COUNTING)
-            true = 0.5 * grown <= many - few <= 3 * grown + 20
-            told = f"{few:,} and {many:,} prompt tokens for two requests"
-            self._find("usage", "plausible" if true else "implausible", told)
+            plausible = 0.5 * grown <= many - few <= 3 * grown + 20
+            detail = f"{few:,} and {many:,} prompt tokens for two requests"
+            self._add("usage", "plausible" if plausible else "implausible", detail)
         cached = (self._small.usage.cached, large.usage.cached)
-        told = "reported" if any(each is not None for each in cached) else "not reported"
-        self._find("cached tokens", told)
+        reported = any(each is not None for each in cached)
+        self._add("cached tokens", "reported" if reported else "not reported")
 
     def probe_length(self) -> None:
-        """See whether a prompt as long as ours can be is read as a whole."""
+        """Find out whether a prompt as long as our longest ones is read completely."""
         if self.context is not None:
-            short = self.context < LONG_PROMPT + self._room()
-            self._find("long prompt", "too long" if short else "fits", "by the context it tells")
+            short = self.context < LONG_PROMPT + self._max_output()
+            outcome = "too long" if short else "fits"
+            self._add("long prompt", outcome, "by the context that the server reports")
             return
-        self.told("long prompt")
+        self.on_progress("long prompt")
         nonce = secrets.token_hex(4)
-        times = LONG_PROMPT // self.counter.count(_FILLER)
-        asked = (
-            f"The password is {nonce}.\n{_FILLER * times}\n"
+        prompt = (
+            f"The password is {nonce}.\n"
+            f"{_FILLER * (LONG_PROMPT // self.counter.count(_FILLER))}\n"
             "Which password stands at the beginning? Answer with it and nothing else."
         )
-        heard = self._ask(asked, self._room())
-        count, told = self.counter.count_messages([asked]), heard.usage.prompt
-        if not heard.answered:
-            outcome = "refused" if heard.refused else "unknown"
-            self._find("long prompt", outcome, heard.unanswered)
-        elif told is not None and told < LEAST_COUNTED * count:
-            self._find("long prompt", "cut", f"{told:,} of about {count:,} tokens were read")
-        elif told is not None or nonce in heard.text:
-            self._find("long prompt", "fits", f"about {count:,} tokens were read")
+        result = self._ask(prompt, self._max_output())
+        count, reported = self.counter.count_messages([prompt]), result.usage.prompt
+        if not result.answered:
+            self._add("long prompt", _failure_outcome(result), result.failure_detail)
+        elif reported is not None and reported < LEAST_COUNTED * count:
+            self._add("long prompt", "cut", f"{reported:,} of about {count:,} tokens were read")
+        elif reported is not None or nonce in result.text:
+            self._add("long prompt", "fits", f"about {count:,} tokens were read")
         else:
-            detail = "it reports no usage, and its answer does not show the beginning"
-            self._find("long prompt", "unknown", detail)
+            detail = "it reports no usage, and its answer does not repeat the beginning"
+            self._add("long prompt", "unknown", detail)
 
     def probe_labels(self, probe: LabelProbe) -> list[Shares]:
-        """See whether the probabilities of labels can be had; return those of empty lists."""
-        self.told("log probabilities")
-        heard = self._ask(probe.messages, 1, **LOGPROBS)
-        outcome, detail = self._labels(heard, probe)
-        self._find("log probabilities", outcome, detail)
-        usable: bool | None = outcome == "usable"
-        if outcome == "unknown":
-            usable = None
-        self.way = replace(self.way, labels=usable)
+        """Find out whether label probabilities work; return those of the neutral prompts."""
+        self.on_progress("log probabilities")
+        result = self._ask(probe.messages, 1, **LOGPROBS)
+        outcome, detail = _label_outcome(result, probe)
+        self._add("log probabilities", outcome, detail)
+        usable = None if outcome == "unknown" else outcome == "usable"
+        self.style = replace(self.style, labels=usable)
         if not usable:
             return []
-        self.told("label bias")
+        self.on_progress("label bias")
         lists = [
             read_shares(self._ask(messages, 1, **LOGPROBS).logprobs, labels)
-            for messages, labels in probe.empty
+            for messages, labels in probe.neutral
         ]
         return [shares for shares in lists if shares]
 
-    def _labels(self, heard: ProbeResult, probe: LabelProbe) -> tuple[str, str]:
-        """Return what is to be said of the answer to a question with labels."""
-        if not heard.answered:
-            return ("refused" if heard.refused else "unknown"), heard.unanswered
-        alternatives = first_token(heard.logprobs)
-        shares = read_shares(heard.logprobs, probe.labels)
-        if not alternatives:
-            return "none", "the request was taken, and nothing came back"
-        if shares is None and len(alternatives) == 1:
-            return "one alone", "of twenty alternatives that were asked for, one is told"
-        if shares is None:
-            return "no probabilities", "what it tells sums to more than one"
-        best = max(alternatives, key=lambda token: alternatives[token])
-        on_labels = sum(share for _, share in shares)
-        if on_labels < LEAST_ON_LABELS:
-            return (
-                "off the letters",
-                f"it was about to write {best!r}; letters have {on_labels:.0%}",
-            )
-        drawn, written = drawn_token(heard.logprobs).strip(), heard.text.strip()
-        if written and not written.startswith(drawn):
-            return "not aligned", f"it wrote {written[:20]!r}, and told of {drawn!r}"
-        if shares[0][0] != probe.expected:
-            return "astray", f"{shares[0][0]} was preferred where {probe.expected} is plain"
-        return "usable", f"{on_labels:.0%} on the letters, {shares[0][1]:.0%} on the plain one"
+    def _max_output(self) -> int:
+        return _ANSWER_TOKENS + (_REASONING_TOKENS if self.reasons else 0)
 
-    def _room(self) -> int:
-        return _ROOM + (_THINKING_ROOM if self.thinks else 0)
+    def _ask(self, prompt: str | Sequence[Any], limit: int, **fields: object) -> ProbeResult:
+        return self.client.ask(prompt, {self.style.limit_parameter: limit}, **fields)
 
-    def _ask(self, asked: str | Sequence[Any], limit: int, **fields: object) -> ProbeResult:
-        return self.listener.ask(asked, {self.way.limit_parameter: limit}, **fields)
-
-    def _find(self, name: str, outcome: str, detail: str = "") -> None:
+    def _add(self, name: str, outcome: str, detail: str = "") -> None:
         self.findings.append(Finding(name, outcome, detail))
 
 
-def cost_of(counter: TokenCounter, probe: LabelProbe, *, long: bool) -> int:
-    """Return about how many tokens all probes take, prompts and answers."""
-    asked = [[_COUNTING], ["Say ok."], [_CODE], [_SUM]]
-    asked += [[each.content for each in probe.messages]]
-    asked += [[each.content for each in messages] for messages, _ in probe.empty]
-    prompts = sum(map(counter.count_messages, asked)) + (LONG_PROMPT if long else 0)
-    return prompts + 2 * _FEW + 2 * _ROOM + len(asked)
+def estimate_tokens(counter: TokenCounter, probe: LabelProbe, *, long: bool) -> int:
+    """Return about how many tokens all probes take, prompts and answers together.
+
+    *long* says whether a long prompt has to be sent.
+    """
+    prompts = [[_COUNTING], ["Say ok."], [_CODE], [_SUM]]
+    prompts += [[each.content for each in probe.messages]]
+    prompts += [[each.content for each in messages] for messages, _ in probe.neutral]
+    sent = sum(map(counter.count_messages, prompts)) + (LONG_PROMPT if long else 0)
+    return sent + 2 * _SMALL_LIMIT + 2 * _ANSWER_TOKENS + len(prompts)
 
 
-def _schema_of(nonce: str) -> dict[str, object]:
-    """Return a schema with one legal value, which stands nowhere in the prompt."""
+def _label_outcome(result: ProbeResult, probe: LabelProbe) -> tuple[str, str]:
+    """Return the outcome of a probe that asks for a label, and the observation behind it."""
+    if not result.answered:
+        return _failure_outcome(result), result.failure_detail
+    alternatives = read_first_token(result.logprobs)
+    shares = read_shares(result.logprobs, probe.labels)
+    if not alternatives:
+        return "none", "the request was accepted, but the answer has none"
+    if shares is None and len(alternatives) == 1:
+        return "only one", "one alternative came back of twenty that were requested"
+    if shares is None:
+        return "no probabilities", "the reported values sum to more than one"
+    best = max(alternatives, key=lambda token: alternatives[token])
+    on_labels = sum(share for _, share in shares)
+    if on_labels < LEAST_ON_LABELS:
+        detail = f"the likeliest token is {best!r}; letters have {on_labels:.0%}"
+        return "not on letters", detail
+    sampled, written = sampled_token(result.logprobs).strip(), result.text.strip()
+    if written and not written.startswith(sampled):
+        return "not aligned", f"it wrote {written[:20]!r}, but reported {sampled!r}"
+    likeliest, share = shares[0]
+    if likeliest != probe.expected:
+        return "wrong letter", f"it preferred {likeliest}, and {probe.expected} is plainly right"
+    return "usable", f"{on_labels:.0%} on the letters, {share:.0%} on the right one"
+
+
+def _schema_requiring(nonce: str) -> dict[str, object]:
+    """Return a schema that allows only *nonce*, which the prompt does not contain."""
     return {
         "type": "object",
         "properties": {"code": {"type": "string", "enum": [nonce]}},
@@ -282,25 +290,25 @@ def _schema_of(nonce: str) -> dict[str, object]:
     }
 
 
-def _form(heard: ProbeResult, outcome: str) -> tuple[str, str]:
-    if not heard.answered:
-        return ("refused" if heard.refused else "unknown"), heard.unanswered
-    if not heard.text.strip():
+def _format_outcome(result: ProbeResult, outcome: str) -> tuple[str, str]:
+    if not result.answered:
+        return _failure_outcome(result), result.failure_detail
+    if not result.text.strip():
         return "unknown", "the answer was empty"
     return outcome, ""
 
 
-def _taken(heard: ProbeResult) -> str:
-    return "taken" if heard.answered else "refused" if heard.refused else "unknown"
+def _failure_outcome(result: ProbeResult) -> str:
+    return "refused" if result.refused else "unknown"
 
 
-def _strictest(outcomes: Mapping[str, str]) -> ResponseFormat:
+def _strictest_format(outcomes: Mapping[str, str]) -> ResponseFormat:
     if outcomes["schema"] in ("enforced", "unknown"):
         return "json_schema"
     return "json_object" if outcomes["json object"] in ("works", "unknown") else "text"
 
 
-def _is_object(text: str) -> bool:
+def _is_json_object(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):
@@ -308,7 +316,7 @@ def _is_object(text: str) -> bool:
 
 
 def _context(row: Mapping[str, Any]) -> int | None:
-    """Return how many tokens a model takes, by whatever name its server calls it."""
+    """Return how many tokens a model takes, under whatever name its server reports it."""
     meta = row.get("meta")
     places = (
         (row, ("max_model_len", "max_input_tokens", "context_length", "context_window")),

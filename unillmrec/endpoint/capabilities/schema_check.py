@@ -1,7 +1,6 @@
-"""Whether a reply is what its JSON schema asks for.
+"""Check whether a reply conforms to its JSON schema.
 
-A server that accepts a schema and ignores it looks like one that enforces it, until a reply
-is held against the schema.
+Only a reply that does not conform shows that a server accepts a schema without enforcing it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 
 
 def text_conforms(text: str, schema: Mapping[str, object]) -> bool:
-    """Return whether *text* is JSON, and nothing else, that fits *schema*."""
+    """Return whether *text* is JSON that conforms to *schema*, with nothing around it."""
     try:
         return conforms(json.loads(text), schema)
     except (ValueError, RecursionError):
@@ -29,7 +28,10 @@ def text_conforms(text: str, schema: Mapping[str, object]) -> bool:
 
 
 def conforms(value: object, schema: Mapping[str, object]) -> bool:
-    """Check the keywords our schemas use: type, properties, required, items, enum and bounds."""
+    """Return whether *value* conforms to *schema*.
+
+    Only the keywords of our schemas are checked: type, properties, required, items, enum, bounds.
+    """
     kind = schema.get("type")
     if isinstance(kind, str) and not _is_a(value, kind):
         return False

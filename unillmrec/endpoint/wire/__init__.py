@@ -1,1 +1,1 @@
-"""One HTTP request and its response: the connection, errors, retry policy."""
+"""One HTTP request: the connection, its failures, error bodies, and the reading of answers."""

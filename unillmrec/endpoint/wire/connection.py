@@ -1,4 +1,4 @@
-"""One request over the wire with the openai client, and nothing of its own opinion."""
+"""Send one HTTP request through the openai client: no retries, no policy."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from unillmrec.endpoint.access import EMBEDDINGS, Access
-from unillmrec.endpoint.wire.event_loop import Background, Stopped
-from unillmrec.endpoint.wire.failures import Translator
+from unillmrec.endpoint.wire.event_loop import BackgroundLoop, LoopStopped
+from unillmrec.endpoint.wire.failures import FailureTranslator
 
 if TYPE_CHECKING:
     import httpx2
@@ -20,25 +20,28 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# Ten times what the longest reply of any stage could be; beyond it somebody plays with us.
+# Ten times the longest reply of any stage; a server that sends more never stops.
 _LONGEST_BODY = 32 * 1024 * 1024
 _CONNECT_SECONDS = 10.0
 _REDIRECTS = range(300, 400)
 
 
 class Connection:
-    """Sends JSON to one address and returns JSON, or raises a `Failure`."""
+    """Sends JSON to one address and returns the JSON answer, or raises a `Failure`."""
 
     def __init__(
-        self, access: Access, translator: Translator, http_client: httpx2.AsyncClient | None
+        self,
+        access: Access,
+        translator: FailureTranslator,
+        http_client: httpx2.AsyncClient | None,
     ) -> None:
         self._access = access
         self._translator = translator
         self._http_client = http_client
         self._client: AsyncOpenAI | None = None
         self._lock = threading.Lock()
-        self._background = Background()
-        # Nobody has to close an endpoint: forgotten, or at exit, it closes itself.
+        self._background = BackgroundLoop()
+        # Closing is optional: an endpoint that is collected, or left at exit, closes itself.
         self._finalizer = weakref.finalize(self, self._background.stop)
 
     def post(self, route: str, body: Mapping[str, object], seconds: float) -> Mapping[str, object]:
@@ -46,53 +49,47 @@ class Connection:
 
         Raises:
             TimeoutError: nothing came back in time.
-            Failure: anything else happened.
+            Failure: anything else went wrong.
         """
-        return self._run(lambda client: _stream(client, route, body), seconds)
+        return self.run(lambda client: self._exchange(_start(client, route, body)), seconds)
 
     def get_models(self, seconds: float) -> Mapping[str, object]:
         """Return the server's list of models within *seconds*; raises as `post` does."""
-        return self._run(lambda client: client.models.with_streaming_response.list(), seconds)
+        return self.run(
+            lambda client: self._exchange(client.models.with_streaming_response.list()), seconds
+        )
 
-    def _run(self, start: Callable[[AsyncOpenAI], Any], seconds: float) -> Mapping[str, object]:
-        client = self._opened()
-        try:
-            return self._background.run(lambda: self._exchange(lambda: start(client)), seconds)
-        except Stopped as error:
-            raise self._translator.closed() from error
-
-    def do(
+    def run(
         self, work: Callable[[AsyncOpenAI], Coroutine[Any, Any, Result]], seconds: float
     ) -> Result:
-        """Return what *work* does with the client, for routes whose answers it reads itself.
+        """Return what *work* does with the client, for answers that need no reading here.
 
         Raises:
-            TimeoutError: nothing came back in time.
-            Failure: anything else happened.
+            TimeoutError: it took longer than *seconds*.
+            Failure: anything else went wrong.
         """
-        client = self._opened()
+        client = self._open_client()
         try:
-            return self._background.run(lambda: self._translated(work(client)), seconds)
-        except Stopped as error:
+            return self._background.run(lambda: self._translate(work(client)), seconds)
+        except LoopStopped as error:
             raise self._translator.closed() from error
 
     def close(self) -> None:
-        """Cut off every request in flight and close the connections."""
+        """Cancel every request in flight and close the connections."""
         client = self._client
         self._background.stop(client.close if client is not None else None)
 
-    def _opened(self) -> AsyncOpenAI:
+    def _open_client(self) -> AsyncOpenAI:
         with self._lock:
             if self._client is None:
-                self._client = self._open()
+                self._client = self._make_client()
                 self._finalizer.detach()
                 self._finalizer = weakref.finalize(self, self._background.stop, self._client.close)
             return self._client
 
-    def _open(self) -> AsyncOpenAI:
+    def _make_client(self) -> AsyncOpenAI:
         import openai
 
-        http_client = self._http_client or self._http()
         # The client would take these two from the environment and send them to any host.
         foreign = None if self._access.is_openai else ""
         return openai.AsyncOpenAI(
@@ -100,39 +97,31 @@ class Connection:
             base_url=self._access.base_url,
             organization=foreign,
             project=foreign,
-            # Said outright, it wins over an Authorization line in OPENAI_CUSTOM_HEADERS.
+            # Given here, it wins over an Authorization line in OPENAI_CUSTOM_HEADERS.
             default_headers={"Authorization": f"Bearer {self._access.key}"},
             max_retries=0,
-            # The total is watched over by the background loop; here it would be per read.
+            # The background loop enforces the total time; a timeout here would be per read.
             timeout=openai.Timeout(None, connect=_CONNECT_SECONDS),
-            http_client=http_client,
+            http_client=self._http_client or self._make_http_client(),
         )
 
-    def _http(self) -> httpx2.AsyncClient:
+    def _make_http_client(self) -> httpx2.AsyncClient:
         import openai
 
-        here = self._access.is_loopback
-        # Over plain HTTP to this machine nobody shows a certificate, and to read those to hold
-        # them against takes longer than a request: a context that trusts none does as well.
-        plain = here and self._access.base_url.startswith("http:")
-        # A proxy from the environment leads away from this machine, not to it. Nobody has agreed
-        # to send key and prompts to where a server may lead.
+        is_local = self._access.is_loopback
+        # Plain HTTP to this machine needs no certificates, and loading the trusted ones takes
+        # longer than a request: a context that trusts none does as well.
+        no_tls = is_local and self._access.base_url.startswith("http:")
+        # A proxy from the environment does not lead to this machine. Redirects are not followed:
+        # the user has not agreed to send key and prompts to another address.
         return openai.DefaultAsyncHttpxClient(
-            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True,
-            trust_env=not here,
+            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if no_tls else True,
+            trust_env=not is_local,
             follow_redirects=False,
         )
 
-    async def _exchange(self, start: Callable[[], Any]) -> Mapping[str, object]:
-        response, content = await self._translated(self._whole(start))
-        return self._parsed(response, content)
-
-    async def _whole(self, start: Callable[[], Any]) -> tuple[AsyncAPIResponse[Any], bytes]:
-        async with start() as response:
-            return response, await self._read(response)
-
-    async def _translated(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Return what *work* does; what it raises becomes a `Failure`."""
+    async def _translate(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Return the result of *work*; raise its errors as a `Failure`."""
         import httpx2
         import openai
 
@@ -141,15 +130,20 @@ class Connection:
         except openai.APIStatusError as error:
             headers = dict(error.response.headers)
             if error.status_code in _REDIRECTS:
-                place = headers.get("location", "")
-                raise self._translator.moved(error.status_code, place) from error
+                location = headers.get("location", "")
+                raise self._translator.redirected(error.status_code, location) from error
             failure = self._translator.from_status(error.status_code, error.body, headers)
-            raise failure from self._unless_it_tells(error)
+            raise failure from self._unless_it_shows_the_key(error)
         except (openai.APIConnectionError, httpx2.HTTPError, OSError) as error:
             raise self._translator.unreachable(error) from error
 
+    async def _exchange(self, start: Any) -> Mapping[str, object]:
+        async with start as response:
+            content = await self._read(response)
+        return self._parse(response, content)
+
     async def _read(self, response: AsyncAPIResponse[Any]) -> bytes:
-        """Return the body, whose beginning has been seen already."""
+        """Return the body of an answer whose status and headers have arrived."""
         import httpx2
 
         chunks: list[bytes] = []
@@ -164,7 +158,7 @@ class Connection:
             raise self._translator.broken(response.status_code, "broke off", error) from error
         return b"".join(chunks)
 
-    def _parsed(self, response: AsyncAPIResponse[Any], content: bytes) -> Mapping[str, object]:
+    def _parse(self, response: AsyncAPIResponse[Any], content: bytes) -> Mapping[str, object]:
         status = response.status_code
         media = response.headers.get("content-type", "").split(";")[0].strip().lower()
         if content.lstrip()[:1] == b"<":
@@ -184,23 +178,22 @@ class Connection:
             raise self._translator.from_error_body(status, value, headers)
         return value
 
-    def _unless_it_tells(self, error: Exception) -> Exception | None:
+    def _unless_it_shows_the_key(self, error: Exception) -> Exception | None:
         """Return *error* as a cause, unless its text repeats the key."""
         return None if self._access.redact(str(error)) != str(error) else error
 
 
-def _stream(client: AsyncOpenAI, route: str, body: Mapping[str, Any]) -> Any:
-    """Start a request whose body is read by us: the client's own reading hides broken ones."""
+def _start(client: AsyncOpenAI, route: str, body: Mapping[str, Any]) -> Any:
+    """Start a request whose body we read: the client's own reading hides broken answers."""
     import openai
 
-    # `extra_body` is sent as it is, so a parameter the client does not know needs no detour; and
-    # as an argument, each would be held against every kind of message and the name of every model
-    # the client knows, which takes a fifth of the time a request takes here.
-    none: Any = openai.omit
+    # As arguments, the messages and the model would be checked against every type the client
+    # knows, which takes a fifth of the time of a local request; `extra_body` is sent as it is.
+    omitted: Any = openai.omit
     if route == EMBEDDINGS:
         return client.embeddings.with_streaming_response.create(
-            model=none, input=none, encoding_format="float", extra_body=body
+            model=omitted, input=omitted, encoding_format="float", extra_body=body
         )
     return client.chat.completions.with_streaming_response.create(
-        model=none, messages=none, extra_body=body
+        model=omitted, messages=omitted, extra_body=body
     )

@@ -1,4 +1,4 @@
-"""What the body of an error answer says, whatever shape the server gave it."""
+"""Parse the body of an error answer, whatever shape the server gave it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from unillmrec.items import one_line
 
-# Code and type are the part of an error that is made for programs.
+# The values of `code` and `type` that servers use; a message is never searched for these.
 _MONEY = frozenset(
     {"insufficient_quota", "insufficient_balance", "billing_hard_limit_reached"}
     | {"billing_not_active", "insufficient_credits"}
@@ -23,64 +23,64 @@ _NO_MODEL = frozenset({"model_not_found", "invalid_model", "model_not_available"
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """An error body, taken apart.
+    """The fields of an error body.
 
-    *message* is one harmless line for people; *words* is all of the body in lower case;
-    *labels* holds code and type; *parameters* what the server itself names as the culprit.
+    *message* is one printable line; *text* is the whole body in lower case; *codes* are the values
+    of `code` and `type`; *parameters* are those that the server itself names as invalid.
     """
 
     message: str = ""
-    words: str = ""
+    text: str = ""
     status: int | None = None
-    labels: frozenset[str] = frozenset()
+    codes: frozenset[str] = frozenset()
     parameters: tuple[str, ...] = ()
     prompt_tokens: int | None = None
     context_tokens: int | None = None
 
     @property
     def is_money(self) -> bool:
-        """Whether the account is empty, which looks like a rate limit and does not pass."""
-        return bool(self.labels & _MONEY)
+        """Whether the account is empty; it looks like a rate limit, but waiting does not help."""
+        return bool(self.codes & _MONEY)
 
     @property
     def is_too_long(self) -> bool:
-        """Whether the prompt does not fit the model."""
-        return bool(self.labels & _TOO_LONG) or None not in (
+        """Whether the prompt does not fit the model's context."""
+        return bool(self.codes & _TOO_LONG) or None not in (
             self.prompt_tokens,
             self.context_tokens,
         )
 
     @property
     def is_filtered(self) -> bool:
-        """Whether a content rule of the provider was met."""
-        return bool(self.labels & _FILTERED)
+        """Whether the provider's content filter rejected the request."""
+        return bool(self.codes & _FILTERED)
 
     @property
-    def is_model(self) -> bool:
-        """Whether the model is unknown to the server."""
-        return bool(self.labels & _NO_MODEL) or self.parameters == ("model",)
+    def is_unknown_model(self) -> bool:
+        """Whether the server does not know the model."""
+        return bool(self.codes & _NO_MODEL) or self.parameters == ("model",)
 
 
-def read_complaint(body: object) -> ErrorBody:
-    """Take the *body* of an error answer apart; any body gives a complaint, if an empty one.
+def parse_error_body(body: object) -> ErrorBody:
+    """Return the fields of any error *body*; those that cannot be found stay empty.
 
     Known shapes: `{"error": {…}}`, `{"error": "text"}`, `[{"error": {…}}]`, `{"detail": …}`,
     `{"message": …}`, the inside of the first, and plain text.
     """
     if isinstance(body, list) and body:
         body = body[0]
-    words = body if isinstance(body, str) else _as_text(body)
+    text = (body if isinstance(body, str) else _as_text(body))[:20_000].lower()
     inner = body.get("error", body) if isinstance(body, Mapping) else body
     if not isinstance(inner, Mapping):
-        return ErrorBody(message=_line(inner), words=words[:20_000].lower())
+        return ErrorBody(message=_line(inner), text=text)
     detail = inner.get("detail")
     message = inner.get("message") or (detail if isinstance(detail, str) else None)
     return ErrorBody(
         message=_line(message or _first_message(detail) or inner.get("error")),
-        words=words[:20_000].lower(),
+        text=text,
         status=_status(inner.get("code")) or _status(inner.get("status")),
-        labels=frozenset(
-            label for label in (inner.get("code"), inner.get("type")) if isinstance(label, str)
+        codes=frozenset(
+            code for code in (inner.get("code"), inner.get("type")) if isinstance(code, str)
         ),
         parameters=_parameters(inner.get("param"), detail),
         prompt_tokens=_count(inner.get("n_prompt_tokens")),
@@ -89,13 +89,13 @@ def read_complaint(body: object) -> ErrorBody:
 
 
 def _parameters(param: object, detail: object) -> tuple[str, ...]:
-    """Return the names of the parameters that are complained about, outermost part only."""
+    """Return the names of the invalid parameters, without what follows a dot or a bracket."""
     if isinstance(param, str) and param:
         return (param.split(".")[0].split("[")[0],)
     names: list[str] = []
     for entry in detail if isinstance(detail, list) else ():
-        place = entry.get("loc") if isinstance(entry, Mapping) else None
-        parts = [part for part in place if part != "body"] if isinstance(place, list) else []
+        location = entry.get("loc") if isinstance(entry, Mapping) else None
+        parts = [each for each in location if each != "body"] if isinstance(location, list) else []
         if parts and isinstance(parts[0], str):
             names.append(parts[0])
     return tuple(names)
@@ -115,13 +115,13 @@ def _as_text(body: object) -> str:
 
 
 def _line(message: object) -> str:
-    # A page of HTML is no message; its title is, but hardly ever a helpful one.
     text = message if isinstance(message, str) else ""
+    # An HTML page is no message, and its title hardly ever helps.
     return "" if text.lstrip().startswith("<") else one_line(text, 200)
 
 
 def _status(value: object) -> int | None:
-    """Return *value* if it is an HTTP error status: some servers put it into a 200 answer."""
+    """Return *value* if it is an HTTP error status; some servers send it with status 200."""
     number = int(value) if isinstance(value, str) and value.isdecimal() else value
     return number if isinstance(number, int) and 400 <= number <= 599 else None
 

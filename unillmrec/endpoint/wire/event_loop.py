@@ -1,4 +1,4 @@
-"""An event loop on a thread of its own, where a call can be stopped in the middle of a read."""
+"""An event loop on its own thread, where a call can be cancelled in the middle of a read."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 
-class Stopped(Exception):
-    """The loop was stopped while something waited for it."""
+class LoopStopped(Exception):
+    """The loop was stopped before or during the work."""
 
 
-class Background:
-    """Runs coroutines for threads that wait.
+class BackgroundLoop:
+    """Runs coroutines for threads that wait for the result.
 
-    A blocking socket times out per read, so a server that sends a byte now and then holds
-    its caller for ever, and nothing can call it off. A coroutine can be cancelled anywhere.
+    A blocking socket has a timeout per read: a server that sends a byte now and then would hold
+    its caller for ever, and nothing could interrupt it. A coroutine can be cancelled anywhere.
+
+    anyio's blocking portal does the same, but takes twice as long per call, cannot be stopped from
+    its own thread (where the garbage collector may run), and waits for that thread without limit.
     """
 
     def __init__(self) -> None:
@@ -29,43 +32,43 @@ class Background:
         self._stopped = False
 
     def run(self, work: Callable[[], Coroutine[Any, Any, Result]], seconds: float) -> Result:
-        """Wait for what *work* returns, at most *seconds*.
+        """Return the result of *work*, which may take at most *seconds*.
 
         Raises:
             TimeoutError: the time is over; the work has been cancelled.
-            Stopped: `stop` was called, before or meanwhile.
+            LoopStopped: `stop` was called, before or meanwhile.
         """
-        # The lock makes sure that `stop` comes either before the work or after its start:
-        # work handed to a loop that has ended would never be answered.
+        # Under the lock, `stop` comes either before the work or after its start: work that is
+        # handed to a loop that has ended would never return.
         with self._lock:
-            loop = self._running()
-            future = asyncio.run_coroutine_threadsafe(_within(work, seconds), loop)
+            loop = self._running_loop()
+            future = asyncio.run_coroutine_threadsafe(_with_timeout(work, seconds), loop)
         try:
             return future.result()
         except CancelledError as error:
-            raise Stopped from error
+            raise LoopStopped from error
         finally:
-            # Ctrl-C ends the waiting, not the work; without this it would go on unseen.
+            # Ctrl-C ends the waiting; without this the work would go on unseen.
             future.cancel()
 
-    def stop(self, farewell: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
-        """Cancel what runs, await *farewell*, and end the thread. Later calls do nothing."""
+    def stop(self, cleanup: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+        """Cancel all work, await *cleanup*, and end the thread. Later calls do nothing."""
         with self._lock:
             loop, thread, self._stopped = self._loop, self._thread, True
             self._loop = self._thread = None
         if loop is None or thread is None:
             return
-        asyncio.run_coroutine_threadsafe(_wind_down(farewell), loop)
+        asyncio.run_coroutine_threadsafe(_shut_down(cleanup), loop)
         # The garbage collector may call this on any thread, that of the loop included.
         if thread is not threading.current_thread():
             thread.join(timeout=2)
 
-    def _running(self) -> asyncio.AbstractEventLoop:
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._stopped:
-            raise Stopped
+            raise LoopStopped
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            # A daemon: a hanging server must not keep a finished program alive.
+            # A daemon thread: a hanging server must not keep a finished program alive.
             self._thread = threading.Thread(
                 target=_serve, args=(self._loop,), name="unillmrec-endpoint", daemon=True
             )
@@ -73,19 +76,19 @@ class Background:
         return self._loop
 
 
-async def _within(work: Callable[[], Coroutine[Any, Any, Result]], seconds: float) -> Result:
+async def _with_timeout(work: Callable[[], Coroutine[Any, Any, Result]], seconds: float) -> Result:
     async with asyncio.timeout(seconds):
         return await work()
 
 
-async def _wind_down(farewell: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
+async def _shut_down(cleanup: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
     try:
         await asyncio.gather(*others, return_exceptions=True)
-        if farewell is not None:
-            await farewell()
+        if cleanup is not None:
+            await cleanup()
     finally:
         asyncio.get_running_loop().stop()
 

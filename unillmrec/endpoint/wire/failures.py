@@ -1,4 +1,4 @@
-"""Every way a call can fail, told by type and status, as one sentence and a remedy."""
+"""Translate every way a call can fail into one sentence and a remedy, by type and status."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass
 
 from unillmrec.endpoint.access import KEY_VARIABLE, Access
 from unillmrec.endpoint.contract import AnswerError, CallError, FailureKind
-from unillmrec.endpoint.wire.error_body import ErrorBody, read_complaint
-from unillmrec.endpoint.wire.retry_policy import asked_pause
+from unillmrec.endpoint.wire.error_body import ErrorBody, parse_error_body
+from unillmrec.endpoint.wire.retry_policy import read_retry_after
 from unillmrec.items import one_line
 from unillmrec.usage import Usage
 
 _ANSWERED = Usage(calls=1, prompt=None, completion=None, cached=None, reasoning=None)
-"""An answer that was begun, and surely paid for, and did not say how much."""
+"""The answer had begun and was surely paid for, but did not say how much."""
 _UNANSWERED = Usage(calls=0, prompt=None, completion=None, cached=None, reasoning=None)
-"""No answer, and nobody knows whether the server works on, and bills, what it was asked."""
+"""No answer came; whether the server still works on the request, and bills it, is unknown."""
 
-# What a server says about itself may pass; what it says about the request does not.
-_PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(520, 531)})
-_OF_THE_ANSWER = frozenset({FailureKind.EMPTY, FailureKind.CUT, FailureKind.FILTERED})
-_OF_THE_WAY = frozenset({FailureKind.UNREACHABLE, FailureKind.TIMEOUT, FailureKind.CLOSED})
+# Retrying helps with these statuses: they are about the server. Others are about the request.
+_RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(520, 531)})
+_ANSWER_WITHOUT_TEXT = frozenset({FailureKind.EMPTY, FailureKind.CUT, FailureKind.FILTERED})
+_NO_CONTACT = frozenset({FailureKind.UNREACHABLE, FailureKind.TIMEOUT, FailureKind.CLOSED})
 
 
 class Failure(Exception):
-    """One attempt failed. It stays inside this package; people get what `as_error` makes of it.
+    """One attempt failed. It stays inside this package; callers get what `as_error` returns.
 
-    *pause* is what the server asks to wait; *complaint* is its error body.
+    *retry_after* is how many seconds the server demands to wait; *error_body* is its answer.
     """
 
     def __init__(
@@ -38,8 +38,8 @@ class Failure(Exception):
         remedy: str = "",
         retryable: bool = False,
         status: int | None = None,
-        pause: float | None = None,
-        complaint: ErrorBody | None = None,
+        retry_after: float | None = None,
+        error_body: ErrorBody | None = None,
         usage: Usage | None = None,
     ) -> None:
         super().__init__(problem)
@@ -49,38 +49,38 @@ class Failure(Exception):
         self.remedy = remedy
         self.retryable = retryable
         self.status = status
-        self.pause = pause
-        self.complaint = complaint or ErrorBody()
+        self.retry_after = retry_after
+        self.error_body = error_body or ErrorBody()
         self.usage = usage or Usage()
 
     @property
-    def has_reached(self) -> bool:
+    def reached_server(self) -> bool:
         """Whether anything came back, be it an error."""
-        return self.kind not in _OF_THE_WAY
+        return self.kind not in _NO_CONTACT
 
-    def again(self) -> Failure:
-        """Return the same failure for a call that was not even sent because of it."""
+    def without_request(self) -> Failure:
+        """Return the same failure for a call that was not sent because of it."""
         return Failure(
             self.kind,
             self.problem,
             detail=f"{self.detail} Nothing was sent this time.".lstrip(),
             remedy=self.remedy,
             status=self.status,
-            pause=self.pause,
-            complaint=self.complaint,
+            retry_after=self.retry_after,
+            error_body=self.error_body,
         )
 
     def as_error(self, *, usage: Usage, retries: int, refused: int) -> CallError | AnswerError:
-        """Return the error for people, with the cost and the effort of the whole call."""
+        """Return the error to raise, with the usage and the attempts of the whole call."""
         detail = self.detail
-        if self.pause is not None:
-            detail = f"{detail} It asks to wait {self.pause:.0f} seconds.".lstrip()
+        if self.retry_after is not None:
+            detail = f"{detail} It asks to wait {self.retry_after:.0f} seconds.".lstrip()
         if retries or refused:
-            # A request that is put in another way is sent, and waited for, like any other.
+            # A request with changed parameters is an attempt like any other.
             ways = f", in {refused + 1} ways" if refused else ""
             detail = f"{detail} It was tried {1 + retries + refused} times{ways}.".lstrip()
         error: CallError | AnswerError
-        if self.kind in _OF_THE_ANSWER:
+        if self.kind in _ANSWER_WITHOUT_TEXT:
             error = AnswerError(self.problem, detail=detail, remedy=self.remedy)
         else:
             error = CallError(
@@ -96,49 +96,49 @@ class Failure(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Translator:
-    """Turns what went wrong into a `Failure`, for one address and one model."""
+class FailureTranslator:
+    """Makes a `Failure` of what went wrong with one model at one address."""
 
     access: Access
     model: str
 
     def from_status(self, status: int, body: object, headers: dict[str, str]) -> Failure:
-        """Translate an answer with an error status, or with an error under a good one."""
-        complaint = read_complaint(body)
-        kind, remedy = self._judge(status, complaint)
-        retryable = status in _PASSING and kind in (FailureKind.RATE, FailureKind.SERVER)
+        """Translate an answer with an error status, or one with an error body."""
+        error_body = parse_error_body(body)
+        kind, remedy = _classify(status, error_body)
+        retryable = status in _RETRYABLE and kind in (FailureKind.RATE, FailureKind.SERVER)
         return Failure(
             kind,
             f"{self.access.base_url} answered HTTP {status} for model {self.model!r}.",
-            detail=self._details(kind, complaint),
+            detail=self._detail(kind, error_body),
             remedy=remedy,
             retryable=retryable and headers.get("x-should-retry") != "false",
             status=status,
-            pause=asked_pause(headers),
-            complaint=complaint,
+            retry_after=read_retry_after(headers),
+            error_body=error_body,
         )
 
     def from_error_body(self, status: int, body: object, headers: dict[str, str]) -> Failure:
-        """Translate a good status whose body is an error; it may name a status of its own."""
-        return self.from_status(read_complaint(body).status or status, body, headers)
+        """Translate a good status with an error body, which may hold a status of its own."""
+        return self.from_status(parse_error_body(body).status or status, body, headers)
 
     def foreign(self, status: int, content: str) -> Failure:
-        """Say that what answered does not speak this protocol."""
+        """Return the failure for a server that does not speak this protocol."""
         return Failure(
             FailureKind.FOREIGN,
             f"{self.access.base_url} answered HTTP {status} with {content}, not with JSON.",
-            detail="Something else than a model's server may be listening there.",
+            detail="Something other than a model server may be listening there.",
             remedy="a base URL that ends in /v1, and no proxy or login page in between.",
             status=status,
         )
 
     def broken(self, status: int, how: str, error: Exception | None = None) -> Failure:
-        """Say that an answer began and did not end."""
+        """Return the failure for an answer that began but is incomplete."""
         failure = Failure(
             FailureKind.BROKEN,
             f"the answer of {self.access.base_url} for model {self.model!r} {how}.",
             detail="It was probably paid for all the same.",
-            remedy="the same command again; if it stays, look at the server's own log.",
+            remedy="the same command again; if it happens again, look at the server's own log.",
             retryable=True,
             status=status,
             usage=_ANSWERED,
@@ -147,115 +147,108 @@ class Translator:
         return failure
 
     def timed_out(self, seconds: float, *, by_deadline: bool = False) -> Failure:
-        """Say that the time of the call is over. It is not repeated: its time is spent.
+        """Return the failure for a call whose time is over; there is no time left to retry it.
 
-        *seconds* is what it was allowed, which a deadline may have cut short.
+        *seconds* is what the call was allowed, which a deadline may have shortened.
         """
         more = "a longer --deadline" if by_deadline else "a longer --timeout-seconds"
+        cause = "The deadline left no more time for it. " if by_deadline else ""
         return Failure(
             FailureKind.TIMEOUT,
             f"{self.access.base_url} had not answered after {seconds:.3g} seconds.",
-            detail=" ".join(
-                [
-                    *(["A deadline left no more for it."] if by_deadline else []),
-                    "The server may go on with the request, and bill it.",
-                ]
-            ),
+            detail=f"{cause}The server may still finish the request, and bill it.",
             remedy=f"{more}, a smaller model, or fewer requests at once.",
             usage=_UNANSWERED,
         )
 
-    def moved(self, status: int, place: str) -> Failure:
-        """Say that the server sends its clients elsewhere, where neither key nor prompt goes."""
-        where = self.access.redact(one_line(place, 200))
+    def redirected(self, status: int, location: str) -> Failure:
+        """Return the failure for a redirect; neither key nor prompt follows it."""
+        target = self.access.redact(one_line(location, 200))
         return Failure(
             FailureKind.FOREIGN,
-            f"{self.access.base_url} answered HTTP {status}, which leads elsewhere.",
-            detail=f"It leads to {where!r}; nothing was sent there." if where else "",
+            f"{self.access.base_url} answered HTTP {status}, a redirect.",
+            detail=f"It points to {target!r}; nothing was sent there." if target else "",
             remedy="that address as --base-url, without the route, if you trust it.",
             status=status,
         )
 
     def closed(self) -> Failure:
-        """Say that this side gave up."""
+        """Return the failure for a call that was stopped because the endpoint was closed."""
         return Failure(
             FailureKind.CLOSED,
             f"the call to {self.access.base_url} was stopped: the endpoint has been closed.",
         )
 
     def unreachable(self, error: BaseException) -> Failure:
-        """Translate a connection that was not made, or broke before any answer."""
-        cause, reason, remedy, passing = _connection_trouble(error)
+        """Translate a connection that failed, or broke before any answer."""
+        cause, reason, remedy, retryable = _connection_problem(error)
         return Failure(
             FailureKind.UNREACHABLE,
             f"{self.access.base_url} could not be reached: {reason}.",
             detail=f"The system says: {cause}." if cause else "",
             remedy=remedy,
-            retryable=passing,
+            retryable=retryable,
         )
 
-    def _judge(self, status: int, complaint: ErrorBody) -> tuple[FailureKind, str]:
-        """Return the kind of an error answer, and what to do about it."""
-        if complaint.is_money or status == 402:
-            return FailureKind.MONEY, "add credit to the account, or use another key or endpoint."
-        if complaint.is_too_long or status == 413:
-            return (
-                FailureKind.TOO_LONG,
-                "a model with a longer context, or fewer and shorter choices.",
-            )
-        if complaint.is_filtered:
-            return FailureKind.FILTERED, "another model, or leave out the items it objects to."
-        if status in (401, 403):
-            url = "use --base-url for a local server."
-            return FailureKind.KEY, f"export a valid {KEY_VARIABLE}, or {url}"
-        if status == 404 or complaint.is_model:
-            return (
-                FailureKind.MODEL,
-                "a --model that the server lists, and a base URL that ends in /v1.",
-            )
-        if status == 429:
-            return FailureKind.RATE, "fewer requests at once, or a longer --timeout-seconds."
-        if status in _PASSING:
-            return FailureKind.SERVER, "again in a minute, or look at the server's own log."
-        return FailureKind.REFUSED, "another model or endpoint; --trace FILE shows the exchange."
-
-    def _details(self, kind: FailureKind, complaint: ErrorBody) -> str:
+    def _detail(self, kind: FailureKind, error_body: ErrorBody) -> str:
         parts = []
-        if complaint.message:
-            parts.append(f"It says: {self.access.redact(complaint.message)!r}.")
+        if error_body.message:
+            parts.append(f"It says: {self.access.redact(error_body.message)!r}.")
         if kind is FailureKind.KEY:
             parts.append(self.access.describe_key())
-        if complaint.prompt_tokens is not None and complaint.context_tokens is not None:
+        if error_body.prompt_tokens is not None and error_body.context_tokens is not None:
             parts.append(
-                f"The prompt has {complaint.prompt_tokens:,} tokens;"
-                f" the model takes {complaint.context_tokens:,}."
+                f"The prompt has {error_body.prompt_tokens:,} tokens;"
+                f" the model takes {error_body.context_tokens:,}."
             )
         return " ".join(parts)
 
 
-def _connection_trouble(error: BaseException) -> tuple[str, str, str, bool]:
-    """Return the system's words, our reason, the remedy, and whether it may pass."""
+def _classify(status: int, error_body: ErrorBody) -> tuple[FailureKind, str]:
+    """Return the kind of an error answer, and what to do about it."""
+    if error_body.is_money or status == 402:
+        return FailureKind.MONEY, "add credit to the account, or use another key or endpoint."
+    if error_body.is_too_long or status == 413:
+        remedy = "a model with a longer context, or fewer and shorter choices."
+        return FailureKind.TOO_LONG, remedy
+    if error_body.is_filtered:
+        return FailureKind.FILTERED, "another model, or leave out the items it objects to."
+    if status in (401, 403):
+        remedy = f"export a valid {KEY_VARIABLE}, or use --base-url for a local server."
+        return FailureKind.KEY, remedy
+    if status == 404 or error_body.is_unknown_model:
+        remedy = "a --model that the server lists, and a base URL that ends in /v1."
+        return FailureKind.MODEL, remedy
+    if status == 429:
+        return FailureKind.RATE, "fewer requests at once, or a longer --timeout-seconds."
+    if status in _RETRYABLE:
+        return FailureKind.SERVER, "again in a minute, or look at the server's own log."
+    return FailureKind.REFUSED, "another model or endpoint; --trace FILE shows the exchange."
+
+
+def _connection_problem(error: BaseException) -> tuple[str, str, str, bool]:
+    """Return the system's message, our reason, the remedy, and whether retrying can help."""
     import socket
     import ssl
 
     address = "check the address, and that the server is running."
     for cause in _causes(error):
-        words = (getattr(cause, "strerror", None) or "").rstrip(".")
+        message = (getattr(cause, "strerror", None) or "").rstrip(".")
         if isinstance(cause, socket.gaierror):
-            # "Try again" is the resolver's own trouble; "not known" is a wrong name.
-            passing = cause.errno == socket.EAI_AGAIN
-            return words, "its name could not be resolved", "check the address.", passing
+            # EAI_AGAIN is a problem of the resolver; other codes mean a wrong name.
+            retryable = cause.errno == socket.EAI_AGAIN
+            return message, "its name could not be resolved", "check the address.", retryable
         if isinstance(cause, ssl.SSLError):
-            reason = cause.reason or words
+            reason = cause.reason or message
             remedy = "http:// for a server without TLS, or SSL_CERT_FILE for its certificate."
-            return reason, "no secure connection came about", remedy, False
+            return reason, "a secure connection could not be established", remedy, False
         if isinstance(cause, ConnectionRefusedError):
-            return words, "nothing listens there", address, True
+            return message, "nothing listens there", address, True
     return "", "the connection failed or was dropped", address, True
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk from *error* down to what caused it, the members of groups included."""
+    """Yield *error*, and what caused it in turn, members of exception groups included."""
     for _ in range(20):
         if error is None:
             return

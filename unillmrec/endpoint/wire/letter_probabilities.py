@@ -1,4 +1,4 @@
-"""How probable each label is as the answer, from the log probabilities of its first token."""
+"""Read how probable each label is as the answer, from the log probabilities of one token."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 Shares: TypeAlias = tuple[tuple[str, float], ...]
-"""Labels with their probabilities, the most probable first; they sum to at most one."""
+"""Labels with their probabilities, most probable first; they sum to at most one."""
 
-# Blanks as vocabularies write them, and what may stand round a letter within one token.
+# Spaces as vocabularies write them, and what may surround a letter within one token.
 _BEFORE = r"[\s\u2581\u0120\u010a\"'(\[*]*"
 _AFTER = r"[\s\u2581\u0120\u010a\"')\]*.:,]*"
 _LABEL = re.compile(rf"{_BEFORE}([A-Z]){_AFTER}")
-# Above it, what a server calls log probabilities is something else.
-_MOST = 1.02
+# If they sum to more than this, the server's log probabilities are something else.
+_LARGEST_SUM = 1.02
 
 
 def read_shares(logprobs: object, labels: Sequence[str]) -> Shares | None:
-    """Return how probable each of *labels* is; None if nothing can be read of it.
+    """Return how probable each of *labels* is; None if the log probabilities are unusable.
 
-    Every way of writing a label counts, with or without a blank; a small letter does not,
-    for it begins a word more often than it names a line. Only the first token is looked at:
-    the log probabilities of servers do not line up with the text that comes after it.
+    Every spelling of a label counts, with or without a space, but a small letter does not: it
+    begins a word more often than it names a choice. Only the first token is read, because the log
+    probabilities of some servers do not line up with the text after it.
     """
-    alternatives = first_token(logprobs)
-    if len(alternatives) < 2 or sum(alternatives.values()) > _MOST:
+    alternatives = read_first_token(logprobs)
+    if len(alternatives) < 2 or sum(alternatives.values()) > _LARGEST_SUM:
         return None
     shares: dict[str, float] = {}
     for token, probability in alternatives.items():
@@ -38,24 +38,24 @@ def read_shares(logprobs: object, labels: Sequence[str]) -> Shares | None:
     return tuple((label, share / total) for label, share in ranked if share > 0)
 
 
-def first_token(logprobs: object) -> dict[str, float]:
-    """Return the alternatives to the first token of an answer, and their probabilities."""
+def read_first_token(logprobs: object) -> dict[str, float]:
+    """Return the probabilities of the alternatives for the first token of an answer."""
     first = _first(logprobs)
     if first is None:
         return {}
     others = first.get("top_logprobs")
-    found: dict[str, float] = {}
-    # The token that was drawn may be among the others, or be none of the likeliest.
+    probabilities: dict[str, float] = {}
+    # The sampled token may be among the alternatives, or be less likely than all of them.
     for entry in [first, *(others if isinstance(others, list) else ())]:
         token = entry.get("token") if isinstance(entry, Mapping) else None
         probability = _probability(entry.get("logprob")) if isinstance(entry, Mapping) else None
         if isinstance(token, str) and probability is not None:
-            found[token] = probability
-    return found
+            probabilities[token] = probability
+    return probabilities
 
 
-def drawn_token(logprobs: object) -> str:
-    """Return the first token of the answer, as the log probabilities tell it."""
+def sampled_token(logprobs: object) -> str:
+    """Return the first token of the answer according to its log probabilities."""
     token = (_first(logprobs) or {}).get("token")
     return token if isinstance(token, str) else ""
 

@@ -1,4 +1,4 @@
-"""What is in a good answer: a chat completion, a list of vectors, and what each has cost."""
+"""Read good answers: the text of a chat completion, vectors, and their usage."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from unillmrec.usage import Usage
 class Completion:
     """The first choice of a chat completion.
 
-    *thought* says whether the model was seen to think before it answered. *shares* are the
-    probabilities of the labels that were asked for; None if the server told none.
+    *has_reasoning* says whether the model was seen to reason before it answered. *shares* are the
+    probabilities of the requested labels; None if the server reported none.
     """
 
     text: str
     finish: str | None
     model: str | None
     usage: Usage
-    thought: bool = False
+    has_reasoning: bool = False
     shares: Shares | None = None
 
 
@@ -38,28 +38,35 @@ def read_completion(
     max_output: int,
     labels: Sequence[str] = (),
 ) -> Completion:
-    """Return the text of an answer, and what it tells of *labels*.
+    """Return the text of an answer, and the probabilities of *labels* as its first token.
 
-    A text that was cut or filtered half-way is returned with the server's reason in
-    *finish*: what is complete in it can still be used.
+    A text that was cut off or filtered half-way is returned with the server's reason in *finish*:
+    the complete part of it can still be used.
 
     Raises:
-        Failure: there is no text, and nothing about labels. It carries what the answer cost.
+        Failure: there is neither a text nor a label. The failure carries the answer's usage.
     """
     usage = read_usage(payload.get("usage"))
     choice, message = first_choice(payload)
     text, finish = read_text(message.get("content")), _word(choice.get("finish_reason"))
     shares = read_shares(choice.get("logprobs"), labels) if labels else None
     if text.strip() or shares:
-        thought = bool(usage.reasoning) or has_thought(message)
-        return Completion(text, finish, _word(payload.get("model")), usage, thought, shares)
-    source = f"{model!r} at {access.name}"
-    if not choice:
-        problem = f"the answer of {source} holds no choices."
-        raise Failure(FailureKind.EMPTY, problem, remedy="another model or endpoint.", usage=usage)
+        reasoned = bool(usage.reasoning) or has_reasoning(message)
+        return Completion(text, finish, _word(payload.get("model")), usage, reasoned, shares)
     refusal = access.redact(one_line(read_text(message.get("refusal")), 200))
+    source = f"{model!r} at {access.name}"
+    raise _no_text(source, bool(choice), finish, refusal, usage, max_output)
+
+
+def _no_text(
+    source: str, has_choice: bool, finish: str | None, refusal: str, usage: Usage, max_output: int
+) -> Failure:
+    """Return the failure for an answer without a text, with a remedy for each cause."""
+    if not has_choice:
+        problem = f"the answer of {source} has no choices."
+        return Failure(FailureKind.EMPTY, problem, remedy="another model or endpoint.", usage=usage)
     if refusal or finish == "content_filter":
-        raise Failure(
+        return Failure(
             FailureKind.FILTERED,
             f"{source} refused to answer.",
             detail=f"It says: {refusal!r}." if refusal else "A content filter stopped it.",
@@ -67,14 +74,14 @@ def read_completion(
             usage=usage,
         )
     if finish == "length":
-        raise Failure(
+        return Failure(
             FailureKind.CUT,
             f"{source} used up its {max_output:,} output tokens before it began to answer.",
-            detail=_thought(usage),
+            detail=_reasoning_detail(usage),
             remedy="a model that thinks less, or a larger output limit for the stage.",
             usage=usage,
         )
-    raise Failure(
+    return Failure(
         FailureKind.EMPTY,
         f"the answer of {source} is empty.",
         detail=f"It ended with {finish!r}." if finish else "",
@@ -86,7 +93,7 @@ def read_completion(
 def read_usage(reported: object) -> Usage:
     """Return the usage of one answer, as the server reported it.
 
-    A count that is missing, or cannot be true, is unknown.
+    A count that is missing or impossible is unknown.
     """
     report = reported if isinstance(reported, Mapping) else {}
     prompt, completion = _count(report, "prompt_tokens"), _count(report, "completion_tokens")
@@ -100,9 +107,9 @@ def read_usage(reported: object) -> Usage:
         _count(report, "reasoning_tokens"),
     )
     if reasoning and None not in (prompt, completion):
-        # Some servers leave the thinking out of the completion; then only the total has it.
-        apart = (prompt or 0) + (completion or 0) + reasoning
-        if _count(report, "total_tokens") == apart:
+        # Some servers leave the reasoning out of the completion; only the total includes it.
+        separate = (prompt or 0) + (completion or 0) + reasoning
+        if _count(report, "total_tokens") == separate:
             completion = (completion or 0) + reasoning
     return Usage(
         calls=1,
@@ -117,7 +124,7 @@ def read_vectors(payload: Mapping[str, object], count: int, access: Access) -> l
     """Return *count* vectors of one length, in the order of the texts.
 
     Raises:
-        Failure: they are not what was asked for. It carries what the answer cost.
+        Failure: some are missing or unusable. The failure carries the answer's usage.
     """
     rows = payload.get("data")
     vectors: dict[int, list[float]] = {}
@@ -138,16 +145,16 @@ def read_vectors(payload: Mapping[str, object], count: int, access: Access) -> l
     return [vectors[place] for place in range(count)]
 
 
-def has_thought(message: Mapping[str, object]) -> bool:
-    """Return whether a message holds a thought, in a field of its own or in its text."""
-    apart = message.get("reasoning_content") or message.get("reasoning")
-    return bool(apart) or bool(split_reasoning(read_text(message.get("content")))[1])
+def has_reasoning(message: Mapping[str, object]) -> bool:
+    """Return whether a message holds reasoning, in a field of its own or in its text."""
+    separate = message.get("reasoning_content") or message.get("reasoning")
+    return bool(separate) or bool(split_reasoning(read_text(message.get("content")))[1])
 
 
 def first_choice(
     payload: Mapping[str, object],
 ) -> tuple[Mapping[str, object], Mapping[str, object]]:
-    """Return the first choice and its message, empty where there is none."""
+    """Return the first choice and its message; both are empty if there is none."""
     choices = payload.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     choice = choice if isinstance(choice, Mapping) else {}
@@ -164,7 +171,7 @@ def read_text(content: object) -> str:
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def _thought(usage: Usage) -> str:
+def _reasoning_detail(usage: Usage) -> str:
     if not usage.reasoning:
         return "It may have spent them on thinking."
     return f"It spent {usage.reasoning:,} of them on thinking."

@@ -1,4 +1,4 @@
-"""How often a failed request is repeated, and after how long."""
+"""How often a failed request is retried, and after how long a wait."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Bounds of repetition.
+    """Limits of retrying, with exponential backoff.
 
-    The wait doubles from *first_wait_seconds* on and never passes *longest_wait_seconds*; a
-    quarter of it is random, so that threads that failed together do not come back together.
-    A server may ask for up to *longest_asked_seconds*.
+    The wait doubles from *first_wait_seconds* and never exceeds *longest_wait_seconds*; a quarter
+    of it is random, so that threads that failed together do not retry together. A server may
+    demand a wait of up to *longest_retry_after_seconds*.
     """
 
     attempts: int = 4
     first_wait_seconds: float = 0.5
     longest_wait_seconds: float = 8.0
-    longest_asked_seconds: float = 60.0
+    longest_retry_after_seconds: float = 60.0
 
-    def wait(self, retries: int, asked: float | None, left: float) -> float | None:
+    def wait(self, retries: int, retry_after: float | None, left: float) -> float | None:
         """Return the seconds to wait before the next attempt, or None to give up.
 
-        *retries* were made, the server *asked* for a pause or did not, and *left* seconds
-        remain of the call.
+        *retries* have been made, the server demands a wait of *retry_after* seconds, if any, and
+        *left* seconds remain of the call.
         """
         if retries + 1 >= self.attempts:
             return None
-        if asked is not None and asked > self.longest_asked_seconds:
+        if retry_after is not None and retry_after > self.longest_retry_after_seconds:
             return None
         seconds = min(self.longest_wait_seconds, self.first_wait_seconds * 2**retries)
         seconds *= random.uniform(0.75, 1.0)
-        if asked is not None:
-            # Coming back earlier than asked is what prolongs a limit.
-            seconds = max(seconds, asked * random.uniform(1.0, 1.1))
+        if retry_after is not None:
+            # Retrying earlier than demanded prolongs a rate limit.
+            seconds = max(seconds, retry_after * random.uniform(1.0, 1.1))
         return seconds if seconds < left else None
 
 
-def asked_pause(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds a server asks to wait, from `Retry-After` and its relatives."""
+def read_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds a server asks to wait, from `Retry-After` or `retry-after-ms`."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
