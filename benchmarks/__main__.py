@@ -48,12 +48,12 @@ ALL = "all"
 
 
 def main() -> None:
-    """Run a benchmark or all of them, or write the tables of the README anew."""
+    """Run one benchmark or all of them, or update the tables of the README."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     runner = commands.add_parser("run", help="measure, and write results/NAME.json")
-    told = f"which one, or {ALL!r} for every result that is shown, and the tables with them"
-    runner.add_argument("name", choices=(*BENCHMARKS, ALL), help=told, metavar="NAME")
+    help_text = f"which one, or {ALL!r} for every result that is shown, and the tables with them"
+    runner.add_argument("name", choices=(*BENCHMARKS, ALL), help=help_text, metavar="NAME")
     where = runner.add_mutually_exclusive_group(required=True)
     where.add_argument("--data", type=Path, help="the folder of the data sets", metavar="DIR")
     where.add_argument(
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def run_small(name: str) -> None:
-    """Run a benchmark in small, and show the table that comes of it."""
+    """Run a benchmark on small generated data, and print the table."""
     with in_small(name) as (data, result):
         import_module(f"benchmarks.{name}").run(data)
         print(report.section(json.loads(result.read_text(encoding="utf-8"))))

@@ -2,7 +2,7 @@
 
 The rule: the other figure lies within our interval of 95 %. Both are of a thousand people, and
 not of the same ones, so that of methods that are alike one figure in six lies outside; how far
-apart the two are is told in standard errors of a difference.
+apart the two are is given in standard errors of a difference.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ ALL = 10_000
 
 
 def grid() -> Makers:
-    """Return the settings that are tried of each method."""
+    """Return the settings to try for each method."""
     return {
         "random": [RandomBaseline],
         "most popular": [MostPopular],
@@ -129,14 +129,14 @@ def _measured(system: System, parted: Split, name: str, method: str) -> dict[str
 
 
 def _is_within(ours: Estimate, there: float) -> bool:
-    """Say whether the other figure, of which three places are known, lies in our interval."""
+    """Return whether the reference figure, known to three places, lies in our interval."""
     assert ours.low is not None
     assert ours.high is not None
     return round(ours.low, 3) <= there <= round(ours.high, 3)
 
 
 def _apart(ours: Estimate, there: float) -> float:
-    """Return how far apart two figures are, in standard errors of such a difference."""
+    """Return the difference of two figures in standard errors."""
     assert ours.value is not None
     assert ours.low is not None
     assert ours.high is not None

@@ -1,4 +1,4 @@
-"""How near is a batch to a bare client loop, how much memory does it take, what survives a kill?"""
+"""Compare a batch with a bare client loop: throughput, memory, and what a kill costs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Span = tuple[int, int]
 
 
 def run(data: Path) -> None:
-    """Measure against a fake server in a process of its own, with a latency and no model."""
+    """Measure against a fake server with latency in its own process."""
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="batch-", dir=data) as name:
         folder = Path(name)
@@ -73,10 +73,10 @@ def _prepare(data: Path, folder: Path) -> None:
 
 
 def throughput(folder: Path, concurrency: int, people: int) -> dict[str, Any]:
-    """Run a batch, then send the very same requests with nothing but the client.
+    """Run a batch, then send the same requests with a bare client.
 
-    Each side has the server to itself, in a process of its own. Where a side, or the server, is
-    at work for nearly all of the time, the processor is what limits it, and not the latency.
+    Each side has the server to itself, in its own process. If a side, or the server, is busy
+    nearly all of the time, the processor is the limit and not the latency.
     """
     load = os.getloadavg()[0]
     record = folder / "requests.jsonl"
@@ -106,10 +106,10 @@ def throughput(folder: Path, concurrency: int, people: int) -> dict[str, Any]:
 
 
 def killed(folder: Path) -> dict[str, Any]:
-    """Kill a batch at random moments; hold what is asked again against what was on the disk.
+    """Kill a batch at random moments; compare repeated requests with what the journal held.
 
-    A kill may lose the answers that were under way, or had just come and were not yet in the
-    journal: those are asked for again, and no others.
+    A kill may lose replies that were in flight, or not yet in the journal: those are requested
+    again, and no others.
     """
     chance = random.Random(SEED)
     record, out = folder / "requests.jsonl", folder / "killed.jsonl"
@@ -159,7 +159,7 @@ def killed(folder: Path) -> dict[str, Any]:
 
 
 def _kept_calls(journal: Path) -> int:
-    """Return how many answered calls the journal of a killed run holds."""
+    """Count the answered calls in the journal of a killed run."""
     if not journal.exists():
         return 0
     opened = Journal(journal)
@@ -172,10 +172,10 @@ def _kept_calls(journal: Path) -> int:
 def _lost(
     came: list[float], ends: list[tuple[int, float]], kept: list[int]
 ) -> tuple[list[int], list[int]]:
-    """Return what each kill lost, and how many were under way at it.
+    """Return how many replies each kill lost, and how many requests were in flight.
 
-    *came* is when each request came, *ends* how many had come by each kill and when that was,
-    *kept* how many answers were in the journal then.
+    *came* is the arrival time of each request, *ends* the number of requests and the time at each
+    kill, *kept* the number of replies in the journal then.
     """
     lost, under_way = [], []
     begin = kept_before = 0
@@ -227,18 +227,18 @@ class Server:
         self.url = process.stdout.readline().strip()
 
     def tell(self) -> dict[str, float]:
-        """Return how many requests came in so far, and the processor time they took."""
+        """Return how many requests were received, and the CPU time they took."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        told: dict[str, float] = json.loads(self._process.stdout.readline())
-        return told
+        report: dict[str, float] = json.loads(self._process.stdout.readline())
+        return report
 
 
 @contextmanager
 def served(record: Path | None = None) -> Iterator[Server]:
-    """Give a server that writes down what it is asked, and when it answered."""
+    """Yield a server that records its requests and when it answered them."""
     command = [sys.executable, "-m", "benchmarks.batch", "serve", str(record or os.devnull)]
     command.append(str(LATENCY_SECONDS))
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -251,8 +251,8 @@ def served(record: Path | None = None) -> Iterator[Server]:
 def _told(arguments: list[str]) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.batch", *arguments]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
 
 
 def _serve(record: str, latency: str) -> None:
@@ -301,16 +301,16 @@ def _measured_batch(arguments: list[str]) -> None:
     before = time.process_time()
     with contextlib.redirect_stdout(printed):
         main(["batch", *arguments])
-    told = json.loads(printed.getvalue())
+    report = json.loads(printed.getvalue())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    calls = told["usage"]["total"]["calls"]
+    calls = report["usage"]["total"]["calls"]
     cpu = time.process_time() - before
-    told = {"seconds": told["seconds"], "requests": calls, "cpu": cpu, "megabytes": peak}
-    print(json.dumps(told))
+    report = {"seconds": report["seconds"], "requests": calls, "cpu": cpu, "megabytes": peak}
+    print(json.dumps(report))
 
 
 def _bare(url: str, record: str, concurrency: str) -> None:
-    """Send recorded requests with the client alone, each as soon as there is room for it."""
+    """Send recorded requests with the client alone, as fast as the limit allows."""
     from openai import AsyncOpenAI
 
     with open(record, encoding="utf-8") as file:

@@ -1,8 +1,4 @@
-"""Is a budget ever passed, or a list ever short, whatever the budget and whatever goes wrong?
-
-Random budgets of tokens and calls, every walk, and random faults of the fake server on up to
-half of the requests. What was spent is the server's own count, not ours.
-"""
+"""Is a budget ever exceeded, or a list ever short, whatever the budget and the faults?"""
 
 from __future__ import annotations
 
@@ -27,13 +23,13 @@ QUESTION = __doc__
 RUNS = 1_000
 ITEMS = 3_000
 WALKS = ("auto", "best-first", "beam", "depth-first", "hybrid", "retrieve")
-# These only take time, or are mistakes of the user that are told and not worked round.
+# These only take time, or are user mistakes, which are reported and not worked around.
 LEFT_OUT = {"slow", "drip", "quota", "html", "429-wait", "429-date"}
 SEED = 0
 
 
 def run(data: Path) -> None:
-    """Recommend a thousand times within random budgets from a server that fails at random."""
+    """Recommend a thousand times with random budgets from a server with random faults."""
     ended: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -55,7 +51,7 @@ def run(data: Path) -> None:
 
 
 def _tried(tree: ItemTree, history: list[str], number: int) -> tuple[str, list[str]]:
-    """Return how one recommendation ended, and what was wrong with it."""
+    """Return how one recommendation ended, and any violation."""
     chance = random.Random(f"{SEED}:{number}")
     budget = Budget(
         tokens=chance.choice([None, chance.randrange(15_000)]),

@@ -1,4 +1,4 @@
-"""What does the tree cost before anybody is asked: is the held-out item in the opened leaves?"""
+"""Which share of held-out items do the opened leaves contain, before any ranking?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.datasets import SEED, WITH_PEOPLE, DataSet, load_with_people
-from benchmarks.intervals import mean, told
+from benchmarks.intervals import format_estimate, mean
 from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, Options, Recommender, SimilarityJudge, build
 from unillmrec.evaluation.statistics import Bootstrap
@@ -94,7 +94,7 @@ def _measured(found: DataSet, tree: ItemTree, branches: int | None, leaves: int)
             for name, values in columns.items()
         },
         **{
-            name: told(bootstrap.ratio(columns[walked], columns[flat]), 2)
+            name: format_estimate(bootstrap.ratio(columns[walked], columns[flat]), 2)
             for name, walked, flat in (
                 ("share of flat", "in leaves", "in flat top"),
                 ("share of flat, shown", f"among {SHOWN} shown", f"in flat top {SHOWN}"),

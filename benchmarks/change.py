@@ -1,4 +1,4 @@
-"""Does a tree whose catalog was replaced walk as well as a fresh one, and what do changes cost?"""
+"""Is a tree as good as a fresh one after its catalog was replaced, and what do changes cost?"""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Walks = Callable[[Path, int | None], tuple[float, float, float]]
 
 
 def run(data: Path) -> None:
-    """Replace catalogs step by step, and compare with building them anew."""
+    """Replace catalogs step by step, and compare with fresh builds."""
     rows: list[dict[str, Any]] = []
     cases = [(seed, 1.0) for seed in SEEDS]
     cases += [(seed, share) for share in (0.2, 0.5) for seed in SEEDS_OF_PARTS]
@@ -55,7 +55,7 @@ def run(data: Path) -> None:
 def synthetic(
     folder: Path, size: int, seed: int, people: int, share: float
 ) -> list[dict[str, Any]]:
-    """Turn so much of a made-up catalog into one of other topics."""
+    """Replace a share of a synthetic catalog by items of other topics."""
     from benchmarks.synthetic import SyntheticCatalog
     from benchmarks.walk_recall import walk_recall
     from unillmrec import Item
@@ -78,7 +78,7 @@ def synthetic(
 
 
 def real(folder: Path, data: Path, name: str) -> list[dict[str, Any]]:
-    """Turn one half of a real catalog into the other."""
+    """Replace one half of a real catalog by the other."""
     from benchmarks.walk_recall import found_of_nearest
 
     loaded = load_with_people(data, name, 4_000) if name in PEOPLED else load(data, name)
@@ -105,26 +105,26 @@ def real(folder: Path, data: Path, name: str) -> list[dict[str, Any]]:
 
 
 def _by_category(items: Sequence[Any]) -> list[int]:
-    """Return the places of items, those of one category together: the commonest that they have."""
-    told = [item.attributes.get("categories", ()) for item in items]
-    counts = Counter(each for categories in told for each in categories)
+    """Return item positions ordered by the most common category of each item."""
+    report = [item.attributes.get("categories", ()) for item in items]
+    counts = Counter(each for categories in report for each in categories)
     main = [
         max((each for each in categories), key=lambda each: (counts[each], each), default="")
-        for categories in told
+        for categories in report
     ]
     return sorted(range(len(items)), key=lambda place: (main[place], items[place].id))
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A catalog in which some items stay, some go and others come in their place."""
+    """A catalog in which some items stay, and others are replaced."""
 
     stay: Sequence[Any]
     go: Sequence[Any]
     come: Sequence[Any]
 
     def made(self, folder: Path, walks: Walks) -> list[dict[str, Any]]:
-        """Change a tree step by step; return for each walk what it is worth against a fresh one."""
+        """Change a tree step by step; return each walk's quality relative to a fresh tree."""
         from unillmrec import BuildOptions, build
         from unillmrec.store.invariants import breaches
         from unillmrec.updating.applier import ChangeReport
@@ -141,7 +141,7 @@ class Change:
                 report += changer.insert(self.come[place : place + STEP])
             cpu = time.process_time() - cpu
             assert not list(breaches(changer.tree))
-        told = {
+        report = {
             "cpu ms a change": round(1000 * cpu / report.changed, 2),
             **_shape(path),
             "summaries due a change": round(_due(path) / report.changed, 3),
@@ -151,7 +151,7 @@ class Change:
         }
         build(_in_file_order(path), fresh, BuildOptions(workers=1, overwrite=True))
         rows = [_compared(name, walks, path, fresh, leaves) for name, leaves in WALKS.items()]
-        return [{**rows[0], **told}, *rows[1:]]
+        return [{**rows[0], **report}, *rows[1:]]
 
 
 def _compared(
@@ -171,7 +171,7 @@ def _compared(
 
 
 def _means(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the mean share of a fresh tree's recall over the seeds, with its 95 % interval."""
+    """Return the mean ratio to a fresh tree over the seeds, with its 95 % interval."""
     groups: dict[tuple[int, str], list[float]] = {}
     for row in rows:
         if row["catalog"].startswith("synthetic"):
@@ -187,7 +187,7 @@ def _means(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _shape(path: Path) -> dict[str, float]:
-    """Return how deep the tree is and how its leaves are filled, which must be within bounds."""
+    """Return depth and leaf sizes of the tree, after checking them against the bounds."""
     with sqlite3.connect(path) as db:
         leaves, largest, tiny, depth = db.execute(
             "SELECT count(*), max(size), sum(size < ?), max(depth) FROM node WHERE leaf", (TINY,)
@@ -209,7 +209,7 @@ def _in_file_order(path: Path) -> list[Any]:
 
 
 def _describe(path: Path) -> None:
-    """Give every node a summary, as if a model had written it."""
+    """Give every node a summary, like one from a model."""
     with sqlite3.connect(path) as db:
         db.execute(
             "UPDATE node SET description = json_set(description, '$.summary', ?)"
@@ -219,7 +219,7 @@ def _describe(path: Path) -> None:
 
 
 def _due(path: Path) -> int:
-    """Return how many nodes have no summary any more, or one that is out of date."""
+    """Count the nodes whose summary is missing or out of date."""
     with sqlite3.connect(path) as db:
         (due,) = db.execute(
             "SELECT count(*) FROM node WHERE parent IS NOT NULL AND"

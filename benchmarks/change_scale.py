@@ -19,7 +19,7 @@ MANY = 10_000
 
 
 def run(data: Path) -> None:
-    """Build each tree once, change it, check it, and hold it against its own catalog."""
+    """Build each tree once, change it, check it, and sync it with its own catalog."""
     rows = []
     for size in SIZES:
         with tempfile.TemporaryDirectory(prefix="change-scale-", dir=data) as name:
@@ -30,7 +30,7 @@ def run(data: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Took:
-    """How long something took: on the clock, and of the processor, which others share."""
+    """Wall time and CPU time of a step."""
 
     wall: float
     cpu: float

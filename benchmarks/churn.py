@@ -1,4 +1,4 @@
-"""Which ways of keeping a tree in shape hold its quality while its topics shift?"""
+"""Which upkeep rules preserve a tree's quality while its topics shift?"""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 
 def run(data: Path) -> None:
-    """Replace whole catalogs in each of the ways, each in a process of its own."""
+    """Replace whole catalogs under each rule, in processes of their own."""
     rows = []
     for way, how in WAYS.items():
         for seed in SEEDS:

@@ -1,7 +1,4 @@
-"""A process that recommends once and says how long it took from being started.
-
-Nothing is imported here that the recommendation does not need: imports are part of the time.
-"""
+"""A process that recommends once and reports the time since it was started."""
 
 import json
 import resource
@@ -12,7 +9,7 @@ from unillmrec import ItemTree, Recommender, SimilarityJudge
 
 
 class _TimedJudge(SimilarityJudge):
-    """The embedded judge; it notes when it is first asked."""
+    """The embedded judge, which records when it is first asked."""
 
     first_asked = 0.0
 
@@ -22,18 +19,18 @@ class _TimedJudge(SimilarityJudge):
 
 
 def main() -> None:
-    """Recommend from a tree to the history of one person; the clock began elsewhere."""
+    """Recommend to one history; the start time is passed in by the parent process."""
     path, history, started = sys.argv[1], sys.argv[2].split(","), float(sys.argv[3])
     with ItemTree.open(path) as tree:
         judge = _TimedJudge(tree)
         Recommender(tree, judge).recommend(history)
-    told = {
+    report = {
         "first question": judge.first_asked - started,
         "recommendation": time.perf_counter() - started,
         "cpu": time.process_time(),
         "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-    print(json.dumps(told))
+    print(json.dumps(report))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Is a tree whole after the process that changed it was killed at a random moment?"""
+"""Is a tree intact after a process that changed it was killed at a random moment?"""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KINDS = ("insert", "delete", "sync")
 
 
 def run(data: Path) -> None:
-    """Kill each kind of change many times, and look at what is left."""
+    """Kill each kind of change many times, and check what remains."""
     rows = []
     with tempfile.TemporaryDirectory(prefix="crash-", dir=data) as name:
         folder = Path(name)
@@ -44,7 +44,7 @@ def _build(folder: Path) -> None:
 
 
 def killed_often(folder: Path, kind: str, kills: int) -> dict[str, Any]:
-    """Kill a change *kills* times, each time a little later or earlier; count what is left."""
+    """Kill a change *kills* times at different moments; count the outcomes."""
     states = _states(folder, kind)
     chance = random.Random(f"{SEED} {kind}")
     found: Counter[str] = Counter()
@@ -72,7 +72,7 @@ def killed_often(folder: Path, kind: str, kills: int) -> dict[str, Any]:
 
 
 def _states(folder: Path, kind: str) -> dict[str, Any]:
-    """Return the states that a change may leave, by content, and how long it takes."""
+    """Return the states that a change may leave, by content, and its duration."""
     tree = folder / "steps.tree"
     _copy(folder / "before.tree", tree)
     whole = [_content(tree)]
@@ -87,7 +87,7 @@ def _states(folder: Path, kind: str) -> dict[str, Any]:
 
 
 def _steps(folder: Path, kind: str) -> list[Any]:
-    """Return what the tree holds after each commit of a change."""
+    """Return the content of the tree after each commit of a change."""
     from unillmrec.updating.changer import TreeChanger
 
     tree = folder / "steps.tree"
@@ -108,7 +108,7 @@ def _parts(kind: str) -> list[list[Any]]:
 
 
 def _things(kind: str, items: int, changed: int) -> list[Any]:
-    """Return what is inserted or deleted, or what the tree shall hold after a sync."""
+    """Return the items to insert or sync, or the ids to delete."""
     from benchmarks.synthetic import SyntheticCatalog
 
     catalog = list(SyntheticCatalog(items, SEED).items())
@@ -132,7 +132,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _content(path: Path) -> Any:
-    """Return everything a person could see of a tree: its items, where they are, the words."""
+    """Return everything visible in a tree: its items, their places, and the descriptions."""
     from unillmrec.store import ItemTree
 
     with ItemTree.open(path) as tree:
@@ -142,7 +142,7 @@ def _content(path: Path) -> Any:
 
 
 def _left(path: Path, whole: list[Any]) -> str:
-    """Return which of the states a killed process left, or that it left none of them."""
+    """Return which of the expected states a killed process left, or that it left none of them."""
     from unillmrec.errors import UnillmrecError
     from unillmrec.store import EditableTree
     from unillmrec.store.invariants import breaches

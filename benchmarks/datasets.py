@@ -1,4 +1,4 @@
-"""Data sets to measure on: a folder each, with `items.jsonl[.gz]` and `interactions.csv[.gz]`."""
+"""Data sets for the benchmarks: a folder each, with items and interactions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FOUND: dict[str, Path] = {}
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """A person whose last item is kept back."""
+    """A person whose last item is held out."""
 
     history: tuple[int, ...]
     target: int
@@ -27,7 +27,7 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """Items, and people given by places in the list of items."""
+    """Items, and people whose histories are positions in the list of items."""
 
     name: str
     items: list[Item]
@@ -35,11 +35,11 @@ class DataSet:
 
 
 class MissingDataError(SystemExit):
-    """A data set is not where it was looked for."""
+    """A data set is not in the given folder."""
 
 
 def find(data: Path, name: str, stem: str) -> Path:
-    """Return the file of a data set, packed or not."""
+    """Return the file of a data set, gzipped or not."""
     for suffix in ("", ".gz"):
         path = data / name / (stem + suffix)
         if path.exists():
@@ -52,14 +52,14 @@ def find(data: Path, name: str, stem: str) -> Path:
 
 
 def opened(path: Path) -> TextIO:
-    """Open a file of text, packed or not."""
+    """Open a text file, gzipped or not."""
     if path.suffix == ".gz":
         return gzip.open(path, "rt", encoding="utf-8")
     return path.open(encoding="utf-8")
 
 
 def load(data: Path, name: str, people: int = 0, least_rating: float = 0.0) -> DataSet:
-    """Load a data set and a seeded sample of *people*, their last item held out."""
+    """Load a data set and a seeded sample of *people*, with their last items held out."""
     items = list(read_catalog(find(data, name, "items.jsonl")))
     if not people:
         return DataSet(name, items, [])
@@ -91,5 +91,5 @@ WITH_PEOPLE = ("ml-1m", "amazon-beauty", "amazon-games", "amazon-industrial", "g
 
 
 def load_with_people(data: Path, name: str, people: int) -> DataSet:
-    """Load a data set with people under its own rule of what counts as liking."""
+    """Load a data set with people, under its own rule of what counts as liked."""
     return load(data, name, people, LEAST_RATING.get(name, 0.0))

@@ -1,4 +1,4 @@
-"""What should a branch say about itself, so that few tokens lead to the right leaf?"""
+"""What should a branch description contain, to lead to the right leaf with few tokens?"""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ QUESTION = __doc__
 SETS = ("ml-1m", "netflix-titles", "goodreads", "steam-games", "amazon-games", "mind-sample")
 HIDDEN = 500
 LEAVES = (1, 5, 12)
-# How usual a word may be around a node and still be told of it.
+# How usual a word may be around a node and still be listed for it.
 AROUND = (0.5, 0.75, 1.0)
 USUAL = contrastive_terms.AROUND
 # Words and titles in a line.
@@ -38,7 +38,7 @@ SHOWN = LINES[:3]
 
 
 def run(data: Path) -> None:
-    """Hide items, and look for them by the words of the lines alone, line by line."""
+    """Hide items, and search for them by the words of the descriptions alone."""
     rows: list[dict[str, Any]] = []
     for name in SETS:
         items = load(data, name).items
@@ -54,10 +54,10 @@ def run(data: Path) -> None:
                     print(rows[-1], flush=True)
     means = list(_means(rows))
     # The table of all sets is in the file; the README has room for what decides.
-    told = [
+    table_rows = [
         row for row in means if row["around"] == USUAL or (row["words"], row["titles"]) in SHOWN
     ]
-    notes = {"seed": SEED, "items hidden": HIDDEN, "text": table(told)}
+    notes = {"seed": SEED, "items hidden": HIDDEN, "text": table(table_rows)}
     save("descriptions", QUESTION, [*rows, *means], judge=DescriptionJudge.name, **notes)
 
 
@@ -82,7 +82,7 @@ def _measured(tree: ItemTree, words: int, titles: int) -> dict[str, Any]:
 
 @contextmanager
 def _lines(words: int, titles: int) -> Iterator[None]:
-    """Let lines have so many words and titles."""
+    """Limit descriptions to this many words and titles."""
     with (
         patch.object(descriptions, "LINE_WORDS", words),
         patch.object(descriptions, "LINE_TITLES", titles),
@@ -91,7 +91,7 @@ def _lines(words: int, titles: int) -> Iterator[None]:
 
 
 class _Walks:
-    """Best-first walks by what the lines say, with the tokens of the prompts on the way."""
+    """Best-first walks guided by descriptions, with the prompt tokens on the way."""
 
     def __init__(self, tree: ItemTree, judge: DescriptionJudge) -> None:
         self._run = Run(tree, judge, Options())
@@ -100,9 +100,9 @@ class _Walks:
         self._leaves = {leaf for (leaf,) in tree.rows("SELECT id FROM node WHERE leaf")}
 
     def opened_until(self, hidden: tuple[Any, Any]) -> tuple[int, float]:
-        """Return how many leaves were opened until the item's, and the tokens that took.
+        """Return the leaves opened until the item's, and the tokens spent.
 
-        Both are infinite where the walk ended before.
+        Both are infinite if the walk ended before.
         """
         placed, _ = hidden
         (vector,) = self._run.tree.item_vectors([placed.number])
@@ -134,7 +134,7 @@ class _Walks:
         return self._families[node]
 
     def mean_tokens(self) -> float:
-        """Return how long the lines are that were read on any of the walks."""
+        """Return the mean length of the descriptions read on all walks."""
         count, line = self._writer.counter.count, self._writer.line
         read = [line(choice) for choices, _ in self._families.values() for choice in choices]
         return sum(map(count, read)) / len(read)
@@ -145,13 +145,13 @@ def _share(found: Sequence[tuple[int, float]], leaves: int) -> float:
 
 
 def _quarter(tokens: Sequence[float]) -> int | str:
-    """Return the tokens of prompts within which a quarter of the items were found."""
+    """Return the prompt tokens within which a quarter of the items were found."""
     found = sorted(tokens)[len(tokens) // 4]
     return "-" if found == float("inf") else round(found)
 
 
 def _means(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Return the means over the sets, for each way of writing lines."""
+    """Return means over the data sets for each form of description."""
     ways = dict.fromkeys((row["around"], row["words"], row["titles"]) for row in rows)
     for way in ways:
         same = [row for row in rows if (row["around"], row["words"], row["titles"]) == way]

@@ -1,9 +1,4 @@
-"""What do vectors of a small sentence encoder change, against those of words?
-
-The encoder is all-MiniLM-L6-v2, which is no language model to ask: it turns texts into vectors.
-Its files (from its page at Hugging Face; Apache 2.0) are looked for in the folder
-DATA/models/all-MiniLM-L6-v2; the package sentence-transformers reads them. Nothing is downloaded.
-"""
+"""What changes with the vectors of a small sentence encoder, compared with weighted words?"""
 
 from __future__ import annotations
 
@@ -15,7 +10,7 @@ import numpy as np
 
 from benchmarks import datasets
 from benchmarks.evaluation import BAR, SETS
-from benchmarks.intervals import told
+from benchmarks.intervals import format_estimate
 from benchmarks.people import PEOPLE, SEED, interactions_of, last_out, shelf_of
 from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, Options, Recommender, SimilarityJudge, build
@@ -30,7 +25,7 @@ MODEL = "all-MiniLM-L6-v2"
 
 
 def run(data: Path) -> None:
-    """Put the walk, and its vectors without it, through the same exam over either vectors."""
+    """Evaluate the walk, and its vectors without a tree, over both kinds of vectors."""
     encoder = _encoder(data / "models" / MODEL)
     rows: list[dict[str, Any]] = []
     for name in SETS:
@@ -57,8 +52,8 @@ def _examined(path: Path, parted: Split) -> list[dict[str, Any]]:
             {
                 "system": each.name,
                 "people": len(parted.exam.cases),
-                "recall@10": told(each.estimates["recall@10"]),
-                "ndcg@10": told(each.estimates["ndcg@10"]),
+                "recall@10": format_estimate(each.estimates["recall@10"]),
+                "ndcg@10": format_estimate(each.estimates["ndcg@10"]),
             }
             for each in made.outcomes
         ]

@@ -1,4 +1,4 @@
-"""How good is the chain with the embedded judge, beside all baselines, and what would it cost?"""
+"""How good is the chain with the embedded judge, next to all baselines, and what does it cost?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.intervals import told
+from benchmarks.intervals import format_estimate
 from benchmarks.people import EXAMINED, PEOPLE, SEED, interactions_of, last_out, shelf_of
 from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, Options, build
@@ -32,7 +32,7 @@ BAR = {"ml-1m": 0.050, "amazon-beauty": 0.074}
 
 
 def run(data: Path) -> None:
-    """Put all systems, and the chain without variety, through the same exam."""
+    """Evaluate all systems, and the chain without variety, on the same people."""
     price = find_price(Settings.resolve(SETTINGS))
     rows: list[dict[str, Any]] = []
     comparisons: list[dict[str, Any]] = []
@@ -50,10 +50,10 @@ def run(data: Path) -> None:
                 took = time.perf_counter() - started, _cpu() - cpu
         rows += [_row(name, outcome, made) for outcome in made.outcomes]
         comparisons += [{"set": name, **each.as_dict()} for each in made.comparisons]
-        told = {"wall": round(took[0], 1), "cpu": round(took[1], 1)}
-        told |= {"processes": available_cores(), "measuring": round(made.measuring, 1)}
-        print(name, told, flush=True)
-        rows[-1] |= {"seconds": told}
+        timing = {"wall": round(took[0], 1), "cpu": round(took[1], 1)}
+        timing |= {"processes": available_cores(), "measuring": round(made.measuring, 1)}
+        print(name, timing, flush=True)
+        rows[-1] |= {"seconds": timing}
     save(
         "evaluation",
         QUESTION,
@@ -84,7 +84,7 @@ def _evaluated(parted: Split, tree: ItemTree, price: Price | None) -> Evaluation
 
 
 def _cpu() -> float:
-    """Return the seconds that this process and those it has started have computed."""
+    """Return the CPU seconds of this process and its children."""
     return sum(os.times()[:4])
 
 
@@ -93,13 +93,13 @@ def _row(name: str, outcome: Outcome, made: Evaluation) -> dict[str, Any]:
     return {
         "set": name,
         "system": outcome.name + ("" if outcome.zero_shot else " *"),
-        "recall@10": told(each["recall@10"]),
-        "ndcg@10": told(each["ndcg@10"]),
-        "recalled": told(each.get("recalled")),
-        "coverage@10": told(each["coverage@10"]),
-        "distance": told(each["intra-list distance"]),
-        "novelty": told(each["novelty"], 2),
-        "popularity lift": told(each["popularity lift"], 2),
+        "recall@10": format_estimate(each["recall@10"]),
+        "ndcg@10": format_estimate(each["ndcg@10"]),
+        "recalled": format_estimate(each.get("recalled")),
+        "coverage@10": format_estimate(each["coverage@10"]),
+        "distance": format_estimate(each["intra-list distance"]),
+        "novelty": format_estimate(each["novelty"], 2),
+        "popularity lift": format_estimate(each["popularity lift"], 2),
         **_billed(outcome),
         "ms a person": round(1_000 * outcome.answering / len(made.split.exam.cases), 1),
         "note": "; ".join(outcome.remarks),
@@ -107,7 +107,7 @@ def _row(name: str, outcome: Outcome, made: Evaluation) -> dict[str, Any]:
 
 
 def _billed(outcome: Outcome) -> dict[str, Any]:
-    """Return what asking for one person would take, by our count of the tokens."""
+    """Return the tokens of one person's recommendation, by our count."""
     priced, cost = max(outcome.priced, 1), outcome.estimated_cost
     return {
         "prompt": round(outcome.usage.estimated_prompt / priced),

@@ -1,9 +1,4 @@
-"""How much of an exhaustive look does recall find, and for how many input tokens?
-
-The judge of every walk is the embedded judge, exact or with simulated noise on each score; what
-it is to find are the twenty items that score best without noise. Tokens are those of all the
-prompts of a recommendation, profile, recall and rank, counted and not sent.
-"""
+"""How much of an exhaustive search does recall find, and for how many input tokens?"""
 
 from __future__ import annotations
 
@@ -42,14 +37,14 @@ SAMPLED_LINES = 5_000
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A way to recall, and how its price is varied."""
+    """A recall method, and how its price is varied."""
 
     name: str
     options: Options
 
 
 def systems() -> Iterator[System]:
-    """Give every walk at several prices."""
+    """Return every walk at several prices."""
     for branches in (2, 5, 9, 13):
         yield System("best-first", Options(SOUGHT, branches=branches))
     for path_score in ("relative", "probability"):
@@ -82,7 +77,7 @@ def run(data: Path) -> None:
 
 
 def measured(size: int, space: str) -> list[dict[str, Any]]:
-    """Build one tree and let people walk it in every way."""
+    """Build one tree, and walk it in every way."""
     catalog = SyntheticCatalog(size, SEED)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.tree"
@@ -161,7 +156,7 @@ def _walked(
 
 
 def _nearest(tree: ItemTree, writer: PromptWriter, history: Sequence[str]) -> dict[int, float]:
-    """Return how near those items are that an exhaustive look puts first."""
+    """Return the similarity of the items that an exhaustive search ranks first."""
     made = Recommender(tree, EstimatingJudge(SimilarityJudge(tree), writer)).recommend(history)
     assert made.profile.vector is not None
     eligibility = Eligibility(tree)
@@ -178,7 +173,7 @@ def _closeness(tree: ItemTree, taste: Any, numbers: Sequence[int]) -> np.ndarray
 def _listing_tokens(
     tree: ItemTree, writer: PromptWriter, history: Sequence[str]
 ) -> tuple[int, int]:
-    """Return what listing every item once would take, and ranking them in sliding windows."""
+    """Return the tokens of listing every item once, and of ranking all in sliding windows."""
     made = Recommender(tree).recommend(history)
     numbers = np.linspace(0, len(tree) - 1, min(len(tree), SAMPLED_LINES)).astype(int).tolist()
     placed = list(tree.items_by_number(numbers).values())

@@ -1,4 +1,4 @@
-"""Which fields of an item should its vector be made of, and how much should each count?"""
+"""Which fields should an item's vector be made of, and with which weights?"""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHOICES: dict[str, tuple[FieldWeights, bool]] = {
 
 
 def run(data: Path) -> None:
-    """Measure how often the held-out item is among the 10 and 50 nearest by each choice."""
+    """Measure recall at 10 and 50 of the held-out item for each choice of fields."""
     rows: list[dict[str, Any]] = []
     for name in (*WITH_PEOPLE, "mind-sample"):
         found = not_examined(data, name, PEOPLE)
@@ -56,7 +56,7 @@ def run(data: Path) -> None:
 def ranks_of_targets(
     found: DataSet, matrix: Any, recent: int = 10, decay: float = 0.7
 ) -> np.ndarray:
-    """Return the place of each person's held-out item among all unseen items, from zero."""
+    """Return the rank of each person's held-out item among all unseen items, from zero."""
     ranks = []
     for person in found.people:
         history = list(person.history[-recent:])

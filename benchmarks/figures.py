@@ -1,4 +1,4 @@
-"""Figures in sentences: each comes from a result, and stands between markers like the tables."""
+"""Figures in sentences: each is filled in from a result, between markers."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from functools import partial
 from typing import Any
 
 from benchmarks.intervals import first_number
-from benchmarks.results import load, names, told_seconds
+from benchmarks.results import format_duration, load, names
 
 _TEXT, _BILLED = "item text shown / catalog text", "billed / flat listing"
 _MARKED = re.compile(r"(<!-- figure (\S+) -->).*?(<!-- end figure -->)", re.DOTALL)
 
 
 def filled(text: str) -> str:
-    """Return a text with all its figures as the results have them.
+    """Return *text* with all its figures filled in from the results.
 
     Raises:
-        KeyError: a figure is asked for that nothing tells.
+        KeyError: no result provides a figure.
     """
     return _MARKED.sub(lambda found: f"{found[1]}{FIGURES[found[2]]()}{found[3]}", text)
 
@@ -32,7 +32,7 @@ def _rows(result: str, **wanted: object) -> list[dict[str, Any]]:
 
 
 def _recall(row: dict[str, Any]) -> str:
-    """Return what a row has of recall, without its interval."""
+    """Return the recall in a row, without its interval."""
     return str(row["recall@10"]).partition(" ")[0]
 
 
@@ -46,9 +46,9 @@ def _least_kept_by_changes() -> str:
 
 
 def _compared() -> list[bool]:
-    """Return of each figure that was found elsewhere too whether it is outside the interval.
+    """Return, for each reference figure, whether it lies outside our interval.
 
-    Where two searches for a setting end at the same one, it counts once.
+    If two searches for a setting end at the same one, it counts once.
     """
     settings = {(row["set"], row["setting"] or row["method"]): row for row in _rows("baselines")}
     return [
@@ -83,19 +83,19 @@ def _walk_of_a_million(space: str) -> str:
 
 
 def _found_by(system: str) -> str:
-    """Return the recall of a system on each set of the evaluation."""
+    """Return a system's recall on each data set of the evaluation."""
     rows = _rows("evaluation", system=system)
     return " and ".join(f"{_recall(row)} on {row['set']}" for row in rows)
 
 
 def _taken_by(system: str) -> str:
-    """Return what a system reads and writes for a person of each set of the evaluation."""
+    """Return a system's tokens per person on each data set of the evaluation."""
     rows = _rows("evaluation", system=system)
     return " and ".join(f"{row['prompt'] + row['completion']:,} on {row['set']}" for row in rows)
 
 
 def _share_of_flat(column: str, branches: object, leaves: int) -> str:
-    """Return from where to where a share goes, over the sets but the one that is far lowest."""
+    """Return the range of a share over the data sets, without the lowest one."""
     rows = _rows("ceiling", branches=branches, **{"leaves read": leaves})
     shares = [first_number(row[column]) for row in rows if row["set"] != "goodreads"]
     return f"{100 * min(shares):.0f} to {100 * max(shares):.0f} %"
@@ -112,7 +112,7 @@ def _walks_tokens(column: str) -> list[float]:
 
 
 def _tokens_grown() -> str:
-    """Return how much more is read of the largest catalog than of another one made up alike."""
+    """Return the growth of billed tokens between the two largest generated catalogs."""
     rows = _rows("tokens", way="unillmrec, the walk")
     least, *_, most = (first_number(row["billed"]) for row in rows if "made up" in row["catalog"])
     return f"{most / least:.1f} times"
@@ -123,7 +123,7 @@ def _tokens_share(column: str, place: int) -> str:
 
 
 def _time_of_all() -> str:
-    return told_seconds(sum(load(name)["seconds"] for name in names()))
+    return format_duration(sum(load(name)["seconds"] for name in names()))
 
 
 FIGURES: dict[str, Callable[[], str]] = {
@@ -145,8 +145,8 @@ FIGURES: dict[str, Callable[[], str]] = {
     "titles-changed": lambda: str(_titles()["share"]).replace("%", " %"),
     "tokens-grown": _tokens_grown,
     **{
-        f"tokens-{told}-{size}": partial(_tokens_share, column, place)
-        for told, column in (("text", _TEXT), ("billed", _BILLED))
+        f"tokens-{kind}-{size}": partial(_tokens_share, column, place)
+        for kind, column in (("text", _TEXT), ("billed", _BILLED))
         for size, place in (("smallest", 0), ("second", 1), ("largest", -1))
     },
     "walk-of-million-words": lambda: _walk_of_a_million("words"),

@@ -1,4 +1,4 @@
-"""A hundred thousand fuzzed replies, through the parser and through whole recommendations."""
+"""A hundred thousand fuzzed replies, through the parsers and through whole recommendations."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ WHERE = ("year > 1850", "language = 'en' and pages < 400", "not 'sea' in subject
 
 
 class UnreadableError(AssertionError):
-    """A reply was read in a way that the contract of the reader rules out."""
+    """A parser returned something that its contract rules out."""
 
 
 def run(data: Path) -> None:
-    """Read, then recommend; the demo's books are the catalog, and *data* is not needed."""
+    """Fuzz the parsers, then the recommender over the demo's catalog; *data* is not used."""
     parsed = read_some(REPLIES, SEED)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "books.tree"
@@ -62,7 +62,7 @@ def run(data: Path) -> None:
 
 
 def read_some(replies: int, seed: int) -> dict[str, Any]:
-    """Read generated replies; count what was usable.
+    """Parse generated replies; count the usable ones.
 
     Raises:
         UnreadableError: something was read that may not be.
@@ -81,7 +81,7 @@ def read_some(replies: int, seed: int) -> dict[str, Any]:
 
 
 def check_reading(text: str, count: int) -> bool:
-    """Read *text* in all ways, check each, and return whether an order was usable.
+    """Parse *text* in all ways, check each result, and return whether an order was usable.
 
     Raises:
         UnreadableError: as `read_some`.
@@ -89,10 +89,10 @@ def check_reading(text: str, count: int) -> bool:
     readings = (read_scores(text, count), read_order(text, count))
     interests = read_interests(text)
     weights = [weight for _, weight in interests]
-    told = [name for name, _ in interests]
+    names = [name for name, _ in interests]
     fair = not weights or (math.isclose(sum(weights), 1) and min(weights) > 0)
-    single = all(name == name.strip() != "" and len(name.splitlines()) == 1 for name in told)
-    if not (all(_closed(each, count) for each in readings) and fair and single and len(told) <= 8):
+    single = all(name == name.strip() != "" and len(name.splitlines()) == 1 for name in names)
+    if not (all(_closed(each, count) for each in readings) and fair and single and len(names) <= 8):
         raise UnreadableError(f"of {count} choices, {text[:2000]!r}: {readings} {interests}")
     return readings[1].usable
 
@@ -111,7 +111,7 @@ def _closed(reading: Reading, count: int) -> bool:
 
 
 def check_same(text: str, wrapped: str, count: int) -> None:
-    """Check that a valid reply says the same however it is wrapped.
+    """Check that a valid reply is parsed alike however it is wrapped.
 
     Raises:
         UnreadableError: it does not.
@@ -125,7 +125,7 @@ def check_same(text: str, wrapped: str, count: int) -> None:
 
 
 def read_huge(texts: int, seed: int) -> float:
-    """Read texts of five megabytes; return the CPU seconds the slowest took, read three ways."""
+    """Parse texts of five megabytes in three ways; return the CPU seconds of the slowest."""
     chance = random.Random(seed)
     slowest = 0.0
     for _ in range(texts):
@@ -137,7 +137,7 @@ def read_huge(texts: int, seed: int) -> float:
 
 
 def walk_some(tree: ItemTree, replies: int, seed: int) -> dict[str, Any]:
-    """Recommend with a model that answers garbage until it gave *replies* answers.
+    """Recommend with a model that answers garbage, until it gave *replies* answers.
 
     Raises:
         UnreadableError: a recommendation holds what it may not, or too little.
@@ -181,7 +181,7 @@ def _answer(chance: random.Random, request: Request) -> str:
 
 
 def _fitting(tree: ItemTree, where: str | None) -> set[str]:
-    """Return the ids of the items a predicate lets through, found one by one."""
+    """Return the ids of the items that match a predicate, checked one by one."""
     rows = tree.rows("SELECT number, id FROM item ORDER BY number")
     if where is None:
         return {item_id for _, item_id in rows}

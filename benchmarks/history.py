@@ -1,4 +1,4 @@
-"""How many of a person's last items should count, and how fast should they fade?"""
+"""How many of a person's last items should count, and how fast should their weights decay?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DECAY = (0.5, 0.7, 0.85)
 
 
 def run(data: Path) -> None:
-    """Measure the held-out item's place for each length and decay."""
+    """Measure the rank of the held-out item for each length and decay."""
     rows: list[dict[str, Any]] = []
     for name in WITH_PEOPLE:
         found = not_examined(data, name, PEOPLE)

@@ -1,9 +1,4 @@
-"""Should each interest of a person walk by itself, or all of them together?
-
-On real sets: is the held-out item among the candidates. On synthetic catalogs: people who met
-items of two topics; is each of the two among the candidates with four items at least. The
-embedded judge answers, and parts histories by their vectors; prompts are counted, not sent.
-"""
+"""Should a person's interests be walked separately or together?"""
 
 from __future__ import annotations
 
@@ -37,7 +32,7 @@ Sought = Callable[[Sequence[str]], bool]
 
 
 def run(data: Path) -> None:
-    """Walk together and apart with as many branches, on real and on synthetic catalogs."""
+    """Walk together and separately with as many branches, on real and synthetic catalogs."""
     rows: list[dict[str, Any]] = []
     for name in SETS:
         found = load_with_people(data, name, PEOPLE)

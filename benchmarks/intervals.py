@@ -1,4 +1,4 @@
-"""Figures of a sample of people, with the interval that the same bootstrap as everywhere gives."""
+"""Figures with bootstrap intervals, formatted for tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from unillmrec.evaluation.statistics import Bootstrap, Estimate, same_for_all
 
 
-def told(estimate: Estimate | None, digits: int = 3) -> str:
+def format_estimate(estimate: Estimate | None, digits: int = 3) -> str:
     """Return a figure with its interval."""
     if estimate is None or estimate.value is None:
         return ""
@@ -20,18 +20,18 @@ def told(estimate: Estimate | None, digits: int = 3) -> str:
 
 
 def first_number(cell: object) -> float:
-    """Return the first number of a cell such as `0.041 [0.029, 0.054]`, as `told` writes it."""
+    """Return the first number of a cell such as `0.041 [0.029, 0.054]`."""
     found = re.match(r"-?[\d,.]+", str(cell))
     return float(found[0].replace(",", "")) if found else float("nan")
 
 
 def mean(values: Sequence[float] | Any, digits: int = 3) -> str:
-    """Return the mean of a value for each person, with its interval.
+    """Return the mean over people, with its interval.
 
-    Where it is a yes or no that all share, the interval is Wilson's.
+    If it is a yes or no that all share, the interval is Wilson's.
     """
     column = np.asarray(values)
     if column.dtype == bool and (column == column[0]).all():
-        return told(same_for_all(float(column[0]), len(column)), digits)
+        return format_estimate(same_for_all(float(column[0]), len(column)), digits)
     (found,) = Bootstrap(len(column)).estimates(column[:, None].astype(float))
-    return told(found, digits)
+    return format_estimate(found, digits)

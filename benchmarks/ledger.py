@@ -1,4 +1,4 @@
-"""Whether the usage log comes to what the server billed, whatever goes wrong on the way."""
+"""Does the usage log match what the server billed, whatever goes wrong on the way?"""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ KINDS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One run: what the server counted and what the log holds, and what went wrong."""
+    """One run: the server's counts, the log's counts, and the differences."""
 
     faults: Counter[str]
     billed: int
@@ -49,7 +49,7 @@ class Checked:
 
 
 def run(data: Path) -> None:
-    """Run with random faults two hundred times, and compare the books; write the result."""
+    """Run two hundred times with random faults, and compare log and server."""
     started = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "books.tree")
@@ -57,8 +57,8 @@ def run(data: Path) -> None:
             build(read_catalog(catalog), path, BuildOptions(bounds=BOUNDS, workers=1))
         runs = [checked(path, seed) for seed in range(RUNS)]
     different = [(seed, each.differences) for seed, each in enumerate(runs) if each.differences]
-    for seed, told in different:
-        print(seed, *told, sep="\n  ")
+    for seed, differences in different:
+        print(seed, *differences, sep="\n  ")
     faults = sum((each.faults for each in runs), Counter[str]())
     row = {
         "runs": len(runs),
@@ -74,7 +74,7 @@ def run(data: Path) -> None:
 
 
 def checked(path: Path, seed: int) -> Checked:
-    """Serve a few people, embed some texts, with random faults; compare log and server."""
+    """Serve a few people and embed some texts with random faults; compare log and server."""
     chance = random.Random(seed)
     dialect = chance.choice(sorted(DIALECTS))
     happened: Counter[str] = Counter()
@@ -141,7 +141,7 @@ def _work(path: Path, logged: LoggedEndpoint, chance: random.Random) -> None:
 
 
 def _differences(log_file: Path, server: FakeServer) -> list[str]:
-    """Return in words where the log and the server's own count part."""
+    """Describe where the log and the server's own count differ."""
     sums = {by: read_log(log_file, by) for by in ("stage", "run", "model", "day", "person")}
     _, total = sums["stage"]
     usage, billed, reported = total.usage, server.billed, server.reported
@@ -149,9 +149,9 @@ def _differences(log_file: Path, server: FakeServer) -> list[str]:
     if usage.calls != billed.calls:
         found.append(f"{usage.calls} answers logged, {billed.calls} billed")
     for name in ("prompt", "completion"):
-        known, told = getattr(usage, f"known_{name}"), getattr(reported, name)
-        if known != told:
-            found.append(f"{known} {name} tokens logged, {told} reported")
+        known, counted = getattr(usage, f"known_{name}"), getattr(reported, name)
+        if known != counted:
+            found.append(f"{known} {name} tokens logged, {counted} reported")
     missing = billed.calls - reported.calls
     if (usage.prompt is None) != bool(missing):
         found.append(f"{missing} answers had no count, and the sum is {usage.prompt}")

@@ -1,10 +1,4 @@
-"""How often does the best line of a lettered list come first, raw and with the bias divided out?
-
-The model is simulated: a fake server whose log odds of a letter grow with the words that its line
-shares with the person, and with a taste for letters that is drawn for it. `doctor` measures the
-taste as it would a real model's; a model that it finds astray is not asked by letters, and so is
-not asked here. The best line is the one without the taste.
-"""
+"""How often is the best line of a lettered list ranked first, with and without calibration?"""
 
 from __future__ import annotations
 
@@ -17,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.intervals import told
+from benchmarks.intervals import format_estimate
 from benchmarks.results import save
 from unillmrec.endpoint import OpenAIEndpoint
 from unillmrec.evaluation.statistics import Bootstrap, same_for_all
@@ -51,7 +45,7 @@ JUDGE = (
 
 
 def run(data: Path) -> None:
-    """Ask models of each taste the same questions, with and without calibration."""
+    """Ask models of each bias the same questions, with and without calibration."""
     rows = []
     for deviation, moods in TASTES:
         rows.append(measured(deviation, moods))
@@ -60,7 +54,7 @@ def run(data: Path) -> None:
 
 
 def measured(deviation: float, moods: float) -> dict[str, Any]:
-    """Return how models whose tastes deviate so much answer, raw and calibrated."""
+    """Return the results of models whose letter bias has this deviation, raw and calibrated."""
     writer = build_writer(Settings.resolve({"model": "gpt-4o"}))
     answers = [list(_of_model(seed, deviation, moods, writer)) for seed in range(MODELS)]
     asked = np.array([each for each in answers if each])
@@ -69,7 +63,7 @@ def measured(deviation: float, moods: float) -> dict[str, Any]:
         same_for_all(one.value, len(asked)) if one.value in (0.0, 1.0) else one
         for one in Bootstrap(len(asked), SEED).estimates(asked.mean(axis=1))
     ]
-    shown = map(told, found)
+    shown = map(format_estimate, found)
     names = (f"{what}, {how}" for what in ("best first", "off by") for how in ("raw", "calibrated"))
     row = {"taste": deviation, "of its own in each list": moods, "models": MODELS}
     row |= {"asked by letters": len(asked), "lists": len(asked) * LISTS}
@@ -79,9 +73,9 @@ def measured(deviation: float, moods: float) -> dict[str, Any]:
 def _of_model(
     seed: int, deviation: float, moods: float, writer: PromptWriter
 ) -> Iterator[tuple[float, ...]]:
-    """Examine a model, then ask it; of each list, what was right and how far shares were off.
+    """Probe a model, then ask it; return for each list whether it was right, and the error.
 
-    Of a model that is not asked by letters there is nothing.
+    A model that is not asked by letters returns nothing.
     """
     chance = random.Random(f"{SEED} {seed}")
     taste = [chance.gauss(0, 1) for _ in LETTERS]
@@ -115,7 +109,7 @@ def _judge(endpoint: OpenAIEndpoint, writer: PromptWriter, bias: Mapping[str, fl
 
 
 def made_up(chance: random.Random) -> Question:
-    """Return a question about branches of a few words, for somebody who likes a few."""
+    """Return a generated question about branches of a few words each."""
     lines = [" ".join(chance.sample(WORDS, OF_LINE)) for _ in range(chance.randint(*LENGTHS))]
     choices = tuple(Choice(number, line, number) for number, line in enumerate(lines, start=1))
     likes = Interest(" ".join(chance.sample(WORDS, OF_PERSON)), 1.0)
@@ -123,9 +117,10 @@ def made_up(chance: random.Random) -> Question:
 
 
 def compared(verdict: Verdict) -> tuple[bool, float]:
-    """Return whether a best line came first, and how far the shares are off those without taste.
+    """Return whether the best line is first, and how far the shares are from unbiased ones.
 
-    That is half the sum of the differences: what part of the probability lies elsewhere.
+    The distance is half the sum of absolute differences: the share of probability that lies
+    elsewhere.
     """
     (exchange,) = verdict.exchanges
     odds = label_odds(exchange.messages[-1][1])

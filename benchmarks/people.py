@@ -1,4 +1,4 @@
-"""The people of a data set, parted as an evaluation parts them."""
+"""The people of a data set, split as in an evaluation."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def shelf_of(data: Path, name: str) -> ItemIndex:
 
 
 def interactions_of(data: Path, name: str) -> Interactions:
-    """Return who met what."""
+    """Return the interactions of a data set."""
     return read_interactions(find(data, name, "interactions.csv"))
 
 
 def last_out(met: Interactions, shelf: ItemIndex, name: str, people: int = PEOPLE) -> Split:
-    """Hold the last item of each person out, under the set's own rule of what counts."""
+    """Hold out the last item of each person, under the set's own rule of what counts as liked."""
     return split(
         met, shelf, Protocol(people=people, seed=SEED, least_rating=LEAST_RATING.get(name))
     )
 
 
 def others(parted: Split, met: Interactions, shelf: ItemIndex, name: str, count: int) -> Split:
-    """Return people to tune on: others than are asked about, their last two items held out.
+    """Return people for tuning, disjoint from those evaluated, with their last two items held out.
 
-    What was held out of them in the measurement is not shown to them in any form: the item
-    before it is what a setting is chosen by.
+    What is held out in the measurement is never visible: settings are chosen by the item before
+    it.
     """
     everybody = last_out(met, shelf, name, people=0)
     used = len(parted.exam.cases)
@@ -47,7 +47,7 @@ def others(parted: Split, met: Interactions, shelf: ItemIndex, name: str, count:
 
 
 def shortened(whole: Split, cases: tuple[Case, ...], count: int) -> Split:
-    """Hold out of each case the last item of its history, from what may be learnt from too."""
+    """Hold out the last item of each history, from the training data too."""
     kept = [case for case in cases if len(case.history) > 2][:count]
     made = tuple(Case(n, case.history[:-1], case.disliked) for n, case in enumerate(kept))
     truth = Truth({n: [case.history[-1]] for n, case in enumerate(kept)})
@@ -60,7 +60,7 @@ def shortened(whole: Split, cases: tuple[Case, ...], count: int) -> Split:
 
 
 def not_examined(data: Path, name: str, count: int) -> DataSet:
-    """Return a set with people whom no evaluation asks about: defaults are chosen by these."""
+    """Return a set with people whom no evaluation asks about; defaults are chosen with these."""
     if name not in EXAMINED:
         return load_with_people(data, name, count)
     shelf = shelf_of(data, name)

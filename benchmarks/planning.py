@@ -1,4 +1,4 @@
-"""How far off plans are: plan a recommendation, run it with a simulated model, compare."""
+"""How accurate are plans? Plan a recommendation, run it with a simulated model, compare."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ JUDGE = (
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a simulated model is: its name, its vocabulary, how it writes, how well it sees."""
+    """How a simulated model behaves: name, vocabulary, verbosity, accuracy."""
 
     name: str
     count: Callable[[str], int]
@@ -63,7 +63,7 @@ _OURS = TokenCounter.for_model(None)
 
 
 def _foreign(text: str) -> int:
-    """Count as another vocabulary might: none that is in use needs less than 0.83 of ours."""
+    """Count tokens as another vocabulary might: none in use needs less than 0.83 of ours."""
     return max(round(1.15 * RoughVocabulary().count(text)), round(0.83 * _OURS.count(text)))
 
 
@@ -75,7 +75,7 @@ MANNERS = (
 
 
 class SimulatedModel:
-    """Answers prompts as a manner has it; it is told the embedded judge's scores beside them."""
+    """Answers prompts in a given manner, from the embedded judge's scores."""
 
     def __init__(self, manner: Manner, seed: int) -> None:
         self.manner = manner
@@ -109,8 +109,8 @@ class SimulatedModel:
             return {"order": ranked}
         wanted = re.search(r"at most (\d+) items", system)
         most = round(int(wanted[1]) * self.manner.kept) if wanted else len(ranked)
-        told = [n for n in ranked[:most] if wanted or seen[n] >= 10]
-        return {"picks": [{"number": n, "score": round(min(seen[n], 100))} for n in told]}
+        scored = [n for n in ranked[:most] if wanted or seen[n] >= 10]
+        return {"picks": [{"number": n, "score": round(min(seen[n], 100))} for n in scored]}
 
     @property
     def _noise(self) -> float:
@@ -129,7 +129,7 @@ class SimulatedModel:
 
 
 class _ToldJudge(LanguageModelJudge):
-    """Tells the simulated model what the embedded judge thinks before it asks it."""
+    """Passes the embedded judge's scores to the simulated model before asking it."""
 
     tell: Callable[[str, Mapping[int, float]], None]
     similar: SimilarityJudge
@@ -230,7 +230,7 @@ def _planned_and_run(
 
 
 def _described(path: Path, logged: LoggedEndpoint, settings: Settings, log: Path) -> list[_Pair]:
-    """Describe a part of the tree, twice: the second time the plan knows the first."""
+    """Describe a part of the tree twice; the second plan is calibrated by the first run."""
     endpoint = settings.base_url.removeprefix("http://").removesuffix("/v1")  # type: ignore[union-attr]
     bare = Planner(settings.model, TokenCounter.for_model(settings.model))
     writer = build_writer(settings)

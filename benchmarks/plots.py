@@ -1,4 +1,4 @@
-"""Plots of results, as SVG in greys and hues that can be read on light and on dark."""
+"""Plots of results, as SVG that is readable on light and dark backgrounds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STAMP = re.compile(r"<!-- (\w+) (\w+) -->")
 
 
 def write(*, check: bool) -> list[str]:
-    """Draw what has no plot of its present result, or only name it; return problems."""
+    """Draw every plot that does not match its result, or only list them; return problems."""
     wanted = {name: draw for name, draw in DRAWN.items() if name in names()}
     stale = [name for name in wanted if _stamped(name) != stamp(name)]
     strays = [path.name for path in FOLDER.glob("*.svg") if path.stem not in wanted]
@@ -33,9 +33,9 @@ def write(*, check: bool) -> list[str]:
 
 
 def stamp(name: str) -> str:
-    """Return what changes when the rows of a result change, or the way they are drawn.
+    """Return a digest that changes with the rows of a result and with the drawing code.
 
-    The drawing itself differs from one version of the library to the next.
+    The drawing itself differs between versions of the library.
     """
     drawn = Path(__file__).read_text(encoding="utf-8")
     content = json.dumps(load(name)["rows"], sort_keys=True) + drawn
@@ -80,7 +80,7 @@ def _figure(width: float = 8.0, height: float = 4.2) -> tuple[Any, Any]:
 
 
 def tokens(result: dict[str, Any]) -> Any:
-    """Draw what a recommendation is billed against the size of the catalog, both by tens."""
+    """Draw billed tokens against catalog size, on logarithmic axes."""
     figure, axes = _figure()
     ways = list(dict.fromkeys(row["way"] for row in result["rows"]))
     for way, hue in zip(ways, HUES, strict=True):
@@ -96,7 +96,7 @@ def tokens(result: dict[str, Any]) -> Any:
 
 
 def evaluation(result: dict[str, Any]) -> Any:
-    """Draw what systems find, with intervals, set beside set."""
+    """Draw the recall of all systems with intervals, one panel per data set."""
     sets = list(dict.fromkeys(row["set"] for row in result["rows"]))
     systems = list(dict.fromkeys(row["system"] for row in result["rows"]))[::-1]
     figure, axes = _figure(height=4.8)
@@ -114,7 +114,7 @@ def evaluation(result: dict[str, Any]) -> Any:
 
 
 def fidelity(result: dict[str, Any]) -> Any:
-    """Draw the score ratio against tokens at a hundred thousand items, words beside vectors."""
+    """Draw the score ratio against tokens at a hundred thousand items, words and vectors."""
     figure, _ = _figure()
     figure.clear()
     spaces = ("words", "vectors")
@@ -142,11 +142,11 @@ WALKS = dict(zip(("best-first", "beam", "depth-first", "hybrid"), HUES, strict=F
 LISTINGS = {"retrieve 50, rank": "D", "flat listing": "s", "sliding windows 20/10": "^"}
 
 
-def _line(axes: Any, rows: list[dict[str, Any]], style: str, hue: str, told: str) -> None:
+def _line(axes: Any, rows: list[dict[str, Any]], style: str, hue: str, label: str) -> None:
     if rows:
         points = [(row["tokens"], row["ratio"]) for row in rows]
         marker = {} if style in LISTINGS.values() else {"marker": "o"}
-        axes.plot(*zip(*points, strict=True), style, color=hue, label=told, **marker)
+        axes.plot(*zip(*points, strict=True), style, color=hue, label=label, **marker)
 
 
 DRAWN: dict[str, Callable[[dict[str, Any]], Any]] = {

@@ -1,4 +1,4 @@
-"""What a liking for places costs a walk, and what turned lists and votes win back."""
+"""What does position bias cost a walk, and what do rotation and voting recover?"""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ VOTES: tuple[Votes, ...] = ("auto", 2)
 
 
 class _Branches:
-    """Has questions about branches answered by one judge, all others by another."""
+    """Sends questions about branches to one judge, and all others to another."""
 
     def __init__(self, branches: Judge, others: Judge) -> None:
         self.name = branches.name
@@ -79,20 +79,22 @@ class _Branches:
 
 
 class _TreeOrder(_Branches):
-    """Shows branches in the order of the tree, as if no list were turned."""
+    """Shows branches in tree order, undoing the rotation."""
 
     def choose(self, question: Question) -> Verdict:
         if not question.about_nodes:
             return self._others.choose(question)
         ordered = sorted(question.choices, key=lambda choice: choice.key)
-        told = tuple(replace(each, number=place) for place, each in enumerate(ordered, start=1))
-        verdict = self._branches.choose(replace(question, choices=told))
+        reordered = tuple(
+            replace(each, number=place) for place, each in enumerate(ordered, start=1)
+        )
+        verdict = self._branches.choose(replace(question, choices=reordered))
         scores = tuple((ordered[place - 1].number, score) for place, score in verdict.scores)
         return replace(verdict, scores=scores)
 
 
 def run(data: Path) -> None:
-    """Walk with faulty judges, and see how much of what fits best lies in the opened leaves."""
+    """Walk with biased judges, and measure how many of the best items the opened leaves hold."""
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in SETS:
@@ -120,7 +122,7 @@ def _measured(name: str, tree: ItemTree, people: Sequence[list[str]]) -> list[di
     writer = PromptWriter(PromptSet.load(CONTRACTS), counter)
     exact = EstimatingJudge(SimilarityJudge(tree), writer)
     rows = []
-    for told, fault in FAULTS.items():
+    for fault_name, fault in FAULTS.items():
         faulty = fault(exact)
         ways: list[tuple[str, Judge]] = [
             ("tree", _TreeOrder(faulty, exact)),
@@ -130,9 +132,10 @@ def _measured(name: str, tree: ItemTree, people: Sequence[list[str]]) -> list[di
             (f"turned, votes {votes}", _Branches(VotingJudge(faulty, votes), exact))
             for votes in VOTES
         ]
-        for order, judge in ways[: 2 if told == "none" else None]:
+        for order, judge in ways[: 2 if fault_name == "none" else None]:
             rows.append(
-                {"set": name, "fault": told, "order": order} | _walked(tree, judge, people, vectors)
+                {"set": name, "fault": fault_name, "order": order}
+                | _walked(tree, judge, people, vectors)
             )
             print(rows[-1])
     return rows
@@ -166,7 +169,7 @@ def _walked(
 def _reached(
     tree: ItemTree, made: Recommendation, history: Sequence[str], vectors: Sequence[Vector]
 ) -> float:
-    """Return the share of the twenty items most like the person that the walk came to."""
+    """Return the share of the twenty most similar items that the walk reached."""
     assert made.profile.vector is not None
     near = similarities(made.profile.vector, vectors)
     near[[number for number, _ in tree.locate(history).values()]] = -1
@@ -176,7 +179,7 @@ def _reached(
 
 
 def _first(tree: ItemTree, made: Recommendation) -> float:
-    """Return how many of the opened nodes stand in the first third of their siblings."""
+    """Return the share of opened nodes that are in the first third of their siblings."""
     opened = {event.opened.id for event in made.opened if event.opened.id != ROOT}
     places = [
         place / len(event.children)

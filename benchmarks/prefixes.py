@@ -1,4 +1,4 @@
-"""How much of many people's prompts a prefix cache can serve, by layout and by order."""
+"""How much of many people's prompts can a prefix cache serve, by layout and order?"""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HOSTED_MINIMUM = 1_024
 
 
 def run(data: Path) -> None:
-    """Walk for many people with the embedded judge, and lay their prompts beside each other."""
+    """Walk for many people with the embedded judge, and compare their prompts."""
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for name, count in SETS.items():
@@ -62,7 +62,7 @@ def _people(data: Path, name: str, tree: ItemTree, count: int) -> list[Person]:
 
 
 def _invented(tree: ItemTree, count: int) -> list[Person]:
-    """Make people who met four items of one leaf and two of another."""
+    """Return people with four items of one leaf and two of another."""
     chance = random.Random(datasets.SEED)
     leaves = [leaf for (leaf,) in tree.rows("SELECT DISTINCT leaf FROM item ORDER BY leaf")]
     people = []
@@ -91,7 +91,7 @@ def _measured(
     shuffled = list(range(len(people)))
     random.Random(datasets.SEED).shuffle(shuffled)
     rows = []
-    for told, order in (("random", shuffled), ("path", order_by_path(tree, people))):
+    for order_name, order in (("random", shuffled), ("path", order_by_path(tree, people))):
         prompts = [each for place in order for each in asked[place]]
         small = measure_shared_prefix(prompts, counter, capacity=CACHE)
         whole = measure_shared_prefix(prompts, counter)
@@ -102,7 +102,7 @@ def _measured(
                 "items": len(tree),
                 "people": len(people),
                 "layout": layout,
-                "order": told,
+                "order": order_name,
                 "prompt tokens a person": round(whole.prompt / len(people)),
                 "served by 100k tokens": f"{small.share:.0%}",
                 "served without limit": f"{whole.share:.0%}",

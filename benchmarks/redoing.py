@@ -1,4 +1,4 @@
-"""Redo every number that is shown, one benchmark after the other, and say what could not be."""
+"""Repeat every result that is shown, one benchmark after the other."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import report
-from benchmarks.results import load, names, told_seconds
+from benchmarks.results import format_duration, load, names
 
 
 @dataclass(frozen=True, slots=True)
 class Redone:
-    """How one benchmark went, and how long it took."""
+    """Outcome and duration of one benchmark."""
 
     name: str
     code: int
@@ -23,9 +23,9 @@ class Redone:
 
 
 def redo(data: Path, wanted: Sequence[str]) -> int:
-    """Run benchmarks, each in a process of its own, then write the tables; return an exit code.
+    """Run benchmarks in processes of their own, then write the tables; return an exit code.
 
-    One that fails leaves the others theirs, and its old result where it was.
+    If one fails, the others still run, and its old result stays.
     """
     redone = []
     for place, name in enumerate(wanted, start=1):
@@ -34,22 +34,24 @@ def redo(data: Path, wanted: Sequence[str]) -> int:
     written = report.write(check=False)
     failed = [each for each in redone if each.code]
     for each in redone:
-        told = f"failed with exit code {each.code}" if each.code else "done"
-        print(f"{each.name}: {told} after {told_seconds(each.seconds)}.")
+        outcome = f"failed with exit code {each.code}" if each.code else "done"
+        print(f"{each.name}: {outcome} after {format_duration(each.seconds)}.")
     print(f"{len(redone) - len(failed)} of {len(redone)} redone.")
     return 1 if failed or written else 0
 
 
 def shown(benchmarks: Sequence[str]) -> list[str]:
-    """Return those of *benchmarks* that have a result, which is what the READMEs show."""
+    """Return those of *benchmarks* that have a committed result."""
     return [name for name in benchmarks if name in names()]
 
 
 def expected(name: str) -> str:
-    """Say how long a benchmark took where its result was measured."""
+    """Format how long a benchmark took when its result was measured."""
     seconds = load(name).get("seconds") if name in names() else None
     return (
-        "which took an unknown time" if seconds is None else f"which took {told_seconds(seconds)}"
+        "which took an unknown time"
+        if seconds is None
+        else f"which took {format_duration(seconds)}"
     )
 
 

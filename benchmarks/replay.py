@@ -1,4 +1,4 @@
-"""Does a recorded run come out the same to the byte with no network, and how fast?"""
+"""Does a recorded run come out the same to the byte without a network, and how fast?"""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KEY = "sk-a-key-that-must-not-be-found"
 
 
 def run(data: Path) -> None:
-    """Record a run with faults in it, then replay it, and answer it again from a cache."""
+    """Record a run with faults, replay it, and repeat it from a cache."""
     found = load_with_people(data, SET, PEOPLE)
     histories = [tuple(found.items[place].id for place in each.history) for each in found.people]
     with tempfile.TemporaryDirectory() as name:
@@ -91,15 +91,15 @@ def _recommended(
     histories: Sequence[tuple[str, ...]],
     order: Sequence[int] = (),
 ) -> tuple[str, dict[str, Any]]:
-    """Recommend to everybody, many at once; return a digest of all output, and what it took."""
+    """Recommend to everybody concurrently; return a digest of all output, and the time."""
     judge = LanguageModelJudge(endpoint, build_writer(Settings()), SimilarityJudge(tree), at_once=4)
     recommender = Recommender(tree, judge)
 
     def line(place: int) -> tuple[int, str]:
-        told = recommender.recommend(histories[place], limit=10).as_dict()
+        report = recommender.recommend(histories[place], limit=10).as_dict()
         # The one thing that no two runs measure alike.
-        del told["seconds"]
-        return place, json.dumps(told, ensure_ascii=False)
+        del report["seconds"]
+        return place, json.dumps(report, ensure_ascii=False)
 
     began, spent = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -114,7 +114,7 @@ def _recommended(
 
 @contextmanager
 def _no_sockets() -> Iterator[None]:
-    """Let nothing open a connection."""
+    """Refuse every connection."""
     connect = socket.socket.connect
 
     def refused(*arguments: object) -> None:

@@ -1,4 +1,4 @@
-"""Tables in the README between markers, and plots beside it, made from the result files."""
+"""Generate tables, figures and plots of the README and docs from the result files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks import figures, plots
 from benchmarks.intervals import first_number
-from benchmarks.results import load, names, prompt_digests, told_seconds
+from benchmarks.results import format_duration, load, names, prompt_digests
 from unillmrec.evaluation.report.page import CORRECTED
 
 README = Path(__file__).parent / "README.md"
@@ -21,10 +21,10 @@ _SUMMARY = re.compile(r"(<!-- summary (\S+) -->\n).*?(<!-- end \2 -->)", re.DOTA
 
 
 def write(*, check: bool) -> int:
-    """Bring the tables up to date, or only say whether they are; return an exit code."""
+    """Update tables and figures, or check them; return an exit code."""
     text = README.read_text(encoding="utf-8")
-    told = set(re.findall(r"<!-- result (\S+) -->", text))
-    missing = sorted(set(names()) - told) + sorted(told - set(names()))
+    marked = set(re.findall(r"<!-- result (\S+) -->", text))
+    missing = sorted(set(names()) - marked) + sorted(marked - set(names()))
     if missing:
         print(f"No marker or no result: {', '.join(missing)}.")
         return 1
@@ -54,7 +54,7 @@ OF_PROMPTS = ("evaluation", "fidelity", "interests", "planning", "position", "pr
 
 
 def _of_other_prompts() -> list[str]:
-    """Return the results whose figures would be others with the prompts that are there now."""
+    """Return the results that were measured with other prompts than the present ones."""
     present = prompt_digests()
     return [each for each in OF_PROMPTS if load(each)["prompts"] != present]
 
@@ -64,7 +64,7 @@ def _section_between(found: re.Match[str]) -> str:
 
 
 def _summed_between(found: re.Match[str]) -> str:
-    """Return the short table of a result that stands in the project's own README."""
+    """Return the short table of a result, as shown in README and docs."""
     return f"{found[1]}\n{table(SUMMARIES[found[2]]())}\n{found[3]}"
 
 
@@ -124,7 +124,7 @@ ENOUGH = 0.97
 
 
 def _cheapest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return of each system the cheapest row that finds enough, or the one that finds most."""
+    """Return the cheapest row of each system that finds enough, or else the one that finds most."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in rows:
         key = (row["items"], row["space"], row["noise"], row["system"])
@@ -143,11 +143,11 @@ SHORTENED: dict[str, Callable[[list[dict[str, Any]]], list[dict[str, Any]]]] = {
 
 
 def section(result: dict[str, Any]) -> str:
-    """Return what the README says of a result: one line of setup, then the table."""
+    """Return the README section of a result: one line of setup, then the table."""
     judge = f" Judge: {result['judge']}." if "judge" in result else ""
     cores = result["machine"]["cores"]
     setup = f"`{result['command']}` · {result['date']} · {result['commit']} · {cores} cores"
-    setup += f" · {told_seconds(result['seconds'])}.{judge}"
+    setup += f" · {format_duration(result['seconds'])}.{judge}"
     rows = SHORTENED.get(result["name"], list)(result["rows"])
     body = result["text"] if "text" in result else "\n".join(map(table, _parted(rows)))
     return f"\n{setup}\n\n{_protocols(result)}{body}{_comparisons(result)}\n"
@@ -183,12 +183,12 @@ def _told_ps(compared: dict[str, Any]) -> dict[str, str]:
 
 
 def _protocols(result: dict[str, Any]) -> str:
-    """Say of each set who was asked, and how often the file alone says what was last."""
-    told = result.get("protocol")
-    if not isinstance(told, dict):
+    """Return a table of who was asked in each set, and how often file order decided."""
+    protocols = result.get("protocol")
+    if not isinstance(protocols, dict):
         # One that is the same for every set stands in the result in words.
         return ""
-    return table([_parting(name, each) for name, each in told.items()]) + "\n"
+    return table([_parting(name, each) for name, each in protocols.items()]) + "\n"
 
 
 def _parting(name: str, facts: dict[str, Any]) -> dict[str, Any]:
@@ -205,7 +205,7 @@ def _parting(name: str, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parted(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Return rows of one shape together: different ones measure different things."""
+    """Group rows by what they measure, since those have different columns."""
     shapes: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         shapes.setdefault(str(row["measures"]) if "measures" in row else "", []).append(row)

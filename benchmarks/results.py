@@ -1,4 +1,4 @@
-"""Result files: what was measured, with what, and by which command."""
+"""Read and write result files: what was measured, with what, and by which command."""
 
 from __future__ import annotations
 
@@ -35,10 +35,9 @@ def save(
     seed: int | Sequence[int] | str,
     **notes: Any,
 ) -> Path:
-    """Write a result file beside its place and put it there.
+    """Write a result file and rename it into place.
 
-    Whatever decides over its figures stands in it: the code, the libraries, the prompts, the
-    lots that were drawn and the data.
+    It contains everything that determines its figures: code, libraries, prompts, seeds and data.
     """
     content = {
         "name": name,
@@ -55,7 +54,7 @@ def save(
         },
         "seed": seed,
         "prompts": prompt_digests(),
-        "data": {told: _digest(path) for told, path in sorted(datasets.FOUND.items())},
+        "data": {name: _digest(path) for name, path in sorted(datasets.FOUND.items())},
         **notes,
         "rows": rows,
     }
@@ -74,14 +73,14 @@ def load(name: str) -> dict[str, Any]:
 
 
 def prompt_digests() -> dict[str, str]:
-    """Return the digests of the bundled prompts, which token counts depend on."""
+    """Return the digests of the bundled prompts, on which token counts depend."""
     from unillmrec.judge import CONTRACTS
     from unillmrec.prompts import PromptSet
 
     return {each.name: each.digest for each in PromptSet.load(CONTRACTS, None)}
 
 
-def told_seconds(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a time as people say it."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
@@ -102,7 +101,7 @@ def _shown(argument: str) -> str:
 
 
 def _commit() -> str:
-    """Return the commit that is measured, and whether the code is another one by now."""
+    """Return the measured commit, marked if the code has changed since."""
     home = Path(__file__).parents[1]
     others = [f":!{path}" for path in WRITTEN]
     try:

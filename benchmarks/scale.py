@@ -1,4 +1,4 @@
-"""How do building, the first recommendation and the walk hold up to a million items?"""
+"""How do building, the first recommendation and the walk scale to a million items?"""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TARGETS = {
 
 
 def run(data: Path) -> None:
-    """Measure each size, words and then vectors, in processes of their own."""
+    """Measure each size, with words and then vectors, in processes of their own."""
     columns: dict[str, dict[str, Any]] = {}
     for size, vectors in [*((size, False) for size in SIZES), (VECTORS, True)]:
         column = f"{size:,} {'vectors' if vectors else 'titles'}"
@@ -64,7 +64,7 @@ def run(data: Path) -> None:
 
 
 def _by_measure(columns: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Turn the table round: many measures of few catalogs read better in rows."""
+    """Transpose the table: many measures of few catalogs read better in rows."""
     measures = dict.fromkeys(measure for column in columns.values() for measure in column)
     return [
         {
@@ -89,14 +89,14 @@ def _measured(data: Path, size: int, *, vectors: bool) -> dict[str, Any]:
             row |= {"clustering MB": clustered["megabytes"]}
         built = _in_process("build", folder, size, vectors)
         row |= {"build s": built["seconds"], "build CPU s": built["cpu"]}
-        row |= {"build MB": built["megabytes"], **built["told"], **_shape(folder / "a.tree")}
+        row |= {"build MB": built["megabytes"], **built["report"], **_shape(folder / "a.tree")}
         row |= _cold_starts(folder, size)
-        walked: dict[str, Any] = _in_process("walk", folder, size, vectors, PEOPLE)["told"]
+        walked: dict[str, Any] = _in_process("walk", folder, size, vectors, PEOPLE)["report"]
         return row | walked
 
 
 def _clustered(data: Path) -> dict[str, Any]:
-    """Cluster many vectors without items, and tell of what shape the tree is."""
+    """Cluster many vectors without items, and return the shape of the tree."""
     with tempfile.TemporaryDirectory(prefix="scale-", dir=data) as name:
         folder = Path(name)
         _in_process("scatter", folder, MANY_VECTORS, True)
@@ -106,12 +106,12 @@ def _clustered(data: Path) -> dict[str, Any]:
             "clustering s": clustered["seconds"],
             "clustering CPU s": clustered["cpu"],
             "clustering MB": clustered["megabytes"],
-            **clustered["told"],
+            **clustered["report"],
         }
 
 
 def _in_process(step: str, folder: Path, size: int, vectors: bool, *more: int) -> dict[str, Any]:
-    """Run a step in a process of its own; return what it took with all its children."""
+    """Run a step in its own process; return what it and its children took."""
     command = [sys.executable, "-m", "benchmarks.scale"]
     command += [step, str(folder), str(size), "vectors" if vectors else "words", *map(str, more)]
     started = time.perf_counter()
@@ -126,19 +126,19 @@ def _in_process(step: str, folder: Path, size: int, vectors: bool, *more: int) -
     if process.returncode:
         raise SystemExit(f"The step {step!r} ended with code {process.returncode}.")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    told: dict[str, Any] = json.loads(output.splitlines()[-1])
+    report: dict[str, Any] = json.loads(output.splitlines()[-1])
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {
         "seconds": round(time.perf_counter() - started, 1),
         "cpu": round(cpu, 1),
         # Between two looks the process itself may have held more than was seen.
-        "megabytes": round(max(peak, told.pop("megabytes"))),
-        "told": told,
+        "megabytes": round(max(peak, report.pop("megabytes"))),
+        "report": report,
     }
 
 
 def _megabytes(process: int) -> float:
-    """Return the memory of a process and those below it; what they share is counted once."""
+    """Return the memory of a process and its children, counting shared pages once."""
     total = 0.0
     waiting = [process]
     while waiting:
@@ -154,7 +154,7 @@ def _megabytes(process: int) -> float:
 
 
 def _shape(path: Path) -> dict[str, Any]:
-    """Return how large the file is, and what sizes its leaves have."""
+    """Return the file size and the leaf sizes."""
     db = sqlite3.connect(path)
     leaves, tiny, largest, deepest = db.execute(
         "SELECT count(*), sum(size < ?), max(size), max(depth) FROM node WHERE leaf", (TINY,)
@@ -176,7 +176,7 @@ def _shape(path: Path) -> dict[str, Any]:
 
 
 def _cold_starts(folder: Path, size: int) -> dict[str, Any]:
-    """Return the median times of recommending once in a fresh process."""
+    """Return median times of one recommendation in a fresh process."""
     from benchmarks.synthetic import SyntheticCatalog, item_id
 
     taken = []
@@ -210,7 +210,7 @@ def _generate(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
 
 
 def _scatter(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
-    """Make vectors alone, in half precision and as they are needed: a gigabyte is much."""
+    """Generate vectors in half precision, in chunks, to save memory."""
     import numpy as np
 
     from benchmarks.synthetic import SyntheticCatalog
@@ -221,7 +221,7 @@ def _scatter(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
 
 
 def _cluster(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
-    """Grow a tree over given vectors, and nothing else."""
+    """Grow a tree over given vectors only."""
     import numpy as np
 
     from unillmrec.building.given_vectors import VectorFile
@@ -256,7 +256,7 @@ def _build(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
 
 
 def _walk(folder: Path, size: int, vectors: bool, people: int) -> dict[str, Any]:
-    """Compare what walks find with what people like, and with what an exhaustive look finds."""
+    """Compare what walks find with people's topics, and with an exhaustive search."""
     from benchmarks.walk_recall import walk_recall
 
     walked = asdict(walk_recall(folder / "a.tree", size, SEED, people))
@@ -274,9 +274,9 @@ STEPS: dict[str, Callable[..., dict[str, Any]]] = {
 
 def _main() -> None:
     step, folder, size, kind, *more = sys.argv[1:]
-    told = STEPS[step](Path(folder), int(size), kind == "vectors", *map(int, more))
-    told["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(told))
+    report = STEPS[step](Path(folder), int(size), kind == "vectors", *map(int, more))
+    report["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(report))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Is a tree that was built in shards as good, whoever built it, and however often it was killed?"""
+"""Is a tree built in shards as good, with every engine, and after any number of kills?"""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _built(how: str, catalog: Path, folder: Path) -> dict[str, Any]:
             peak, most = max(peak, sum(sizes)), max([most, *sizes])
             time.sleep(SAMPLE_SECONDS)
         assert process.stdout is not None
-        told = json.loads(process.stdout.read().splitlines()[-1])
+        report = json.loads(process.stdout.read().splitlines()[-1])
     seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {
@@ -106,7 +106,7 @@ def _built(how: str, catalog: Path, folder: Path) -> dict[str, Any]:
         "CPU s": "" if how == "ray" else round(spent, 1),
         "peak MB": round(peak),
         "largest process MB": round(most),
-        "phases": ", ".join(f"{phase} {spent:.1f}" for phase, spent in told["seconds"].items()),
+        "phases": ", ".join(f"{phase} {spent:.1f}" for phase, spent in report["seconds"].items()),
         **_shape(path),
         "file": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
@@ -123,7 +123,7 @@ def _start(how: str, catalog: Path, path: Path, work: Path | None) -> subprocess
 
 
 def _megabytes(process: int) -> Iterator[float]:
-    """Yield the memory of a process and of those below it; what they share is counted once."""
+    """Yield the memory of a process and its children, counting shared pages once."""
     waiting = [process]
     while waiting:
         place = Path(f"/proc/{waiting.pop()}")
@@ -159,7 +159,7 @@ def _shape(path: Path) -> dict[str, Any]:
 def _killed(
     engines: Sequence[str], catalog: Path, folder: Path, expected: str
 ) -> Iterator[dict[str, Any]]:
-    """Kill builds again and again, and let each go on in its work folder."""
+    """Kill builds again and again, and let each resume in its work folder."""
     for how in engines[1:]:
         work, path = folder / f"{how}.work", folder / f"{how} killed.tree"
         finished: dict[str, int] = {}
@@ -199,9 +199,9 @@ def _kill_after(marker: Path, process: subprocess.Popen[str]) -> bool:
 
 
 def _end(process: subprocess.Popen[str]) -> bool:
-    """Kill the build alone, and tell whether it was still at work.
+    """Kill the build process alone, and return whether it was still running.
 
-    What it has started must end by itself, or be no harm.
+    Its children must end by themselves, or do no harm.
     """
     process.send_signal(signal.SIGKILL)
     return process.wait() < 0
@@ -222,7 +222,7 @@ def _finished(work: Path) -> dict[str, int]:
 
 
 def _add_neighbours(rows: Sequence[dict[str, Any]], folder: Path) -> None:
-    """Add how many of an item's nearest items are in the leaves that its walk opens."""
+    """Add how many of an item's nearest items are in the leaves its walk opens."""
     with ItemTree.open(folder / "in memory.tree") as tree:
         chance = random.Random(SEED)
         queries = sorted(chance.sample(range(len(tree)), QUERIES))

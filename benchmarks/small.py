@@ -1,7 +1,4 @@
-"""Every benchmark in small: made-up sets in the layout of the real ones, and sizes to match.
-
-What comes of it says that a benchmark runs, and nothing else: it is written nowhere.
-"""
+"""Every benchmark on small generated data, with sizes to match."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ SEED = 5
 
 
 class LetterEncoder:
-    """Stands for a sentence encoder, where only the way is to be seen: counts letters."""
+    """Stands in for a sentence encoder: counts letters."""
 
     def encode(self, texts: Sequence[str], **_: object) -> np.ndarray:
         """Return a row of length one for each text."""
@@ -95,7 +92,7 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
     "speed": {"SETS": ("ml-1m",), "REPEATS": 1},
     "titles": {},
     "tokens": {
-        "CATALOGS": (SimpleNamespace(told="400 made up", source="synthetic", size=400),),
+        "CATALOGS": (SimpleNamespace(label="400 made up", source="synthetic", size=400),),
         "PEOPLE": 2,
     },
     "transcripts": {
@@ -107,7 +104,7 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
 
 
 def write_sets(folder: Path, names: tuple[str, ...] = SETS) -> None:
-    """Write sets of items of a few topics, and people who each like one of them."""
+    """Write data sets of a few topics, and people who each like one of them."""
     chance = random.Random(SEED)
     for name in names:
         (folder / name).mkdir(parents=True)
@@ -137,7 +134,7 @@ def _item(number: int, chance: random.Random) -> dict[str, Any]:
 
 @contextmanager
 def in_small(name: str) -> Iterator[tuple[Path, Path]]:
-    """Set a benchmark to its small sizes; give its data, and where its result will be."""
+    """Set a benchmark to its small sizes; yield its data and the path of its result."""
     module = import_module(f"benchmarks.{name}")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

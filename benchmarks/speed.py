@@ -1,4 +1,4 @@
-"""How long do building and the first recommendation take, from a cold process?"""
+"""How long do building and the first recommendation take, in a cold process?"""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ def run(data: Path) -> None:
 
 
 def _timed(arguments: list[str], repeats: int) -> dict[str, Any]:
-    """Return the best and the median time of a command, and the memory it and its children took."""
+    """Return best and median time of a command, and the peak memory with its children."""
     seconds, megabytes = [], 0.0
     for _ in range(repeats):
         # A process of its own for each run, so that the peak of its children is its own.
         probe = [sys.executable, "-m", "benchmarks.speed", *arguments]
         started = time.perf_counter()
         done = subprocess.run(probe, capture_output=True, text=True, check=True)
-        told = json.loads(done.stderr.splitlines()[-1])
-        seconds.append(told["seconds"])
-        megabytes = max(megabytes, told["megabytes"])
-        assert time.perf_counter() - started >= told["seconds"]
+        report = json.loads(done.stderr.splitlines()[-1])
+        seconds.append(report["seconds"])
+        megabytes = max(megabytes, report["megabytes"])
+        assert time.perf_counter() - started >= report["seconds"]
     seconds.sort()
     return {
         "seconds best": round(seconds[0], 3),
@@ -70,11 +70,11 @@ def _probe(arguments: list[str]) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    told = {
+    report = {
         "seconds": time.perf_counter() - started,
         "megabytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
     }
-    print(json.dumps(told), file=sys.stderr)
+    print(json.dumps(report), file=sys.stderr)
 
 
 if __name__ == "__main__":

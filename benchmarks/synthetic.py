@@ -1,8 +1,4 @@
-"""A made-up catalog of any size with a planted hierarchy of topics, and people who like some.
-
-Everything is a function of the size and the seed; items are made chunk by chunk, so that a
-million of them need no more memory than ten thousand.
-"""
+"""A generated catalog of any size with a planted hierarchy of topics, and people."""
 
 from __future__ import annotations
 
@@ -49,14 +45,14 @@ LEAST_IN_TOPIC = 20
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who met a few items (by number, oldest first) of one or two fine topics."""
+    """Somebody with a few items (by number, oldest first) of one or two fine topics."""
 
     history: tuple[int, ...]
     topics: frozenset[int]
 
 
 class SyntheticCatalog:
-    """*size* items under three levels of topics; the same *seed* gives the same ones."""
+    """*size* items under three levels of topics; the same *seed* gives the same items."""
 
     def __init__(self, size: int, seed: int = 0) -> None:
         self.size = size
@@ -75,7 +71,7 @@ class SyntheticCatalog:
         self._price = generator.normal(3.0, 1.0, size=int(counts[1]))
 
     def items(self) -> Iterator[Item]:
-        """Make the items, one after the other."""
+        """Yield the items."""
         for chunk, first in enumerate(range(0, self.size, CHUNK)):
             generator, topics = self._begun(chunk)
             brands = self._brands(generator, topics)
@@ -84,16 +80,16 @@ class SyntheticCatalog:
             prices = np.exp(generator.normal(dearness, 0.4)).round(2).tolist()
             stocks = (generator.geometric(0.05, len(topics)) - 1).tolist()
             for place, (title, brand) in enumerate(zip(titles, brands, strict=True)):
-                told = {"brand": brand, "price": prices[place], "stock": stocks[place]}
-                yield Item(item_id(first + place), title, "", (), told)
+                attributes = {"brand": brand, "price": prices[place], "stock": stocks[place]}
+                yield Item(item_id(first + place), title, "", (), attributes)
 
     def topics(self) -> Integers:
-        """Return the fine topic of each item, which is what a tree is to find."""
+        """Return the fine topic of each item, which a tree should recover."""
         chunks = range(-(-self.size // CHUNK))
         return np.concatenate([self._begun(chunk)[1] for chunk in chunks])
 
     def people(self, count: int) -> list[Person]:
-        """Return people by turns of one and of two fine topics."""
+        """Yield people, alternately of one and of two fine topics."""
         generator = np.random.default_rng((self.seed, self.size, 1 << 30))
         topics = self.topics()
         order = np.argsort(topics, kind="stable")
@@ -122,7 +118,7 @@ class SyntheticCatalog:
     def write_vectors(
         self, path: Path, dimensions: int = DIMENSIONS, kind: type[np.floating] = np.float32
     ) -> None:
-        """Write a vector for each item, its topic's centre with noise, as a `.npy` file."""
+        """Write a vector per item, its topic's centre with noise, as a `.npy` file."""
         generator = np.random.default_rng((self.seed, self.size, dimensions))
         centres = np.zeros((1, dimensions), np.float32)
         for fan_out, reach in zip(self.levels, REACH, strict=True):
@@ -137,7 +133,7 @@ class SyntheticCatalog:
         rows.flush()
 
     def _begun(self, chunk: int) -> tuple[np.random.Generator, Integers]:
-        """Return what makes a chunk's items, and their topics, which are drawn first."""
+        """Return the random state of a chunk, and its items' topics, which are drawn first."""
         generator = np.random.default_rng((self.seed, self.size, 0, chunk))
         drawn = generator.random(min(CHUNK, self.size - chunk * CHUNK))
         # Rounding may leave the last sum below one.
@@ -146,7 +142,7 @@ class SyntheticCatalog:
     def _titles(
         self, generator: np.random.Generator, topics: Integers, brands: list[str]
     ) -> list[str]:
-        """Return titles: words of the topics, usual words, sometimes the brand's model number."""
+        """Return titles: topic words, common words, sometimes a model number of the brand."""
         count = len(topics)
         columns = []
         for level in range(len(TAKEN)):
@@ -165,7 +161,7 @@ class SyntheticCatalog:
         return titles
 
     def _brands(self, generator: np.random.Generator, topics: Integers) -> list[str]:
-        """Return a brand for each item; a brand keeps to one coarse topic."""
+        """Return a brand for each item; a brand stays within one coarse topic."""
         each = BRANDS // self.levels[0]
         coarse = topics // (self.levels[1] * self.levels[2])
         chosen = WORDS + coarse * each + _zipf(generator, each, len(topics))
@@ -174,7 +170,7 @@ class SyntheticCatalog:
     def _topic_words(
         self, generator: np.random.Generator, topics: Integers, level: int
     ) -> list[Integers]:
-        """Return the words that a title takes from one level, each another one."""
+        """Return distinct words for a title from one level of topics."""
         kept = np.log(1 / np.arange(1, TOPIC_WORDS[level] + 1))
         keys = kept + generator.gumbel(size=(len(topics), TOPIC_WORDS[level]))
         ranks = np.argsort(-keys, axis=1)[:, : TAKEN[level]].T
@@ -193,13 +189,13 @@ def item_id(number: int) -> str:
 
 
 def _zipf(generator: np.random.Generator, ranks: int, count: int) -> Integers:
-    """Draw ranks, of which the n-th comes about one n-th as often as the first."""
+    """Draw ranks from a Zipf distribution."""
     up_to = np.cumsum(1 / np.arange(1, ranks + 1))
     return np.searchsorted(up_to[:-1] / up_to[-1], generator.random(count), side="right")
 
 
 def _made_up_words(generator: np.random.Generator) -> NDArray[np.object_]:
-    """Return words of two and of three syllables, then brands of three; no two are alike."""
+    """Return distinct words of two and three syllables, then brands of three."""
     codas = ("", "k", "l", "m", "n", "r", "s", "t")
     syllables = [a + b + c for a in "bcdfghjklmnprstvwyz" for b in "aeiou" for c in codas]
     count = len(syllables)
@@ -214,5 +210,5 @@ def _made_up_words(generator: np.random.Generator) -> NDArray[np.object_]:
 
 
 def _series(brand: str) -> str:
-    """Return the two letters that a brand's model numbers begin with."""
+    """Return the two letters with which a brand's model numbers begin."""
     return brand[0] + ascii_uppercase[len(brand) + ord(brand[-1]) % 16]

@@ -1,8 +1,4 @@
-"""How many honest titles are changed on their way into a prompt?
-
-What hostile text is cleaned of, an honest title may hold too. White space and the form of accents
-do not count.
-"""
+"""How many ordinary titles change on their way into a prompt?"""
 
 from __future__ import annotations
 
@@ -21,7 +17,7 @@ LENGTH = 10_000
 
 
 def run(data: Path) -> None:
-    """Clean the titles of every set that is there."""
+    """Clean the titles of every data set in the folder."""
     rows: list[dict[str, Any]] = []
     for name in sorted(path.parent.name for path in data.glob("*/items.jsonl*")):
         titles = [item.title for item in read_catalog(find(data, name, "items.jsonl"))]
@@ -37,6 +33,6 @@ def _row(name: str, titles: int, changed: int) -> dict[str, Any]:
 
 
 def is_changed(title: str) -> bool:
-    """Return whether *title* comes into a prompt as another one."""
+    """Return whether *title* looks different in a prompt."""
     plain = " ".join(unicodedata.normalize("NFC", title).split())
     return one_line(title, LENGTH) != plain

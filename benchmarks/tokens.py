@@ -1,9 +1,4 @@
-"""How many tokens does a recommendation take, against the size of the catalog?
-
-Prompts are rendered and counted, nothing is sent. Every person met fifty items of a few leaves,
-so that all sizes are alike but for their size. What is written back is, in every way of asking,
-the JSON or the lines that the prompt asks for, counted as it stands.
-"""
+"""How many tokens does a recommendation cost, against catalog size?"""
 
 from __future__ import annotations
 
@@ -60,9 +55,9 @@ FLAT, WINDOWS = "flat listing", f"sliding windows {WINDOW}/{STEP}"
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """A catalog of one size, and where it comes from."""
+    """A catalog of one size, and its origin."""
 
-    told: str
+    label: str
     source: str
     size: int
 
@@ -78,7 +73,7 @@ CATALOGS = (
 
 
 def run(data: Path) -> None:
-    """Count each way of asking on each catalog."""
+    """Count each system on each catalog."""
     rows: list[dict[str, Any]] = []
     for catalog in CATALOGS:
         with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +81,7 @@ def run(data: Path) -> None:
             build(items_of(data, catalog), path, BuildOptions())
             with ItemTree.open(path) as tree:
                 assert len(tree) == catalog.size, (catalog, len(tree))
-                made = counted(tree, catalog.told)
+                made = counted(tree, catalog.label)
         print(*made, sep="\n", flush=True)
         rows += made
     save(
@@ -100,7 +95,7 @@ def run(data: Path) -> None:
 
 
 def items_of(data: Path, catalog: Catalog) -> Iterator[Item]:
-    """Return the items of a catalog: all of a set, the first so many by lot, or made-up ones."""
+    """Return the items of a catalog: a whole set, a random sample of it, or generated items."""
     if catalog.source == "synthetic":
         return SyntheticCatalog(catalog.size, 0).items()
     found = list(read_catalog(find(data, catalog.source, "items.jsonl")))
@@ -110,10 +105,10 @@ def items_of(data: Path, catalog: Catalog) -> Iterator[Item]:
 
 
 class Spoken:
-    """A judge that answers as the estimating one, in the words that a model would need.
+    """An estimating judge whose answers are as long as a model's may be.
 
-    Its profile is as long as a model's may be: the embedded judge's own is eight words, which
-    would flatter every later prompt. *shown* gathers what the lists of choices are in tokens.
+    The embedded judge's own profile has eight words, which would flatter every later prompt.
+    *shown* collects the lines to choose from.
     """
 
     def __init__(self, judge: Any, writer: PromptWriter) -> None:
@@ -131,17 +126,17 @@ class Spoken:
         return replace(found, interests=INTERESTS, usage=usage)
 
     def choose(self, question: Question) -> Verdict:
-        """Answer as before; a branch that was not worth naming is named as well."""
+        """Answer as the estimating judge; every branch is named in the answer."""
         verdict: Verdict = self._judge.choose(question)
         listed = "".join(f"{self._writer.line(choice)}\n" for choice in question.choices)
         self.shown.append(self._writer.counter.count(listed))
         numbers = [choice.number for choice in question.choices]
         named = order_json if question.wants_order else picks_json
-        told = named(numbers if question.wants_order else numbers[: question.limit])
-        return replace(verdict, usage=self._billed(verdict.usage, told))
+        answer = named(numbers if question.wants_order else numbers[: question.limit])
+        return replace(verdict, usage=self._billed(verdict.usage, answer))
 
     def windows(self, question: Question) -> Sequence[Question]:
-        """Part a question as before."""
+        """Split a question as the estimating judge does."""
         windows: Sequence[Question] = self._judge.windows(question)
         return windows
 
@@ -150,26 +145,26 @@ class Spoken:
 
 
 def picks_json(numbers: Iterable[int]) -> str:
-    """Return the answer that scores so many choices."""
+    """Return an answer that scores this many choices."""
     return json.dumps({"picks": [{"number": each, "score": SCORE} for each in numbers]})
 
 
 def order_json(numbers: Iterable[int]) -> str:
-    """Return the answer that orders so many choices."""
+    """Return an answer that orders this many choices."""
     return json.dumps({"order": list(numbers)})
 
 
 def profile_json() -> str:
-    """Return the answer that names the interests."""
-    told = [{"interest": each.text, "weight": round(100 * each.weight)} for each in INTERESTS]
-    return json.dumps({"interests": told})
+    """Return an answer that names the interests."""
+    interests = [{"interest": each.text, "weight": round(100 * each.weight)} for each in INTERESTS]
+    return json.dumps({"interests": interests})
 
 
 @dataclass(frozen=True, slots=True)
 class Titles:
-    """The titles of a catalog as lines, in tokens: numbered through, and over all windows.
+    """Token counts of all titles as numbered lines, in one list and in windows.
 
-    In a window lines are numbered from one, which is shorter than a place among a million.
+    Lines of a window are numbered from one, which is shorter than a number among a million.
     """
 
     size: int
@@ -179,13 +174,13 @@ class Titles:
 
     @classmethod
     def of(cls, tree: ItemTree, counter: TokenCounter) -> Titles:
-        """Count every line of the catalog, its end included."""
+        """Count every line of the catalog, line ends included."""
         rows = tree.rows("SELECT id, title FROM item ORDER BY number")
-        told = [title_of(Item(*row)) for row in rows]
-        size = len(told)
+        titles = [title_of(Item(*row)) for row in rows]
+        size = len(titles)
 
         def unnumbered(begin: int, end: int) -> int:
-            return counter.count("".join(f". {line}\n" for line in told[begin:end]))
+            return counter.count("".join(f". {line}\n" for line in titles[begin:end]))
 
         blocks = range(0, size, BLOCK)
         bare = sum(unnumbered(begin, begin + BLOCK) for begin in blocks)
@@ -202,8 +197,8 @@ class Titles:
         return cls(size, bare + numbers, steps - 1, 2 * (bare + size) - once)
 
 
-def counted(tree: ItemTree, told: str) -> list[dict[str, Any]]:
-    """Return a row for each way of asking."""
+def counted(tree: ItemTree, label: str) -> list[dict[str, Any]]:
+    """Return one row per system."""
     settings = Settings.resolve({"model": MODEL, "judge": "embedded"})
     writer = build_writer(settings)
     judge = Spoken(build_estimating_judge(tree, settings), writer)
@@ -222,14 +217,14 @@ def counted(tree: ItemTree, told: str) -> list[dict[str, Any]]:
     }
     flat = [each.billed for each in made[FLAT]]
     return [
-        {"catalog": told, "way": way, "people": len(spent), **_row(spent, titles, flat)}
+        {"catalog": label, "way": way, "people": len(spent), **_row(spent, titles, flat)}
         for way, spent in made.items()
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What one person's recommendation takes: calls, tokens by stage, lines to choose from."""
+    """What one recommendation costs: calls, tokens by stage, lines to choose from."""
 
     calls: int
     stages: tuple[tuple[int, int], ...]
@@ -237,7 +232,7 @@ class Spent:
 
     @property
     def billed(self) -> int:
-        """All that is read and written."""
+        """All tokens read and written."""
         return sum(map(sum, self.stages))
 
 
@@ -267,13 +262,13 @@ def _pair(read: float, written: float) -> str:
 
 
 def _share(share: Estimate) -> str:
-    """Return a share in percent with its interval, if it is not the same for everybody."""
+    """Return a share in percent, with its interval if people differ."""
     value, low, high = (f"{100 * (each or 0):.3g}" for each in (share.value, share.low, share.high))
     return f"{value} %" if low == high else f"{value} % [{low}, {high}]"
 
 
 def histories(tree: ItemTree) -> list[tuple[str, ...]]:
-    """Return people who met fifty items of a few leaves, whatever the catalog."""
+    """Return people with fifty items from a few leaves."""
     chance = random.Random(SEED)
     leaves = [leaf for (leaf,) in tree.rows("SELECT id FROM node WHERE leaf = 1 ORDER BY id")]
     people = []
@@ -303,9 +298,9 @@ def _walked(
 
 
 def _paper(tree: ItemTree, counter: TokenCounter, people: Sequence[tuple[str, ...]]) -> list[Spent]:
-    """Count the paper's scheme over as many levels as take the least.
+    """Count the paper's scheme with the cheapest number of levels.
 
-    The names of branches and the titles of leaves are its lines.
+    The labels of branches and the titles of leaves are its lines.
     """
     shown: list[int] = []
 
@@ -337,7 +332,7 @@ def _paper(tree: ItemTree, counter: TokenCounter, people: Sequence[tuple[str, ..
 
 
 def _flat(writer: PromptWriter, met: Sequence[str], titles: Titles) -> Spent:
-    """Count one prompt with the titles of the history and of everything."""
+    """Count one prompt with the titles of the history and of the whole catalog."""
     likes = Profile((Interest("\n".join(met), 1.0),))
     around, _ = writer.estimate(writer.request(Question("pick", Stage.RECALL, likes, (), LIMIT)))
     numbers = random.Random(SEED).sample(range(1, titles.size + 1), LIMIT)
@@ -346,7 +341,7 @@ def _flat(writer: PromptWriter, met: Sequence[str], titles: Titles) -> Spent:
 
 
 def _windows(writer: PromptWriter, met: Sequence[str], titles: Titles) -> Spent:
-    """Count a profile call, and windows over everything that carry the profile."""
+    """Count a profile call, and windows over the whole catalog with the profile."""
     lines = tuple(f"- {title}" for title in met[-PROFILED:])
     asked, _ = writer.estimate(writer.history_request(HistoryQuestion(lines)))
     question = Question("rank", Stage.RANK, Profile(INTERESTS), (), 0)

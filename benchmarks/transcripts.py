@@ -1,4 +1,4 @@
-"""What do people see? Recommendations from real catalogs, to be read rather than counted."""
+"""What do people see? Recommendations from real catalogs, for reading."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOLD_HISTORY = 6
 
 
 def run(data: Path) -> None:
-    """Recommend by history and by sentence, and keep the lists as text."""
+    """Recommend by history and by sentence, and store the lists as text."""
     parts: list[str] = []
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""What does variety cost: recall of the final list against how different its items are."""
+"""What does variety cost: recall of the final list against the diversity of its items."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VARIETY = (0.0, 0.1, 0.2, 0.35, 0.5)
 
 
 def run(data: Path) -> None:
-    """Recommend ten items with each degree of variety."""
+    """Recommend ten items at each degree of variety."""
     rows: list[dict[str, Any]] = []
     for name in WITH_PEOPLE:
         found = load_with_people(data, name, PEOPLE)

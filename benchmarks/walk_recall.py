@@ -1,4 +1,4 @@
-"""What walks with the embedded judge find, against planted topics and an exhaustive look."""
+"""What walks with the embedded judge find, against planted topics and exhaustive search."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Walked:
 def walk_recall(
     path: Path, size: int, seed: int, count: int, *, leaves: int | None = None
 ) -> Walked:
-    """Let *count* people of a synthetic catalog walk its tree, and compare.
+    """Walk a synthetic catalog's tree for *count* people, and compare.
 
-    They gather so many *leaves*, or as many as a walk does by default.
+    Each gathers this many *leaves*, or the default number.
     """
     catalog = SyntheticCatalog(size, seed)
     topics = catalog.topics()
@@ -61,7 +61,7 @@ def walk_recall(
 def found_of_nearest(
     path: Path, histories: Sequence[Sequence[str]], leaves: int | None
 ) -> tuple[float, float, float]:
-    """Let people walk any tree: which of the nearest items they find, how like, nodes opened."""
+    """Walk any tree; return the share of nearest items found, their similarity, nodes opened."""
     compared = []
     with ItemTree.open(path) as tree:
         points = _item_points(tree, path)
@@ -120,7 +120,7 @@ def _of_topics(numbers: Sequence[int], topics: NDArray[np.int64], person: Person
 
 
 def _item_points(tree: ItemTree, path: Path) -> Any:
-    """Return the vectors of all items as the file has them: rows of a matrix, in its order."""
+    """Return the stored vectors of all items as rows of a matrix, in file order."""
     db = sqlite3.connect(path)
     packed = [row for (row,) in db.execute("SELECT packed FROM item_vector ORDER BY item")]
     db.close()

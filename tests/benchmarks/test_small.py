@@ -156,11 +156,11 @@ def test_a_benchmark_runs_in_small(name):
         made = json.loads(result.read_text(encoding="utf-8"))
 
     assert HOLDS[name](made["rows"]), made["rows"]
-    told = report.section(made)
-    assert f"python -m benchmarks run {name} --small" in told
+    section = report.section(made)
+    assert f"python -m benchmarks run {name} --small" in section
     if name in {"baselines", "evaluation"}:
-        assert ("| set | unillmrec less |" in told) == (name == "evaluation")
-        assert f"| ml-1m | {made['protocol']['ml-1m']['people']} | 30 |" in told
+        assert ("| set | unillmrec less |" in section) == (name == "evaluation")
+        assert f"| ml-1m | {made['protocol']['ml-1m']['people']} | 30 |" in section
     assert before == {path: path.stat().st_mtime_ns for path in FOLDER.glob("*")}
 
 

@@ -74,7 +74,9 @@ def test_a_listing_and_windows_are_counted_as_they_would_be_written(
     size, tree, writer, monkeypatch
 ):
     """Numbered through the one, from one in each window the others; to the token."""
-    told = [title for (title,) in tree.rows("SELECT title FROM item ORDER BY number")][:size]
+    listed_titles = [title for (title,) in tree.rows("SELECT title FROM item ORDER BY number")][
+        :size
+    ]
     monkeypatch.setattr(tokens, "BLOCK", 7)
     titles = tokens.Titles.of(Few(tree, size), writer.counter)
     met = ["The whale", "The comet"]
@@ -86,12 +88,12 @@ def test_a_listing_and_windows_are_counted_as_they_would_be_written(
 
     history = Profile((Interest("\n".join(met), 1.0),))
     listed = tokens._flat(writer, met, titles).stages[1][0]
-    assert whole("pick", told, 10, history) == listed
+    assert whole("pick", listed_titles, 10, history) == listed
     begins = range(0, max(size - tokens.STEP, 1), tokens.STEP)
     slid = tokens._windows(writer, met, titles)
-    windows = [told[begin : begin + tokens.WINDOW] for begin in begins]
+    windows = [listed_titles[begin : begin + tokens.WINDOW] for begin in begins]
     assert len(windows) == titles.windows == slid.calls - 1
-    assert told[-1] == windows[-1][-1]
+    assert listed_titles[-1] == windows[-1][-1]
     profile = Profile(tokens.INTERESTS)
     assert sum(whole("rank", lines, 0, profile) for lines in windows) == slid.stages[2][0]
 
@@ -145,10 +147,10 @@ def test_what_is_written_back_can_be_read(tree, writer):
     for kind, limit, named in (("choose", 12, 12), ("pick", 5, 5), ("rank", 5, 12)):
         question = Question(kind, Stage.RECALL, Profile(tokens.INTERESTS), choices, limit)
         written = tokens.order_json if kind == "rank" else tokens.picks_json
-        told = written(range(1, named + 1))
-        assert named == len(next(iter(json.loads(told).values())))
+        answer = written(range(1, named + 1))
+        assert named == len(next(iter(json.loads(answer).values())))
         usage = judge.choose(question).usage
-        assert writer.counter.count(told) == usage.estimated_completion
+        assert writer.counter.count(answer) == usage.estimated_completion
 
 
 def test_people_met_fifty_items(tree):
