@@ -53,17 +53,18 @@ def run(data: Path) -> None:
 
 def _main() -> None:
     from benchmarks.change import synthetic
-    from unillmrec.updating.upkeep import maintenance as upkeep
-    from unillmrec.updating.upkeep import subtree_rebuild as regrowing
-    from unillmrec.updating.upkeep.branch_joiner import Joiner
+    from unillmrec.updating.upkeep import maintenance
+    from unillmrec.updating.upkeep import subtree_rebuild as rebuilding
+    from unillmrec.updating.upkeep.branch_joiner import BranchJoiner
 
     folder, how = Path(sys.argv[1]), json.loads(sys.argv[2])
     seed, size, people = map(int, sys.argv[3:])
-    upkeep.MOST_GROWN = how["largest"]
+    maintenance.MAX_REBUILD_ITEMS = how["largest"]
     if not how["weighed"]:
-        regrowing.Grown._weighed = lambda self: self._tree.item_matrix(self.numbers.tolist())  # type: ignore[method-assign]
+        rebuild = rebuilding.SubtreeRebuild
+        rebuild._reweigh = lambda self: self._tree.item_matrix(self.numbers.tolist())  # type: ignore[method-assign]
     if not how["joined"]:
-        Joiner.make_room = lambda *_: False  # type: ignore[method-assign]
+        BranchJoiner.make_room = lambda *_: False  # type: ignore[method-assign]
     print(json.dumps(synthetic(folder, size, seed, people, 1.0)))
 
 

@@ -1,4 +1,4 @@
-"""Vectors for items that come to a tree that an endpoint's embeddings were built from."""
+"""Vectors for new items of a tree that was built from embeddings."""
 
 import numpy as np
 import pytest
@@ -14,13 +14,13 @@ TOPICS = ("whale", "orbit", "clue")
 
 
 class Embedding:
-    """An endpoint's embeddings: a vector for each text, by the topic that is in it."""
+    """Embeds texts by the topic that each contains, and records them."""
 
     def __init__(self):
-        self.asked = []
+        self.texts = []
 
     def __call__(self, texts):
-        self.asked += texts
+        self.texts += texts
         rows = [[float(topic in text) for topic in TOPICS] + [len(text) / 900] for text in texts]
         return np.array(rows, np.float32)
 
@@ -31,16 +31,16 @@ def item(topic, number):
 
 @pytest.fixture
 def embed(tmp_path):
-    """A tree over embeddings, and who makes more of them."""
+    """A function that embeds texts, with which a tree was built."""
     embed = Embedding()
     items = [item(topic, number) for topic in TOPICS for number in range(30)]
     options = BuildOptions(workers=1, given=EmbeddedVectors("embedder", embed))
     build(items, tmp_path / "a.tree", options)
-    embed.asked.clear()
+    embed.texts.clear()
     return embed
 
 
-def test_what_is_new_is_embedded_once_and_put_beside_its_like(embed, tmp_path):
+def test_new_items_are_embedded_once_and_placed_with_similar_ones(embed, tmp_path):
     """Only the items of a change are sent, each once, though a batch is checked twice."""
     with TreeChanger(tmp_path / "a.tree", given=EmbeddedChanges("embedder", embed)) as changer:
         changer.insert([item("whale", 90), item("orbit", 91)])
@@ -49,28 +49,28 @@ def test_what_is_new_is_embedded_once_and_put_beside_its_like(embed, tmp_path):
             each.item.id.split("-")[0] for each in changer.tree.items_in([placed["whale-90"].leaf])
         }
 
-        assert 2 == len(embed.asked)
+        assert 2 == len(embed.texts)
         assert {"whale"} == beside
         assert [] == list(breaches(changer.tree))
 
 
-def test_what_says_the_same_is_not_sent_again(embed, tmp_path):
-    """Another price asks for no vector; another title asks for one."""
+def test_unchanged_texts_are_not_embedded_again(embed, tmp_path):
+    """A new price needs no vector; a new title needs one."""
     dear = Item("clue-3", "The clue number 3", attributes={"price": 7})
-    told = Item("clue-4", "The orbit number 4")
+    renamed = Item("clue-4", "The orbit number 4")
     with TreeChanger(tmp_path / "a.tree", given=EmbeddedChanges("embedder", embed)) as changer:
         assert 1 == changer.update([dear]).updated
-        assert [] == embed.asked
-        changer.upsert([dear, told])
+        assert [] == embed.texts
+        changer.upsert([dear, renamed])
 
-        assert 1 == len(embed.asked)
-        assert "orbit" in embed.asked[0]
+        assert 1 == len(embed.texts)
+        assert "orbit" in embed.texts[0]
         home = changer.tree.items_by_id(["clue-4"])["clue-4"].leaf
         assert any(e.item.id.startswith("orbit") for e in changer.tree.items_in([home]))
 
 
 def test_an_endpoint_that_fails_changes_nothing(embed, tmp_path):
-    """The vectors are fetched before the file is locked."""
+    """Texts are embedded before the file is locked."""
 
     def broken(texts):
         raise TreeError("the endpoint has no embeddings.")

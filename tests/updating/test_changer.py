@@ -24,7 +24,7 @@ NEW = [Item(f"new-{n}", f"A storm over the island {n}", "Sea and tide.") for n i
 
 @pytest.fixture
 def path(tmp_path_factory, tmp_path):
-    """A tree of three hundred items that may be changed."""
+    """The path of a tree of three hundred items that a test may change."""
     built = tmp_path_factory.getbasetemp() / "trees"
     built.mkdir(exist_ok=True)
     trees.tree(built).close()
@@ -33,14 +33,14 @@ def path(tmp_path_factory, tmp_path):
 
 
 def content(path):
-    """Return all that a tree says, whoever is writing to it."""
+    """Return the content of all tables of a tree, as a reader sees it."""
     with ItemTree.open(path) as tree:
         tables = ("item", "item_vector", "node", "node_sum", "term", "attribute_block", "fact")
         return [tree.rows(f"SELECT * FROM {table} ORDER BY 1") for table in tables]
 
 
-def test_reports_what_was_done(path):
-    """Each kind of change is counted, in sum and for each call."""
+def test_reports_count_each_kind_of_change(path):
+    """Every call returns how many items it inserted, updated, deleted or ignored."""
     with TreeChanger(path) as changer:
         inserted = changer.insert(NEW)
         updated = changer.update([NEW[0], Item("new-1", "Another title altogether")])
@@ -53,8 +53,8 @@ def test_reports_what_was_done(path):
     assert (1, 1) == (deleted.deleted, deleted.ignored)
 
 
-def test_sync_applies_the_difference_and_only_that(path):
-    """What is new, gone or changed is dealt with; the rest is not even looked at again."""
+def test_sync_applies_only_the_differences(path):
+    """New, deleted and changed items are applied; a second sync changes nothing."""
     items = trees.items()
     catalog = [*items[10:], *NEW[:3]]
     catalog[5] = Item(catalog[5].id, "Something else now")
@@ -67,16 +67,16 @@ def test_sync_applies_the_difference_and_only_that(path):
 
 
 def test_sync_with_nothing_is_refused(path):
-    """An export that failed must not empty a tree."""
+    """An empty catalog, such as a failed export, does not empty a tree."""
     before = content(path)
-    with TreeChanger(path) as changer, pytest.raises(TreeError, match="all 300"):
+    with TreeChanger(path) as changer, pytest.raises(TreeError, match="all 300 items"):
         changer.sync([])
 
     assert before == content(path)
 
 
-def test_sync_does_not_write_over_somebody_else(path):
-    """A tree that was changed while the catalog was read is left alone."""
+def test_sync_does_not_overwrite_another_change(path):
+    """If the tree changed while the catalog was read, sync is an error."""
 
     def catalog():
         yield from trees.items()[:10]
@@ -89,8 +89,8 @@ def test_sync_does_not_write_over_somebody_else(path):
         assert 299 == len(tree)
 
 
-def test_batches_are_transactions_of_their_own(path):
-    """With a batch size, what was done before an error stays done, and whole."""
+def test_every_batch_is_a_transaction(path):
+    """Batches before an error stay committed, and the tree is sound."""
     with TreeChanger(path, batch=30) as changer:
         with pytest.raises(TreeError, match="already"):
             changer.insert([*NEW[:60], trees.items()[0]])
@@ -99,8 +99,8 @@ def test_batches_are_transactions_of_their_own(path):
         assert [] == list(breaches(changer.tree))
 
 
-def test_a_reader_keeps_reading_while_somebody_writes(path):
-    """A tree that is open shows a whole state, before and after another process changed it."""
+def test_a_reader_keeps_reading_during_a_change(path):
+    """An open tree shows the state before or after another writer's transaction."""
     with ItemTree.open(path) as reader, EditableTree.open(path) as writer:
         history = ["item-000", "item-006"]
         before = Recommender(reader).recommend(history, limit=3)
@@ -113,8 +113,8 @@ def test_a_reader_keeps_reading_while_somebody_writes(path):
         assert 0 == len(reader.items_by_id(["item-012"]))
 
 
-def test_two_writers_do_not_mix(path, monkeypatch):
-    """Who comes second is told to come again, and changes nothing."""
+def test_two_writers_exclude_each_other(path, monkeypatch):
+    """The second writer gets an error and changes nothing; later it can write."""
     monkeypatch.setattr(files, "BUSY_SECONDS", 0.05)
     with TreeChanger(path) as first, TreeChanger(path) as second:
         with first.tree.transaction(), pytest.raises(StoreError, match="another process"):
@@ -125,7 +125,7 @@ def test_two_writers_do_not_mix(path, monkeypatch):
 
 
 def test_a_full_disk_leaves_the_old_state(path):
-    """What does not fit is taken back, and said so."""
+    """A change that does not fit on the disk is rolled back with an error."""
     before = content(path)
     many = [Item(f"m{n}", f"Much {n} " * 30, "text " * 200) for n in range(400)]
     with TreeChanger(path) as changer:
@@ -161,15 +161,15 @@ with TreeChanger(sys.argv[1]) as changer:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits on files")
-def test_where_files_may_not_grow_the_old_state_stays(path):
-    """The system itself refuses the bytes of a change, be it a log or the tree that outgrows."""
+def test_a_file_size_limit_leaves_the_old_state(path):
+    """If the system refuses to let a file grow, every change is an error without effect."""
     before = content(path)
     command = [sys.executable, "-c", FILLING, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=PACKAGE, check=True)
 
-    *told, left = done.stdout.splitlines()
-    assert 3 == len(told)
-    assert all("cannot be changed" in line and "Nothing was changed" in line for line in told)
+    *errors, left = done.stdout.splitlines()
+    assert 3 == len(errors)
+    assert all("cannot be changed" in line and "Nothing was changed" in line for line in errors)
     assert "300" == left
     assert before == content(path)
     with TreeChanger(path) as changer:
@@ -179,7 +179,7 @@ def test_where_files_may_not_grow_the_old_state_stays(path):
 
 @contextmanager
 def as_nobody():
-    """Be somebody who may not write everything, as root may."""
+    """Run as a user without root's permissions."""
     own = os.geteuid()
     if own == 0:
         os.seteuid(65_534)
@@ -189,8 +189,8 @@ def as_nobody():
         os.seteuid(own)
 
 
-def test_a_file_without_leave_to_write_is_refused(path):
-    """Neither the file nor its folder can be written: an error that says so, and no traces."""
+def test_a_file_without_write_permission_is_refused(path):
+    """If neither file nor folder is writable, the error says so and no file is left behind."""
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder) / "kept.tree"
         shutil.copy(path, kept)
@@ -208,8 +208,8 @@ def test_a_file_without_leave_to_write_is_refused(path):
             kept.parent.chmod(0o755)
 
 
-def test_a_file_that_may_not_be_written_is_not(path):
-    """A change to what is read-only is refused in words."""
+def test_a_read_only_database_is_not_changed(path):
+    """A change to a read-only database is a readable error."""
     before = content(path)
     with TreeChanger(path) as changer:
         changer.tree.rows("PRAGMA query_only = ON")
@@ -220,11 +220,11 @@ def test_a_file_that_may_not_be_written_is_not(path):
 
 
 def test_foreign_and_damaged_files_are_left_alone(path, tmp_path):
-    """What is no tree, or half of one, is refused in words."""
+    """A file that is no tree, or half of one, is a readable error."""
     with sqlite3.connect(tmp_path / "other.db") as other:
         other.execute("CREATE TABLE t (x)")
     (tmp_path / "half.tree").write_bytes(path.read_bytes()[:50_000])
-    (tmp_path / "text.tree").write_text("no tree at all, but a long enough text" * 100)
+    (tmp_path / "text.tree").write_text("not a tree, but a long enough text" * 100)
 
     for name in ("other.db", "text.tree", "missing.tree"):
         with pytest.raises(StoreError):
@@ -234,7 +234,7 @@ def test_foreign_and_damaged_files_are_left_alone(path, tmp_path):
 
 
 def test_half_a_surrogate_pair_is_refused(path):
-    """A text that is none cannot be kept, and nothing else of the change is."""
+    """A text with an unpaired surrogate cannot be stored, and the whole change is rolled back."""
     before = content(path)
     with TreeChanger(path) as changer, pytest.raises(StoreError, match="surrogate"):
         changer.insert([NEW[0], Item("odd", "half \ud800 a pair")])
@@ -245,8 +245,8 @@ def test_half_a_surrogate_pair_is_refused(path):
 @pytest.mark.parametrize(
     "share", [0.4, 0.95, *(pytest.param(share, marks=pytest.mark.slow) for share in (0.1, 0.7))]
 )
-def test_killed_at_any_moment_a_tree_is_whole(path, share):
-    """A process that was killed leaves the tree before its change, or after it."""
+def test_a_killed_change_leaves_a_sound_tree(path, share):
+    """After a kill the tree is as before the change, or as after it."""
     program = (
         "import sys\n"
         "from unillmrec.updating.changer import TreeChanger\n"

@@ -1,4 +1,4 @@
-"""Random changes to small trees, with everything that must hold looked at after each."""
+"""Random changes to small trees, with all invariants checked after each."""
 
 import json
 import random
@@ -30,7 +30,7 @@ from unillmrec.tree.growing import Bounds
 from unillmrec.tree.terms import count_terms, weighted_words
 from unillmrec.updating.changer import TreeChanger
 
-# So narrow that leaves split and merge all the time.
+# Narrow bounds, so that leaves split and merge all the time.
 TINY = Bounds(fan_out=3, most_children=5, root_children=4, leaf_target=6, leaf_capacity=9)
 TOPICS = ("tea", "coffee", "milk", "bread", "wool", "lamp")
 WORDS = ("green", "dark", "fresh", "old", "small", "round", "soft", "plain", "fine", "warm")
@@ -53,7 +53,7 @@ def item(number, version=0):
 
 
 def row_of(each):
-    """Return the vector that is given for an item."""
+    """Return the vector of an item."""
     chance = np.random.default_rng(int.from_bytes(each.content_hash(), "big"))
     row = 0.2 * chance.normal(size=DIMENSIONS)
     row[TOPICS.index(each.attributes["kind"])] += 1
@@ -61,7 +61,7 @@ def row_of(each):
 
 
 class Rows:
-    """Vectors for whatever items come."""
+    """Provides the vectors of any items."""
 
     model = None
 
@@ -82,7 +82,7 @@ class Rows:
 
 
 class Changes(RuleBasedStateMachine):
-    """A tree and what it should hold; *kind* and *given* say how it is built."""
+    """A tree and a model of its content; *kind* and *given* say how the tree is built."""
 
     kind = "clusters"
     given = False
@@ -166,7 +166,7 @@ class Changes(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, POOL))
     def refuse(self, number):
-        """What is wrong changes nothing."""
+        """Invalid changes are errors, and change nothing."""
         twice = [item(number), item(number)]
         for change in (self.changer.insert, self.changer.upsert, self.changer.sync):
             with pytest.raises(TreeError):
@@ -214,8 +214,8 @@ class Changes(RuleBasedStateMachine):
             shown = node.description
             assert [held[n].item.title for n in shown.typical] == list(shown.titles)
             assert shown.titles or not self.model
-            said = {w for each in held.values() for f, _ in weighted_words(each.item) for w in f}
-            assert set(shown.words) <= said
+            used = {w for each in held.values() for f, _ in weighted_words(each.item) for w in f}
+            assert set(shown.words) <= used
             if held:
                 mean = np.mean([each.prior for each in held.values()])
                 assert node.prior == pytest.approx(mean)
@@ -244,7 +244,7 @@ class Changes(RuleBasedStateMachine):
             assert len(below & expected) == selected.count(number)
 
     def _names(self, tree):
-        """What a node is called, the paths of all its items begin with."""
+        """Check that the paths of all items of a node begin with its name."""
 
     def _recommends(self, tree):
         if not self.model:
@@ -262,7 +262,7 @@ class Changes(RuleBasedStateMachine):
 
 
 class ChangesAlongPaths(Changes):
-    """The same where every category has its branch."""
+    """The same changes in a tree in which every category has its branch."""
 
     kind = "paths"
 
@@ -277,7 +277,7 @@ class ChangesAlongPaths(Changes):
 
 
 class ChangesAlongGroupedPaths(ChangesAlongPaths):
-    """The same where small categories share leaves."""
+    """The same changes in a tree in which small categories share leaves."""
 
     kind = "paths+clusters"
 
@@ -290,7 +290,7 @@ class ChangesAlongGroupedPaths(ChangesAlongPaths):
 
 
 def categories(names):
-    """Return the labels of the categories that nodes with these names stand for."""
+    """Return the labels of the categories that nodes with these names represent."""
     labels = []
     for name in names:
         for label in filter(None, name.split(" > ")):
@@ -303,7 +303,7 @@ def categories(names):
 
 
 class ChangesOfGivenVectors(Changes):
-    """The same where vectors are not words."""
+    """The same changes in a tree of given vectors."""
 
     given = True
 
@@ -313,8 +313,8 @@ class ChangesOfGivenVectors(Changes):
     [Changes, ChangesAlongPaths, ChangesAlongGroupedPaths, ChangesOfGivenVectors],
     ids=lambda machine: machine.__name__,
 )
-def test_everything_holds_after_every_change(machine):
-    """Whatever is inserted, updated, deleted or synced, in whatever order, all stays right."""
+def test_invariants_hold_after_every_change(machine):
+    """Any sequence of inserts, updates, deletes and syncs keeps a tree sound."""
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -322,14 +322,14 @@ def test_everything_holds_after_every_change(machine):
             stateful_step_count=12,
             deadline=None,
             suppress_health_check=list(HealthCheck),
-            # A shrunk example would be nicer, and take minutes.
+            # Shrinking an example would take minutes.
             phases=[Phase.generate],
         ),
     )
 
 
-def test_small_file_has_no_leftovers(tmp_path):
-    """Filled, emptied and filled again, a tree is as good as before."""
+def test_an_emptied_tree_has_no_leftovers(tmp_path):
+    """A tree that was emptied and filled again is sound, with no rows left behind."""
     items = [item(number) for number in range(40)]
     build(items, tmp_path / "a.tree", BuildOptions(bounds=TINY, workers=1))
     with TreeChanger(tmp_path / "a.tree") as changer:

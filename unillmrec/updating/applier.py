@@ -1,4 +1,4 @@
-"""Apply one batch of changes to a tree, inside a transaction that somebody else ends."""
+"""Apply one batch of changes to a tree, inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from unillmrec.store import ROOT, EditableTree, PlacedItem
 from unillmrec.tree.terms import count_terms, weighted_rows, weighted_words
 from unillmrec.tree.vector_rows import packed_rows
 from unillmrec.tree.vectors import Floats
-from unillmrec.updating.change_checks import Batch, Pair
+from unillmrec.updating.change_checks import ChangeBatch, ItemUpdate
 from unillmrec.updating.change_vectors import ChangedVectors
 from unillmrec.updating.placement.nearest_leaf import ChangeSet
-from unillmrec.updating.placement.path_placement import home_leaves
-from unillmrec.updating.upkeep.maintenance import Upkeep
+from unillmrec.updating.placement.path_placement import choose_leaves
+from unillmrec.updating.upkeep.maintenance import TreeMaintenance
 from unillmrec.updating.upkeep.refresh import Refresh
 
 if TYPE_CHECKING:
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ChangeReport:
-    """What changes did to a tree.
+    """Counts what changes did to a tree.
 
-    *unchanged* items were as they shall be, *ignored* ones were not there. *splits*, *merges*
-    and *regrown* count nodes, *refreshed* the nodes whose words and titles were told anew.
+    *unchanged* items were up to date, *ignored* ids were not in the tree. *splits* and *merges*
+    count nodes, *regrown* the subtrees that were clustered again, *refreshed* the nodes whose
+    titles and ranges were renewed.
     """
 
     inserted: int = 0
@@ -53,44 +54,44 @@ class ChangeReport:
 
     @property
     def changed(self) -> int:
-        """How many items are not as they were."""
+        """The number of items that were inserted, updated or deleted."""
         return self.inserted + self.updated + self.deleted
 
 
-class Applier:
-    """Applies batches to one tree."""
+class BatchApplier:
+    """Applies batches of changes to one tree."""
 
     def __init__(self, tree: EditableTree, given: ChangedVectors | None) -> None:
         self.tree = tree
         self.given = given
 
-    def apply(self, batch: Batch) -> ChangeReport:
-        """Change the items, and bring the tree above them back into shape."""
+    def apply(self, batch: ChangeBatch) -> ChangeReport:
+        """Change the items, then restore the bounds of the tree and refresh its descriptions."""
         started = time.perf_counter()
-        touched = ChangeSet()
-        # What a term is worth depends on how many items there are.
+        changes = ChangeSet()
+        # The idf of a term depends on the number of items.
         self.tree.facts["items"] += len(batch.inserts) - len(batch.deletes)
-        used = self._note_terms(batch)
-        self._remove(batch.deletes, touched)
-        self._rewrite_rows(batch.kept, touched)
-        self._place(batch, used, touched)
-        refreshed = self._restore(touched)
+        used = self._count_terms(batch)
+        self._remove(batch.deletes, changes)
+        self._update_in_place(batch.in_place, changes)
+        self._place(batch, used, changes)
+        refreshed = self._restore(changes)
         return ChangeReport(
             inserted=len(batch.inserts),
-            updated=len(batch.kept) + len(batch.rewritten),
+            updated=len(batch.in_place) + len(batch.rewritten),
             deleted=len(batch.deletes),
             unchanged=batch.unchanged,
             ignored=batch.ignored,
-            splits=touched.splits,
-            merges=touched.merges,
-            regrown=touched.regrown,
+            splits=changes.splits,
+            merges=changes.merges,
+            regrown=changes.regrown,
             refreshed=refreshed,
             seconds=time.perf_counter() - started,
         )
 
-    def _note_terms(self, batch: Batch) -> list[dict[str, float]]:
-        """Count the terms that come and go; return how much the items to be placed use each."""
-        used = [self._terms(item) for item in batch.placed]
+    def _count_terms(self, batch: ChangeBatch) -> list[dict[str, float]]:
+        """Update the counts of terms; return the terms of the items that will be placed."""
+        used = [self._terms(item) for item in batch.to_place]
         more = Counter(term for each in used for term in each)
         olds = [*batch.deletes, *(old for old, _ in batch.rewritten)]
         more.subtract(Counter(term for placed in olds for term in self._terms(placed.item)))
@@ -100,41 +101,42 @@ class Applier:
     def _terms(self, item: Item) -> dict[str, float]:
         return count_terms(weighted_words(item), with_ngrams=bool(self.tree.facts["pieces"]))
 
-    def _remove(self, deletes: Sequence[PlacedItem], touched: ChangeSet) -> None:
+    def _remove(self, deletes: Sequence[PlacedItem], changes: ChangeSet) -> None:
         if not deletes:
             return
-        self._note_leaving(deletes, touched)
+        self._record_leaving(deletes, changes)
         self.tree.remove_items(deletes)
 
-    def _note_leaving(self, items: Sequence[PlacedItem], touched: ChangeSet) -> None:
+    def _record_leaving(self, items: Sequence[PlacedItem], changes: ChangeSet) -> None:
         leaves = [each.leaf for each in items]
         rows = self.tree.item_matrix([each.number for each in items])
-        touched.moves.note(self.tree, leaves, rows, [each.prior for each in items], -1)
-        touched.moves.elsewhere |= {each.number for each in items}
-        touched.leaves.update(leaves)
+        changes.deltas.add(self.tree, leaves, rows, [each.prior for each in items], -1)
+        changes.deltas.outdated |= {each.number for each in items}
+        changes.leaves.update(leaves)
 
-    def _rewrite_rows(self, pairs: Sequence[Pair], touched: ChangeSet) -> None:
-        """Rewrite items that stay where they are."""
+    def _update_in_place(self, pairs: Sequence[ItemUpdate], changes: ChangeSet) -> None:
+        """Write new versions of items that keep their vectors and leaves."""
         news = [PlacedItem(old.number, new, old.leaf, self._prior(new)) for old, new in pairs]
         self.tree.put_items(news, {old.number: old for old, _ in pairs})
-        # Nodes show titles, and how popular their items are; of the rest they know nothing.
-        renamed = [new for (old, _), new in zip(pairs, news, strict=True) if _differ(old, new)]
-        if not renamed:
+        # Nodes depend only on the titles and the popularity of such items.
+        both = zip(pairs, news, strict=True)
+        changed = [new for (old, _), new in both if _affects_nodes(old, new)]
+        if not changed:
             return
         before = {old.number: old.prior for old, _ in pairs}
-        more = [new.prior - before[new.number] for new in renamed]
-        touched.moves.note_rewritten(self.tree, [new.leaf for new in renamed], more)
-        touched.moves.elsewhere |= {new.number for new in renamed}
-        touched.leaves |= {new.leaf for new in renamed}
+        more = [new.prior - before[new.number] for new in changed]
+        changes.deltas.add_rewritten(self.tree, [new.leaf for new in changed], more)
+        changes.deltas.outdated |= {new.number for new in changed}
+        changes.leaves |= {new.leaf for new in changed}
 
     def _place(
         self,
-        batch: Batch,
+        batch: ChangeBatch,
         used: Sequence[dict[str, float]],
-        touched: ChangeSet,
+        changes: ChangeSet,
     ) -> None:
-        """Put new items, and those whose words changed, into the leaves nearest to them."""
-        items = batch.placed
+        """Put new and rewritten items into the leaves nearest to them."""
+        items = batch.to_place
         if not items:
             return
         numbers = [
@@ -144,16 +146,16 @@ class Applier:
         rows = self._rows(items, used)
         olds = [old for old, _ in batch.rewritten]
         if olds:
-            self._note_leaving(olds, touched)
-        leaves = home_leaves(self.tree, items, rows, touched)
+            self._record_leaving(olds, changes)
+        leaves = choose_leaves(self.tree, items, rows, changes)
         placed = [
             PlacedItem(number, item, leaf, self._prior(item))
             for number, item, leaf in zip(numbers, items, leaves, strict=True)
         ]
         self.tree.put_items(placed, {old.number: old for old in olds})
         self.tree.put_vectors(zip(numbers, packed_rows(rows), strict=True))
-        touched.moves.note(self.tree, leaves, rows, [each.prior for each in placed], 1)
-        touched.leaves.update(leaves)
+        changes.deltas.add(self.tree, leaves, rows, [each.prior for each in placed], 1)
+        changes.leaves.update(leaves)
 
     def _rows(self, items: Sequence[Item], used: Sequence[dict[str, float]]) -> csr_matrix | Floats:
         if self.tree.sparse:
@@ -163,7 +165,7 @@ class Applier:
             raise needs_vectors(self.tree)
         rows = self.given.for_items(items)
         expected = len(self.tree.node_vectors([ROOT])[0].weights)
-        # A tree that was emptied takes vectors of any length.
+        # An empty tree takes vectors of any length.
         if rows.shape[1] != expected and expected and not self.tree.is_empty():
             raise TreeError(
                 f"the new vectors have {rows.shape[1]} dimensions, those of "
@@ -182,29 +184,29 @@ class Applier:
             return 0.0
         return min(1.0, math.log1p(max(count, 0.0)) / float(self.tree.facts["popularity_top"]))
 
-    def _restore(self, touched: ChangeSet) -> int:
-        if not touched.nodes and not touched.leaves:
+    def _restore(self, changes: ChangeSet) -> int:
+        if not changes.nodes and not changes.leaves:
             return 0
-        touched.note_moved(self.tree, touched.moves.moved)
-        with Upkeep(self.tree, touched) as upkeep:
+        changes.count_moved(self.tree, changes.deltas.moved)
+        with TreeMaintenance(self.tree, changes) as upkeep:
             upkeep.restore()
-            refresh = Refresh(self.tree, touched)
+            refresh = Refresh(self.tree, changes)
             refreshed = refresh.run()
             if upkeep.merge_small_branches(refresh.sizes):
-                refreshed |= Refresh(self.tree, touched).run()
+                refreshed |= Refresh(self.tree, changes).run()
         return len(refreshed)
 
 
-def _differ(old: PlacedItem, new: PlacedItem) -> bool:
+def _affects_nodes(old: PlacedItem, new: PlacedItem) -> bool:
     return old.item.title != new.item.title or old.prior != new.prior
 
 
 def needs_vectors(tree: EditableTree) -> TreeError:
-    """Return the error for items without the vectors that the tree needs."""
+    """Return the error for new items of a tree that needs vectors for them."""
     model = tree.facts.get("embedded_by")
     remedy = f"--embed {model}" if model else "--vectors FILE.npy with a row for each item"
     return TreeError(
-        f"{tree.path.name} was built from given vectors; new items need theirs.",
+        f"{tree.path.name} was built from given vectors; new items need vectors too.",
         detail="Nothing was changed.",
         remedy=f"{remedy}.",
     )

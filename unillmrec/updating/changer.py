@@ -1,4 +1,4 @@
-"""Insert, update, delete, upsert, sync: changes to a tree while it is in use."""
+"""Insert, update, upsert, delete and sync items in a tree that may be in use."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from unillmrec.building.pipeline import REPORT_EVERY, Progress, silent
 from unillmrec.errors import StoreError, TreeError
 from unillmrec.items import Item
 from unillmrec.store import EditableTree
-from unillmrec.updating.applier import Applier, ChangeReport
-from unillmrec.updating.change_checks import Batch, Checker, twice
+from unillmrec.updating.applier import BatchApplier, ChangeReport
+from unillmrec.updating.change_checks import ChangeBatch, ChangeChecker, duplicate_id_error
 from unillmrec.updating.change_vectors import ChangedVectors
 
 
 class TreeChanger:
     """Changes one tree file; every method is one transaction, or one for each *batch* items.
 
-    Everything is checked before anything changes: a repeated or unknown id is an error and
-    the tree stays as it was. *given* are the vectors of the items, in a tree that was built
-    from given ones.
+    Everything is checked first: a repeated or unknown id is an error, and the tree stays as it
+    was. A tree that was built from given vectors needs *given*, the vectors of the new items.
     """
 
     def __init__(
@@ -41,7 +40,7 @@ class TreeChanger:
         self.progress = progress
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.tree.close()
 
     def __enter__(self) -> TreeChanger:
@@ -56,48 +55,48 @@ class TreeChanger:
         self.close()
 
     def insert(self, items: Iterable[Item]) -> ChangeReport:
-        """Put new items into the tree.
+        """Insert new items.
 
         Raises:
-            TreeError: an id is in the tree already, or comes twice.
+            TreeError: an id is in the tree already, or occurs twice.
         """
-        return self._in_batches(self._noted(items), Checker(self.tree).inserts)
+        return self._in_batches(self._tracked(items), ChangeChecker(self.tree).inserts)
 
     def update(self, items: Iterable[Item], *, ignore_missing: bool = False) -> ChangeReport:
-        """Replace items that are in the tree by new versions of them.
+        """Replace items in the tree with new versions of them.
 
         Raises:
-            TreeError: an id is not in the tree (unless *ignore_missing*), or comes twice.
+            TreeError: an id is not in the tree (unless *ignore_missing*), or occurs twice.
         """
-        checker = Checker(self.tree, ignore_missing=ignore_missing)
-        return self._in_batches(self._noted(items), checker.updates)
+        checker = ChangeChecker(self.tree, ignore_missing=ignore_missing)
+        return self._in_batches(self._tracked(items), checker.updates)
 
     def upsert(self, items: Iterable[Item]) -> ChangeReport:
-        """Insert the new ones among *items* and update the rest."""
-        return self._in_batches(self._noted(items), Checker(self.tree).upserts)
+        """Insert the items that are new, and update the others."""
+        return self._in_batches(self._tracked(items), ChangeChecker(self.tree).upserts)
 
     def delete(self, ids: Iterable[str], *, ignore_missing: bool = False) -> ChangeReport:
-        """Take items out.
+        """Delete items by their ids.
 
         Raises:
             TreeError: an id is not in the tree, unless *ignore_missing*.
         """
-        checker = Checker(self.tree, ignore_missing=ignore_missing)
+        checker = ChangeChecker(self.tree, ignore_missing=ignore_missing)
         return self._in_batches(ids, checker.deletes)
 
     def sync(self, items: Iterable[Item]) -> ChangeReport:
-        """Make the tree hold exactly *items*: apply the difference, and only that.
+        """Make the tree hold exactly *items*, by applying only the differences.
 
-        The difference is one transaction however large it is, so that nobody sees half of it.
+        All differences are one transaction, however many, so that no reader sees half of them.
 
         Raises:
-            TreeError: an id comes twice, or there are no items at all.
-            StoreError: the tree was changed by somebody else while *items* were read.
+            TreeError: an id occurs twice, or there are no items at all.
+            StoreError: another process changed the tree while *items* were read.
         """
         started = time.perf_counter()
         version = self.tree.version()
-        difference = _Difference(self.tree)
-        for item in self._noted(items):
+        difference = _CatalogDifference(self.tree)
+        for item in self._tracked(items):
             difference.add(item)
             if len(difference.seen) % REPORT_EVERY == 0:
                 self.progress("reading", len(difference.seen), None)
@@ -108,55 +107,55 @@ class TreeChanger:
         self._prepare(batch)
         self.progress("changing", 0, None)
         with self.tree.transaction():
-            # The file is not locked while a catalog is read, which may take minutes.
+            # The file is not locked while the catalog is read, which may take minutes.
             if self.tree.version() != version:
                 raise StoreError(
-                    f"{self.tree.path} was changed by another process in the meantime.",
+                    f"another process changed {self.tree.path} while the catalog was read.",
                     detail="Nothing was changed.",
-                    remedy="again.",
+                    remedy="the same command again.",
                 )
-            report = Applier(self.tree, self.given).apply(batch)
+            report = BatchApplier(self.tree, self.given).apply(batch)
         return replace(report, seconds=time.perf_counter() - started)
 
-    def _noted(self, items: Iterable[Item]) -> Iterable[Item]:
+    def _tracked(self, items: Iterable[Item]) -> Iterable[Item]:
         return self.given.track(items) if self.given else items
 
-    def _prepare(self, batch: Batch) -> None:
+    def _prepare(self, batch: ChangeBatch) -> None:
         if self.given is not None:
-            self.given.prepare(batch.placed)
+            self.given.prepare(batch.to_place)
 
     def _in_batches(
-        self, things: Iterable[Any], check: Callable[[list[Any]], Batch]
+        self, changes: Iterable[Any], check: Callable[[list[Any]], ChangeBatch]
     ) -> ChangeReport:
-        """Check and apply *things*, all at once or batch by batch."""
+        """Check and apply the *changes*, all at once or batch by batch."""
         report = ChangeReport()
-        waiting = iter(things)
-        while part := list(islice(waiting, self.batch)):
+        remaining = iter(changes)
+        while part := list(islice(remaining, self.batch)):
             started = time.perf_counter()
             if self.given is not None:
-                # An endpoint may take its time, and the others need not wait for it.
+                # Embedding may take long, so it is done before the file is locked.
                 self._prepare(check(part))
             with self.tree.transaction():
-                done = Applier(self.tree, self.given).apply(check(part))
-            report += replace(done, seconds=time.perf_counter() - started)
+                applied = BatchApplier(self.tree, self.given).apply(check(part))
+            report += replace(applied, seconds=time.perf_counter() - started)
             self.progress("changing", report.changed, None)
         return report
 
 
-class _Difference:
-    """What a catalog has that a tree has not, and the other way round."""
+class _CatalogDifference:
+    """The differences between a catalog and a tree."""
 
     def __init__(self, tree: EditableTree) -> None:
         self.seen: set[str] = set()
         self._tree = tree
         self._hashes = tree.content_hashes()
         self._changed: dict[str, Item] = {}
-        self._batch = Batch()
+        self._batch = ChangeBatch()
 
     def add(self, item: Item) -> None:
-        """Compare the next item of the catalog."""
+        """Compare the next item of the catalog with the tree."""
         if item.id in self.seen:
-            raise twice(item.id)
+            raise duplicate_id_error(item.id)
         self.seen.add(item.id)
         known = self._hashes.get(item.id)
         if known is None:
@@ -166,17 +165,18 @@ class _Difference:
         else:
             self._changed[item.id] = item
 
-    def batch(self) -> Batch:
+    def batch(self) -> ChangeBatch:
         """Return all changes that make the tree equal to the catalog."""
         if not self.seen and self._hashes:
             raise TreeError(
-                f"the catalog has no items; all {len(self._hashes):,} of the tree's would go.",
+                f"the catalog has no items; all {len(self._hashes):,} items of the tree "
+                "would be deleted.",
                 detail="Nothing was changed.",
                 remedy="`unillmrec delete`, if that is what you want.",
             )
         placed = self._tree.items_by_id(list(self._changed))
         pairs = [(placed[item_id], item) for item_id, item in self._changed.items()]
-        Checker(self._tree).add_updates(self._batch, pairs)
-        gone = [item_id for item_id in self._hashes if item_id not in self.seen]
-        self._batch.deletes = list(self._tree.items_by_id(gone).values())
+        ChangeChecker(self._tree).add_updates(self._batch, pairs)
+        deleted = [item_id for item_id in self._hashes if item_id not in self.seen]
+        self._batch.deletes = list(self._tree.items_by_id(deleted).values())
         return self._batch

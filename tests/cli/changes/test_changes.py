@@ -158,7 +158,7 @@ def test_vectors_come_in_the_order_of_the_items(run, shelf, tmp_path):
     wide = run("insert", shelf, new, "--vectors", "wide.npy")
     fitting = run("insert", shelf, new, "--vectors", "three.npy", "--json")
 
-    assert "new items need theirs" in without.err
+    assert "new items need vectors too" in without.err
     assert "two.npy has 2 vectors, the change 3 items" in few.err
     assert "5 dimensions, those of shelf.tree 3" in wide.err
     assert 3 == fitting.json["inserted"]

@@ -11,7 +11,7 @@ WORDS = ["green", "dark", "fresh", "old", "small", "round", "soft", "plain", "fi
 
 
 def item(number, topic, path=None):
-    """Return an item of a category below Drinks, or of another *path*."""
+    """Return an item of a category below Drinks, or with another *path*."""
     words = random.Random(f"{number}{topic}").sample(WORDS, 3)
     path = ("Drinks", topic) if path is None else path
     return Item(f"{topic}{number}", " ".join([topic, *words]), "", path)
@@ -41,8 +41,8 @@ def test_a_split_keeps_the_name_above_its_parts(changer):
     assert all(each in ("",) or each.startswith("tea ") for each in names(changer.tree, tea.id))
 
 
-def test_what_shrinks_is_not_mixed_with_other_categories(changer):
-    """A category of two items keeps its leaf, and goes with the last of them."""
+def test_a_shrinking_category_is_not_mixed_with_others(changer):
+    """A category of two items keeps its leaf until the last item is deleted."""
     changer.delete([f"milk{n}" for n in range(38)])
     few = names(changer.tree)
     changer.delete(["milk38", "milk39"])
@@ -51,8 +51,8 @@ def test_what_shrinks_is_not_mixed_with_other_categories(changer):
     assert {"coffee": 40, "tea": 40} == names(changer.tree)
 
 
-def test_the_last_category_is_called_by_the_whole_path(changer):
-    """What was a branch of one child stands for both; a new category parts it again."""
+def test_the_last_category_is_named_by_the_whole_path(changer):
+    """A branch of one child is replaced by it; a new category splits the name again."""
     changer.delete([f"{topic}{n}" for topic in ("milk", "coffee") for n in range(40)])
     changer.insert([item(n, "juice") for n in range(20)])
 
@@ -62,7 +62,7 @@ def test_the_last_category_is_called_by_the_whole_path(changer):
 
 
 def test_a_new_category_gets_a_leaf_where_its_path_leads(changer):
-    """Under a known category the new one stands beside its siblings; else at the top."""
+    """Below a known category the leaf joins its siblings; otherwise it is at the top."""
     changer.insert([item(n, "juice") for n in range(6)])
     changer.insert([item(n, "rake", ("Garden", "tools")) for n in range(6)])
     top = {each.description.name: each for each in changer.tree.children(1)}
@@ -71,22 +71,22 @@ def test_a_new_category_gets_a_leaf_where_its_path_leads(changer):
     assert {"coffee", "milk", "tea", "juice"} == set(names(changer.tree, top["Drinks"].id))
 
 
-def test_items_without_a_path_stand_apart(changer):
-    """What has no category has a leaf of its own."""
+def test_items_without_a_path_get_their_own_leaf(changer):
+    """Items without a category share a leaf named "No category"."""
     changer.insert([item(n, "thing", ()) for n in range(6)])
 
     assert {"Drinks": 120, "No category": 6} == names(changer.tree)
 
 
 def test_a_changed_path_moves_the_item(changer):
-    """Who is put into another category in the catalog is there in the tree."""
+    """An item whose category changed in the catalog is in that category's leaf."""
     changer.update([Item("tea0", item(0, "tea").title, "", ("Drinks", "milk"))])
 
     assert {"coffee": 40, "milk": 41, "tea": 39} == names(changer.tree)
 
 
-def test_an_emptied_tree_takes_up_new_categories(changer):
-    """Emptied and filled with something else, the tree has the new categories."""
+def test_an_emptied_tree_takes_new_categories(changer):
+    """A tree that was emptied and filled with other items has their categories."""
     changer.delete([f"{topic}{n}" for topic in ("milk", "coffee", "tea") for n in range(40)])
     changer.insert(
         [item(n, topic, ("Wares", topic)) for topic in ("wool", "lamp") for n in range(40)]

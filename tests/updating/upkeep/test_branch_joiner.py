@@ -1,4 +1,4 @@
-"""Room below an over-full root is made by joining what is alike."""
+"""An overfull root gets room by joining similar children."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from unillmrec.store import ROOT, EditableTree
 from unillmrec.store.invariants import breaches
 from unillmrec.tree.growing import Bounds
 from unillmrec.updating.placement.nearest_leaf import ChangeSet
-from unillmrec.updating.upkeep.branch_joiner import ROOM_MADE, Joiner
+from unillmrec.updating.upkeep.branch_joiner import ROOM_MADE, BranchJoiner
 from unillmrec.updating.upkeep.refresh import Refresh
 
 BOUNDS = Bounds(fan_out=6, most_children=8, root_children=24, leaf_target=8, leaf_capacity=12)
@@ -28,48 +28,48 @@ def tree(request, tmp_path):
         yield tree
 
 
-def joined(tree, most):
-    """Make room below the root; return whether there was a way."""
-    touched = ChangeSet()
+def make_room(tree, most):
+    """Make room below the root; return whether that worked."""
+    changes = ChangeSet()
     with tree.transaction():
-        done = Joiner(tree, touched, Bounds(**tree.facts["bounds"])).make_room(ROOT, most)
-        Refresh(tree, touched).run()
+        done = BranchJoiner(tree, changes, Bounds(**tree.facts["bounds"])).make_room(ROOT, most)
+        Refresh(tree, changes).run()
     return done
 
 
 def test_children_are_joined_until_there_is_room(tree):
-    """The root has a few children less than it may have, and nothing else is wrong."""
+    """The root has a few children less than its limit, and the tree is sound."""
     most = len(tree.children(ROOT)) - 1
     assert most > 8
     leaves = {node for node, is_leaf in tree.subtree(ROOT) if is_leaf}
     depth = max(node.depth for node in map(tree.node, leaves))
 
-    assert joined(tree, most)
+    assert make_room(tree, most)
     assert len(tree.children(ROOT)) == most - ROOM_MADE
     assert leaves == {node for node, is_leaf in tree.subtree(ROOT) if is_leaf}
     assert max(tree.node(leaf).depth for leaf in leaves) <= depth + 1
     assert [] == list(breaches(tree))
 
 
-def test_what_fits_nowhere_stays(tree):
-    """Where every pair would be wider than a branch may be, nothing is joined."""
+def test_children_that_fit_nowhere_stay(tree):
+    """If every pair would have too many children, nothing is joined."""
     before = tree.subtree(ROOT)
-    touched = ChangeSet()
+    changes = ChangeSet()
     with tree.transaction():
         bounds = Bounds(**{**tree.facts["bounds"], "fan_out": 1})
-        assert not Joiner(tree, touched, bounds).make_room(ROOT, len(tree.children(ROOT)) - 1)
+        assert not BranchJoiner(tree, changes, bounds).make_room(ROOT, len(tree.children(ROOT)) - 1)
 
     assert before == tree.subtree(ROOT)
 
 
-def test_a_summary_knows_nothing_of_what_was_joined(tree):
-    """What a branch was given, a branch or a leaf, is newer than the line that a model wrote."""
-    assert joined(tree, 14)
+def test_joined_nodes_make_a_summary_older(tree):
+    """The items of a branch or leaf that was joined count as newer than the summary."""
+    assert make_room(tree, 14)
     with tree.transaction():
         query = "SELECT json_set(description, '$.summary', 'a line'), 0, id FROM node"
         tree.set_descriptions(tree.rows(query))
     before = {node.id: node for node in tree.children(ROOT)}
-    assert joined(tree, 10)
+    assert make_room(tree, 10)
 
     kept = [node for node in tree.children(ROOT) if node.id in before]
     grown = [node for node in kept if node.size > before[node.id].size]

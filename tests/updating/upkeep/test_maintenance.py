@@ -12,7 +12,7 @@ TOPICS = {"sea": "whale harbour tide", "space": "orbit comet rocket", "crime": "
 
 
 def item(topic, number):
-    """Return an item that nobody can put under another topic."""
+    """Return an item that clearly belongs to its topic."""
     return Item(f"{topic}-{number}", f"{TOPICS[topic]} {topic} {number % 3}")
 
 
@@ -35,8 +35,8 @@ def topics_by_leaf(tree):
     return found
 
 
-def test_an_overfull_leaf_is_parted_by_content(changer):
-    """A leaf that outgrows its bounds becomes two, and no leaf holds a second topic."""
+def test_an_overfull_leaf_is_split_by_content(changer):
+    """A leaf over its capacity becomes two, and no leaf holds a second topic."""
     report = changer.insert([item("sea", number) for number in range(12, 20)])
     held = topics_by_leaf(changer.tree)
 
@@ -45,8 +45,8 @@ def test_an_overfull_leaf_is_parted_by_content(changer):
     assert all(len(topics) == 1 for topics in held.values())
 
 
-def test_nothing_thrashes_between_the_bounds(changer):
-    """Items that come and go by the handful leave the nodes what they are."""
+def test_small_changes_do_not_split_and_merge_again_and_again(changer):
+    """A few items that come and go leave the nodes as they are."""
     before = [node for node, _ in changer.tree.subtree(1)]
     for _ in range(5):
         changer.insert([item("sea", 90), item("crime", 91)])
@@ -55,8 +55,8 @@ def test_nothing_thrashes_between_the_bounds(changer):
     assert before == [node for node, _ in changer.tree.subtree(1)]
 
 
-def test_a_nearly_empty_leaf_goes(changer):
-    """What is left of a leaf below five items joins the leaf it is nearest to."""
+def test_a_nearly_empty_leaf_is_dissolved(changer):
+    """The last items of a leaf below five items move to their nearest leaves."""
     changer.delete([f"space-{number}" for number in range(9)])
     held = topics_by_leaf(changer.tree)
 
@@ -64,8 +64,8 @@ def test_a_nearly_empty_leaf_goes(changer):
     assert 27 == len(changer.tree)
 
 
-def test_who_takes_items_in_was_changed_by_them(changer):
-    """A summary is older by the items that came from a leaf that is no more; the root's is not."""
+def test_a_leaf_counts_the_items_it_takes_in(changer):
+    """Items from a dissolved leaf make the summary of their new leaf older, but not the root's."""
     tree = changer.tree
     with tree.transaction():
         query = "SELECT json_set(description, '$.summary', 'a line'), 0, id FROM node"
@@ -80,7 +80,7 @@ def test_who_takes_items_in_was_changed_by_them(changer):
     assert 9 == tree.node(1).stale == tree.node(1).moved - before[1].moved
 
 
-def test_a_tree_of_one_leaf_is_a_root(changer):
+def test_a_tree_that_fits_into_a_leaf_is_only_a_root(changer):
     """A tree with no more items than one leaf should hold has no branches."""
     changer.delete([f"{topic}-{number}" for topic in ("space", "crime") for number in range(12)])
     changer.delete(["sea-0", "sea-1"])
@@ -88,8 +88,8 @@ def test_a_tree_of_one_leaf_is_a_root(changer):
     assert [(1, True)] == changer.tree.subtree(1)
 
 
-def test_what_changed_by_a_third_is_grown_anew(changer):
-    """A subtree of which much came and went is parted as it would be today."""
+def test_a_subtree_that_changed_by_a_third_is_rebuilt(changer):
+    """A subtree with many changes is clustered as a new build would do it."""
     changer.insert([item("sea", number) for number in range(20, 40)])
     unused = {f"sea-{number}" for number in range(12, 20)}
     gone = [f"space-{number}" for number in range(4)] + [f"sea-{n}" for n in range(26)]
@@ -99,8 +99,8 @@ def test_what_changed_by_a_third_is_grown_anew(changer):
     assert all(len(topics) == 1 for topics in topics_by_leaf(changer.tree).values())
 
 
-def test_a_summary_stays_with_the_leaf_that_goes_on(tmp_path):
-    """A leaf that keeps most of its items keeps its id, its line, and how old that is."""
+def test_a_summary_stays_with_its_leaf(tmp_path):
+    """A leaf that keeps most of its items keeps its id, its summary, and the summary's age."""
     trees.tree(tmp_path).close()
     with TreeChanger(tmp_path / "words.tree") as changer:
         tree = changer.tree

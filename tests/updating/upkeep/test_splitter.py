@@ -16,7 +16,7 @@ def tree(request, tmp_path):
 
 
 def overfull_leaf(tree):
-    """Return a leaf that was given the items of a sibling, below a branch that has room."""
+    """Return a leaf that got the items of a sibling, below a branch that has room."""
     for branch, is_leaf in tree.subtree(ROOT):
         leaves = [] if is_leaf else [c for c in tree.child_states([branch])[branch] if c.is_leaf]
         if branch != ROOT and len(leaves) > 2:
@@ -27,42 +27,42 @@ def overfull_leaf(tree):
     raise AssertionError("no such branch")
 
 
-def test_the_parts_of_a_leaf_stand_in_its_place(tree):
-    """Where there is room beside it, a leaf is split without another level."""
-    touched = ChangeSet()
-    planter = Splitter(tree, touched)
+def test_the_parts_of_a_leaf_replace_it(tree):
+    """Where its parent has room, a leaf is split without a new level."""
+    changes = ChangeSet()
+    splitter = Splitter(tree, changes)
     with tree.transaction():
         leaf = overfull_leaf(tree)
         held = tree.item_numbers_in([leaf.id])
         before = [node for node, _ in tree.child_ids([leaf.parent])[leaf.parent]]
-        planter.split([leaf.id])
-        planter.close()
-        Refresh(tree, touched).run()
+        splitter.split_leaves([leaf.id])
+        splitter.close()
+        Refresh(tree, changes).run()
     family = tree.child_states([leaf.parent])[leaf.parent]
     parts = [child for child in family if child.id not in before or child.id == leaf.id]
 
     assert len(parts) > 1
-    assert 1 == planter.touched.splits
+    assert 1 == splitter.changes.splits
     assert sorted(held) == sorted(tree.item_numbers_in([part.id for part in parts]))
     assert {leaf.depth} == {part.depth for part in parts}
     assert list(range(len(family))) == [child.place for child in family]
-    # Those that were there before them and after them still are.
+    # The siblings before and after them are the same.
     at = before.index(leaf.id)
     assert before[:at] == [child.id for child in family[:at]]
     assert [] == list(breaches(tree))
 
 
-def test_nothing_to_split_is_no_work(tree):
-    """A change that fills no leaf over its bounds splits none."""
-    touched = ChangeSet()
-    Splitter(tree, touched).split([])
+def test_no_leaves_to_split_change_nothing(tree):
+    """Without overfull leaves the change set stays empty."""
+    changes = ChangeSet()
+    Splitter(tree, changes).split_leaves([])
 
-    assert (set(), 0) == (touched.nodes, touched.splits)
+    assert (set(), 0) == (changes.nodes, changes.splits)
 
 
-def test_a_branch_has_as_many_children_as_it_may(tree):
-    """The root, which every walk reads once, has bounds of its own."""
-    planter = Splitter(tree, ChangeSet())
+def test_the_root_and_other_branches_have_their_own_limits(tree):
+    """The limit of the root's children differs from that of other branches."""
+    splitter = Splitter(tree, ChangeSet())
 
-    assert trees.NARROW.root_children == planter.most_children(ROOT)
-    assert trees.NARROW.most_children == planter.most_children(2)
+    assert trees.NARROW.root_children == splitter.most_children(ROOT)
+    assert trees.NARROW.most_children == splitter.most_children(2)

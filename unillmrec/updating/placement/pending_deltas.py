@@ -1,4 +1,4 @@
-"""Items that came to nodes and left them, and what is kept of the nodes brought in step."""
+"""Collect the items that came to and left nodes, and apply them to the stored sums."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from unillmrec.tree.vectors import Floats, Vector
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-# When so much of a node came or went, or half as much, it is summed up and told anew. Until then
-# items are added to its sum and taken from it; of what it shows, only titles and ranges can be
-# older, and no more than a summary by a model that is still good.
-ANEW_AT = STALE_SHARE
+# A node is summarized in full when half of this share to all of it came or went. Until then its
+# sum is adjusted, and only its titles and ranges can be out of date: never more than a model's
+# summary that still counts as fresh.
+SUMMARIZE_AT = STALE_SHARE
 
 
 class PendingDeltas:
-    """Items that came to leaves or left them, for all nodes above as they were then.
+    """Items that came to or left leaves, counted for all nodes above them at that time.
 
-    *elsewhere* are the items that left a leaf or have another title: who showed them must look
-    again. *counts* says how many more items are below each node than before, *moved* how many
-    came there or left.
+    *outdated* are the items that left a leaf or changed their title: nodes that show them must
+    be summarized again. *counts* is by how many items each node grew, *moved* how many came to it
+    or left it.
     """
 
     def __init__(self) -> None:
-        self.elsewhere: set[int] = set()
+        self.outdated: set[int] = set()
         self.counts: Counter[int] = Counter()
         self.moved: Counter[int] = Counter()
         self._priors: defaultdict[int, float] = defaultdict(float)
         self._parts: list[csr_matrix | Floats] = []
-        # For each row of the parts, how it counts, and in which nodes.
+        # The sign of each row of the parts, and the nodes it counts in.
         self._signs: list[int] = []
         self._nodes: list[tuple[int, ...]] = []
 
-    def note(
+    def add(
         self,
         tree: EditableTree,
         leaves: Sequence[int],
@@ -47,19 +47,19 @@ class PendingDeltas:
         priors: Sequence[float],
         sign: int,
     ) -> None:
-        """Note that items came to leaves (*sign* 1) or left them (-1), before nodes change."""
+        """Record that items came to leaves (*sign* 1) or left them (-1), before nodes change."""
         self._parts.append(rows)
         self._signs += [sign] * len(leaves)
         self._nodes += self._reach(tree, leaves, [sign * prior for prior in priors], sign)
 
-    def note_rewritten(
-        self, tree: EditableTree, leaves: Sequence[int], more: Sequence[float]
+    def add_rewritten(
+        self, tree: EditableTree, leaves: Sequence[int], gains: Sequence[float]
     ) -> None:
-        """Note that items of leaves were written anew, and became *more* popular."""
-        self._reach(tree, leaves, more, 0)
+        """Record by how much the popularity of items changed that were updated in their leaves."""
+        self._reach(tree, leaves, gains, 0)
 
-    def note_weighed(self, tree: EditableTree, node: int, row: csr_matrix | Floats) -> None:
-        """Note that the items below a node came to weigh more, by what is in a single *row*."""
+    def add_reweighted(self, tree: EditableTree, node: int, row: csr_matrix | Floats) -> None:
+        """Record that the vectors of the items below a node changed, by *row* in total."""
         self._parts.append(row)
         self._signs.append(1)
         self._nodes += self._reach(tree, [node], [0.0], 0)
@@ -67,24 +67,24 @@ class PendingDeltas:
     def _reach(
         self, tree: EditableTree, leaves: Sequence[int], priors: Sequence[float], sign: int
     ) -> list[tuple[int, ...]]:
-        """Count items in all nodes above their leaves; return the way up from each."""
-        ways = ways_up(tree, set(leaves))
+        """Count items in all nodes above their leaves; return the path up from each leaf."""
+        paths = paths_to_root(tree, set(leaves))
         gained: defaultdict[int, list[float]] = defaultdict(list)
         for leaf, prior in zip(leaves, priors, strict=True):
             gained[leaf].append(prior)
         for leaf, own in gained.items():
-            for node in ways[leaf]:
+            for node in paths[leaf]:
                 self.counts[node] += sign * len(own)
                 self.moved[node] += abs(sign) * len(own)
                 self._priors[node] += sum(own)
-        return [ways[leaf] for leaf in leaves]
+        return [paths[leaf] for leaf in leaves]
 
     def nodes(self) -> set[int]:
-        """Return the nodes whose sizes, sums or priors are no longer right."""
+        """Return the nodes whose sizes, sums or priors changed."""
         return set(self.counts)
 
-    def bring_in_step(self, tree: EditableTree, nodes: Iterable[int]) -> dict[int, Vector]:
-        """Add to the sums, sizes and priors of *nodes* what came and went; return the sums."""
+    def apply_to(self, tree: EditableTree, nodes: Iterable[int]) -> dict[int, Vector]:
+        """Update the stored sums, sizes and priors of *nodes*; return the new sums."""
         chosen = sorted(nodes)
         states = tree.sizes_and_priors(chosen)
         sums = dict(zip(chosen, self._sums(tree, chosen), strict=True))
@@ -120,7 +120,7 @@ class PendingDeltas:
 
 
 def _stacked(parts: Sequence[csr_matrix | Floats]) -> csr_matrix:
-    """Return sparse parts as one; terms that came after the first was made widen the others."""
+    """Return sparse parts as one matrix, as wide as the widest part."""
     from scipy.sparse import csr_matrix, vstack
 
     sparse = [part for part in parts if not isinstance(part, np.ndarray)]
@@ -132,21 +132,21 @@ def _stacked(parts: Sequence[csr_matrix | Floats]) -> csr_matrix:
     return csr_matrix(vstack(sparse))
 
 
-def passes_a_step(before: int, now: int, size: int) -> bool:
-    """Return whether a node of *size*, of which *before* and *now* items moved, is due."""
-    # The multiples of a power of two are among those of all smaller ones: however a node grows
-    # or shrinks, it passes none of them twice and skips none.
-    step = 1 << (max(1, int(ANEW_AT * size)).bit_length() - 1)
+def passes_step(before: int, now: int, size: int) -> bool:
+    """Return whether enough items of a node moved between *before* and *now* to summarize it."""
+    # Steps are powers of two, whose multiples are multiples of all smaller steps too: a node whose
+    # size changes neither passes a multiple twice nor skips one.
+    step = 1 << (max(1, int(SUMMARIZE_AT * size)).bit_length() - 1)
     return now // step > before // step
 
 
-def ways_up(tree: EditableTree, leaves: set[int]) -> dict[int, tuple[int, ...]]:
-    """Return for each leaf the way from it to the root, both included."""
+def paths_to_root(tree: EditableTree, leaves: set[int]) -> dict[int, tuple[int, ...]]:
+    """Return for each leaf the path from it to the root, both included."""
     parents = tree.parents_up_to_root(leaves)
-    ways = {}
+    paths = {}
     for leaf in leaves:
-        way = [leaf]
-        while (parent := parents[way[-1]]) is not None:
-            way.append(parent)
-        ways[leaf] = tuple(way)
-    return ways
+        path = [leaf]
+        while (parent := parents[path[-1]]) is not None:
+            path.append(parent)
+        paths[leaf] = tuple(path)
+    return paths

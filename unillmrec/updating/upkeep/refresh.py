@@ -18,8 +18,8 @@ from unillmrec.tree.node_summary.value_spans import Spans, merge_spans
 from unillmrec.tree.vector_rows import Stack
 from unillmrec.tree.vectors import NODE_TERMS
 from unillmrec.updating.placement.nearest_leaf import ChangeSet
-from unillmrec.updating.placement.path_placement import along_paths
-from unillmrec.updating.placement.pending_deltas import passes_a_step
+from unillmrec.updating.placement.path_placement import is_path_tree
+from unillmrec.updating.placement.pending_deltas import passes_step
 from unillmrec.updating.upkeep.leaf_summaries import summarize_leaves
 from unillmrec.updating.upkeep.node_words import choose_words, sum_words
 
@@ -44,9 +44,9 @@ class Refresh:
     fifth of its items changed, and where nodes themselves changed.
     """
 
-    def __init__(self, tree: EditableTree, touched: ChangeSet) -> None:
+    def __init__(self, tree: EditableTree, changes: ChangeSet) -> None:
         self.tree = tree
-        self.touched = touched
+        self.changes = changes
         self.summarized: dict[int, _Summarized] = {}
         """The nodes that are summarized in full."""
         self.adjusted: dict[int, _Summarized] = {}
@@ -58,12 +58,12 @@ class Refresh:
 
     def run(self) -> set[int]:
         """Refresh; return the nodes that were summarized in full."""
-        moves = self.touched.moves
-        reached = self.tree.node_states(sorted(self.touched.nodes | moves.nodes()))
+        deltas = self.changes.deltas
+        reached = self.tree.node_states(sorted(self.changes.nodes | deltas.nodes()))
         due = {
             node: state
             for node, state in reached.items()
-            if node in self.touched.nodes or self._is_due(state)
+            if node in self.changes.nodes or self._is_due(state)
         }
         self._adjust({node: reached[node] for node in reached.keys() - due.keys()})
         self._summarize_leaves([state for state in due.values() if state.is_leaf])
@@ -76,28 +76,28 @@ class Refresh:
         self.sizes = {
             node: self.summarized[node].summary.size
             if node in self.summarized
-            else state.size + moves.counts[node]
+            else state.size + deltas.counts[node]
             for node, state in reached.items()
             if not state.is_leaf
         }
-        self.touched.settle()
+        self.changes.clear()
         return set(self.summarized)
 
     def _is_due(self, state: NodeState) -> bool:
         """Return whether enough of a node changed, or it shows an item that left or changed."""
-        before = state.moved - self.touched.moved[state.id]
-        size = state.size + self.touched.moves.counts[state.id]
-        if passes_a_step(before, state.moved, size) or not state.size:
+        before = state.moved - self.changes.moved[state.id]
+        size = state.size + self.changes.deltas.counts[state.id]
+        if passes_step(before, state.moved, size) or not state.size:
             return True
-        elsewhere = self.touched.moves.elsewhere
-        return bool(elsewhere) and not elsewhere.isdisjoint(_typical(state))
+        outdated = self.changes.deltas.outdated
+        return bool(outdated) and not outdated.isdisjoint(_typical(state))
 
     def _adjust(self, states: Mapping[int, NodeState]) -> None:
         """Add the items that came to the sums of nodes, and subtract those that left."""
-        moves = self.touched.moves
-        for node, total in moves.bring_in_step(self.tree, states).items():
+        deltas = self.changes.deltas
+        for node, total in deltas.apply_to(self.tree, states).items():
             state = states[node]
-            size = state.size + moves.counts[node]
+            size = state.size + deltas.counts[node]
             summary = NodeSummary(size, total, state.prior, _spans(state), _typical(state))
             self.adjusted[node] = _Summarized(state, summary)
 
@@ -240,7 +240,7 @@ class Refresh:
 
     def _names(self, nodes: Iterable[int]) -> dict[int, str]:
         """Return the names of nodes with those of all nodes above them."""
-        if not along_paths(self.tree):
+        if not is_path_tree(self.tree):
             return dict.fromkeys(nodes, "")
         states = self.tree.states_with_ancestors(nodes)
         names: dict[int | None, str] = {None: ""}

@@ -1,4 +1,4 @@
-"""A subtree that is grown anew: from which items, and what of the old one goes on in it."""
+"""Cluster the items of a subtree again, and keep the ids of leaves that stay nearly the same."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from unillmrec.tree.path_growing import grow_paths
 from unillmrec.tree.terms import count_terms, weighted_rows, weighted_words
 from unillmrec.tree.vector_rows import entries, packed_rows
 from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector
-from unillmrec.updating.placement.path_placement import along_paths, categories_of
+from unillmrec.updating.placement.path_placement import categories_of, is_path_tree
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-# A new node that has so much in common with an old one is the old one: id and summary stay.
+# A new leaf that shares this much of its items with an old one keeps its id and summary.
 SAME_NODE = 0.6
 UNDESCRIBED = Description().to_json()
 
 
-class Grown:
-    """A subtree that was grown anew, and what of the old one goes on in it.
+class SubtreeRebuild:
+    """A subtree that is clustered again.
 
-    A leaf that keeps nearly the same items keeps its id and its summary. Items are weighed anew
-    unless their *rows* are given, in the order of their numbers.
+    A leaf that keeps nearly the same items keeps its id and its summary. The vectors of the items
+    are computed again, unless *rows* has them in the order of the items' numbers.
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class Grown:
     ) -> None:
         self._tree = tree
         self.state = state
-        # By how much the sum of all items changed, where their terms were weighed anew.
-        self.gained: csr_matrix | None = None
+        # By how much the sum of all items changed where their vectors were computed again.
+        self.weight_gain: csr_matrix | None = None
         self.numbers = np.array(sorted(each for held in old.values() for each in held), np.int64)
         if rows is None:
-            rows = self._weighed() if tree.sparse else tree.item_matrix(self.numbers.tolist())
+            rows = self._reweigh() if tree.sparse else tree.item_matrix(self.numbers.tolist())
         self.rows = rows
         self._home = {number: leaf for leaf, numbers in old.items() for number in numbers}
         self._sizes = {leaf: len(numbers) for leaf, numbers in old.items()}
@@ -54,11 +54,11 @@ class Grown:
         self._descriptions = {each.id: each.description for each in states}
         self.stale = {each.id: each.stale for each in states}
 
-    def _weighed(self) -> csr_matrix:
-        """Weigh the items' terms anew, and write their vectors.
+    def _reweigh(self) -> csr_matrix:
+        """Compute and write the items' vectors with the present idf of their terms.
 
-        What a term is worth changes with the catalog. A tree grown from vectors that were
-        weighed at different times finds much less than one that is built now.
+        The idf changes with the catalog. A tree clustered from vectors of different times finds
+        much less than one that is built now.
         """
         from scipy.sparse import csr_matrix
 
@@ -73,13 +73,13 @@ class Grown:
         rows = weighted_rows(used, known, int(tree.facts["next_term"]))
         before = tree.item_matrix(numbers)
         tree.put_vectors(zip(numbers, packed_rows(rows), strict=True))
-        self.gained = csr_matrix(rows.sum(axis=0) - before.sum(axis=0), dtype=np.float32)
+        self.weight_gain = csr_matrix(rows.sum(axis=0) - before.sum(axis=0), dtype=np.float32)
         return rows
 
     def grow(self, bounds: Bounds) -> Growth:
-        """Grow the subtree; in a tree of paths its nodes have names."""
+        """Cluster the items; in a tree of paths, name the nodes too."""
         tree, state = self._tree, self.state
-        if not along_paths(tree):
+        if not is_path_tree(tree):
             return self._clusters(bounds)
         if state.id == ROOT and len(self.numbers) > bounds.leaf_capacity:
             return self._along_paths(bounds)
@@ -107,14 +107,14 @@ class Grown:
         return grow_paths(self.rows, categories, bounds, int(tree.facts["seed"]), clusters=clusters)
 
     def description_of(self, number: int, growth: Growth) -> str:
-        """Return what is known of a node from before, with the name it has now."""
+        """Return the old description of a node, or an empty one, with its new name."""
         return renamed(self._descriptions.get(number, UNDESCRIBED), growth.label)
 
     def top_for(self, root: Growth) -> int:
-        """Return the id of the grown subtree's top.
+        """Return the id of the top of the rebuilt subtree.
 
-        A leaf that became a branch leaves its id to the child that goes on as that leaf;
-        the root stays the root.
+        A leaf that became a branch leaves its id to the child that keeps most of its items; the
+        root stays the root.
         """
         state = self.state
         if state.is_leaf and root.children and state.id != ROOT:
@@ -125,7 +125,7 @@ class Grown:
         return state.id
 
     def id_for(self, growth: Growth) -> int | None:
-        """Return the id of the old leaf a new one continues, each old leaf once."""
+        """Return the id of the old leaf with nearly the same items, each old leaf once."""
         if growth.rows is None:
             return None
         held = self.numbers[growth.rows].tolist()
@@ -139,7 +139,7 @@ class Grown:
         return None
 
     def sum_of(self, growth: Growth) -> Vector:
-        """Return the sum of a node's items' vectors."""
+        """Return the sum of the vectors of a node's items."""
         members = _members(growth)
         if isinstance(self.rows, np.ndarray):
             return Vector(self.rows[members].sum(axis=0))
