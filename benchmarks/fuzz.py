@@ -19,7 +19,7 @@ from unillmrec.demo.walkthrough import BOUNDS
 from unillmrec.endpoint import Request
 from unillmrec.judge import CONTRACTS, LanguageModelJudge, PromptWriter, SimilarityJudge
 from unillmrec.prompts import PromptSet
-from unillmrec.replies.choices import Reading, read_interests, read_order, read_scores
+from unillmrec.replies.choices import ChoiceReading, read_interests, read_order, read_scores
 from unillmrec.stages import Options
 from unillmrec.testing import ScriptedEndpoint
 from unillmrec.testing.garbage import disguised, garbage_reply, huge_reply, valid_reply
@@ -97,7 +97,7 @@ def check_reading(text: str, count: int) -> bool:
     return readings[1].usable
 
 
-def _closed(reading: Reading, count: int) -> bool:
+def _closed(reading: ChoiceReading, count: int) -> bool:
     numbers = [number for number, _ in reading.scores]
     scores = [score for _, score in reading.scores]
     return (

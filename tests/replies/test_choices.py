@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unillmrec.replies.choices import Reading, read_interests, read_order, read_scores
+from unillmrec.replies.choices import ChoiceReading, read_interests, read_order, read_scores
 
 COUNT = 5
 
-# What a model may write, and the numbers with scores that are in it for a list of five.
+# Answers of models, and the scored numbers in them for a list of five.
 SCORED = [
     ('{"picks": [{"number": 3, "score": 80}, {"number": 1, "score": 35}]}', [(3, 80), (1, 35)]),
     ('{"picks": [{"number": 1, "score": 35}, {"number": 3, "score": 80}]}', [(3, 80), (1, 35)]),
@@ -31,7 +31,7 @@ SCORED = [
     ("1. 3 (80)\n2. 1 (60)", [(3, 80), (1, 60)]),
     ("3: -5", [(3, 0)]),
 ]
-# The same where the place makes the score.
+# The same, with scores that follow from the positions.
 PLACED = [
     ("1. 3, 2. 1", [3, 1]),
     ("1) 3\n2) 1", [3, 1]),
@@ -75,15 +75,15 @@ UNUSABLE = [
 
 @pytest.mark.parametrize(("text", "expected"), SCORED)
 def test_reads_scores_in_many_forms(text, expected):
-    """A number and its score are found, however the model has put them."""
+    """A number and its score are found in any notation."""
     reading = read_scores(text, COUNT)
 
-    assert Reading(tuple(expected), invented=0, repeated=0, usable=True) == reading
+    assert ChoiceReading(tuple(expected), invented=0, repeated=0, usable=True) == reading
 
 
 @pytest.mark.parametrize(("text", "expected"), PLACED)
 def test_reads_an_order_in_many_forms(text, expected):
-    """Where there are no scores, the first place gets a hundred and the others less."""
+    """Without scores, the first position gets a hundred and the others less."""
     reading = read_scores(text, COUNT)
 
     assert expected == [number for number, _ in reading.scores]
@@ -93,8 +93,8 @@ def test_reads_an_order_in_many_forms(text, expected):
 
 
 @pytest.mark.parametrize("text", UNUSABLE)
-def test_says_when_there_is_no_answer(text):
-    """A bare number in prose is no choice, nor is what only looks like one."""
+def test_a_text_without_choices_is_not_usable(text):
+    """A number in prose is no choice."""
     assert ((), False) == (read_scores(text, COUNT).scores, read_scores(text, COUNT).usable)
     assert ((), False) == (read_order(text, COUNT).scores, read_order(text, COUNT).usable)
 
@@ -111,7 +111,7 @@ def test_says_when_there_is_no_answer(text):
         ("-3, 2", [2], 1, 0),
     ],
 )
-def test_counts_what_it_throws_away(text, numbers, invented, repeated):
+def test_counts_invalid_numbers(text, numbers, invented, repeated):
     """Numbers that are not on the list, and those named twice, are dropped and counted."""
     reading = read_order(text, COUNT)
 
@@ -131,8 +131,8 @@ def test_counts_what_it_throws_away(text, numbers, invented, repeated):
         ('<|channel|>analysis<|message|>[5]<|channel|>final<|message|>{"picks": [3]}', [3]),
     ],
 )
-def test_prefers_what_was_said_to_what_was_thought(text, expected):
-    """Thinking is read only if nothing was said, and then only for JSON in the asked form."""
+def test_prefers_the_answer_to_the_reasoning(text, expected):
+    """Reasoning is parsed only if there is no answer, and only for JSON in the requested format."""
     assert expected == [number for number, _ in read_scores(text, COUNT).scores]
 
 
@@ -148,7 +148,7 @@ def test_prefers_what_was_said_to_what_was_thought(text, expected):
     ],
 )
 def test_takes_the_last_complete_answer_of_several(text, expected):
-    """Of several answers the last counts that is complete and holds something."""
+    """Of several answers, the last complete one that is not empty counts."""
     assert expected == [number for number, _ in read_scores(text, COUNT).scores]
 
 
@@ -162,8 +162,8 @@ def test_takes_the_last_complete_answer_of_several(text, expected):
         ('{"order": [3, 1', [(3, 100)]),
     ],
 )
-def test_keeps_what_is_complete_of_a_cut_answer(text, expected):
-    """The last number of a cut answer may lack digits, and does not count."""
+def test_keeps_the_complete_parts_of_a_truncated_answer(text, expected):
+    """Its last number may lack digits, and does not count."""
     assert tuple(expected) == read_scores(text, COUNT).scores
 
 
@@ -179,8 +179,8 @@ def test_keeps_what_is_complete_of_a_cut_answer(text, expected):
         ([30, None], [30, 30]),
     ],
 )
-def test_brings_scores_into_bounds(scores, expected):
-    """Scores are clamped and rounded; a missing one follows from the place."""
+def test_scores_are_between_0_and_100(scores, expected):
+    """They are clamped and rounded; a missing one follows from the position."""
     picks = [{"number": n, "score": score} for n, score in enumerate(scores, start=1)]
 
     reading = read_scores(json.dumps({"picks": picks}), COUNT)
@@ -188,14 +188,14 @@ def test_brings_scores_into_bounds(scores, expected):
     assert expected == [score for _, score in reading.scores]
 
 
-def test_an_empty_list_of_scores_is_an_answer_and_an_empty_order_is_none():
+def test_an_empty_list_of_scores_is_usable_and_an_empty_order_is_not():
     """A model may say that nothing fits; it may not leave everything unordered."""
     assert read_scores('{"picks": []}', COUNT).usable
     assert not read_order('{"order": []}', COUNT).usable
 
 
-def test_an_order_does_not_follow_the_scores():
-    """A ranking keeps its places, whatever scores stand beside them."""
+def test_an_order_ignores_scores():
+    """A ranking keeps the model's positions."""
     text = '{"order": [{"number": 2, "score": 1}, {"number": 1, "score": 99}]}'
 
     assert ((2, 100), (1, 50)) == read_order(text, COUNT).scores
@@ -248,15 +248,15 @@ INTERESTS = [
 
 @pytest.mark.parametrize(("text", "expected"), INTERESTS)
 def test_reads_interests_in_many_forms(text, expected):
-    """Interests come out heaviest first, and their weights add up to one."""
+    """The heaviest comes first, and the weights sum to one."""
     found = read_interests(text)
 
     assert [name for name, _ in expected] == [name for name, _ in found]
     assert pytest.approx([weight for _, weight in expected]) == [weight for _, weight in found]
 
 
-def test_keeps_few_and_short_interests():
-    """A model that lists a hundred interests, or writes a novel, is cut short."""
+def test_limits_the_number_and_length_of_interests():
+    """A model may list a hundred interests, or write a novel."""
     text = json.dumps({"interests": [f"{number} " + "word " * 100 for number in range(100)]})
 
     found = read_interests(text)
@@ -297,19 +297,19 @@ PIECES = [
 
 @given(st.binary(max_size=300), st.integers(0, 9))
 def test_any_bytes_give_a_valid_reading(content, count):
-    """Whatever comes in, only numbers of the list come out, each of them once."""
+    """Only numbers of the list come out, each of them once."""
     _check(content.decode("latin-1"), count)
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=40), st.integers(0, 9))
-def test_any_heap_of_pieces_gives_a_valid_reading(pieces, count):
-    """The same for texts that are nearly answers."""
+def test_any_mix_of_pieces_gives_a_valid_reading(pieces, count):
+    """The same for texts that resemble answers."""
     _check("".join(pieces), count)
 
 
 @given(st.data())
 def test_any_damage_to_an_answer_gives_a_valid_reading(data):
-    """The same for answers with pieces taken out, put in, and cut off."""
+    """The same for answers with pieces removed, inserted, and cut off."""
     text = data.draw(st.sampled_from([text for text, _ in SCORED + PLACED + INTERESTS]))
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(text)))
@@ -320,8 +320,8 @@ def test_any_damage_to_an_answer_gives_a_valid_reading(data):
 
 
 @given(st.permutations(range(1, 21)), st.integers(1, 20))
-def test_a_valid_order_is_read_as_it_is(order, length):
-    """Nothing is lost or changed on the way from a good answer."""
+def test_a_valid_order_is_read_unchanged(order, length):
+    """A good answer loses nothing."""
     numbers = order[:length]
 
     reading = read_order(json.dumps({"order": numbers}), 20)
@@ -341,8 +341,8 @@ MORE_PIECES += ('{"picks":[', "('", "a", "\u20ac")
         *(pytest.param(each, marks=pytest.mark.slow) for each in MORE_PIECES),
     ],
 )
-def test_five_megabytes_of_anything_are_read_in_a_moment(piece):
-    """No text is looked at twice from the same place: hostile ones take no longer."""
+def test_five_megabytes_of_anything_are_read_in_linear_time(piece):
+    """No part of a text is scanned twice, so hostile texts take no longer."""
     text = (piece * (5_000_000 // len(piece) + 1))[:5_000_000]
 
     started = time.process_time()
@@ -352,7 +352,7 @@ def test_five_megabytes_of_anything_are_read_in_a_moment(piece):
 
 
 def test_an_answer_before_megabytes_of_white_space_is_found():
-    """Some servers fill a cut JSON answer up with white space."""
+    """Some servers pad a truncated JSON answer with white space."""
     text = '{"picks": [{"number": 3, "score": 80}]}' + " \n" * 2_000_000
 
     assert ((3, 80),) == read_scores(text, COUNT).scores

@@ -36,19 +36,19 @@ JSON = st.recursive(
     ],
 )
 def test_finds_json_in_any_text(text, expected):
-    """What stands round it is left out, and what is complete of a cut one is kept."""
+    """The text around it is left out; of a value that breaks off, the complete parts are kept."""
     assert [Fragment(*each) for each in expected] == list(fragments(text))
 
 
-def test_nothing_is_read_that_is_nested_too_deeply():
-    """Nor where it is correct JSON: nothing we ask for is as deep."""
+def test_deeply_nested_values_are_incomplete():
+    """Even valid JSON: nothing that we ask for is as deep."""
     assert not next(fragments("[" * 30 + "]" * 30)).complete
     assert next(fragments("[" * 20 + "]" * 20)).complete
 
 
 @given(st.lists(JSON, max_size=3) | st.dictionaries(st.text(max_size=6), JSON, max_size=3))
-def test_reads_what_the_standard_library_writes(value):
-    """Correct JSON is read correctly, with prose round it as without."""
+def test_parses_what_the_standard_library_writes(value):
+    """Valid JSON is parsed exactly, also with prose around it."""
     expected = [Fragment(value, complete=True)]
 
     assert expected == list(fragments(json.dumps(value)))
@@ -56,8 +56,8 @@ def test_reads_what_the_standard_library_writes(value):
 
 
 @given(JSON.filter(lambda value: isinstance(value, dict | list)), st.data())
-def test_a_cut_value_is_never_complete(value, data):
-    """Whatever is missing at the end, it shows."""
+def test_a_truncated_value_is_never_complete(value, data):
+    """However little is missing at the end."""
     text = json.dumps(value)
     end = data.draw(st.integers(1, len(text) - 1))
 

@@ -1,6 +1,11 @@
 import pytest
 
-from unillmrec.replies.json_values import first, lowered, objects, whole
+from unillmrec.replies.json_values import (
+    as_int,
+    first_value,
+    iter_objects,
+    lowercase_keys,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,21 +26,21 @@ from unillmrec.replies.json_values import first, lowered, objects, whole
         ({}, None),
     ],
 )
-def test_whole_numbers_in_all_their_forms(value, number):
-    """A number is one, also as text or behind a label; what is none is None."""
-    assert number == whole(value)
+def test_integers_in_all_their_forms(value, number):
+    """Also as text and after a label; anything else is None."""
+    assert number == as_int(value)
 
 
-def test_finds_every_object_in_a_value():
-    """However deep, with names in lower case and without the white space round them."""
+def test_iterates_over_every_object_in_a_value():
+    """At any depth, with keys in lower case and without spaces around them."""
     value = [{" A ": [{"B": 1}]}, "text", {"c": {"D": None}}]
 
-    found = list(objects(value))
+    keys = [list(each) for each in iter_objects(value)]
 
-    assert [["a"], ["b"], ["c"], ["d"]] == [list(each) for each in found]
+    assert [["a"], ["b"], ["c"], ["d"]] == keys
 
 
-def test_the_first_name_that_has_something_wins():
-    """A name whose value is null is passed over."""
-    assert 2 == first(lowered({"Score": None, "VALUE": 2}), ("score", "value"))
-    assert first({}, ("score",)) is None
+def test_the_first_name_with_a_value_wins():
+    """A name whose value is null is skipped."""
+    assert 2 == first_value(lowercase_keys({"Score": None, "VALUE": 2}), ("score", "value"))
+    assert first_value({}, ("score",)) is None

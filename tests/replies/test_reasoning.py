@@ -4,7 +4,7 @@ from unillmrec.replies.reasoning import split_reasoning
 
 
 @pytest.mark.parametrize(
-    ("text", "said", "thought"),
+    ("text", "answer", "reasoning"),
     [
         ("a", "a", ""),
         ("<think>b</think>a", "a", "<think>b"),
@@ -20,14 +20,14 @@ from unillmrec.replies.reasoning import split_reasoning
         ("\u2461 \u00b2", "\u2461 \u00b2", ""),
     ],
 )
-def test_parts_thoughts_from_words(text, said, thought):
-    """Digits of every script are read as digits; circled and raised ones are not."""
-    assert (said, thought) == split_reasoning(text)
+def test_splits_a_reply_into_answer_and_reasoning(text, answer, reasoning):
+    """Digits of every script become ASCII; circled and raised ones do not."""
+    assert (answer, reasoning) == split_reasoning(text)
 
 
-def test_the_two_ends_of_an_endless_text_are_kept_apart():
-    """Nothing is read across the gap, and white space at the ends does not count."""
-    said, _ = split_reasoning(" " * 10**6 + "a" + "b" * 10**6 + "c" + " " * 10**6)
+def test_only_the_ends_of_an_extremely_long_text_are_read():
+    """Nothing is parsed across the gap, and white space at the ends does not count."""
+    answer, _ = split_reasoning(" " * 10**6 + "a" + "b" * 10**6 + "c" + " " * 10**6)
 
-    assert ("a", "c", 1) == (said[0], said[-1], said.count("\0"))
-    assert len(said) < 200_000
+    assert ("a", "c", 1) == (answer[0], answer[-1], answer.count("\0"))
+    assert len(answer) < 200_000

@@ -36,13 +36,13 @@ OBJECTS = [
         json.dumps({"descriptions": [{"id": "#2", "summary": SPACE}, *OBJECTS]}),
     ],
 )
-def test_reads_what_models_write(text):
+def test_reads_every_format_that_models_write(text):
     """Objects, maps, lists and lines, fenced or not: the same three descriptions."""
     assert ALL == read_summaries(text, 3).summaries
 
 
-def test_keeps_what_a_broken_answer_holds():
-    """Of an answer that breaks off, the complete descriptions count."""
+def test_keeps_the_complete_parts_of_a_truncated_answer():
+    """Complete descriptions count."""
     text = json.dumps({"descriptions": OBJECTS})
 
     reading = read_summaries(text[: text.index("alibis")], 3)
@@ -67,15 +67,15 @@ def test_keeps_what_a_broken_answer_holds():
         ("科幻小说", "科幻小说"),
     ],
 )
-def test_a_line_is_made_clean(written, kept):
-    """Its own number, its size, quotes and what cannot be seen go; another number stays."""
+def test_a_line_is_cleaned(written, kept):
+    """Its own number, its size, quotes and invisible characters are removed; other numbers stay."""
     text = json.dumps({"descriptions": [{"number": 1, "summary": written}]})
 
     assert ((1, kept),) == read_summaries(text, 3).summaries
 
 
-def test_counts_what_is_thrown_away():
-    """A number that is not on the list, one that comes twice, and a line said before."""
+def test_counts_invalid_lines():
+    """A number that is not on the list, a repeated number, and a repeated line."""
     wrong = [{"number": 9, "summary": "x"}, {"number": 1, "summary": "again"}]
     same = [{"number": 3, "summary": SPACE.upper()}]
     text = json.dumps({"descriptions": [*OBJECTS[:2], *wrong, *same]})
@@ -99,8 +99,8 @@ def test_counts_what_is_thrown_away():
         "null",
     ],
 )
-def test_nothing_usable_is_said(text):
-    """Where no description is for a number of the list, the answer is not usable."""
+def test_a_text_without_descriptions_is_not_usable(text):
+    """At least one line must belong to a number of the list."""
     reading = read_summaries(text, 3)
 
     assert ((), False) == (reading.summaries, reading.usable)
@@ -123,7 +123,7 @@ def test_nothing_usable_is_said(text):
     )
 )
 def test_any_text_is_read(text):
-    """Whatever comes, the result is clean: numbers of the list, once each, short lines."""
+    """The result holds only numbers of the list, once each, with short lines."""
     reading = read_summaries(text, 3)
 
     numbers = [number for number, _ in reading.summaries]
@@ -136,8 +136,8 @@ def test_any_text_is_read(text):
 
 
 @pytest.mark.parametrize("text", ["1. " * 200_000, "[" * 200_000, '{"1":' * 50_000, "\t" * 400_000])
-def test_a_flood_is_read_in_time(text):
-    """No answer takes more than a moment, however it is made."""
+def test_hostile_texts_are_read_in_linear_time(text):
+    """No pattern causes backtracking."""
     import time
 
     started = time.process_time()

@@ -24,7 +24,7 @@ from unillmrec.judge.questions import (
 )
 from unillmrec.judge.similarity import SimilarityJudge
 from unillmrec.prompts import PromptSet
-from unillmrec.replies.choices import Reading, read_interests, read_order, read_scores
+from unillmrec.replies.choices import ChoiceReading, read_interests, read_order, read_scores
 from unillmrec.store import ItemTree
 from unillmrec.tokens import TokenCounter
 
@@ -129,7 +129,7 @@ class LanguageModelJudge:
         read = read_order if question.wants_order else read_scores
         before = len(dialogue.exchanges)
         count = len(question.choices)
-        readings: tuple[Reading, ...] = dialogue.ask(
+        readings: tuple[ChoiceReading, ...] = dialogue.ask(
             self._writer.request(question),
             lambda text: read(text, count),
             lambda reading: reading.usable,

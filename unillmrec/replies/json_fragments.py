@@ -1,4 +1,4 @@
-"""The JSON in what a model wrote, however it is wrapped, bent or cut."""
+"""Find the JSON in a model's text, even if it is wrapped, malformed or cut off."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TypeAlias
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | bool | None"
 
-# Deeper than any reply we ask for; whoever nests deeper wants to see us fall.
-_DEEPEST = 24
-# Longer integers are no numbers of ours, and Python refuses to convert the longest.
+# Deeper than any reply we ask for; deeper nesting could exhaust the stack.
+_MOST_LEVELS = 24
+# None of our numbers is longer, and Python refuses to convert very long ones.
 _MOST_DIGITS = 15
 
-# The quantifiers give nothing back, so that no text makes them try again. A number at the very
-# end of the text may have lost its last digits, and is left out.
+# The quantifiers are possessive, so that no text causes backtracking. A number at the very end
+# of the text may have lost its last digits, and does not match.
 _TOKEN = re.compile(
     r"""
       (?P<space>  \s++ )
@@ -35,18 +35,18 @@ _LITERALS |= {"nan": None, "infinity": None, "undefined": None}
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """One outermost object or list, and whether it was closed."""
+    """An outermost object or list, and whether it was closed."""
 
     value: Json
     complete: bool
 
 
 def fragments(text: str) -> Iterator[Fragment]:
-    """Yield the objects and lists in *text*, in order, without what stands around them.
+    """Yield the outermost objects and lists in *text*, in order.
 
-    Single quotes, bare keys, Python's literals, percent signs and commas too many are
-    forgiven. Of one that breaks off, what is complete is kept. The time is linear in the
-    length of *text*.
+    Single quotes, bare keys, Python's literals, percent signs and superfluous commas are accepted.
+    Of a value that breaks off, the complete parts are kept. The time is linear in the length of
+    *text*.
     """
     opening = _OPENING.search(text)
     strict = _strict(text, opening.start()) if opening else None
@@ -56,26 +56,26 @@ def fragments(text: str) -> Iterator[Fragment]:
         yield Fragment(value, complete=True)
     while (opening := _OPENING.search(text, position)) is not None:
         reader = _Reader()
-        # What broke one value may be the beginning of the next, so reading goes on there.
+        # The token that broke one value may start the next one.
         position = reader.read(text, opening.start())
         yield Fragment(reader.value, reader.complete)
 
 
 def _strict(text: str, start: int) -> tuple[Json, int] | None:
-    """Return the value that begins at *start* and its end, if it is JSON to the letter.
+    """Return the value that begins at *start* and its end, if it is strictly valid JSON.
 
-    Most replies are, and are read so in a tenth of the time. It is tried once for a text, which
-    keeps the time linear.
+    Most replies are, and this takes a tenth of the time. It is tried once per text, which keeps
+    the time linear.
     """
     try:
         value, end = _DECODER.raw_decode(text, start)
     except (ValueError, RecursionError):
         return None
-    return (value, end) if _is_shallow(value, _DEEPEST) else None
+    return (value, end) if _is_shallow(value, _MOST_LEVELS) else None
 
 
 def _is_shallow(value: Json, levels: int) -> bool:
-    """Return whether objects and lists are nested in no more than so many *levels*."""
+    """Return whether objects and lists are nested at most *levels* deep."""
     if not isinstance(value, dict | list):
         return True
     inner = value.values() if isinstance(value, dict) else value
@@ -86,7 +86,7 @@ def _is_shallow(value: Json, levels: int) -> bool:
 class _Level:
     """An object or a list that is still open.
 
-    In an object, *key* waits for its value, once *colon* has been seen.
+    In an object, *key* is the key without a value yet, and *colon* whether its colon was read.
     """
 
     is_object: bool
@@ -108,7 +108,7 @@ class _Level:
 
 
 class _Reader:
-    """Reads one value, from its opening bracket on."""
+    """Parses one value, from its opening bracket on."""
 
     def __init__(self) -> None:
         self.value: Json = None
@@ -116,7 +116,7 @@ class _Reader:
         self._levels: list[_Level] = []
 
     def read(self, text: str, position: int) -> int:
-        """Read until the value ends or breaks off; return the position behind it."""
+        """Parse until the value ends or breaks off; return the position after it."""
         while not self.complete:
             match = _TOKEN.match(text, position)
             if match is None or not self._take(match.lastgroup or "", match[0]):
@@ -127,7 +127,7 @@ class _Reader:
         return position
 
     def _take(self, kind: str, token: str) -> bool:
-        """Take one token; False if it cannot stand where it is."""
+        """Process one token; return False if it cannot stand there."""
         if kind == "space":
             return True
         if kind == "mark":
@@ -136,7 +136,7 @@ class _Reader:
         if level.takes_value:
             known = kind != "word" or token.lower() in _LITERALS
             if known:
-                level.put(_value(kind, token))
+                level.put(_parse_value(kind, token))
             return known
         if level.key is None:
             level.key = _unquoted(token) if kind == "text" else token
@@ -145,7 +145,7 @@ class _Reader:
 
     def _take_mark(self, mark: str) -> bool:
         if mark in "[{":
-            if len(self._levels) == _DEEPEST or not (
+            if len(self._levels) == _MOST_LEVELS or not (
                 not self._levels or self._levels[-1].takes_value
             ):
                 return False
@@ -161,7 +161,7 @@ class _Reader:
         return self._take_closing(is_object=_PAIRS[mark])
 
     def _take_closing(self, *, is_object: bool) -> bool:
-        """Close down to the nearest level of this kind; a forgotten bracket is forgiven."""
+        """Close the nearest level of this kind, and those inside it whose bracket is missing."""
         if not any(level.is_object == is_object for level in self._levels):
             return False
         while self._levels[-1].is_object != is_object:
@@ -179,20 +179,20 @@ class _Reader:
             self.value = value
 
 
-def _value(kind: str, token: str) -> Json:
+def _parse_value(kind: str, token: str) -> Json:
     if kind == "text":
         return _unquoted(token)
     if kind == "word":
         return _LITERALS[token.lower()]
     number = token.rstrip("%")
-    return _whole(number) if number.lstrip("+-").isdecimal() else float(number[:400])
+    return _parse_int(number) if number.lstrip("+-").isdecimal() else float(number[:400])
 
 
-def _whole(digits: str) -> float:
+def _parse_int(digits: str) -> float:
     return int(digits) if len(digits) <= _MOST_DIGITS else float(digits[:400])
 
 
-_DECODER = json.JSONDecoder(strict=False, parse_int=_whole, parse_constant=lambda name: None)
+_DECODER = json.JSONDecoder(strict=False, parse_int=_parse_int, parse_constant=lambda name: None)
 
 
 def _unquoted(token: str) -> str:

@@ -1,4 +1,4 @@
-"""Values out of the JSON of a reply, whatever the model called them."""
+"""Look up values in the JSON of a reply under the names that models use for them."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ _LABEL = re.compile(r"(?:item|branch|choice|option|number|no\.?|#)?\s*[\[(]?#?",
 _WHOLE = re.compile(r"([-+]?\d{1,15})(?:\.0{0,9})?[\])]?[.:]?(?:\Z|(?<=[\]).:])\s)")
 
 
-def objects(value: Json) -> Iterator[dict[str, Json]]:
-    """Walk through *value*, and yield every object in it with its names in lower case."""
+def iter_objects(value: Json) -> Iterator[dict[str, Json]]:
+    """Yield every object in *value*, at any depth, with its keys in lower case."""
     if isinstance(value, dict):
-        yield lowered(value)
+        yield lowercase_keys(value)
         value = list(value.values())
     if isinstance(value, list):
         for each in value:
             if isinstance(each, dict | list):
-                yield from objects(each)
+                yield from iter_objects(each)
 
 
-def lowered(fields: dict[str, Json]) -> dict[str, Json]:
-    """Return an object with its names in lower case."""
+def lowercase_keys(fields: dict[str, Json]) -> dict[str, Json]:
+    """Return an object with its keys in lower case and without surrounding spaces."""
     return {name.strip().lower(): value for name, value in fields.items()}
 
 
-def first(fields: dict[str, Json], names: Sequence[str]) -> Json:
-    """Return what an object has under the first of *names* that it has."""
+def first_value(fields: dict[str, Json], names: Sequence[str]) -> Json:
+    """Return the value of the first of *names* that an object has, if it is not null."""
     return next((fields[name] for name in names if fields.get(name) is not None), None)
 
 
-def whole(value: Json) -> int | None:
-    """Return a whole number: 3, 3.0, "3", "#3", "[3]", "3. Title"; not 3.5, True or "three"."""
+def as_int(value: Json) -> int | None:
+    """Return the integer in 3, 3.0, "3", "#3", "[3]", "3. Title"; None for 3.5, True, "three"."""
     if isinstance(value, bool):
         return None
     if isinstance(value, float):
