@@ -17,7 +17,7 @@ from unillmrec.evaluation.runner import Evaluation, Outcome, evaluate
 from unillmrec.evaluation.systems.registry import REFERENCE, Entry
 from unillmrec.evaluation.worker_processes import InProcesses
 from unillmrec.judge.from_settings import find_price
-from unillmrec.prices import Price, told_amount
+from unillmrec.prices import Price, format_amount
 from unillmrec.settings import Settings
 from unillmrec.system.processes import available_cores
 
@@ -63,7 +63,7 @@ def run(data: Path) -> None:
         protocol=protocol,
         comparisons=comparisons,
         bar=BAR,
-        price=f"{MODEL}: {price.told()}" if price else "unknown",
+        price=f"{MODEL}: {price.describe()}" if price else "unknown",
         judge="embedded similarity judge, no model; tokens are counted, nothing was sent",
     )
 
@@ -112,5 +112,5 @@ def _billed(outcome: Outcome) -> dict[str, Any]:
     return {
         "prompt": round(outcome.usage.estimated_prompt / priced),
         "completion": round(outcome.usage.estimated_completion / priced),
-        "money": f"{cost.currency} {told_amount(cost.amount)}" if cost else "unknown",
+        "money": f"{cost.currency} {format_amount(cost.amount)}" if cost else "unknown",
     }

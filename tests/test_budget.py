@@ -150,7 +150,7 @@ def test_many_threads_share_a_purse():
 
 def test_a_budget_of_money_needs_a_price():
     """An unknown price is not zero."""
-    with pytest.raises(SettingsError, match="the model's price is not known"):
+    with pytest.raises(SettingsError, match="the price of the model is unknown"):
         BudgetTracker(Budget(cost=1.0))
 
 

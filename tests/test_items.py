@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from unillmrec.items import Item, ItemFields, encoded_apart, one_line, values_by_name
+from unillmrec.items import Item, ItemFields, encode_each, one_line, values_by_name
 
 ITEM = Item("a", "Title", "Text", ("Films", "Drama"), {"year": 1999, "tags": ("x", "y")})
 
@@ -27,11 +27,9 @@ def test_many_items_are_encoded_as_each_alone(items):
     """Together they take less time, and nothing else is different."""
     attributes = [item.attributes for item in items]
 
-    assert [json.dumps(each, ensure_ascii=False) for each in attributes] == encoded_apart(
-        attributes
-    )
+    assert [json.dumps(each, ensure_ascii=False) for each in attributes] == encode_each(attributes)
     fields = ItemFields.of(items)
-    hashes = fields.hashes(fields.told_paths(), fields.told_attributes())
+    hashes = fields.hashes(fields.paths_as_json(), fields.attributes_as_json())
     assert [item.content_hash() for item in items] == hashes
 
 

@@ -94,7 +94,7 @@ def test_prices_are_read_from_the_settings_file(tmp_path):
     free, mine = prices["qwen3:8b at localhost:11434"], prices["mine"]
     assert Money(0, "EUR") == free.cost_of(Usage(1, 10, 10))
     assert Price(1, 2, 0.5, 1000, "USD", "2026-11-01", "your prices") == mine
-    assert "USD 1 for 1,000 prompt tokens, cached 0.5, 2 for completion" in mine.told()
+    assert "USD 1 for 1,000 prompt tokens, cached 0.5, 2 for completion" in mine.describe()
 
 
 @pytest.mark.parametrize(

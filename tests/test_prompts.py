@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unillmrec import errors, prompts
+from unillmrec import errors, prompts, usage
 from unillmrec.errors import PromptError
 from unillmrec.prompts import BUNDLED, Prompt, PromptSet, bundled_folder
 
@@ -340,7 +340,7 @@ def test_an_installed_package_brings_its_prompts(tmp_path: Path, zipped: bool) -
     package = tmp_path / "site" / "unillmrec"
     (package / "_prompts").mkdir(parents=True)
     (package / "__init__.py").touch()
-    for module in (prompts, errors):
+    for module in (prompts, errors, usage):
         shutil.copy(Path(module.__file__), package)
     (package / "_prompts" / "rank.md").write_text(RANK)
     place = tmp_path / "site"

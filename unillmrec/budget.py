@@ -1,8 +1,8 @@
-"""What a recommendation may take, and the purse that is asked before every request.
+"""Limits on what a recommendation may spend, and the tracker that enforces them.
 
-The size of a request is set aside before it is sent, so that a limit is never passed: what
-does not fit any more is refused with a `BudgetError`, and what was set aside in excess comes
-back when the answer says what it took.
+The largest possible size of a request is reserved before it is sent, so a limit is never exceeded:
+a request that does not fit raises `BudgetError`, and the unused part of a reservation is returned
+when the reply reports its usage.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from unillmrec.usage import Usage
 
 Limit: TypeAlias = Literal["tokens", "calls", "deadline", "cost"]
 Price: TypeAlias = Callable[[int, int], float]
-"""What so many prompt and completion tokens cost, at most."""
+"""The most that this many prompt and completion tokens can cost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The most that may be spent; None is no limit, and zero is nothing at all.
+    """Limits on spending. None means no limit; zero allows nothing.
 
-    *tokens* are those of prompts and completions together, *calls* the requests that are
-    sent, refused and repeated ones included; *seconds* is the time from the start; *cost* is
-    in the currency of the prices.
+    *tokens* counts prompts and completions together, *calls* every request sent, including refused
+    and repeated ones; *seconds* is measured from the start; *cost* is in the currency of the
+    prices.
     """
 
     tokens: int | None = None
@@ -41,8 +41,8 @@ class Budget:
         for name in ("tokens", "calls", "seconds", "cost"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
-                told = "it cannot be below 0" if value < 0 else "it must be a number"
-                raise SettingsError(f"the budget of {name} is {value}; {told}.")
+                problem = "it cannot be below 0" if value < 0 else "it must be a number"
+                raise SettingsError(f"the budget of {name} is {value}; {problem}.")
 
     @property
     def is_set(self) -> bool:
@@ -53,10 +53,10 @@ class Budget:
 
 
 class BudgetTracker:
-    """A budget while it is spent; safe to share between threads.
+    """Enforces a budget while it is spent; safe to share between threads.
 
-    *price* is needed for a budget of cost. *overrun* counts the tokens that servers reported
-    beyond what was set aside for a call, the one thing no client can prevent.
+    A budget of cost needs *price*. *overrun* counts tokens that servers reported beyond what was
+    reserved for a call, which no client can prevent.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class BudgetTracker:
     ) -> None:
         if budget.cost is not None and price is None:
             raise SettingsError(
-                "the budget is in money, and the model's price is not known.",
+                "the budget is in money, but the price of the model is unknown.",
                 remedy="[prices] in unillmrec.toml, pip install 'unillmrec[prices]' for the prices "
                 "of hosted models, or --max-tokens.",
             )
@@ -80,14 +80,14 @@ class BudgetTracker:
         self._tokens = 0
         self._calls = 0
         self._cost = 0.0
-        # The tickets that are not settled, and whether anybody may wait for them.
-        self._out = 0
+        # How many reservations are not settled, and whether requests may still wait for them.
+        self._in_flight = 0
         self._closed = False
         self._lock = threading.Condition()
 
     @property
     def seconds_left(self) -> float | None:
-        """The time that is left; None if there is no deadline."""
+        """Seconds until the deadline; None if there is none."""
         if self.budget.seconds is None:
             return None
         return max(0.0, self._started + self.budget.seconds - self._clock())
@@ -99,12 +99,12 @@ class BudgetTracker:
 
     @property
     def share_spent(self) -> float:
-        """How much of the scarcest part of the budget is spent or set aside, from 0 to 1."""
+        """Share of the scarcest limit that is spent or reserved, from 0 to 1."""
         return max(self._shares().values(), default=0.0)
 
     @property
     def scarcest(self) -> Limit:
-        """The part of the budget that will be spent first."""
+        """The limit that will be reached first."""
         shares = self._shares()
         return max(shares, key=lambda limit: shares[limit])
 
@@ -124,7 +124,7 @@ class BudgetTracker:
         }
 
     def reserve(self, prompt: int, completion: int) -> Reservation:
-        """Set a request of at most so many tokens aside.
+        """Reserve a request of at most this many tokens, waiting for room where the class does.
 
         Raises:
             BudgetError: it does not fit; nothing is set aside.
@@ -132,11 +132,11 @@ class BudgetTracker:
         with self._lock:
             self.take(prompt, completion)
             self._largest = max(self._largest, (prompt, completion), key=sum)
-            self._out += 1
+            self._in_flight += 1
         return Reservation(self, prompt, completion)
 
     def fitting(self, share: float) -> int:
-        """Return how many more requests, as large as any so far, stay within a share."""
+        """Return how many more of the largest requests so far fit into *share* of the budget."""
         prompt, completion = self._largest
         sizes: list[tuple[float, float | None, float]] = [
             (self._calls, self.budget.calls, 1),
@@ -152,7 +152,7 @@ class BudgetTracker:
         return max(0, min(counts, default=1_000))
 
     def take(self, prompt: int, completion: int) -> None:
-        """Set so much aside; `reserve` does it for a call."""
+        """Count this much as spent; `reserve` does this for a call."""
         passed = self._passed(prompt, completion)
         if passed is not None:
             raise BudgetError(passed, f"the budget of {passed} is spent.")
@@ -161,7 +161,7 @@ class BudgetTracker:
         self._cost += self._price(prompt, completion)
 
     def reserve_retry(self, prompt: int, completion: int) -> None:
-        """Set as much aside for another attempt of a call that is under way.
+        """Reserve the same size again for another attempt of a call in progress.
 
         Raises:
             BudgetError: it does not fit; nothing is set aside.
@@ -170,15 +170,15 @@ class BudgetTracker:
             self.take(prompt, completion)
 
     def settled(self) -> None:
-        """Note that a call is over, and gives nothing back any more."""
+        """Note that a call is over and will return nothing more."""
         with self._lock:
-            self._out -= 1
+            self._in_flight -= 1
             self._lock.notify_all()
 
     def unsettled(self) -> None:
-        """Note that a call goes on that may give something back."""
+        """Note that a call is in progress which may return part of its reservation."""
         with self._lock:
-            self._out += 1
+            self._in_flight += 1
 
     def _passed(self, prompt: int, completion: int) -> Limit | None:
         budget = self.budget
@@ -194,24 +194,24 @@ class BudgetTracker:
         return None
 
     def give_back(self, prompt: int, completion: int) -> None:
-        """Return what was set aside and not needed; less than nothing is an overrun."""
+        """Return the unused part of a reservation; a negative amount is an overrun."""
         self._tokens -= prompt + completion
         self._cost -= self._price(prompt, completion)
         self.overrun += max(0, -(prompt + completion))
 
     def uncount(self, calls: int) -> None:
-        """Take back calls that were not sent."""
+        """Subtract calls that were not sent."""
         self._calls -= calls
 
 
 class WaitingBudgetTracker(BudgetTracker):
-    """A purse that refuses a call only when none in flight can give anything back any more.
+    """Makes a request wait for room while calls in flight may still return some.
 
-    What calls set aside is mostly more than they take: who does not fit waits for them.
+    Calls usually use less than they reserve, so a request is refused only when none is in flight.
     """
 
     def reserve(self, prompt: int, completion: int) -> Reservation:
-        """Set a request aside, once there is room for it.
+        """Reserve a request of at most this many tokens, waiting for room where the class does.
 
         Raises:
             BudgetError: there is none, and no call in flight; or `close` was called meanwhile.
@@ -221,76 +221,77 @@ class WaitingBudgetTracker(BudgetTracker):
             return super().reserve(prompt, completion)
 
     def reserve_retry(self, prompt: int, completion: int) -> None:
-        """Set as much aside for another attempt, once there is room for it.
+        """Reserve the same size again for another attempt of a call in progress.
 
         Raises:
             BudgetError: as `reserve` does.
         """
         with self._lock:
-            # Of two calls that wait to be repeated, neither gives the other anything.
-            self._out -= 1
+            # Two calls that both wait to be repeated must not wait for each other.
+            self._in_flight -= 1
             self._lock.notify_all()
             try:
                 self._wait_for_room(prompt, completion)
                 self.take(prompt, completion)
             finally:
-                self._out += 1
+                self._in_flight += 1
 
     def _wait_for_room(self, prompt: int, completion: int) -> None:
-        while self._out and (passed := self._passed(prompt, completion)):
+        while self._in_flight and (passed := self._passed(prompt, completion)):
             if self._closed or passed == "deadline":
                 raise BudgetError(passed, f"the budget of {passed} is spent.")
             left = self.seconds_left
             self._lock.wait(None if left is None else min(left, threading.TIMEOUT_MAX))
 
     def close(self) -> None:
-        """Let nobody wait any more."""
+        """Make every waiting request fail instead of waiting on."""
         with self._lock:
             self._closed = True
             self._lock.notify_all()
 
 
 class Reservation:
-    """What is set aside for one call: the request, and each repetition of it."""
+    """What is reserved for one call, and for each repetition of it."""
 
     def __init__(self, tracker: BudgetTracker, prompt: int, completion: int) -> None:
-        self._purse = tracker
+        self._tracker = tracker
         self._size = (prompt, completion)
         self._attempts = 1
         self._is_open = True
 
     @property
     def seconds_left(self) -> float | None:
-        """The time that is left; None if there is no deadline."""
-        return self._purse.seconds_left
+        """Seconds until the deadline; None if there is none."""
+        return self._tracker.seconds_left
 
     @contextmanager
     def resting(self) -> Iterator[None]:
-        """Wait for somebody else inside: meanwhile nobody waits for what this call gives back."""
-        self._purse.settled()
+        """Let other requests proceed while this call waits for something else."""
+        self._tracker.settled()
         try:
             yield
         finally:
-            self._purse.unsettled()
+            self._tracker.unsettled()
 
     def repeat(self, failed: Usage) -> None:
-        """Set as much aside for another attempt, after one that took *failed*.
+        """Reserve another attempt, after one that used *failed*.
 
         Raises:
             BudgetError: it does not fit.
         """
-        # An attempt that was refused outright has cost nothing; any other may have.
+        # An attempt that was refused outright cost nothing; any other may have cost something.
         if not failed.calls:
-            with self._purse._lock:
-                self._purse.give_back(*self._size)
+            with self._tracker._lock:
+                self._tracker.give_back(*self._size)
             self._attempts -= 1
-        self._purse.reserve_retry(*self._size)
+        self._tracker.reserve_retry(*self._size)
         self._attempts += 1
 
     def settle(self, usage: Usage, *, sent: bool = True) -> None:
-        """Give back what all attempts together did not take; what is unknown was taken whole.
+        """Return what all attempts together did not use.
 
-        What was not *sent*, because the answer was known already, is not a call either.
+        An unknown usage counts as the whole reservation. A request that was not *sent*, because
+        its answer was cached, does not count as a call.
         """
         prompt, completion = (size * self._attempts for size in self._size)
         if not usage.calls:
@@ -299,11 +300,11 @@ class Reservation:
             taken = (prompt, completion)
         else:
             taken = (usage.prompt, usage.completion)
-        with self._purse._lock:
-            self._purse.give_back(prompt - taken[0], completion - taken[1])
-            self._purse.uncount(0 if sent else self._attempts)
+        with self._tracker._lock:
+            self._tracker.give_back(prompt - taken[0], completion - taken[1])
+            self._tracker.uncount(0 if sent else self._attempts)
         if self._is_open:
-            self._purse.settled()
+            self._tracker.settled()
         self._attempts = 0
         self._is_open = False
 

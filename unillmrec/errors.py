@@ -1,19 +1,19 @@
-"""What can go wrong, as one tree.
+"""All errors, as one tree.
 
-UnillmrecError              exit code 3, unless said otherwise
+UnillmrecError              exit code 3 unless noted otherwise
 ├── CatalogError            a catalog file or a line of it
-├── PersonError             a history or a sentence that cannot be used
+├── PersonError             a history or a sentence about a person
 ├── TreeError               building or reading an item tree
-├── StoreError              the file a tree is kept in
+├── StoreError              the file of a tree
 ├── PromptError             a prompt file and its placeholders
-├── PredicateError          an expression over attributes, such as price < 20
+├── PredicateError          a filter expression, such as price < 20
 ├── SettingsError           a flag, a variable or the settings file
 ├── MissingExtraError       an optional package that is not installed
-├── BatchError              a batch that cannot begin, or cannot go on
-├── EvaluationError         histories, a split or a data set to evaluate on
-├── BudgetError             what may be spent is spent
+├── BatchError              a batch that cannot start or resume
+├── EvaluationError         histories, a split or a data set for an evaluation
+├── BudgetError             a budget that is spent
 ├── EndpointError           exit code 4: a model on a server
-└── ReplyError              exit code 5: what the model answered
+└── ReplyError              exit code 5: a reply that cannot be used
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from unillmrec.usage import Exchange
 
 
 class UnillmrecError(Exception):
-    """A mistake or a failure the user can do something about.
+    """A mistake or failure that the user can do something about.
 
-    *problem* says what and where, *detail* what follows from it, *remedy* what to do,
-    preferably a command. `str()` gives all three, one a line. *exchanges* are the model calls
-    that were made before the error ended a question, the failed one included: they were paid
-    for, and belong on the bill and in the trace.
+    *problem* says what and where, *detail* the consequence, *remedy* what to do, preferably a
+    command; `str()` joins them, one per line. *exchanges* are the model calls made before the
+    error ended a question, including the failed one: they were paid for, and belong on the bill
+    and in the trace.
     """
 
     exit_code = 3
@@ -63,7 +63,7 @@ class TreeError(UnillmrecError):
 
 
 class StoreError(UnillmrecError):
-    """The file of a tree is missing, foreign, newer than this program, or cannot be written."""
+    """The file of a tree is missing, of another kind, too new, or cannot be written."""
 
 
 class PromptError(UnillmrecError):
@@ -89,11 +89,11 @@ class MissingExtraError(UnillmrecError):
 
 
 class EvaluationError(UnillmrecError):
-    """Histories, a split or a data set cannot be evaluated on."""
+    """Histories, a split or a data set cannot be used for an evaluation."""
 
 
 class BudgetError(UnillmrecError):
-    """A request does not fit what is left of the budget; *limit* names which part of it."""
+    """A request does not fit into the remaining budget; *limit* names the limit."""
 
     def __init__(self, limit: Literal["tokens", "calls", "deadline", "cost"], problem: str) -> None:
         super().__init__(problem, remedy="a larger budget.")
@@ -101,14 +101,14 @@ class BudgetError(UnillmrecError):
 
 
 class BatchError(UnillmrecError):
-    """A batch does not fit what was begun, or its files are in the way."""
+    """A batch does not match what was started, or its files are in the way."""
 
 
 class EndpointError(UnillmrecError):
     """The endpoint refused, failed, or could not be reached.
 
-    *retryable* says whether the same request may succeed later; *status* is the HTTP
-    status, if there was one.
+    *retryable* says whether the same request may succeed later; *status* is the HTTP status, if
+    there was one.
     """
 
     exit_code = 4
@@ -128,6 +128,6 @@ class EndpointError(UnillmrecError):
 
 
 class ReplyError(UnillmrecError):
-    """The model answered, and nothing in the answer could be used."""
+    """The model replied, and nothing in the reply could be used."""
 
     exit_code = 5

@@ -1,21 +1,21 @@
-"""What is going on, for those who watch: one event a line, through the standard `logging`.
+"""Log events through the standard `logging`, one line each.
 
-Loggers are named `unillmrec.AREA`. Nobody hears them unless a handler is set up, as `--log-level`
-does. An event holds no prompt, no key and no person.
+Loggers are named `unillmrec.AREA` and silent unless a handler is installed, as `--log-level` does.
+Events contain no prompts, keys or people.
 """
 
 from __future__ import annotations
 
 import logging
 
-# Without it, warnings would be printed where nobody has asked for them.
+# Without a handler, Python would print warnings that nobody asked for.
 logging.getLogger("unillmrec").addHandler(logging.NullHandler())
 
 
 class Event:
-    """Something that happened, in a few words, with its figures.
+    """A named log event with fields.
 
-    As text it reads `call stage=rank seconds=0.41`; a field that is None is left out.
+    As text it reads `call stage=rank seconds=0.41`; fields that are None are left out.
     """
 
     __slots__ = ("fields", "name")
@@ -26,16 +26,16 @@ class Event:
 
     def __str__(self) -> str:
         return " ".join(
-            [self.name, *(f"{key}={_told(value)}" for key, value in self.fields.items())]
+            [self.name, *(f"{key}={_as_word(value)}" for key, value in self.fields.items())]
         )
 
 
 def logger(area: str) -> logging.Logger:
-    """Return the logger of a part of this package."""
+    """Return the logger of an area of this package."""
     return logging.getLogger(f"unillmrec.{area}")
 
 
-def _told(value: object) -> str:
-    """Return *value* as one word, in quotes if it has blanks in it."""
+def _as_word(value: object) -> str:
+    """Format *value* as one word, quoted if it contains blanks."""
     text = str(value)
     return text if text.isprintable() and not set(text) & set(' "=') and text else repr(text)

@@ -12,24 +12,24 @@ from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
-# A text longer than this is flattened anew each time; remembering it would cost too much memory.
+# Longer texts are flattened again each time; caching them would take too much memory.
 REMEMBERED = 1_000
 
 Value: TypeAlias = str | int | float | bool | tuple[str, ...]
-"""What an attribute may hold. A missing value is a missing key, never None."""
+"""The type of an attribute. A missing value is a missing key, never None."""
 
 
-# `json.dumps` makes an encoder anew for each call that asks for more than its defaults.
+# `json.dumps` creates an encoder for each call with other than its default options.
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _encode_sorted = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing of a catalog.
+    """One thing in a catalog.
 
-    *path* is the catalog's own category path, coarse to fine; *attributes* are all other
-    columns, typed.
+    *path* is the catalog's category path, from coarse to fine; *attributes* are all other columns,
+    typed.
     """
 
     id: str
@@ -39,7 +39,7 @@ class Item:
     attributes: Mapping[str, Value] = field(default_factory=dict)
 
     def __hash__(self) -> int:
-        # Attributes may be a dict, which has none; equal items have equal ids.
+        # Attributes may be an unhashable dict; equal items have equal ids.
         return hash(self.id)
 
     def content_hash(self) -> bytes:
@@ -49,7 +49,7 @@ class Item:
 
 
 class ItemFields(NamedTuple):
-    """Many items, field by field: what is the same for all of them is done once."""
+    """Many items, one list per field, for work that is faster on whole columns."""
 
     ids: list[str]
     titles: list[str]
@@ -59,7 +59,7 @@ class ItemFields(NamedTuple):
 
     @classmethod
     def of(cls, items: Sequence[Item]) -> ItemFields:
-        """Take items apart."""
+        """Split items into their fields."""
         return cls(
             [each.id for each in items],
             [each.title for each in items],
@@ -68,26 +68,26 @@ class ItemFields(NamedTuple):
             [each.attributes for each in items],
         )
 
-    def told_attributes(self) -> list[str]:
-        """Return the attributes of each as JSON."""
-        return encoded_apart(self.attributes)
+    def attributes_as_json(self) -> list[str]:
+        """Return the attributes of each item as JSON."""
+        return encode_each(self.attributes)
 
-    def told_paths(self) -> list[str]:
-        """Return the path of each as JSON."""
+    def paths_as_json(self) -> list[str]:
+        """Return the path of each item as JSON."""
         return [_encode(path) if path else "[]" for path in self.paths]
 
     def hashes(self, paths: Sequence[str], attributes: Sequence[str]) -> list[bytes]:
-        """Return the content hash of each, given what is told of its path and attributes."""
-        # However the columns of a catalog are ordered, the items are the same.
+        """Return the content hash of each item, given its path and attributes as JSON."""
+        # The order of columns in a catalog does not change an item.
         if any(list(names) != sorted(names) for names in set(map(tuple, self.attributes))):
-            attributes = encoded_apart(self.attributes, _encode_sorted)
+            attributes = encode_each(self.attributes, _encode_sorted)
         return list(map(_hashed, self.ids, self.titles, self.texts, paths, attributes))
 
 
 def values_by_name(attributes: Sequence[Mapping[str, Value]]) -> dict[str, dict[int, Value]]:
-    """Return for each attribute its values by the place of the item, looking at each value once.
+    """Return the values of each attribute by item position, visiting each value once.
 
-    A catalog may have thousands of attributes, of which an item has a few.
+    A catalog may have thousands of attributes of which an item has a few.
     """
     found: dict[str, dict[int, Value]] = {}
     for place, each in enumerate(attributes):
@@ -100,23 +100,23 @@ def values_by_name(attributes: Sequence[Mapping[str, Value]]) -> dict[str, dict[
 
 
 def _hashed(item_id: str, title: str, text: str, path: str, attributes: str) -> bytes:
-    # The lengths say where one text ends and the next one begins.
+    # The lengths mark where one text ends and the next begins.
     content = f"{len(item_id)} {len(title)} {len(text)} {item_id}{title}{text}{path}{attributes}"
     return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-def encoded_apart(
+def encode_each(
     values: Sequence[Sequence[object]] | Sequence[Mapping[str, object]],
     encode: Callable[[object], str] = _encode,
 ) -> list[str]:
-    """Return the JSON of each value, made in one call: most of what a call takes is its start.
+    """Return the JSON of each value, encoded in a single call, which is much faster.
 
-    The values are all objects, or all lists, and hold no lists of such ones.
+    The values are all objects, or all lists, and contain no nested ones of the same kind.
     """
     if not values:
         return []
     together = encode(list(chain.from_iterable((each, "") for each in values)))
-    # Inside a text a quotation mark is escaped, so that no text holds what stands between.
+    # Quotation marks inside texts are escaped, so no text contains the separator.
     begin, end = together[1], together[-6]
     return [f"{begin}{inside}{end}" for inside in together[2:-6].split(f'{end}, "", {begin}')]
 
@@ -124,7 +124,7 @@ def encoded_apart(
 # Cc control, Cf format (bidi marks, zero width, tags), Cs surrogates, Co private use, Cn
 # unassigned: none of them is needed to read a title, and each can hide an instruction in one.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
-# As invisible, and in other categories: fillers, and the selectors that can carry hidden bytes.
+# Just as invisible, in other categories: fillers, and selectors that can carry hidden bytes.
 _HIDDEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\uffa0\ufe00-\ufe0f"
     "\U000e0100-\U000e01ef]"
@@ -134,7 +134,7 @@ _HIDDEN = re.compile(
 _JOINERS = "\u200c\u200d"
 _JOINED = frozenset({"Lo", "Mn", "Mc", "So", "Sk"})
 _MARKS = frozenset({"Mn", "Me"})
-# No writing stacks more marks on a letter; a flood of them covers the lines above and below.
+# No script stacks more marks on a letter; a flood of them covers the neighbouring lines.
 _MOST_MARKS = 6
 _WHITE = re.compile(r"\s+")
 # Only the beginning of a line can pose as a choice: "12. ", "[3]", "(4) ", "5) ". Its number stays,
@@ -151,8 +151,8 @@ _FENCE = re.compile(
     r"`{3,}|~{3,}|<{2,}|>{2,}|-{3,}|={3,}|#{3,}"
     r"|[<\uff1c] ?[|\uff5c](?:[^|\uff5c<>]{0,40}[|\uff5c] ?[>\uff1e])?|[|\uff5c] ?[>\uff1e]"
 )
-# What closes a list in a prompt, opens a turn in a chat, or begins an answer of ours; each loses
-# what makes it that, and keeps its words. White space is squeezed before.
+# Text that closes a list in a prompt, opens a chat turn, or begins an answer in our format: it
+# loses the markup and keeps its words. White space is collapsed before.
 _TAGS = (
     "choices|person|history|items|others|system|user|assistant|developer|human|s|bos|eos|sop"
     "|start_of_turn|end_of_turn|im_start|im_end|endoftext|think|thinking|instructions?"
@@ -166,14 +166,14 @@ _OURS = re.compile(
     r"|\{ ?[\"'\u201c]?(picks|order|interests|descriptions)[\"'\u201d]? ?: ?\[?",
     re.IGNORECASE,
 )
-# Most titles have nothing of all that in them, which is quickly seen.
+# A quick test: most titles contain nothing of the above.
 _SUSPECT = re.compile(r"[<>\[{&\uff1c\ufe64\u2039\u2329\u27e8\u3008]|([`~=#-])\1\1")
 # [text](address) and ![text](address): an address says nothing about an item.
 _LINK = re.compile(
     r"!?\[([^\[\]]{0,200})\]\(\s*(?:[a-z][a-z0-9+.-]{0,20}:|//)[^()]{0,2000}\)", re.IGNORECASE
 )
 _ROLE = re.compile(r"^(system|assistant|user) ?[:\uff1a] ?", re.IGNORECASE)
-# A text of several lines may hold a conversation.
+# A text of several lines may contain a conversation.
 _TURN = re.compile(
     "([\n\r\v\f\x1c-\x1e\x85\u2028\u2029][ \t>#*_-]*"
     "(?:system|assistant|user|human|developer|ai|tool))[ \t*_]*[:\uff1a]",
@@ -184,21 +184,21 @@ _TURN = re.compile(
 def one_line(text: str, limit: int = 300) -> str:
     """Flatten untrusted *text* to one line of at most *limit* characters.
 
-    Invisible characters go, white space is squeezed, fences, chat markers and the addresses
-    of links are taken out, and a beginning that would look like one of our numbered choices
-    loses its dot or brackets. So do the tags of our prompts and the forms of our answers.
-    What is left of a text made of nothing else is an empty string.
+    Removes invisible characters, code fences, chat markers and link addresses, and collapses white
+    space. A beginning that looks like a numbered choice loses its dot or brackets, and the tags of
+    our prompts and the forms of our answers lose what makes them that. A text made of nothing else
+    becomes an empty string.
     """
     return _remembered_line(text, limit) if len(text) <= REMEMBERED else _one_line(text, limit)
 
 
 def _one_line(text: str, limit: int) -> str:
-    # A hostile text may be megabytes long; what is beyond a few times the limit cannot show.
+    # A hostile text may be megabytes long; text beyond a few times the limit never shows.
     text = text[: limit * 8]
     if not text.isascii() or not text.isprintable():
         text = _visible(_TURN.sub(r"\1 ", unicodedata.normalize("NFC", text)))
     text = _WHITE.sub(" ", _LINK.sub(r" \1 ", text) if "](" in text else text).strip()
-    # What is taken out of the middle may leave its surroundings as another of the same.
+    # Removing something from the middle may join its surroundings into the same thing again.
     before = None
     while text != before and _SUSPECT.search(text):
         before = text
@@ -207,20 +207,20 @@ def _one_line(text: str, limit: int) -> str:
     return shortened(_ROLE.sub(r"\1 ", text).strip(), limit)
 
 
-# The lines of a tree come again with every person.
+# The same lines are needed again for every person.
 _remembered_line = lru_cache(20_000)(_one_line)
 
 
 def shortened(line: str, limit: int) -> str:
-    """Return *line*, or the beginning of it that ends in … within *limit* characters."""
+    """Return *line*, cut to *limit* characters with a trailing ellipsis."""
     if len(line) <= limit:
         return line
-    # A joiner that lost what it joins would be left hiding.
+    # Drop a joiner that has nothing left to join.
     return line[: limit - 1].rstrip(" " + _JOINERS) + "…"
 
 
 def _visible(text: str) -> str:
-    """Return *text* without what cannot be seen in it, and with all white space as blanks."""
+    """Return the visible characters of *text*, with all white space as blanks."""
     kept: list[str] = []
     before = joiner = ""
     marks = 0

@@ -1,7 +1,7 @@
-"""What tokens cost: the user's own table first, then a maintained package, else unknown.
+"""Token prices: from the user's table, then from genai-prices, else unknown.
 
-A price belongs to one model at one place. What is not found is unknown: it is never nought,
-and never the price of another model.
+A price belongs to one model at one address. A missing price is unknown: never zero, and never the
+price of another model.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class Money:
     currency: str
 
     def as_dict(self) -> dict[str, float]:
-        """Return the amount by currency, as JSON outputs give it; nought may be of none."""
+        """Return the amount by currency, as in JSON output; empty without a currency."""
         return {self.currency: round(self.amount, 8)} if self.currency else {}
 
 
-def told_amount(value: float) -> str:
-    """Return an amount to the cent, or to two digits where it is less than that."""
+def format_amount(value: float) -> str:
+    """Format an amount to the cent, or to two significant digits below one."""
     if value == 0 or abs(value) >= 1:
         return f"{value:,.2f}"
     return f"{value:.{min(max(2, 1 - floor(log10(abs(value)))), 8)}f}"
@@ -38,10 +38,10 @@ def told_amount(value: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What *per* tokens of a model cost, and since when or from where that is known.
+    """The price of *per* tokens of a model, with its date or source.
 
-    *cached* is for prompt tokens that the server had cached; None is the full price. Thinking
-    is paid like any completion.
+    *cached* is the price of prompt tokens that the server served from its cache; None means the
+    full price. Reasoning tokens cost as much as completion tokens.
     """
 
     prompt: float
@@ -54,31 +54,30 @@ class Price:
 
     @property
     def of_cached(self) -> float:
-        """The price of cached prompt tokens."""
+        """Price of cached prompt tokens."""
         return self.prompt if self.cached is None else self.cached
 
     def cost_of(self, usage: Usage) -> Money | None:
-        """Return what calls cost; None if the server did not say how many tokens they took.
+        """Return the cost of *usage*; None if the server did not report its tokens.
 
-        Where it does not say how many were cached, all are paid in full: the true cost may be
-        lower.
+        If it did not report cached tokens, all are charged in full: the true cost may be lower.
         """
         if usage.prompt is None or usage.completion is None:
             return None
         return Money(self.known_cost(usage), self.currency)
 
     def known_cost(self, usage: Usage) -> float:
-        """Return what the reported part of *usage* cost; the true cost is not lower."""
+        """Return the cost of the reported part of *usage*; the true cost is not lower."""
         saved = (self.prompt - self.of_cached) * (usage.cached or 0)
         whole = self.prompt * usage.known_prompt + self.completion * usage.known_completion
         return (whole - saved) / self.per
 
     def at_most(self, prompt: int, completion: int) -> float:
-        """Return what so many tokens cost when none is cached, as a `BudgetTracker` asks for it."""
+        """Return the cost of this many tokens if none is cached, for a `BudgetTracker`."""
         return (self.prompt * prompt + self.completion * completion) / self.per
 
-    def told(self) -> str:
-        """Return the price in words."""
+    def describe(self) -> str:
+        """Format the price in words."""
         per = "a million" if self.per == MILLION else f"{self.per:,}"
         cached = f", cached {self.cached:g}" if self.cached is not None else ""
         known = " ".join(filter(None, (self.source, f"of {self.as_of}" if self.as_of else "")))
@@ -89,32 +88,33 @@ class Price:
 
 
 def read_prices(table: Mapping[str, object]) -> dict[str, Price]:
-    """Read a table of prices by model, as a settings file holds it.
+    """Parse a table of prices by model, as in a settings file.
 
     Raises:
-        ValueError: an entry is no price; it says which, and what one looks like.
+        ValueError: an entry is no price; the message shows what one looks like.
     """
     return {name: _read_price(name, entry) for name, entry in table.items()}
 
 
 def _read_price(name: str, entry: object) -> Price:
-    told = f'for {name!r} an entry such as {{ prompt = 0.15, completion = 0.6, currency = "USD" }}'
+    example = '{ prompt = 0.15, completion = 0.6, currency = "USD" }'
+    expected = f"for {name!r} an entry such as {example}"
     if not isinstance(entry, Mapping):
-        raise ValueError(told)
+        raise ValueError(expected)
     if unknown := sorted(entry.keys() - set(_FIELDS)):
-        raise ValueError(f"{told}, without {unknown[0]!r}")
+        raise ValueError(f"{expected}, without {unknown[0]!r}")
     if not {"prompt", "completion"} <= entry.keys():
-        raise ValueError(told)
+        raise ValueError(expected)
     for field, value in entry.items():
         if not _fits(field, value):
-            raise ValueError(f"{told}: {field} cannot be {value!r}")
+            raise ValueError(f"{expected}: {field} cannot be {value!r}")
     values = dict(entry)
     values["as_of"] = str(values.get("as_of", ""))[:10]
     return Price(**values, source="your prices")
 
 
 def _fits(field: str, value: object) -> bool:
-    """Return whether a value is one that a field of a price may have."""
+    """Return whether *value* is allowed in a field of a price."""
     if field == "currency":
         return isinstance(value, str) and bool(value.strip())
     if field == "as_of":
@@ -127,10 +127,10 @@ def _fits(field: str, value: object) -> bool:
 def price_of(
     model: str, base_url: str, name: str, own: Mapping[str, Price] | None = None
 ) -> Price | None:
-    """Return what *model* costs at *base_url*, whose host is *name*; None if that is unknown.
+    """Return the price of *model* at *base_url*, whose host is *name*; None if it is unknown.
 
-    *own* is the user's table, whose keys are a model, or a model at a host, such as
-    `qwen3:8b at localhost:11434`; what stands there wins.
+    *own* is the user's table. Its keys are a model, or a model at a host, such as `qwen3:8b at
+    localhost:11434`; it takes precedence.
     """
     table = own or {}
     for key in (f"{model} at {name}", model):
@@ -140,10 +140,10 @@ def price_of(
 
 
 def _from_package(model: str, base_url: str) -> Price | None:
-    """Return the price that the genai-prices package knows of, if it is installed.
+    """Look up the price in the genai-prices package.
 
-    Its table is part of the package: nothing is downloaded. It goes by the address, so that a
-    model of the same name elsewhere, on this machine above all, has no price.
+    Its table is part of the package: nothing is downloaded. Prices are found by address, so a
+    model of the same name at another address, such as a local server, has none.
     """
     if not base_url.startswith("https:"):
         return None
@@ -153,8 +153,8 @@ def _from_package(model: str, base_url: str) -> Price | None:
         return None
 
     def of(**tokens: int) -> float:
-        # Few enough for the first tier, where prices go by the length of the prompt; no prompt
-        # written here reaches a second one.
+        # Small enough for the first tier of prices that depend on the prompt length; our
+        # prompts never reach the second.
         usage = genai_prices.Usage(**tokens)
         found = genai_prices.calc_price(usage, model, provider_api_url=base_url)
         return float(found.total_price) * 1_000

@@ -1,9 +1,9 @@
-"""Prompts: files with a contract, an identity, and a user's own version on top.
+"""Prompts: Markdown files with a contract, a digest, and user overrides.
 
-A prompt file is Markdown. An HTML comment on top is for people and is not sent. A line of three
-dashes parts the system message from the user message. `$name` is filled, `$$` is a dollar.
-A line `<!-- name -->` in the user message begins the block of that placeholder, `<!-- end -->` ends
-the blocks; which block comes first is decided when the prompt is filled.
+An HTML comment at the top is for people and is not sent. A line of three dashes separates the
+system message from the user message. `$name` is a placeholder, `$$` a dollar sign. A line `<!--
+name -->` in the user message starts the block of that placeholder, `<!-- end -->` ends the blocks;
+which block comes first is decided when the prompt is filled.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _END = "end"
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What one stage says to the model, ready to be filled."""
+    """The prompt of one stage, ready to be filled."""
 
     name: str
     """The stage's name for it, which is the file's name without `.md`."""
@@ -54,10 +54,10 @@ class Prompt:
         object.__setattr__(self, "placeholders", found)
 
     def fill(self, first: str = "", /, **values: str) -> tuple[str, str]:
-        """Return the system and the user message with *values* put in.
+        """Return the system and the user message with *values* filled in.
 
-        A value is put in as it is: a `$` in it means nothing. The block named *first* comes
-        before the others, if there are blocks; without a name they stay as they are.
+        Values are inserted unchanged: a `$` in them has no meaning. The block named *first*
+        precedes the others; without a name, blocks stay in their own order.
 
         Raises:
             TypeError: The values are not exactly the placeholders of the prompt.
@@ -74,7 +74,7 @@ class Prompt:
 
 
 class PromptSet:
-    """The prompts of all stages, each the user's own where there is one."""
+    """The prompts of all stages, each the user's own if there is one."""
 
     def __init__(
         self, prompts: Mapping[str, Prompt], contracts: Mapping[str, frozenset[str]]
@@ -86,9 +86,10 @@ class PromptSet:
     def load(
         cls, contracts: Mapping[str, frozenset[str]], overlay: Path | None = None
     ) -> PromptSet:
-        """Read the prompts named in *contracts*, with those in the folder *overlay* on top.
+        """Read the prompts named in *contracts*, overridden by files in the folder *overlay*.
 
-        A contract says which placeholders the stage fills; more or fewer in a file are an error.
+        A contract lists the placeholders that the stage fills; missing or additional ones in a
+        file are an error.
 
         Raises:
             PromptError: A file is missing, cannot be read, is named after no stage, or does not
@@ -219,7 +220,7 @@ def _read(file: Traversable, source: str, name: str, placeholders: frozenset[str
 def _blocks(
     user: str, placeholders: frozenset[str], where: str
 ) -> tuple[tuple[str, Template], ...]:
-    """Part a user message at its marks; other comments are the author's text."""
+    """Split a user message at its block marks; other comments are the author's text."""
     pieces = [("", "")]
     start = 0
     for mark in _MARK.finditer(user):
@@ -234,7 +235,7 @@ def _blocks(
 
 
 def _check_blocks(blocks: tuple[tuple[str, Template], ...], where: str) -> None:
-    """Refuse blocks that cannot change places."""
+    """Raise if blocks cannot change places."""
     names = [name for name, _ in blocks if name]
     for name, template in blocks:
         others = _placeholders(template) & set(names) - {name}
@@ -272,7 +273,7 @@ def _split(text: str, where: str) -> tuple[str, str]:
 
 
 def _lines(text: str) -> str:
-    """Undo what editors on other systems add: a byte-order mark and carriage returns."""
+    """Normalise line ends, and remove a byte-order mark."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 

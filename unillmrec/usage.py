@@ -1,4 +1,4 @@
-"""What calls cost, as a value, and the bill that adds it up by stage."""
+"""Token usage as a value, and the bill that sums it up by stage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """The stages a token can be spent in."""
+    """The stages that tokens are billed to."""
 
     PROFILE = "profile"
     RECALL = "recall"
@@ -22,13 +22,12 @@ class Stage(StrEnum):
 class Usage:
     """Tokens spent by one or more calls.
 
-    *cached* is a part of *prompt*, and *reasoning* a part of *completion*; neither is an
-    addition. A count is `None` when the endpoint did not report it: unknown is not zero,
-    and a sum with an unknown is unknown. The two estimates are our own counts and stand
-    beside the reported ones, never in their place.
+    *cached* is part of *prompt*, and *reasoning* part of *completion*, not additions. A count is
+    `None` if the endpoint did not report it: unknown is not zero, and a sum with an unknown is
+    unknown. The two estimates are our own counts and never replace reported ones.
 
-    *known_prompt* and *known_completion* are what was reported, also where something is
-    missing: a call that was repeated may have one answer with a count and one without.
+    *known_prompt* and *known_completion* sum up what was reported even where something is missing:
+    of two attempts of a call, one may have a count and the other none.
     """
 
     calls: int = 0
@@ -61,7 +60,7 @@ class Usage:
         )
 
     def as_dict(self) -> dict[str, int | None]:
-        """Return the counts by name, in the order they are documented in."""
+        """Return the counts by name, in the documented order."""
         named = {each.name: getattr(self, each.name) for each in fields(self)}
         # Where nothing is missing, they say the same once more.
         return {name: value for name, value in named.items() if not name.startswith("known_")}
@@ -91,7 +90,7 @@ class Exchange:
 
 
 class Bill:
-    """Usage by stage, added to from several threads."""
+    """Usage by stage; safe to add to from several threads."""
 
     def __init__(self) -> None:
         self._lines: dict[Stage, Usage] = {}
@@ -99,12 +98,12 @@ class Bill:
         self._lock = threading.Lock()
 
     def add(self, stage: Stage, usage: Usage) -> None:
-        """Put *usage* on the line of *stage*."""
+        """Add *usage* to *stage*."""
         with self._lock:
             self._lines[stage] = self._lines.get(stage, Usage()) + usage
 
     def by_stage(self) -> dict[Stage, Usage]:
-        """Return the lines in the order of the stages, without the untouched ones."""
+        """Return usage by stage, in the order of the stages, without unused ones."""
         with self._lock:
             return {stage: self._lines[stage] for stage in Stage if stage in self._lines}
 

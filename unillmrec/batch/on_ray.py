@@ -99,7 +99,7 @@ class SharedBudgetActor:
 
     def __init__(self, answers: str, at_once: int, budget: Budget, price: Price | None) -> None:
         self._slots = asyncio.Semaphore(at_once)
-        self._purse = (
+        self._tracker = (
             BudgetTracker(budget, price.at_most if price else None) if budget.is_set else None
         )
         self._halted = False
@@ -141,7 +141,7 @@ class SharedBudgetActor:
         As on threads, a call is refused only when none in flight can give anything back; one
         that waits to be sent *again* cannot.
         """
-        if self._purse is None:
+        if self._tracker is None:
             return ""
         async with self._changed:
             self._out -= again
@@ -150,23 +150,23 @@ class SharedBudgetActor:
                 if not self._out or self._halted or limit == "deadline":
                     break
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), self._purse.seconds_left)
+                    await asyncio.wait_for(self._changed.wait(), self._tracker.seconds_left)
             self._out += again or not limit
         return limit
 
     def _missing(self, prompt: int, completion: int) -> str:
-        assert self._purse is not None
+        assert self._tracker is not None
         try:
-            self._purse.take(prompt, completion)
+            self._tracker.take(prompt, completion)
         except BudgetError as error:
             return error.limit
         return ""
 
     async def give_back(self, prompt: int, completion: int, calls: int = 0) -> None:
         """Return what was set aside and not needed, and calls that were not sent."""
-        if self._purse is not None:
-            self._purse.give_back(prompt, completion)
-            self._purse.uncount(calls)
+        if self._tracker is not None:
+            self._tracker.give_back(prompt, completion)
+            self._tracker.uncount(calls)
 
     async def settled(self, calls: int = 1) -> None:
         """Count calls less that may give something back."""

@@ -140,7 +140,7 @@ class Batch:
             self._begin({**_identity(tree, digest, desk, self._options), **(about or {})})
             self.report = BatchReport(desk.judge.name, count)
             self._count()
-            desk.answers.tracker = self._purse()
+            desk.answers.tracker = self._tracker()
         except BaseException:
             self.close()
             raise
@@ -182,7 +182,7 @@ class Batch:
                 remedy="the same command as before, another -o, or --restart to begin anew.",
             )
 
-    def _purse(self) -> WaitingBudgetTracker | None:
+    def _tracker(self) -> WaitingBudgetTracker | None:
         """Return what is left of the budget after earlier runs, if there is one."""
         budget = self._options.budget
         if not budget.is_set:

@@ -207,7 +207,7 @@ class Evaluation:
             "protocol": self.facts,
             "systems": [each.as_dict() for each in self.outcomes],
             "comparisons": [each.as_dict() for each in self.comparisons],
-            "price": self.price.told() if self.price else None,
+            "price": self.price.describe() if self.price else None,
             "seconds": round(self.seconds, 2),
         }
 

@@ -51,7 +51,7 @@ class NodeRow:
 
 def item_rows(numbers: Iterable[int], items: ItemFields) -> list[tuple[object, ...]]:
     """Return numbered items as rows of the store but for leaf and popularity."""
-    paths, attributes = items.told_paths(), items.told_attributes()
+    paths, attributes = items.paths_as_json(), items.attributes_as_json()
     hashes = items.hashes(paths, attributes)
     texts = (items.ids, items.titles, items.texts)
     return list(zip(numbers, *texts, paths, attributes, hashes, strict=True))

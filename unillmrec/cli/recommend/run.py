@@ -96,7 +96,7 @@ class Wishes:
             votes=votes,
         )
 
-    def _purse(self, judge: Judge) -> BudgetTracker:
+    def _tracker(self, judge: Judge) -> BudgetTracker:
         """Return the budget as it is spent: in money at the model's price, vectors for nothing."""
         if self.budget.cost is None:
             return BudgetTracker(self.budget)
@@ -112,7 +112,7 @@ class Wishes:
                 self.options,
                 where=self.where,
                 exclude=self.exclude,
-                budget=self._purse(recommender.judge),
+                budget=self._tracker(recommender.judge),
                 **watchers,
             )
         except PersonError as error:

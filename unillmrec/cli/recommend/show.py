@@ -71,7 +71,7 @@ def show_recommendation(made: Recommended, *, as_json: bool) -> None:
     show_cost(page, recommendation)
     if made.cost and made.cost.currency and made.price:
         money = format_money(made.cost.amount, made.cost.currency)
-        page.show(Text(f"Cost: {money}, at {made.price.told()}."))
+        page.show(Text(f"Cost: {money}, at {made.price.describe()}."))
     cached = recommendation.total_usage().cached
     if made.shared.shared and cached is not None:
         told = f"{format_prefix(made.shared)}; the server says that it served {cached:,}."

@@ -10,7 +10,7 @@ from rich.text import Text
 from unillmrec.cli.shared.output import Page, format_count, format_seconds, numbers_table, show_json
 from unillmrec.planning.planner import Plan, PlanLine, Span
 from unillmrec.planning.shared_prefixes import SharedTokens
-from unillmrec.prices import told_amount
+from unillmrec.prices import format_amount
 
 COUNTED = {
     "exact": "counted with the model's own vocabulary",
@@ -110,12 +110,12 @@ def _format_cost(line: PlanLine, currency: str) -> str:
 
 
 def _between(span: Span) -> str:
-    return f"{told_amount(span.low)} to {told_amount(span.high)}"
+    return f"{format_amount(span.low)} to {format_amount(span.high)}"
 
 
 def format_money(amount: float, currency: str) -> str:
     """Return an amount with its currency."""
-    return f"{currency} {told_amount(amount)}"
+    return f"{currency} {format_amount(amount)}"
 
 
 def _small_print(report: PlanReport, methods: list[str]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from unillmrec.evaluation.report.definitions import definitions
 from unillmrec.evaluation.report.plot import Point, cost_plot
 from unillmrec.evaluation.runner import Comparison, Evaluation, Outcome
 from unillmrec.evaluation.statistics import Estimate
-from unillmrec.prices import told_amount
+from unillmrec.prices import format_amount
 
 PEOPLE_SHOWN = 12
 HISTORY_SHOWN = 12
@@ -163,9 +163,9 @@ def told_tokens(outcome: Outcome) -> tuple[str, str]:
 def told_cost(outcome: Outcome) -> str:
     """Return what a person cost; with a ~ by our own count, where the server gave none."""
     if outcome.cost is not None:
-        return told_amount(outcome.cost.amount) if outcome.cost.amount else "0"
+        return format_amount(outcome.cost.amount) if outcome.cost.amount else "0"
     estimated = outcome.estimated_cost
-    return f"~{told_amount(estimated.amount)}" if estimated else "unknown"
+    return f"~{format_amount(estimated.amount)}" if estimated else "unknown"
 
 
 def money_column(made: Evaluation) -> str:
@@ -176,7 +176,7 @@ def money_column(made: Evaluation) -> str:
 def told_price(made: Evaluation) -> str:
     """Say what money is reckoned from, or why it is not."""
     if made.price:
-        return f"Money is that of one person at {made.price.told()}."
+        return f"Money is that of one person at {made.price.describe()}."
     return "What a person costs is unknown: no model is named, or its price is not known."
 
 
