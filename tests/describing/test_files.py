@@ -1,4 +1,4 @@
-"""Describing by files that are moved by hand, and through a Batch API."""
+"""Describe through files that a person moves, and through a Batch API."""
 
 import json
 from shutil import copyfile
@@ -6,7 +6,7 @@ from shutil import copyfile
 import pytest
 
 from tests import trees
-from unillmrec.describing.batch_api import ByBatches
+from unillmrec.describing.batch_api import BatchApiRun
 from unillmrec.describing.files import Manifest, export_round, import_results
 from unillmrec.describing.run import DescribeOptions
 from unillmrec.endpoint import OpenAIEndpoint
@@ -19,7 +19,7 @@ from unillmrec.testing import BatchServer, sensible_answer
 
 
 class Killed(BaseException):
-    """What ends a process in the middle."""
+    """Stands for the end of a process at any point."""
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def endpoint():
         yield endpoint
 
 
-def answered(path, into, spoil=lambda number, result: result):
+def answer(path, into, spoil=lambda number, result: result):
     """Answer a file of requests as a server would."""
     results = []
     for number, line in enumerate(path.read_text().splitlines()):
@@ -65,7 +65,7 @@ def undescribed(tree):
 
 
 def test_a_round_is_a_level(tree, endpoint, writer, tmp_path):
-    """The next one is written when its parents' descriptions are there."""
+    """A level is written when its parents have their descriptions."""
     rounds = 0
     while True:
         depths = set(undescribed(tree))
@@ -74,13 +74,13 @@ def test_a_round_is_a_level(tree, endpoint, writer, tmp_path):
         if not export_round(tree, endpoint, writer, DescribeOptions(), manifest, path):
             break
         rounds += 1
-        # While answers are waited for, nothing goes out a second time.
+        # While answers are pending, no request is written again.
         again = export_round(tree, endpoint, writer, DescribeOptions(), manifest, path)
-        results = answered(path, tmp_path / "results.jsonl")
+        results = answer(path, tmp_path / "results.jsonl")
         report = import_results(tree, endpoint, writer, Manifest(tree.path), [results])
 
         assert [] == again
-        assert 0 == report.vain == report.waiting
+        assert 0 == report.failed == report.waiting
         assert depths - set(undescribed(tree)) == {min(depths)}
         path.unlink()
 
@@ -89,7 +89,7 @@ def test_a_round_is_a_level(tree, endpoint, writer, tmp_path):
 
 
 def test_the_lines_are_those_of_the_batch_api(tree, endpoint, writer, tmp_path):
-    """One model, one route, a name of its own each, and the body of a call."""
+    """Every line has the route, a unique name, and the body of a call."""
     path = tmp_path / "requests.jsonl"
     export_round(tree, endpoint, writer, DescribeOptions(), Manifest(tree.path), path)
 
@@ -102,11 +102,11 @@ def test_the_lines_are_those_of_the_batch_api(tree, endpoint, writer, tmp_path):
         assert wanted <= line["body"].keys()
 
 
-def test_results_are_taken_in_once(tree, endpoint, writer, tmp_path):
-    """A file that is given again changes nothing, and neither does somebody else's."""
+def test_results_are_imported_once(tree, endpoint, writer, tmp_path):
+    """Importing a file again changes nothing; its results count as foreign."""
     path = tmp_path / "requests.jsonl"
     export_round(tree, endpoint, writer, DescribeOptions(), Manifest(tree.path), path)
-    results = answered(path, tmp_path / "results.jsonl")
+    results = answer(path, tmp_path / "results.jsonl")
     paid = []
 
     first = import_results(
@@ -119,8 +119,8 @@ def test_results_are_taken_in_once(tree, endpoint, writer, tmp_path):
     assert (0, len(paid)) == (second.described, second.foreign)
 
 
-def test_an_answer_that_failed_is_asked_for_again(tree, endpoint, writer, tmp_path):
-    """Twice; then what is below it does not wait any longer."""
+def test_a_failed_request_is_sent_again_once(tree, endpoint, writer, tmp_path):
+    """After two failures the node no longer delays the levels below it."""
 
     def spoil(number, result):
         if number == 0:
@@ -128,23 +128,23 @@ def test_an_answer_that_failed_is_asked_for_again(tree, endpoint, writer, tmp_pa
         return result
 
     path, found = tmp_path / "requests.jsonl", tmp_path / "results.jsonl"
-    asked = []
+    sent = []
     for _ in range(3):
         manifest = Manifest(tree.path)
         export_round(tree, endpoint, writer, DescribeOptions(), manifest, path)
-        asked.append([json.loads(each)["custom_id"] for each in path.read_text().splitlines()])
-        results = answered(path, found, spoil)
+        sent.append([json.loads(each)["custom_id"] for each in path.read_text().splitlines()])
+        results = answer(path, found, spoil)
         report = import_results(tree, endpoint, writer, Manifest(tree.path), [results])
 
-        assert 1 == report.vain
+        assert 1 == report.failed
         assert "status 500" in report.problems[0]
 
-    assert asked[0][0] == asked[1][0]
-    assert asked[0][0] not in asked[2]
+    assert sent[0][0] == sent[1][0]
+    assert sent[0][0] not in sent[2]
 
 
-def test_a_torn_line_of_the_manifest_is_left_out(tree, endpoint, writer, tmp_path):
-    """It is of a process that was killed, and nothing followed from it."""
+def test_an_incomplete_line_of_the_manifest_is_skipped(tree, endpoint, writer, tmp_path):
+    """A process that was killed while writing it has not acted on it."""
     path = tmp_path / "requests.jsonl"
     manifest = Manifest(tree.path)
     export_round(tree, endpoint, writer, DescribeOptions(), manifest, path)
@@ -158,20 +158,20 @@ def test_a_torn_line_of_the_manifest_is_left_out(tree, endpoint, writer, tmp_pat
 
 
 def test_a_broken_file_of_results(tree, endpoint, writer, tmp_path):
-    """It says which line, and keeps what came before."""
+    """The error names the line; the results before it are imported."""
     path = tmp_path / "requests.jsonl"
     export_round(tree, endpoint, writer, DescribeOptions(), Manifest(tree.path), path)
-    results = answered(path, tmp_path / "results.jsonl")
+    results = answer(path, tmp_path / "results.jsonl")
     results.write_text(results.read_text() + "<html>")
 
-    with pytest.raises(StoreError, match=r"results\.jsonl:\d+ is no result of a batch"):
+    with pytest.raises(StoreError, match=r"results\.jsonl:\d+ is not a result of a batch"):
         import_results(tree, endpoint, writer, Manifest(tree.path), [results])
 
     assert {} == Manifest(tree.path).waiting
 
 
-def test_large_files_are_parted(tmp_path):
-    """By requests and by bytes, whichever comes first."""
+def test_large_files_are_split(tmp_path):
+    """A file ends at the limit of requests or of bytes, whichever comes first."""
     lines = [f"line {number}" for number in range(10)]
 
     by_number = write_request_files(lines, tmp_path / "a.jsonl", most_requests=4)
@@ -183,8 +183,8 @@ def test_large_files_are_parted(tmp_path):
     assert max(each.stat().st_size for each in by_size) <= 18
 
 
-def by_batches(tree, endpoint, writer, **how):
-    return ByBatches(
+def batch_run(tree, endpoint, writer, **how):
+    return BatchApiRun(
         tree,
         endpoint,
         endpoint.batches,
@@ -195,25 +195,25 @@ def by_batches(tree, endpoint, writer, **how):
 
 
 def test_all_of_a_tree_through_a_batch_api(tree, writer, tmp_path):
-    """A batch for each level; what failed goes into another one."""
+    """Every level is a batch; failed requests go into another batch."""
     with (
         BatchServer(broken=frozenset({2})) as server,
         OpenAIEndpoint("fake-model", base_url=server.base_url) as endpoint,
     ):
         paid = []
-        report = by_batches(tree, endpoint, writer, on_answer=paid.append).run()
+        report = batch_run(tree, endpoint, writer, on_answer=paid.append).run()
 
         assert [] == undescribed(tree)
         assert server.billed.prompt == sum(each.usage.prompt for each in paid)
         assert report.result.usage.prompt == server.billed.prompt
-        assert 1 == report.result.vain
+        assert 1 == report.result.failed
         assert server.batched == len(paid) + 1
     assert not list(tmp_path.glob("words.tree.describing*"))
 
 
 @pytest.mark.parametrize("at", ["waiting", "started", "fetched"])
-def test_a_killed_run_goes_on_with_its_batches(tree, writer, monkeypatch, at):
-    """No file is uploaded twice, and none is paid twice."""
+def test_a_killed_run_resumes_its_batches(tree, writer, monkeypatch, at):
+    """No file is uploaded or paid twice."""
 
     def killed(*_, **__):
         raise Killed
@@ -234,8 +234,8 @@ def test_a_killed_run_goes_on_with_its_batches(tree, writer, monkeypatch, at):
             if at == "fetched":
                 patch.setattr("unillmrec.describing.batch_api.import_results", killed)
             with pytest.raises(Killed):
-                by_batches(tree, endpoint, writer, **how).run()
-        report = by_batches(tree, endpoint, writer).run()
+                batch_run(tree, endpoint, writer, **how).run()
+        report = batch_run(tree, endpoint, writer).run()
 
         assert [] == undescribed(tree)
         assert report.rounds == len(server.batches)
@@ -243,7 +243,7 @@ def test_a_killed_run_goes_on_with_its_batches(tree, writer, monkeypatch, at):
 
 
 def test_an_endpoint_without_batches(tree, writer):
-    """It is said in one sentence, and nothing is waited for."""
+    """It is an error, and no answer stays pending."""
     from unillmrec.testing import FakeServer
 
     with (
@@ -251,6 +251,6 @@ def test_an_endpoint_without_batches(tree, writer):
         OpenAIEndpoint("fake-model", base_url=server.base_url) as endpoint,
         pytest.raises(EndpointError),
     ):
-        by_batches(tree, endpoint, writer).run()
+        batch_run(tree, endpoint, writer).run()
 
     assert not Manifest(tree.path).waiting

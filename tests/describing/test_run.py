@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from tests import trees
-from unillmrec.describing import run as summaries
+from unillmrec.describing import run as module
 from unillmrec.describing.run import (
     DescribeOptions,
     describe,
@@ -30,7 +30,7 @@ def writer():
 
 @pytest.fixture
 def tree(tmp_path_factory):
-    """Three hundred items in a tree that may be changed."""
+    """A tree of three hundred items that a test may change."""
     folder = tmp_path_factory.getbasetemp() / "trees"
     folder.mkdir(exist_ok=True)
     trees.tree(folder).close()
@@ -38,16 +38,16 @@ def tree(tmp_path_factory):
         yield opened
 
 
-def sensible(request):
+def good_answer(request):
     return sensible_answer(request.messages[-1].content, "descriptions")
 
 
-def asked(request):
-    """Return what a request asks about, apart from what was described before it."""
+def choices_of(request):
+    """Return the choices of a request, without the descriptions above them."""
     return request.messages[1].content.split("\n<choices>\n")[1].split("\n</choices>\n")[0]
 
 
-def run(tree, writer, answers=sensible, at_once=1, **options):
+def run(tree, writer, answers=good_answer, at_once=1, **options):
     """Describe; return the report and the requests."""
     endpoint = ScriptedEndpoint(answers)
     describer = LanguageModelDescriber(endpoint, writer, at_once=at_once)
@@ -62,7 +62,7 @@ def nodes(tree):
 
 
 def age(tree, node_id, changed):
-    """Let *changed* items have come and gone since a node was described."""
+    """Make the summary of a node *changed* items old."""
     with tree.transaction():
         tree.set_descriptions([(tree.node(node_id).description.to_json(), changed, node_id)])
 
@@ -75,15 +75,15 @@ def failing(kind, problem="the server is gone"):
 
 @pytest.mark.parametrize("at_once", [1, 4])
 def test_describes_every_node_once(tree, writer, at_once):
-    """Each family is one question; afterwards each node has its line, and the words it had."""
+    """Each group of siblings is one question; every node gets a summary and keeps its words."""
     before = nodes(tree)
-    families = len({node.parent for node in before})
+    groups = len({node.parent for node in before})
 
     report, requests = run(tree, writer, at_once=at_once)
 
     after = nodes(tree)
-    assert (len(before), families) == (report.described, len(requests))
-    assert {1} == set(Counter(map(asked, requests)).values())
+    assert (len(before), groups) == (report.described, len(requests))
+    assert {1} == set(Counter(map(choices_of, requests)).values())
     assert all(node.description.summary.startswith("about ") for node in after)
     assert [n.description.words for n in before] == [n.description.words for n in after]
     assert [n.description.titles for n in before] == [n.description.titles for n in after]
@@ -92,7 +92,7 @@ def test_describes_every_node_once(tree, writer, at_once):
 
 
 def test_the_top_comes_first(tree, writer):
-    """Families are asked about from the root down, and a parent's new line is told below it."""
+    """Siblings are described from the root down, and prompts quote the parent's new summary."""
     _, requests = run(tree, writer)
 
     first, second = (request.messages[1].content for request in requests[:2])
@@ -102,7 +102,7 @@ def test_the_top_comes_first(tree, writer):
 
 
 def test_a_second_run_asks_nothing(tree, writer):
-    """What has a line, and is not out of date, is not paid for again."""
+    """A node with a fresh summary is not paid for again."""
     run(tree, writer)
 
     report, requests = run(tree, writer)
@@ -110,30 +110,30 @@ def test_a_second_run_asks_nothing(tree, writer):
     assert (0, 0, True, []) == (report.described, report.questions, report.finished, requests)
 
 
-def test_goes_on_where_it_was_broken_off(tree, writer):
-    """A run that ends in the middle has kept every answer; the next asks the others only."""
+def test_an_interrupted_run_is_resumed(tree, writer):
+    """A run that ends early has kept every answer; the next run asks only for the others."""
     answered = []
 
     def until_the_fifth(request):
         if len(answered) == 4:
             raise KeyboardInterrupt
         answered.append(request)
-        return sensible(request)
+        return good_answer(request)
 
     with pytest.raises(KeyboardInterrupt):
         run(tree, writer, until_the_fifth)
     kept = sum(bool(node.description.summary) for node in nodes(tree))
     _, requests = run(tree, writer)
 
-    asked_before, asked_after = set(map(asked, answered)), set(map(asked, requests))
+    asked_before, asked_after = set(map(choices_of, answered)), set(map(choices_of, requests))
     assert kept == sum(text.count("\n") + 1 for text in asked_before) > 4
     assert not asked_before & asked_after
     assert len({node.parent for node in nodes(tree)}) == len(asked_before | asked_after)
 
 
-def test_an_interrupt_keeps_the_answers_that_are_there(tree, writer, monkeypatch):
-    """Ctrl-C before the answers that came at the same time are written loses none of them."""
-    real = summaries.wait
+def test_an_interrupt_keeps_finished_answers(tree, writer, monkeypatch):
+    """Ctrl-C loses no answer that has arrived but is not written yet."""
+    real = module.wait
 
     def interrupted(waiting, return_when):
         done = real(waiting)
@@ -141,7 +141,7 @@ def test_an_interrupt_keeps_the_answers_that_are_there(tree, writer, monkeypatch
             raise KeyboardInterrupt
         return done
 
-    monkeypatch.setattr(summaries, "wait", interrupted)
+    monkeypatch.setattr(module, "wait", interrupted)
 
     with pytest.raises(KeyboardInterrupt):
         run(tree, writer, at_once=3)
@@ -150,8 +150,8 @@ def test_an_interrupt_keeps_the_answers_that_are_there(tree, writer, monkeypatch
 
 
 @pytest.mark.parametrize("depth", [1, 2])
-def test_may_stop_at_a_level(tree, writer, depth):
-    """With a depth only the upper levels are described."""
+def test_depth_limits_the_levels(tree, writer, depth):
+    """With a depth, only the levels down to it are described."""
     report, _ = run(tree, writer, depth=depth)
 
     described = [node.depth for node in nodes(tree) if node.description.summary]
@@ -159,8 +159,8 @@ def test_may_stop_at_a_level(tree, writer, depth):
     assert {*range(1, depth + 1)} == set(described)
 
 
-def test_may_stop_after_some_nodes(tree, writer):
-    """With a largest number no more are described; further runs do the rest, none twice."""
+def test_most_limits_the_nodes(tree, writer):
+    """At most so many nodes are described; further runs describe the others, none twice."""
     every = len(nodes(tree))
 
     first, _ = run(tree, writer, most=7)
@@ -168,7 +168,7 @@ def test_may_stop_after_some_nodes(tree, writer):
 
     assert (7, False) == (first.described, first.finished)
     assert every - 7 == second.described
-    # The family that was cut in two: its other siblings are there to be told apart from.
+    # The question about the rest of a group lists the siblings that are described already.
     assert "tell these apart from:\n<others>\n- about" in requests[0].messages[1].content
 
 
@@ -177,8 +177,8 @@ def test_may_stop_after_some_nodes(tree, writer):
     [{}, {"depth": 1}, {"most": 9}, {"which": "stale"}, {"which": "all"}],
     ids=["missing", "depth", "most", "stale", "all"],
 )
-def test_a_plan_is_what_then_happens(tree, writer, options):
-    """A plan sends nothing and has the calls and nodes of the run, and its first prompt."""
+def test_a_plan_equals_the_run(tree, writer, options):
+    """A plan sends nothing, and has the calls, the nodes and the first prompt of the run."""
     if "which" in options:
         run(tree, writer)
         for node in nodes(tree)[::3]:
@@ -191,21 +191,21 @@ def test_a_plan_is_what_then_happens(tree, writer, options):
     assert plan.first == requests[0]
     assert plan.usage.prompt is None
     difference = report.usage.estimated_prompt - plan.usage.estimated_prompt
-    # Below the first level, the parent's line is the new one.
+    # Below the first level, the prompts of the run quote the parents' new summaries.
     assert abs(difference) <= 48 * len(requests)
     if "depth" in options or options.get("which") == "all":
         assert abs(difference) < 0.05 * plan.usage.estimated_prompt
 
 
 def test_a_plan_of_nothing_is_empty(tree, writer):
-    """Where nothing is due there is no call and no first prompt."""
+    """If no node needs a summary, there is no call and no first prompt."""
     plan = plan_describing(tree, writer, DescribeOptions("stale"))
 
     assert (0, 0, 0, None) == (plan.nodes, plan.families, plan.usage.calls, plan.first)
 
 
-def test_only_what_is_out_of_date_is_renewed(tree, writer):
-    """A fifth of its items may change; beyond, a node is asked about among its siblings."""
+def test_only_stale_summaries_are_renewed(tree, writer):
+    """A node is described again when more than a fifth of its items changed."""
     run(tree, writer)
     family = tree.children(tree.children(ROOT)[0].id)
     age(tree, family[0].id, family[0].size // 5 + 1)
@@ -214,14 +214,14 @@ def test_only_what_is_out_of_date_is_renewed(tree, writer):
     report, (request,) = run(tree, writer, which="stale")
 
     assert 1 == report.described
-    assert asked(request).startswith(f"1. {family[0].description.words[0]}")
+    assert choices_of(request).startswith(f"1. {family[0].description.words[0]}")
     others = [f"- {sibling.description.summary}" for sibling in family[1:]]
     assert "\n".join(others) in request.messages[1].content
     assert [0, family[1].size // 5] == [each.stale for each in tree.children(family[0].parent)[:2]]
 
 
-def test_the_share_that_may_change_can_be_set(tree, writer):
-    """With half of the items allowed to change, a third is no reason."""
+def test_the_share_of_changes_can_be_set(tree, writer):
+    """If half of the items may change, a summary with a third changed is fresh."""
     run(tree, writer)
     node = nodes(tree)[0]
     age(tree, node.id, node.size // 3)
@@ -232,21 +232,21 @@ def test_the_share_that_may_change_can_be_set(tree, writer):
     assert (0, 1) == (kept.described, renewed.described)
 
 
-def test_without_a_line_nothing_is_out_of_date(tree, writer):
-    """Words are always fresh: renewing leaves nodes alone that no model described."""
+def test_without_a_summary_nothing_is_stale(tree, writer):
+    """Words are always fresh: renewing skips nodes without a summary by a model."""
     assert (0, []) == (
         run(tree, writer, which="stale")[0].described,
         run(tree, writer, which="stale")[1],
     )
 
 
-def test_all_may_be_written_anew(tree, writer):
-    """Every line is replaced, also the fresh ones; missing ones are written too."""
+def test_all_summaries_can_be_rewritten(tree, writer):
+    """Every summary is replaced, fresh ones too, and missing ones are written."""
     run(tree, writer, most=20)
     every = len(nodes(tree))
 
     def otherwise(request):
-        return sensible(request).replace("about ", "now ")
+        return good_answer(request).replace("about ", "now ")
 
     report, _ = run(tree, writer, otherwise, which="all")
 
@@ -255,32 +255,32 @@ def test_all_may_be_written_anew(tree, writer):
     assert {0} == {node.stale for node in nodes(tree)}
 
 
-def test_writing_all_anew_can_be_broken_off_too(tree, writer):
-    """The second attempt goes on with what the first has left; a third begins again."""
+def test_rewriting_all_can_be_resumed(tree, writer):
+    """The second run describes what the first left; a third run starts again."""
     run(tree, writer)
-    families = len({node.parent for node in nodes(tree)})
+    groups = len({node.parent for node in nodes(tree)})
     script = iter(range(4))
 
     def until_it_fails(request):
-        return sensible(request) if next(script, None) is not None else failing(FailureKind.KEY)
+        return good_answer(request) if next(script, None) is not None else failing(FailureKind.KEY)
 
     first, _ = run(tree, writer, until_it_fails, which="all")
     _, second = run(tree, writer, which="all")
     _, third = run(tree, writer, which="all")
 
     assert (4, False) == (first.questions, first.finished)
-    assert families == 4 + len(second)
-    assert families == len(third)
+    assert groups == 4 + len(second)
+    assert groups == len(third)
 
 
 def test_a_failed_call_leaves_its_nodes_as_they_are(tree, writer):
-    """They keep their words, stand in the report, and are asked about by the next run."""
+    """Its nodes keep their words, are in the report, and are described by the next run."""
     script = iter(
         [None, failing(FailureKind.SERVER), None, AnswerError("nothing"), AnswerError("x")]
     )
 
     def answer(request):
-        return next(script, None) or sensible(request)
+        return next(script, None) or good_answer(request)
 
     report, requests = run(tree, writer, answer)
 
@@ -298,11 +298,11 @@ def test_a_failed_call_leaves_its_nodes_as_they_are(tree, writer):
 
 
 def test_a_node_that_the_model_left_out_is_reported(tree, writer):
-    """One missing line is one node that keeps its words; its siblings have theirs."""
+    """A node without a line keeps its words; its siblings get their summaries."""
 
     def answer(request):
-        told = json.loads(sensible(request))
-        return json.dumps({"descriptions": told["descriptions"][1:]})
+        reply = json.loads(good_answer(request))
+        return json.dumps({"descriptions": reply["descriptions"][1:]})
 
     report, requests = run(tree, writer, answer, depth=1)
 
@@ -313,7 +313,7 @@ def test_a_node_that_the_model_left_out_is_reported(tree, writer):
 
 
 def test_the_first_question_goes_alone(tree, writer):
-    """Until one was answered no second is sent; after that, as many as may at a time."""
+    """No second question is sent before the first answer; then as many as are allowed."""
     lock, now, most = threading.Lock(), [], []
 
     def answer(request):
@@ -323,7 +323,7 @@ def test_the_first_question_goes_alone(tree, writer):
         time.sleep(0.02)
         with lock:
             now.remove(request)
-        return sensible(request)
+        return good_answer(request)
 
     run(tree, writer, answer, at_once=3)
 
@@ -332,12 +332,12 @@ def test_the_first_question_goes_alone(tree, writer):
 
 
 @pytest.mark.parametrize("kind", [FailureKind.KEY, FailureKind.MONEY, FailureKind.UNREACHABLE])
-def test_what_would_fail_again_ends_the_run(tree, writer, kind):
-    """A refused key is not tried on every family; what was described before is kept."""
+def test_a_failure_that_would_happen_again_ends_the_run(tree, writer, kind):
+    """A refused key is not tried again; summaries written before are kept."""
     script = iter([None])
 
     def answer(request):
-        return sensible(request) if next(script, 1) is None else failing(kind)
+        return good_answer(request) if next(script, 1) is None else failing(kind)
 
     report, requests = run(tree, writer, answer)
 
@@ -346,21 +346,21 @@ def test_what_would_fail_again_ends_the_run(tree, writer, kind):
 
 
 def test_three_failures_in_a_row_end_the_run(tree, writer):
-    """A server that is down for everything is not asked for everything."""
+    """A server that is down does not get all questions."""
     report, requests = run(tree, writer, lambda request: failing(FailureKind.TIMEOUT))
 
     assert (3, FailureKind.TIMEOUT) == (len(requests), report.stopped.kind)
 
 
 def test_a_change_during_the_question_is_not_lost(tree, writer):
-    """Items that came while the model wrote are newer than its line; a node may be gone."""
+    """Items inserted while the model wrote count as newer; a removed node is skipped."""
     first, second, *_ = tree.children(ROOT)
 
     def meanwhile(request):
         with EditableTree.open(tree.path) as other, other.transaction():
             other.add_move_counts({first.id: 3})
             other.remove_nodes([second.id])
-        return sensible(request)
+        return good_answer(request)
 
     report, _ = run(tree, writer, meanwhile, depth=1)
 
@@ -369,7 +369,7 @@ def test_a_change_during_the_question_is_not_lost(tree, writer):
 
 
 def test_two_runs_share_the_work(tree, writer):
-    """What another run has described in the meantime is not asked about again."""
+    """A node that another run has described meanwhile is not described again."""
     taken = []
 
     def answer(request):
@@ -377,7 +377,7 @@ def test_two_runs_share_the_work(tree, writer):
             taken.append(request)
             with EditableTree.open(tree.path) as other:
                 run(other, writer)
-        return sensible(request)
+        return good_answer(request)
 
     _, requests = run(tree, writer, answer)
 
@@ -385,7 +385,7 @@ def test_two_runs_share_the_work(tree, writer):
 
 
 def test_an_answer_is_not_lost_to_another_writer(tree, writer, monkeypatch):
-    """While somebody else changes the file, writing is tried again."""
+    """While another process changes the file, writing is tried again."""
     tried = []
     real = EditableTree.set_descriptions
 
@@ -403,7 +403,7 @@ def test_an_answer_is_not_lost_to_another_writer(tree, writer, monkeypatch):
 
 
 def test_a_tree_of_one_leaf_has_nothing_to_describe(writer):
-    """No siblings, no question."""
+    """A tree without siblings has no question."""
     from unillmrec.building import BuildOptions, build
 
     build(trees.items(10), "small.tree", BuildOptions(workers=1))
@@ -413,18 +413,18 @@ def test_a_tree_of_one_leaf_has_nothing_to_describe(writer):
     assert (0, [], True) == (report.described, requests, report.finished)
 
 
-def test_is_told_of_answers_and_of_nodes(tree, writer):
-    """Whoever watches hears of every answer, and of every node that is done with."""
+def test_callbacks_get_answers_and_progress(tree, writer):
+    """The callbacks get every answer, and the count of every finished node."""
     answers, done = [], []
-    describer = LanguageModelDescriber(ScriptedEndpoint(sensible), writer)
+    describer = LanguageModelDescriber(ScriptedEndpoint(good_answer), writer)
 
-    describe(tree, describer, on_answer=answers.append, told=done.append)
+    describe(tree, describer, on_answer=answers.append, on_progress=done.append)
 
     assert (len(done), len(nodes(tree))) == (len(answers), sum(done))
 
 
 @pytest.mark.parametrize("options", [{"depth": 0}, {"most": 0}, {"share": -0.1}])
-def test_senseless_options_are_refused(options):
-    """Each says which value cannot be."""
+def test_invalid_options_are_refused(options):
+    """The error names the invalid value."""
     with pytest.raises(SettingsError, match="it must"):
         DescribeOptions(**options)

@@ -1,4 +1,4 @@
-"""Describing through a Batch API: upload a level, wait, take in what came, and the next level."""
+"""Describe a tree through a Batch API: upload a level, wait, import the results, go on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from unillmrec.describing.files import (
     FileEndpoint,
@@ -27,51 +27,51 @@ from unillmrec.store import EditableTree
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
 
-Told = Callable[[RemoteBatch], None]
+OnStatus: TypeAlias = Callable[[RemoteBatch], None]
 
 
-class Routes(Protocol):
-    """Where files go, and where results come from."""
+class BatchClient(Protocol):
+    """Uploads files of requests, and downloads their results."""
 
     def start(self, file: Path, mark: str) -> RemoteBatch:
-        """Upload a file and have its requests answered."""
+        """Upload a file and start a batch of its requests."""
 
     def find(self, mark: str) -> RemoteBatch | None:
-        """Return the batch that was started with a mark."""
+        """Return the batch that was started with *mark*, if there is one."""
 
     def retrieve(self, batch_id: str) -> RemoteBatch:
         """Return how far a batch is."""
 
     def fetch(self, file_id: str, into: Path) -> None:
-        """Write a file of results."""
+        """Download a file of results."""
 
 
 @dataclass(slots=True)
 class BatchApiReport:
-    """What all rounds of a run came to."""
+    """The number of rounds of a run, and their results in total."""
 
     rounds: int = 0
     result: ImportReport = field(default_factory=ImportReport)
 
 
 @dataclass(slots=True)
-class ByBatches:
-    """One run over a Batch API. Killed at any time, another one goes on with the same batches."""
+class BatchApiRun:
+    """One run over a Batch API; after a kill, the next run continues with the same batches."""
 
     tree: EditableTree
     endpoint: FileEndpoint
-    routes: Routes
+    client: BatchClient
     writer: PromptWriter
     options: DescribeOptions
     on_answer: OnAnswer = lambda reply: None
-    told: Told = lambda batch: None
+    on_status: OnStatus = lambda batch: None
     sleep: Callable[[float], object] = time.sleep
 
     def run(self) -> BatchApiReport:
-        """Describe level by level until nothing is left.
+        """Describe level by level until no node is left.
 
         Raises:
-            EndpointError: the endpoint has no such routes, refused, or gave up on a batch.
+            EndpointError: the endpoint has no Batch API, refused, or gave up on a batch.
         """
         report = BatchApiReport()
         manifest = Manifest(self.tree.path)
@@ -84,65 +84,65 @@ class ByBatches:
                     break
             report.rounds += 1
             for file in list(manifest.files):
-                self._one(manifest, Path(file), report.result)
+                self._finish_file(manifest, Path(file), report.result)
         manifest.clear()
         end_describing(self.tree, self.options)
         return report
 
-    def _one(self, manifest: Manifest, file: Path, result: ImportReport) -> None:
-        """See one file through to its end."""
-        batch = self._started(manifest, file)
+    def _finish_file(self, manifest: Manifest, file: Path, result: ImportReport) -> None:
+        """Wait for the batch of one file, and import its results."""
+        batch = self._start_or_resume(manifest, file)
         pause = FIRST_PAUSE_SECONDS
         while not batch.is_over:
-            self.told(batch)
+            self.on_status(batch)
             self.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
-            batch = self._seen(batch)
-        self.told(batch)
-        fetched = []
+            batch = self._refresh(batch)
+        self.on_status(batch)
+        results = []
         for number, output in enumerate(batch.outputs, start=1):
             into = file.with_name(f"{file.stem}-results-{number}.jsonl")
-            self.routes.fetch(output, into)
-            fetched.append(into)
+            self.client.fetch(output, into)
+            results.append(into)
         names = _names_in(file)
         _add(
             result,
             import_results(
-                self.tree, self.endpoint, self.writer, manifest, fetched, self.on_answer
+                self.tree, self.endpoint, self.writer, manifest, results, self.on_answer
             ),
         )
-        # What an expired batch left out goes out again with the next round.
+        # Requests that an expired batch left out are sent again in the next round.
         lost = [name for name in names if name in manifest.waiting]
         manifest.add({"over": str(file), "lost": lost})
-        for path in (file, *fetched):
+        for path in (file, *results):
             path.unlink(missing_ok=True)
-        if batch.status == "failed" or (lost and not fetched):
+        if batch.status == "failed" or (lost and not results):
             raise EndpointError(
                 f"the batch {batch.id} ended as {batch.status!r}.",
                 detail=batch.problem,
-                remedy="the same command again asks anew for what is missing.",
+                remedy="the same command again, which asks for what is missing.",
             )
 
-    def _started(self, manifest: Manifest, file: Path) -> RemoteBatch:
+    def _start_or_resume(self, manifest: Manifest, file: Path) -> RemoteBatch:
         if manifest.files[str(file)]:
-            return self.routes.retrieve(manifest.files[str(file)])
-        # A run may have been killed between the start of a batch and its note.
+            return self.client.retrieve(manifest.files[str(file)])
+        # A run may have been killed between the start of a batch and its line in the manifest.
         mark = f"{manifest.mark} {file.name}"
         try:
-            batch = self.routes.find(mark) or self.routes.start(file, mark)
+            batch = self.client.find(mark) or self.client.start(file, mark)
         except EndpointError as error:
             if not (error.retryable or any(manifest.files.values())):
-                # Nothing went out, and nothing will this way.
+                # Nothing was sent, and sending again would fail again.
                 manifest.clear()
                 file.unlink(missing_ok=True)
             raise
         manifest.add({"file": str(file), "batch": batch.id})
         return batch
 
-    def _seen(self, batch: RemoteBatch) -> RemoteBatch:
-        """Look again; a failure that may pass does not end a wait of hours."""
+    def _refresh(self, batch: RemoteBatch) -> RemoteBatch:
+        """Return the present state of a batch; a failed look-up does not end a wait of hours."""
         with suppress(EndpointError):
-            return self.routes.retrieve(batch.id)
+            return self.client.retrieve(batch.id)
         return batch
 
 
@@ -153,15 +153,15 @@ def _names_in(file: Path) -> list[str]:
     except OSError as error:
         raise StoreError(
             f"{file} cannot be read: {error.strerror}.",
-            detail="Its requests are being answered.",
-            remedy=f"restore it, or remove {file.parent / '*.describing'} to ask anew.",
+            detail="The endpoint is answering its requests.",
+            remedy=f"restore it, or remove {file.parent / '*.describing'} to start again.",
         ) from error
 
 
-def _add(total: ImportReport, more: ImportReport) -> None:
-    for name in ("described", "gone", "shortened", "vain", "foreign"):
-        setattr(total, name, getattr(total, name) + getattr(more, name))
-    total.waiting = more.waiting
-    total.problems += more.problems
-    total.dropped += more.dropped
-    total.usage += more.usage
+def _add(total: ImportReport, part: ImportReport) -> None:
+    for name in ("described", "gone", "shortened", "failed", "foreign"):
+        setattr(total, name, getattr(total, name) + getattr(part, name))
+    total.waiting = part.waiting
+    total.problems += part.problems
+    total.dropped += part.dropped
+    total.usage += part.usage

@@ -1,8 +1,8 @@
-"""Describing by files: requests go out in files, answers come back in files, perhaps a day later.
+"""Describe a tree through files of requests and results, which may be a day apart.
 
-Each round is one level of the tree, the topmost that is left, for what is written about a
-branch is read by those who describe what is below. What went out is written down beside the
-tree, so that answers find their nodes, and nothing goes out twice while it is waited for.
+Each round is one level of the tree, the topmost that is left, because the prompts below a branch
+quote its new description. A manifest beside the tree keeps what was sent, so that results find
+their nodes and no request is sent twice.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Protocol, TypeAlias
 
 from unillmrec.describing.run import (
     DescribeOptions,
-    Family,
+    SiblingGroup,
     begin_describing,
-    wanted_families,
+    sibling_groups,
     write_summaries,
 )
 from unillmrec.endpoint import Reply, Request
@@ -33,33 +33,33 @@ from unillmrec.store import EditableTree, Node
 from unillmrec.usage import Usage
 
 SUFFIX = ".describing"
-# A node that was asked about so often in vain must not keep everything below it waiting.
+# After so many failed attempts a node no longer delays the levels below it.
 ATTEMPTS = 2
 
 OnAnswer: TypeAlias = Callable[[Reply], None]
 
 
 class FileEndpoint(Protocol):
-    """What files of requests and answers need of an endpoint."""
+    """The methods of an endpoint that writing requests and reading results need."""
 
     @property
     def model(self) -> str:
-        """The model, as the server knows it."""
+        """The name of the model at the server."""
 
     @property
     def name(self) -> str:
-        """Where the model is, for people."""
+        """The name of the endpoint that reports show."""
 
     def body_of(self, request: Request) -> dict[str, object]:
-        """Return a request as it would be sent."""
+        """Return the body of the HTTP request."""
 
     def read(self, payload: Mapping[str, object], max_output: int) -> Reply:
-        """Return the reply in an answer."""
+        """Return the reply in the body of an HTTP response."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request that went out: the nodes it is about, and their counts of changes then."""
+class SentRequest:
+    """A request that was sent: its nodes, and their counts of moved items at that time."""
 
     name: str
     keys: tuple[int, ...]
@@ -68,16 +68,16 @@ class Asked:
 
 
 class Manifest:
-    """What went out and has not come back, in a file beside the tree; one line for each event."""
+    """The requests that were sent and not answered yet; a file beside the tree, a line an event."""
 
     def __init__(self, tree: Path) -> None:
         self.path = tree.with_name(tree.name + SUFFIX)
-        self.waiting: dict[str, Asked] = {}
-        self.vain: Counter[int] = Counter()
+        self.waiting: dict[str, SentRequest] = {}
+        self.failures: Counter[int] = Counter()
         self.mark = ""
-        """What the batches of the last round are found again by."""
+        """The mark by which the batches of the last round are found at the endpoint."""
         self.files: dict[str, str] = {}
-        """The files that are being answered, each with the id of its batch, or nothing yet."""
+        """The files of the last round, each with the id of its batch, or "" before its start."""
         if self.path.exists():
             self._read()
 
@@ -86,25 +86,25 @@ class Manifest:
             try:
                 event = json.loads(line)
             except ValueError:
-                # Of a process that was killed while it wrote; nothing followed from it.
+                # A process was killed while it wrote this line, before it acted on it.
                 continue
             try:
                 self._apply(event)
             except (KeyError, TypeError) as error:
                 raise StoreError(
-                    f"{self.path}:{number} is not a line of ours.", remedy="remove the file."
+                    f"{self.path}:{number} is not a line of a manifest.", remedy="remove the file."
                 ) from error
 
     def _apply(self, event: Mapping[str, object]) -> None:
-        if isinstance(asked := event.get("asked"), list):
-            for each in asked:
+        if isinstance(sent := event.get("asked"), list):
+            for each in sent:
                 name, keys, moved, most = (each[n] for n in ("name", "keys", "moved", "max_output"))
-                self.waiting[name] = Asked(name, tuple(keys), tuple(moved), most)
+                self.waiting[name] = SentRequest(name, tuple(keys), tuple(moved), most)
             self.mark = str(event.get("mark"))
             self.files |= dict.fromkeys(map(str, _list(event.get("files"))), "")
         if "answered" in event:
             self.waiting.pop(str(event["answered"]), None)
-            self.vain.update(int(str(key)) for key in _list(event.get("vain")))
+            self.failures.update(int(str(key)) for key in _list(event.get("vain")))
         if "batch" in event:
             self.files[str(event["file"])] = str(event["batch"])
         if "over" in event:
@@ -113,16 +113,16 @@ class Manifest:
                 self.waiting.pop(str(name), None)
 
     def add(self, event: Mapping[str, object]) -> None:
-        """Write an event down, and take it in."""
+        """Append an event to the file, and apply it."""
         with self.path.open("ab+") as file:
-            # A line that was torn by a kill must not take the next one with it.
+            # An incomplete line, left by a kill, must not spoil the next one.
             if file.tell() and (file.seek(-1, 2) or True) and file.read(1) != b"\n":
                 file.write(b"\n")
             file.write(json.dumps(event).encode() + b"\n")
         self._apply(event)
 
     def clear(self) -> None:
-        """Take the file away: nothing is waited for."""
+        """Remove the file, when no answer is expected any more."""
         self.path.unlink(missing_ok=True)
 
 
@@ -132,16 +132,16 @@ def _list(value: object) -> list[object]:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What came of files of results.
+    """What importing files of results did.
 
-    *described* nodes have a new summary; *vain* requests came to nothing, *foreign* results
-    belong to no request that is waited for.
+    *described* nodes have a new summary, *gone* nodes have left the tree. *failed* requests gave
+    no summary, *foreign* results belong to no pending request.
     """
 
     described: int = 0
     gone: int = 0
     shortened: int = 0
-    vain: int = 0
+    failed: int = 0
     foreign: int = 0
     waiting: int = 0
     problems: list[str] = field(default_factory=list)
@@ -158,54 +158,59 @@ def export_round(
     path: Path,
     **limits: int,
 ) -> list[Path]:
-    """Write the requests of the topmost level that is left; return the files, if there are any.
+    """Write the requests of the topmost level that is left; return the files that were written.
 
-    *limits* are those of `write_request_files`.
+    *limits* are passed to `write_request_files`.
     """
     begin_describing(tree, options)
-    asked: list[Asked] = []
+    sent: list[SentRequest] = []
     written = write_request_files(
-        _lines(_level(tree, options, manifest), endpoint, writer, asked), path, **limits
+        _lines(_level(tree, options, manifest), endpoint, writer, sent), path, **limits
     )
-    if asked:
-        told = [asdict(each) for each in asked]
+    if sent:
+        requests = [asdict(each) for each in sent]
         files = [str(each.resolve()) for each in written]
-        manifest.add({"asked": told, "files": files, "mark": secrets.token_hex(8)})
+        manifest.add({"asked": requests, "files": files, "mark": secrets.token_hex(8)})
     return written
 
 
-def _level(tree: EditableTree, options: DescribeOptions, manifest: Manifest) -> Iterator[Family]:
-    """Yield the families of one level, without those that are waited for."""
-    waiting = {key for each in manifest.waiting.values() for key in each.keys}
+def _level(
+    tree: EditableTree, options: DescribeOptions, manifest: Manifest
+) -> Iterator[SiblingGroup]:
+    """Yield the sibling groups of one level, without nodes whose answers are pending."""
+    pending = {key for each in manifest.waiting.values() for key in each.keys}
 
     def wanted(node: Node) -> bool:
-        tried = manifest.vain[node.id] >= ATTEMPTS
-        return node.id not in waiting and not tried and options.wants(node)
+        given_up = manifest.failures[node.id] >= ATTEMPTS
+        return node.id not in pending and not given_up and options.wants(node)
 
     level = None
-    if waiting:
-        # The level below would be told what its branches were, and not what they will be.
-        level = min(tree.node(key).depth for key in waiting if tree.node_states([key]))
-    for family in wanted_families(tree, options, wanted):
-        depth = next(iter(family.nodes.values())).depth
+    if pending:
+        # The prompts of the level below would quote descriptions that are about to change.
+        level = min(tree.node(key).depth for key in pending if tree.node_states([key]))
+    for group in sibling_groups(tree, options, wanted):
+        depth = next(iter(group.nodes.values())).depth
         level = depth if level is None else level
         if depth > level:
             return
-        yield family
+        yield group
 
 
 def _lines(
-    found: Iterable[Family], endpoint: FileEndpoint, writer: PromptWriter, asked: list[Asked]
+    groups: Iterable[SiblingGroup],
+    endpoint: FileEndpoint,
+    writer: PromptWriter,
+    sent: list[SentRequest],
 ) -> Iterator[str]:
-    for family in found:
-        for question in writer.sibling_windows(family.question):
+    for group in groups:
+        for question in writer.sibling_windows(group.question):
             request = writer.siblings_request(question)
             line = json.dumps(endpoint.body_of(request), sort_keys=True)
             digest = hashlib.sha256(line.encode("utf-8", "surrogatepass")).hexdigest()[:12]
             keys = tuple(each.key for each in question.choices)
             name = f"describe-{keys[0]}-{digest}"
-            moved = tuple(family.nodes[key].moved for key in keys)
-            asked.append(Asked(name, keys, moved, request.max_output))
+            moved = tuple(group.nodes[key].moved for key in keys)
+            sent.append(SentRequest(name, keys, moved, request.max_output))
             yield request_line(name, endpoint.body_of(request))
 
 
@@ -217,9 +222,9 @@ def import_results(
     paths: Sequence[Path],
     on_answer: OnAnswer = lambda reply: None,
 ) -> ImportReport:
-    """Write the summaries in files of results; each in a transaction, and once.
+    """Write the summaries from files of results, each once, in a transaction of its own.
 
-    *on_answer* is told of every answer that was paid for.
+    *on_answer* gets every answer that was paid for.
 
     Raises:
         StoreError: a file cannot be read, or the tree cannot be changed.
@@ -228,35 +233,37 @@ def import_results(
     describer = f"{endpoint.model} at {endpoint.name}"
     for path in paths:
         for line in _results(path):
-            asked = manifest.waiting.get(str(line.get("custom_id")))
-            if asked is None:
+            sent = manifest.waiting.get(str(line.get("custom_id")))
+            if sent is None:
                 report.foreign += 1
                 continue
             try:
-                reply = endpoint.read(_payload(line), asked.max_output)
+                reply = endpoint.read(_payload(line), sent.max_output)
             except UnillmrecError as error:
-                report.problems.append(f"{asked.name}: {error.problem}")
-                _note_vain(manifest, asked, asked.keys, report)
+                report.problems.append(f"{sent.name}: {error.problem}")
+                _record_answer(manifest, sent, sent.keys, report)
                 continue
             on_answer(reply)
-            reading = read_summaries(reply.text, len(asked.keys))
-            kept = collect_summaries([reading], asked.keys, writer.counter)
+            reading = read_summaries(reply.text, len(sent.keys))
+            kept = collect_summaries([reading], sent.keys, writer.counter)
             texts = dict(kept.texts)
-            moved = dict(zip(asked.keys, asked.moved, strict=True))
+            moved = dict(zip(sent.keys, sent.moved, strict=True))
             written = write_summaries(tree, describer, texts, moved)
             report.described += written
             report.gone += len(texts) - written
             report.shortened += kept.shortened
             report.dropped += kept.dropped
             report.usage += reply.usage
-            _note_vain(manifest, asked, [key for key in asked.keys if key not in texts], report)
+            _record_answer(manifest, sent, [key for key in sent.keys if key not in texts], report)
     report.waiting = len(manifest.waiting)
     return report
 
 
-def _note_vain(manifest: Manifest, asked: Asked, vain: Sequence[int], report: ImportReport) -> None:
-    manifest.add({"answered": asked.name, "vain": list(vain)})
-    report.vain += len(vain) == len(asked.keys)
+def _record_answer(
+    manifest: Manifest, sent: SentRequest, failed: Sequence[int], report: ImportReport
+) -> None:
+    manifest.add({"answered": sent.name, "vain": list(failed)})
+    report.failed += len(failed) == len(sent.keys)
 
 
 def _results(path: Path) -> Iterator[Mapping[str, object]]:
@@ -269,8 +276,8 @@ def _results(path: Path) -> Iterator[Mapping[str, object]]:
                     value = json.loads(line)
                 except ValueError as error:
                     raise StoreError(
-                        f"{path}:{number} is no result of a batch: {error}.",
-                        detail="What came before it is kept.",
+                        f"{path}:{number} is not a result of a batch: {error}.",
+                        detail="The results before it were imported.",
                         remedy="download the file again.",
                     ) from error
                 yield value if isinstance(value, dict) else {}
@@ -279,13 +286,13 @@ def _results(path: Path) -> Iterator[Mapping[str, object]]:
 
 
 def _payload(line: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the answer in a line of results."""
+    """Return the response body in a line of results."""
     response = line.get("response")
     response = response if isinstance(response, Mapping) else {}
     body = response.get("body")
     if response.get("status_code") != 200 or not isinstance(body, Mapping):
-        told = json.dumps(line.get("error") or body, ensure_ascii=False)
+        reason = json.dumps(line.get("error") or body, ensure_ascii=False)
         raise ReplyError(
-            f"the request failed with status {response.get('status_code')}: {told:.200}"
+            f"the request failed with status {response.get('status_code')}: {reason:.200}"
         )
     return body

@@ -1,4 +1,4 @@
-"""The describe stage: from siblings of the tree to one line about each, set apart from the rest."""
+"""Write the question that asks a model for one line about each of several siblings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unillmrec.tree.descriptions import NAME_LENGTH, SUMMARY_LENGTH, beyond_name
 from unillmrec.usage import Stage
 
 NAME = Stage.DESCRIBE
-WHOLE = "the whole catalog"
+WHOLE_CATALOG = "the whole catalog"
 WORDS = 8
 RANGES = 3
 TITLES = 3
@@ -20,25 +20,25 @@ TITLE_LENGTH = 60
 SIBLING_WORDS = 5
 
 
-def family_question(
-    way: Sequence[Node], children: Sequence[Node], wanted: Collection[int]
+def sibling_question(
+    path: Sequence[Node], children: Sequence[Node], wanted: Collection[int]
 ) -> SiblingsQuestion:
-    """Return what to ask about those of *children* that are *wanted*, by id.
+    """Return the question about those of *children* whose ids are *wanted*.
 
-    *way* leads from the root's child down to their parent; it is empty below the root.
+    *path* leads from the root's child down to their parent; it is empty below the root.
     """
-    asked = [child for child in children if child.id in wanted]
+    described = [child for child in children if child.id in wanted]
     return SiblingsQuestion(
-        parent=breadcrumb([node.description for node in way]) or WHOLE,
+        parent=breadcrumb([node.description for node in path]) or WHOLE_CATALOG,
         choices=tuple(
-            Choice(number, told_line(child), child.id) for number, child in enumerate(asked, 1)
+            Choice(number, node_line(child), child.id) for number, child in enumerate(described, 1)
         ),
         others=tuple(_sibling_line(child) for child in children if child.id not in wanted),
     )
 
 
-def told_line(node: Node) -> str:
-    """Return all that is known of a node without a model, on one line."""
+def node_line(node: Node) -> str:
+    """Return one line with everything known about a node without a model."""
     description = node.description
     about = ", ".join(beyond_names(description.words, description.name)[:WORDS])
     about = ": ".join(filter(None, (one_line(description.name, NAME_LENGTH), about)))
@@ -50,7 +50,7 @@ def told_line(node: Node) -> str:
 
 
 def _sibling_line(node: Node) -> str:
-    """Return what a sibling that needs no description says already."""
+    """Return the present description of a sibling that needs no new one."""
     description = node.description
-    said = one_line(description.summary, SUMMARY_LENGTH)
-    return said or ", ".join(description.words[:SIBLING_WORDS]) or description.label
+    summary = one_line(description.summary, SUMMARY_LENGTH)
+    return summary or ", ".join(description.words[:SIBLING_WORDS]) or description.label

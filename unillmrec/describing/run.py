@@ -1,7 +1,7 @@
-"""Describe a whole tree with a model: which nodes, in which order, each answer kept at once.
+"""Describe the nodes of a tree with a model, from the top down, siblings together.
 
-An answer that was paid for is written, in a transaction of its own, as soon as it is there: a
-run that is killed goes on where it stopped.
+Every answer is written at once, in a transaction of its own, so that nothing that was paid for
+is lost: after a kill the next run continues with the nodes that are left.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Literal, TypeAlias
 
-from unillmrec.describing.questions import family_question
+from unillmrec.describing.questions import sibling_question
 from unillmrec.endpoint import FATAL_FAILURES, CallError, Request, usage_of
 from unillmrec.errors import SettingsError, StoreError, UnillmrecError
 from unillmrec.judge import Dropped, PromptWriter
@@ -25,24 +25,24 @@ from unillmrec.usage import Usage
 
 Which: TypeAlias = Literal["missing", "stale", "all"]
 OnAnswer: TypeAlias = Callable[[Summaries], None]
-Told: TypeAlias = Callable[[int], None]
+OnProgress: TypeAlias = Callable[[int], None]
 
-# So many failed calls in a row, and the endpoint is taken to be down.
-PATIENCE = 3
-# Another writer may hold the file for longer than one attempt waits; the answer is paid for.
+# After so many failed calls in a row the endpoint is considered down.
+MAX_FAILURES_IN_A_ROW = 3
+# Another writer may hold the file longer than one attempt waits, and the answer is paid for.
 ATTEMPTS = 6
-# The fact that says which levels are being rewritten, until all of them are.
+# The tree's fact with the levels that are being rewritten, until that is finished.
 REWRITING = "rewriting"
 EVERY_LEVEL = -1
 
 
 @dataclass(frozen=True, slots=True)
 class DescribeOptions:
-    """Which nodes are described.
+    """Which nodes to describe.
 
-    *which* are those without a summary, those whose summary is *stale*, or all. A summary is
-    stale when more than *share* of its items changed since it was written. *depth* is the
-    lowest level, *most* the largest number of nodes.
+    *which* selects nodes without a summary, nodes whose summary is stale, or all nodes. A summary
+    is stale when more than *share* of the node's items changed since it was written. *depth* is
+    the deepest level, *most* the largest number of nodes.
     """
 
     which: Which = "missing"
@@ -58,23 +58,23 @@ class DescribeOptions:
                 raise SettingsError(f"{name} is {value}; it must be at least 1.")
 
     @property
-    def lowest(self) -> int:
-        """The lowest level, as a number that can be kept."""
+    def deepest(self) -> int:
+        """The deepest level, as a number that can be stored."""
         return EVERY_LEVEL if self.depth is None else self.depth
 
     def wants(self, node: Node) -> bool:
-        """Return whether a node is to be described."""
+        """Return whether to describe a node."""
         if not node.description.summary:
             return self.which != "stale"
         if self.which == "all":
-            # All that are to be rewritten were marked when the run began.
+            # The run marked all nodes to rewrite as stale when it began.
             return node.stale >= node.size
         return self.which == "stale" and node.is_stale(self.share)
 
 
 @dataclass(frozen=True, slots=True)
 class DescribePlan:
-    """What a run would do and cost; *first* is the first request it would send."""
+    """What a run would send; *families* counts groups of siblings, *first* is its first request."""
 
     nodes: int
     families: int
@@ -83,8 +83,8 @@ class DescribePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Undescribed:
-    """A node that was asked about in vain, and why; it keeps the words it had."""
+class SkippedNode:
+    """A node that got no summary, and why; it keeps its words."""
 
     node: int
     label: str
@@ -95,9 +95,9 @@ class Undescribed:
 class DescribeReport:
     """What a run did.
 
-    *questions* counts those that were answered, *gone* the nodes that were no longer in the
-    tree when their line came, *shortened* the lines that were too long. *stopped* is the error
-    that ended the run before its end; *finished* says that no node was left out for *most*.
+    *questions* counts the questions that were answered, *gone* the nodes that had left the tree
+    before their summary was written, *shortened* the summaries that were too long. *stopped* is
+    the error that ended the run early; *finished* is false if it, or *most*, left nodes out.
     """
 
     describer: str
@@ -105,7 +105,7 @@ class DescribeReport:
     described: int = 0
     gone: int = 0
     shortened: int = 0
-    undescribed: list[Undescribed] = field(default_factory=list)
+    undescribed: list[SkippedNode] = field(default_factory=list)
     dropped: Dropped = field(default_factory=Dropped)
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
@@ -114,15 +114,15 @@ class DescribeReport:
 
 
 def plan_describing(tree: ItemTree, writer: PromptWriter, options: DescribeOptions) -> DescribePlan:
-    """Write every prompt of a run, count it, and send none."""
+    """Return what `describe` would send, from its real prompts; nothing is sent."""
     nodes = families = calls = prompt = completion = 0
     first = None
-    # Before such a run begins, nothing is marked yet.
-    marked = options.which != "all" or tree.facts.get(REWRITING) == options.lowest
-    for family in wanted_families(tree, options, options.wants if marked else lambda node: True):
-        nodes += len(family.nodes)
+    # A run that rewrites everything has not marked the nodes yet.
+    marked = options.which != "all" or tree.facts.get(REWRITING) == options.deepest
+    for group in sibling_groups(tree, options, options.wants if marked else lambda node: True):
+        nodes += len(group.nodes)
         families += 1
-        for question in writer.sibling_windows(family.question):
+        for question in writer.sibling_windows(group.question):
             request = writer.siblings_request(question)
             first = first or request
             estimate = writer.estimate(request)
@@ -137,73 +137,73 @@ def describe(
     options: DescribeOptions | None = None,
     *,
     on_answer: OnAnswer = lambda summaries: None,
-    told: Told = lambda nodes: None,
+    on_progress: OnProgress = lambda nodes: None,
 ) -> DescribeReport:
     """Let *describer* write the summaries of *tree*, from the top down, siblings together.
 
-    *on_answer* is told of every answer, and of the calls that failed, *told* of how many more
-    nodes are done with. A failed call leaves its nodes as they are; what would fail again ends
-    the run. Both stand in the report.
+    *on_answer* gets every answer and every failed call, *on_progress* the number of nodes that
+    were just finished. A failed call leaves its nodes as they are; a failure that would happen
+    again ends the run. The report has both.
 
     Raises:
         StoreError: the tree cannot be changed.
     """
     options = options or DescribeOptions()
     begin_describing(tree, options)
-    run = _Run(tree, describer, options, on_answer, told)
-    run.work()
+    run = _DescribeRun(tree, describer, options, on_answer, on_progress)
+    run.run()
     if run.report.finished:
         end_describing(tree, options)
     return run.report
 
 
 def begin_describing(tree: EditableTree, options: DescribeOptions) -> None:
-    """Mark what is to be rewritten, if all is and nobody has begun with it."""
-    if options.which == "all" and tree.facts.get(REWRITING) != options.lowest:
+    """Mark all nodes to rewrite, unless an earlier run that was cut short has marked them."""
+    if options.which == "all" and tree.facts.get(REWRITING) != options.deepest:
         _mark_all(tree, options)
 
 
 def end_describing(tree: EditableTree, options: DescribeOptions) -> None:
-    """Note that all has been rewritten, if that was what was wanted."""
+    """Record that rewriting all summaries is finished, if that was the option."""
     if options.which == "all":
         with tree.transaction():
             tree.facts[REWRITING] = None
 
 
 def _mark_all(tree: EditableTree, options: DescribeOptions) -> None:
-    """Mark what is to be rewritten as stale, so that a run that is killed knows what is left."""
+    """Mark all summaries as stale, so that after a kill the next run knows what is left."""
     with tree.transaction():
         tree.mark_summaries_stale(options.depth)
-        tree.facts[REWRITING] = options.lowest
+        tree.facts[REWRITING] = options.deepest
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
-    """A question about siblings, or a part of it, with the nodes as they were then."""
+class SiblingGroup:
+    """A question about siblings, with the nodes as they were when it was written."""
 
     question: SiblingsQuestion
     nodes: dict[int, Node]
 
 
-def wanted_families(
+def sibling_groups(
     tree: ItemTree, options: DescribeOptions, wants: Callable[[Node], bool]
-) -> Iterator[Family]:
-    """Yield what there is to ask, from the top of the tree down."""
+) -> Iterator[SiblingGroup]:
+    """Yield the siblings to describe, from the top of the tree down."""
     left = options.most
     for parent in branch_ids(tree, options.depth):
-        # The tree is read as it is now: others may have changed or described it meanwhile.
+        # Read now, for other processes may have changed or described the tree meanwhile.
         children = tree.children(parent)
         nodes = {child.id: child for child in children if wants(child)}
         if left is not None:
             nodes = dict(islice(nodes.items(), left))
             left -= len(nodes)
         if nodes:
-            way = [] if parent == ROOT else tree.ancestors(parent)
-            yield Family(family_question(way, children, nodes), nodes)
+            path = [] if parent == ROOT else tree.ancestors(parent)
+            yield SiblingGroup(sibling_question(path, children, nodes), nodes)
 
 
-class _Run:
-    """One run on its way."""
+class _DescribeRun:
+    """One run of `describe`."""
 
     def __init__(
         self,
@@ -211,40 +211,40 @@ class _Run:
         describer: Describer,
         options: DescribeOptions,
         on_answer: OnAnswer,
-        told: Told,
+        on_progress: OnProgress,
     ) -> None:
         self.report = DescribeReport(describer.name)
         self._tree = tree
         self._describer = describer
         self._on_answer = on_answer
-        self._told = told
+        self._on_progress = on_progress
         self._options = options
         self._failures = 0
-        self._waiting: dict[Future[Summaries], Family] = {}
+        self._pending: dict[Future[Summaries], SiblingGroup] = {}
 
-    def work(self) -> None:
-        """Ask about family after family, several at a time, and write down what comes."""
+    def run(self) -> None:
+        """Ask about one group after the other, several at a time, and write the answers."""
         started = time.monotonic()
         at_once = max(1, self._describer.at_once)
         executor = ThreadPoolExecutor(at_once, thread_name_prefix="unillmrec")
-        parts = self._parts()
+        questions = self._questions()
         try:
             while True:
                 if self.report.stopped is None:
-                    # What a server does not take, or a wrong key, is found out with one call.
+                    # The first call goes alone, to find a wrong key or option with one request.
                     limit = at_once if self.report.questions else 1
-                    for part in islice(parts, limit - len(self._waiting)):
-                        future = executor.submit(self._describer.summaries, part.question)
-                        self._waiting[future] = part
-                if not self._waiting:
+                    for group in islice(questions, limit - len(self._pending)):
+                        future = executor.submit(self._describer.summaries, group.question)
+                        self._pending[future] = group
+                if not self._pending:
                     break
-                for future in wait(self._waiting, return_when=FIRST_COMPLETED).done:
-                    self._take(future, ATTEMPTS)
+                for future in wait(self._pending, return_when=FIRST_COMPLETED).done:
+                    self._process(future, ATTEMPTS)
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
-            # Whatever broke this off, an answer that is there was paid for.
-            for future in [each for each in self._waiting if each.done()]:
-                self._take(future, 1)
+            # Write the answers that have arrived even after an error: they are paid for.
+            for future in [each for each in self._pending if each.done()]:
+                self._process(future, 1)
             self.report.seconds = time.monotonic() - started
         self.report.finished = self.report.stopped is None and self._all_asked()
 
@@ -252,28 +252,28 @@ class _Run:
         done = self.report.described + self.report.gone + len(self.report.undescribed)
         return self._options.most is None or done < self._options.most
 
-    def _parts(self) -> Iterator[Family]:
-        for family in wanted_families(self._tree, self._options, self._options.wants):
-            for question in self._describer.windows(family.question):
-                nodes = {each.key: family.nodes[each.key] for each in question.choices}
-                yield Family(question, nodes)
+    def _questions(self) -> Iterator[SiblingGroup]:
+        for group in sibling_groups(self._tree, self._options, self._options.wants):
+            for question in self._describer.windows(group.question):
+                nodes = {each.key: group.nodes[each.key] for each in question.choices}
+                yield SiblingGroup(question, nodes)
 
-    def _take(self, future: Future[Summaries], attempts: int) -> None:
-        """Write an answer down, or note why there is none."""
-        part = self._waiting[future]
+    def _process(self, future: Future[Summaries], attempts: int) -> None:
+        """Write an answer, or record why there is none."""
+        group = self._pending[future]
         if not future.cancelled():
             error = future.exception()
             if error is None:
-                self._keep(part, future.result(), attempts)
+                self._write(group, future.result(), attempts)
             elif isinstance(error, UnillmrecError):
-                self._give_up(part, error)
+                self._record_failure(group, error)
             else:
                 raise error
-        del self._waiting[future]
+        del self._pending[future]
 
-    def _keep(self, part: Family, summaries: Summaries, attempts: int) -> None:
+    def _write(self, group: SiblingGroup, summaries: Summaries, attempts: int) -> None:
         texts = dict(summaries.texts)
-        moved = {each.id: each.moved for each in part.nodes.values()}
+        moved = {each.id: each.moved for each in group.nodes.values()}
         written = write_summaries(self._tree, self._describer.name, texts, moved, attempts)
         self._failures = 0
         report = self.report
@@ -283,25 +283,25 @@ class _Run:
         report.shortened += summaries.shortened
         report.dropped += summaries.dropped
         report.usage += summaries.usage
-        self._leave([part.nodes[each] for each in part.nodes.keys() - texts.keys()], "")
+        self._record_skipped([group.nodes[each] for each in group.nodes.keys() - texts.keys()], "")
         self._on_answer(summaries)
-        self._told(len(part.nodes))
+        self._on_progress(len(group.nodes))
 
-    def _give_up(self, part: Family, error: UnillmrecError) -> None:
+    def _record_failure(self, group: SiblingGroup, error: UnillmrecError) -> None:
         self.report.usage += usage_of(error)
         if exchanges := error.exchanges:
             self._on_answer(Summaries((), usage=usage_of(error), exchanges=exchanges))
         self._failures += 1
-        hopeless = isinstance(error, CallError) and error.kind in FATAL_FAILURES
-        if hopeless or self._failures >= PATIENCE:
+        fatal = isinstance(error, CallError) and error.kind in FATAL_FAILURES
+        if fatal or self._failures >= MAX_FAILURES_IN_A_ROW:
             self.report.stopped = self.report.stopped or error
-        self._leave(list(part.nodes.values()), error.problem)
-        self._told(len(part.nodes))
+        self._record_skipped(list(group.nodes.values()), error.problem)
+        self._on_progress(len(group.nodes))
 
-    def _leave(self, nodes: list[Node], reason: str) -> None:
-        """Note that nodes keep what they had."""
+    def _record_skipped(self, nodes: list[Node], reason: str) -> None:
+        """Report nodes that keep their old description."""
         self.report.undescribed += [
-            Undescribed(node.id, node.description.label, reason or "the answer has no line for it")
+            SkippedNode(node.id, node.description.label, reason or "the answer has no line for it")
             for node in sorted(nodes, key=lambda each: each.id)
         ]
 
@@ -313,12 +313,12 @@ def write_summaries(
     moved: Mapping[int, int],
     attempts: int = ATTEMPTS,
 ) -> int:
-    """Write summaries in one transaction; return how many of the nodes are still there.
+    """Write summaries in one transaction; return how many of the nodes still exist.
 
-    *moved* is what each node's count of changes was when the question was written.
+    *moved* is the count of moved items that each node had when its question was written.
 
     Raises:
-        StoreError: the file cannot be changed, however often it is tried.
+        StoreError: the file cannot be changed, after several attempts.
     """
     for attempt in range(1, attempts + 1):
         try:
@@ -327,7 +327,7 @@ def write_summaries(
                 tree.set_descriptions(
                     (
                         _with_summary(state.description, texts[state.id]),
-                        _moved_since(moved[state.id], state),
+                        _changes_since(moved[state.id], state),
                         state.id,
                     )
                     for state in states.values()
@@ -340,9 +340,9 @@ def write_summaries(
     return 0
 
 
-def _moved_since(moved: int, state: NodeState) -> int:
-    """Return how many items came and went since the question was written: its line is older."""
-    # One that was grown anew in the meantime counts from there, and may hold anything.
+def _changes_since(moved: int, state: NodeState) -> int:
+    """Return how many items moved since the question was written, which its summary misses."""
+    # A rebuild in the meantime reset the count, so that all items may be others.
     return state.size if state.moved < moved else state.moved - moved
 
 

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from unillmrec.cli.describe.run import Wishes, plan_for, told_cost
 from unillmrec.cli.shared.confirm import confirm
 from unillmrec.cli.shared.session import announced, open_log
-from unillmrec.describing.batch_api import ByBatches
+from unillmrec.describing.batch_api import BatchApiRun
 from unillmrec.describing.files import ImportReport, Manifest, export_round, import_results
 from unillmrec.endpoint import Reply
 from unillmrec.endpoint.batch_api import RemoteBatch
@@ -79,15 +79,15 @@ def describe_by_files(wishes: Wishes, files: Files, *, yes: bool) -> ByFiles:
         logged = _logged(log, endpoint.model, endpoint.name)
         if files.results:
             report = import_results(tree, endpoint, writer, manifest, files.results, logged)
-            if not manifest.waiting and not any(manifest.vain.values()):
+            if not manifest.waiting and not any(manifest.failures.values()):
                 manifest.clear()
             return ByFiles(wishes.tree, log.run, report)
         announced(endpoint)
         if planned and planned.work.nodes and not manifest.waiting:
             confirm(told_cost(planned, f"{endpoint.model} at {endpoint.name}"), yes=yes)
-        with _progress() as told:
-            done = ByBatches(
-                tree, endpoint, endpoint.batches, writer, wishes.options, logged, told
+        with _progress() as on_status:
+            done = BatchApiRun(
+                tree, endpoint, endpoint.batches, writer, wishes.options, logged, on_status
             ).run()
         return ByFiles(wishes.tree, log.run, done.result)
 

@@ -162,7 +162,9 @@ def describe_tree(wishes: Wishes, trace: Path | None, *, yes: bool) -> Described
         about = {"run": answers.run, "describer": describer.name}
         write = stack.enter_context(open_trace(trace, about, planned.prompts))
         with _progress(planned.work.nodes) as told:
-            report = describe(tree, describer, wishes.options, on_answer=_traced(write), told=told)
+            report = describe(
+                tree, describer, wishes.options, on_answer=_traced(write), on_progress=told
+            )
         report.seconds = answers.measurement("seconds", report.seconds)
         made_of = (wishes.tree, wishes.options, answers.run, planned.prompts)
         return Described(report, *made_of, cache=answers.as_dict())

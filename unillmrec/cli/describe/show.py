@@ -90,8 +90,8 @@ def show_by_files(done: ByFiles, *, as_json: bool) -> None:
         page.show(Text(_told_exported(done)))
         return
     told = [f"Described {format_count(report.described, 'node')} of {done.tree.name}"]
-    if report.vain:
-        told.append(f"{format_count(report.vain, 'request')} came to nothing")
+    if report.failed:
+        told.append(f"{format_count(report.failed, 'request')} came to nothing")
     if report.foreign:
         told.append(
             f"{format_count(report.foreign, 'result')} belong to nothing that is waited for"
@@ -129,7 +129,7 @@ def _by_files_as_dict(done: ByFiles) -> dict[str, object]:
         "described": report.described,
         "shortened": report.shortened,
         "gone": report.gone,
-        "vain": report.vain,
+        "vain": report.failed,
         "foreign": report.foreign,
         "problems": report.problems,
         "usage": {"describe": usage, "total": usage},
