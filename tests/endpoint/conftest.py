@@ -32,7 +32,7 @@ PICKS = Schema(
 
 @pytest.fixture
 def question():
-    """A choice between three items, asked for with a schema."""
+    """A request with a schema, for a choice among three items."""
     text = 'Likes slow rivers.\n1. A fast car\n2. Slow rivers\n3. Rivers\nJSON: {"picks": []}'
     messages = (Message("system", "You choose."), Message("user", text))
     return Request(Stage.RECALL, messages, max_output=200, schema=PICKS)
@@ -40,7 +40,7 @@ def question():
 
 @pytest.fixture
 def server_with():
-    """Start fake servers, and stop them all in the end."""
+    """Start fake servers, and stop them all after the test."""
     servers = []
 
     def start(**options):
@@ -56,13 +56,13 @@ def server_with():
 
 @pytest.fixture
 def pauses():
-    """The pauses that were waited for, none of them really."""
+    """The waits between attempts, in seconds; nothing really waits."""
     return []
 
 
 @pytest.fixture
 def endpoint_to(pauses):
-    """Make endpoints that neither sleep nor read the environment; close them in the end."""
+    """Create endpoints that neither sleep nor read the environment; close them after the test."""
     endpoints = []
 
     def connect(server, **options):
@@ -79,6 +79,6 @@ def endpoint_to(pauses):
 
 
 @pytest.fixture
-def impatient():
-    """One attempt and no more."""
+def no_retries():
+    """A policy without retries."""
     return RetryPolicy(attempts=1)

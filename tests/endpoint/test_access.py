@@ -18,8 +18,8 @@ def resolve(base_url=None, api_key=None, **environ):
     return Access.resolve(base_url, api_key, environ)
 
 
-def test_arguments_win_over_the_environment_and_that_over_openai():
-    """An address and a key are looked for in that order."""
+def test_arguments_win_over_the_environment_and_the_default():
+    """Both for the address and for the key."""
     environ = {"OPENAI_BASE_URL": "http://localhost:11434/v1", "OPENAI_API_KEY": KEY}
 
     given = resolve("https://models.example/v1/", "abc", **environ)
@@ -33,7 +33,7 @@ def test_arguments_win_over_the_environment_and_that_over_openai():
 
 
 def test_a_local_server_needs_no_key():
-    """Something has to be sent, and it is no secret."""
+    """A placeholder is sent."""
     access = resolve("http://127.0.0.1:8080/v1")
 
     assert ("no-key", "") == (access.key, access.key_origin)
@@ -49,8 +49,8 @@ def test_openai_needs_a_key():
 
 
 @pytest.mark.parametrize("host", ["gpu-box:8000", "10.0.0.7", "models.example", "[2001:db8::1]"])
-def test_the_key_of_the_environment_never_travels_in_the_clear(host):
-    """Plain http beyond this machine is refused before anything is sent."""
+def test_the_key_from_the_environment_is_never_sent_unencrypted(host):
+    """Plain http to another machine is refused before anything is sent."""
     with pytest.raises(EndpointError, match="would be sent unencrypted") as caught:
         resolve(f"http://{host}/v1", OPENAI_API_KEY=KEY)
 
@@ -70,13 +70,13 @@ def test_the_key_of_the_environment_never_travels_in_the_clear(host):
         ("http://gpu-box:8000/v1", "given-for-this-box"),
     ],
 )
-def test_the_key_goes_where_that_is_safe_or_wanted(url, key):
-    """This machine, an encrypted line, and a key given for the very address are fine."""
+def test_the_key_is_sent_where_that_is_safe_or_intended(url, key):
+    """To this machine, over TLS, or if it was given for this address."""
     assert url == resolve(url, key, OPENAI_API_KEY=KEY).base_url
 
 
-def test_a_key_that_goes_to_another_host_is_announced():
-    """People should know who sees the key of their OpenAI account."""
+def test_a_key_that_is_sent_to_another_host_is_announced():
+    """Users should know who gets the key of their OpenAI account."""
     elsewhere = resolve("https://models.example/v1", OPENAI_API_KEY=KEY)
 
     assert "The key from OPENAI_API_KEY is sent to models.example." == elsewhere.notice
@@ -88,8 +88,8 @@ def test_a_key_that_goes_to_another_host_is_announced():
     "url",
     ["models.example/v1", "ftp://models.example", "https://", "http://[::1", "http://a:99999999/"],
 )
-def test_an_address_that_is_none_is_refused(url):
-    """The error shows an address that would do."""
+def test_an_invalid_address_is_refused(url):
+    """The error shows a valid address."""
     with pytest.raises(SettingsError, match="is not an http or https address"):
         resolve(url)
 
@@ -98,7 +98,7 @@ def test_an_address_that_is_none_is_refused(url):
     "url", ["https://me:hunter2@models.example/v1", "https://models.example/v1?key=hunter2"]
 )
 def test_an_address_with_a_secret_is_refused_and_not_repeated(url):
-    """The address is shown in every error, so it must not hold what is secret."""
+    """Every error shows the address, so it must not contain a secret."""
     with pytest.raises(SettingsError) as caught:
         resolve(url)
 
@@ -106,7 +106,7 @@ def test_an_address_with_a_secret_is_refused_and_not_repeated(url):
 
 
 def test_the_route_is_not_part_of_the_address():
-    """A pasted route is a common mistake; the remedy is the address without it."""
+    """A pasted route is a common mistake; the remedy shows the address without it."""
     with pytest.raises(SettingsError) as caught:
         resolve("https://models.example/v1/chat/completions")
 
@@ -114,16 +114,16 @@ def test_the_route_is_not_part_of_the_address():
 
 
 @pytest.mark.parametrize("key", ["sk-a\nsk-b", "sk-ä", "two words"])
-def test_a_key_that_cannot_be_sent_is_told_without_showing_it(key):
-    """The HTTP library would quote the header that it cannot send."""
+def test_a_malformed_key_is_an_error_that_does_not_show_it(key):
+    """The HTTP library would quote the whole header."""
     with pytest.raises(SettingsError, match=r"character \d+ of the key") as caught:
         resolve("https://models.example/v1", OPENAI_API_KEY=key)
 
     assert key not in str(caught.value)
 
 
-def test_keys_are_hidden():
-    """Neither the value nor a server that repeats the key shows it."""
+def test_the_key_is_redacted():
+    """In the value, and in the message of a server that repeats it."""
     access = resolve("https://models.example/v1", "my own very secret".replace(" ", "-"))
 
     assert "secret" not in repr(access)
@@ -131,23 +131,23 @@ def test_keys_are_hidden():
     assert "The key came from api_key (set, 18 characters)." == access.describe_key()
 
 
-def test_the_key_from_the_environment_is_announced_before_it_goes_to_a_foreign_host(capsys):
-    """By the command line, on the standard error stream, and without the key."""
+def test_the_command_line_announces_that_a_foreign_host_gets_the_key(capsys):
+    """On standard error, and without the key."""
     endpoint = build_endpoint(
         Settings(base_url="https://models.example/v1", api_key="sk-secret-key-123456"), "m"
     )
 
     announced(endpoint)
 
-    told = capsys.readouterr().err
-    assert "The key from OPENAI_API_KEY is sent to models.example.\n" == told
+    printed = capsys.readouterr().err
+    assert "The key from OPENAI_API_KEY is sent to models.example.\n" == printed
 
 
 @pytest.mark.parametrize(
     "url", ["http://models.example/v1", "http://10.0.0.7:8000/v1", "http://[2001:db8::1]/v1"]
 )
-def test_the_key_never_travels_in_the_clear(url):
-    """Not even into the next room."""
+def test_an_endpoint_from_settings_never_sends_the_key_unencrypted(url):
+    """Not even in the local network."""
     with pytest.raises(EndpointError, match="would be sent unencrypted") as caught:
         build_endpoint(Settings(base_url=url, api_key="sk-secret-key-123456"), "m")
 
@@ -155,7 +155,7 @@ def test_the_key_never_travels_in_the_clear(url):
 
 
 def test_the_client_library_logs_no_key(server_with):
-    """At its most talkative, which a variable of its own turns on."""
+    """Not even with OPENAI_LOG=debug."""
     server = server_with()
     code = (
         "from unillmrec.endpoint import *\nfrom unillmrec.usage import Stage\n"

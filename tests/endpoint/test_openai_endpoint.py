@@ -37,7 +37,7 @@ def failure_of(endpoint, request):
 
 
 def test_a_good_answer_comes_back_with_its_usage(server_with, endpoint_to, question):
-    """Text, model, finish and the server's own counts are passed on."""
+    """With its text, model, finish reason and the server's counts."""
     server = server_with(answer=lambda body: ANSWER)
 
     reply = endpoint_to(server).complete(question)
@@ -49,8 +49,8 @@ def test_a_good_answer_comes_back_with_its_usage(server_with, endpoint_to, quest
     assert 1 == reply.usage.calls
 
 
-def test_nothing_is_sent_that_is_not_needed(server_with, endpoint_to, question):
-    """Some servers refuse every field they do not know, so the request is as small as can be."""
+def test_only_necessary_fields_are_sent(server_with, endpoint_to, question):
+    """Some servers refuse every field that they do not know."""
     server = server_with()
 
     endpoint_to(server).complete(question)
@@ -66,7 +66,7 @@ def test_nothing_is_sent_that_is_not_needed(server_with, endpoint_to, question):
 
 
 def test_a_request_without_a_schema_asks_for_text(server_with, endpoint_to):
-    """No response format is sent, and the reply says so."""
+    """No response format is sent, as the reply shows."""
     server = server_with(answer=lambda body: "Hello.")
     request = Request(Stage.PROFILE, (Message("user", "Hello?"),), max_output=20)
 
@@ -76,10 +76,8 @@ def test_a_request_without_a_schema_asks_for_text(server_with, endpoint_to):
     assert "response_format" not in server.requests[0]
 
 
-def test_the_key_goes_to_the_server_and_nothing_of_the_account(
-    server_with, endpoint_to, question, monkeypatch
-):
-    """Organization and project of OpenAI are no business of another host."""
+def test_the_key_is_sent_but_no_account_headers(server_with, endpoint_to, question, monkeypatch):
+    """Organization and project belong to OpenAI, not to another host."""
     monkeypatch.setenv("OPENAI_ORG_ID", "org-mine")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-mine")
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer sk-other")
@@ -92,8 +90,8 @@ def test_the_key_goes_to_the_server_and_nothing_of_the_account(
     assert "" == headers.get("openai-organization", "") == headers.get("openai-project", "")
 
 
-def test_extra_fields_are_sent_and_win_over_negotiation(server_with, endpoint_to, question):
-    """What the user sets is sent as it is, and what it replaces is left out."""
+def test_extra_fields_are_sent_and_not_negotiated(server_with, endpoint_to, question):
+    """They are sent as they are, and replace our own."""
     server = server_with()
     extra = {"temperature": 0, "max_tokens": 7, "response_format": {"type": "text"}}
 
@@ -105,8 +103,8 @@ def test_extra_fields_are_sent_and_win_over_negotiation(server_with, endpoint_to
     assert "text" == reply.asked_with
 
 
-def test_extra_fields_cannot_replace_what_makes_the_request(endpoint_to):
-    """A prompt that is replaced behind our back would make every count a lie."""
+def test_extra_fields_cannot_replace_the_prompt(endpoint_to):
+    """All counts would be wrong."""
     with pytest.raises(SettingsError, match="'messages'"):
         endpoint_to("http://127.0.0.1:1/v1", extra_body={"messages": []})
 
@@ -131,9 +129,9 @@ NEGOTIATIONS = {
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_every_kind_of_server_is_got_on_with(dialect, server_with, endpoint_to, question):
-    """Refused parameters give way one at a time, and the second call repeats no refusal."""
-    statuses, asked_with, way = NEGOTIATIONS[dialect]
+def test_every_dialect_is_negotiated(dialect, server_with, endpoint_to, question):
+    """Refused parameters change one at a time, and the second call meets no refusal."""
+    statuses, asked_with, style = NEGOTIATIONS[dialect]
     server = server_with(dialect=dialect)
     endpoint = endpoint_to(server)
 
@@ -142,19 +140,17 @@ def test_every_kind_of_server_is_got_on_with(dialect, server_with, endpoint_to, 
     second = endpoint.complete(question)
 
     assert (statuses, asked_with) == (after_first, first.asked_with)
-    assert way == endpoint.request_style
+    assert style == endpoint.request_style
     assert [*statuses, 200] == server.statuses
-    assert way.response_format == second.asked_with
+    assert style.response_format == second.asked_with
     assert 1 == first.usage.calls == second.usage.calls
     assert len(statuses) - 1 == first.retries + first.refused
 
 
 @pytest.mark.parametrize("named", ["param", "loc", "text", "nowhere"])
 @pytest.mark.parametrize("status", [400, 422, 500, 501])
-def test_a_refusal_is_understood_however_it_is_said(
-    named, status, server_with, endpoint_to, question
-):
-    """Whether a parameter is named in a field, in the text or not at all, it gives way."""
+def test_a_refusal_is_recognized_in_every_form(named, status, server_with, endpoint_to, question):
+    """Whether the parameter is named in a field, in the message, or nowhere."""
     dialect = Dialect(refuses={"response_format": Refusal(status, named)})
     server = server_with(dialect=dialect)
     endpoint = endpoint_to(server)
@@ -164,8 +160,8 @@ def test_a_refusal_is_understood_however_it_is_said(
     assert ("text", "text") == (reply.asked_with, endpoint.request_style.response_format)
 
 
-def test_a_passing_error_500_is_no_refusal(server_with, endpoint_to, question):
-    """One accident does not cost the strictest way of asking."""
+def test_a_single_error_500_is_no_refusal(server_with, endpoint_to, question):
+    """The strictest response format stays."""
     server = server_with(faults=[500, None])
 
     reply = endpoint_to(server).complete(question)
@@ -173,8 +169,8 @@ def test_a_passing_error_500_is_no_refusal(server_with, endpoint_to, question):
     assert ("json_schema", 1, 0) == (reply.asked_with, reply.retries, reply.refused)
 
 
-def test_errors_500_after_a_success_never_change_the_way(server_with, endpoint_to, question):
-    """What has been accepted once is not to blame for a bad day."""
+def test_errors_500_after_a_success_never_change_the_style(server_with, endpoint_to, question):
+    """A format that was accepted once is not the cause."""
     server = server_with(faults=[None, 500, 500, 500, 500, 500, 500, 500])
     endpoint = endpoint_to(server)
     endpoint.complete(question)
@@ -185,8 +181,8 @@ def test_errors_500_after_a_success_never_change_the_way(server_with, endpoint_t
     assert "json_schema" == endpoint.request_style.response_format
 
 
-def test_a_limit_is_replaced_in_both_directions_once(server_with, endpoint_to, question):
-    """A server that takes neither parameter ends in an error, not in a circle."""
+def test_the_limit_parameter_is_replaced_only_once(server_with, endpoint_to, question):
+    """A server that accepts neither parameter is an error, not an endless loop."""
     refuses = {"max_tokens": Refusal(), "max_completion_tokens": Refusal()}
     server = server_with(dialect=Dialect(refuses=refuses))
 
@@ -197,15 +193,15 @@ def test_a_limit_is_replaced_in_both_directions_once(server_with, endpoint_to, q
 
 
 @pytest.mark.parametrize(
-    "settled",
+    "fixed",
     [
         ({"response_format": "json_object"}, "response_format"),
         ({"limit_parameter": "max_tokens"}, "max_tokens"),
     ],
 )
-def test_what_the_user_has_settled_is_not_negotiated(settled, server_with, endpoint_to, question):
-    """A setting wins over what the server would like better."""
-    options, refused = settled
+def test_fixed_parameters_are_not_negotiated(fixed, server_with, endpoint_to, question):
+    """A setting of the user wins over what the server prefers."""
+    options, refused = fixed
     server = server_with(dialect=Dialect(refuses={refused: Refusal()}))
 
     failure = failure_of(endpoint_to(server, **options), question)
@@ -214,8 +210,8 @@ def test_what_the_user_has_settled_is_not_negotiated(settled, server_with, endpo
     assert 1 == len(server.requests)
 
 
-def test_a_refused_parameter_of_the_user_is_an_error(server_with, endpoint_to, question):
-    """What the user asked for is never dropped in silence."""
+def test_a_refused_extra_field_is_an_error(server_with, endpoint_to, question):
+    """It is never left out silently."""
     server = server_with(dialect=Dialect(refuses={"seed": Refusal()}))
 
     failure = failure_of(endpoint_to(server, extra_body={"seed": 1}), question)
@@ -224,8 +220,8 @@ def test_a_refused_parameter_of_the_user_is_an_error(server_with, endpoint_to, q
     assert "'seed'" in str(failure)
 
 
-def test_json_objects_are_not_asked_for_without_the_word(server_with, endpoint_to, question):
-    """Several servers refuse that format unless the prompt says JSON."""
+def test_json_object_is_not_sent_without_the_word(server_with, endpoint_to, question):
+    """Several servers refuse that format unless the prompt contains "JSON"."""
     server = server_with(dialect="schema-refused-400")
     request = Request(Stage.RECALL, (Message("user", "1. a"),), 50, question.schema)
 
@@ -234,8 +230,8 @@ def test_json_objects_are_not_asked_for_without_the_word(server_with, endpoint_t
     assert "text" == reply.asked_with
 
 
-def test_threads_learn_one_thing_together(server_with, endpoint_to, question):
-    """Many first calls at once all succeed, and agree on how to ask from then on."""
+def test_threads_learn_one_style_together(server_with, endpoint_to, question):
+    """Many simultaneous first calls all succeed, and agree on the style."""
     server = server_with(dialect="plain-text-only")
     endpoint = endpoint_to(server)
 
@@ -247,8 +243,8 @@ def test_threads_learn_one_thing_together(server_with, endpoint_to, question):
     assert 24 == server.billed.calls
 
 
-def test_chance_is_turned_off_until_a_server_refuses_it(server_with, endpoint_to, question):
-    """It is dropped alone, and once; what is named goes, whatever else was sent."""
+def test_temperature_0_is_sent_until_a_server_refuses_it(server_with, endpoint_to, question):
+    """Only this parameter is dropped, because the message names it."""
     server = server_with(dialect=Dialect(refuses={"temperature": Refusal(400, "text")}))
     endpoint = endpoint_to(server)
 
@@ -259,8 +255,8 @@ def test_chance_is_turned_off_until_a_server_refuses_it(server_with, endpoint_to
     assert {"json_schema"} == {first.asked_with, second.asked_with}
 
 
-def test_a_temperature_refused_without_a_word_costs_no_format(server_with, endpoint_to, question):
-    """It is the last to be suspected; without it the formats are tried again."""
+def test_a_nameless_refusal_of_the_temperature_costs_no_format(server_with, endpoint_to, question):
+    """It is the last suspect; without it the formats are tried again."""
     server = server_with(dialect=Dialect(refuses={"temperature": Refusal(400, "nowhere")}))
     endpoint = endpoint_to(server)
 
@@ -271,8 +267,8 @@ def test_a_temperature_refused_without_a_word_costs_no_format(server_with, endpo
 
 
 @pytest.mark.parametrize("limit", [200, 30])
-def test_a_model_that_thinks_is_left_its_chance(limit, server_with, endpoint_to, question):
-    """Without any it may think in circles; one answer, or none for thinking, shows it."""
+def test_a_reasoning_model_gets_no_temperature_0(limit, server_with, endpoint_to, question):
+    """It might repeat itself; reasoning shows in the first answer, or in its absence."""
     server = server_with(dialect=Dialect(thinks=True))
     endpoint = endpoint_to(server)
 
@@ -283,8 +279,8 @@ def test_a_model_that_thinks_is_left_its_chance(limit, server_with, endpoint_to,
     assert [True, False] == ["temperature" in body for body in server.requests]
 
 
-def test_a_temperature_of_the_user_wins(server_with, endpoint_to, question):
-    """What is set is sent, and ours is not."""
+def test_a_temperature_in_the_extra_fields_wins(server_with, endpoint_to, question):
+    """Ours is not sent."""
     server = server_with()
 
     endpoint_to(server, extra_body={"temperature": 0.7}).complete(question)
@@ -300,8 +296,8 @@ LETTERS = Request(
 )
 
 
-def test_labels_come_back_with_their_probabilities(server_with, endpoint_to):
-    """One token is asked for, and what it might have been; nothing else is sent along."""
+def test_labels_are_returned_with_their_probabilities(server_with, endpoint_to):
+    """The request asks for one token and its alternatives, and for nothing else."""
     server = server_with(dialect="logprobs")
 
     reply = endpoint_to(server).complete(LETTERS)
@@ -324,10 +320,8 @@ def test_labels_come_back_with_their_probabilities(server_with, endpoint_to):
         ("known-fields-only", [True, True, False, False]),
     ],
 )
-def test_log_probabilities_that_are_not_told_are_not_asked_for_again(
-    dialect, sent, server_with, endpoint_to
-):
-    """Ignored or refused, the answer is a text without shares, and this is remembered."""
+def test_missing_log_probabilities_are_not_requested_again(dialect, sent, server_with, endpoint_to):
+    """Whether ignored or refused, the reply is a text without shares."""
     server = server_with(dialect=dialect)
     endpoint = endpoint_to(server)
 
@@ -339,7 +333,7 @@ def test_log_probabilities_that_are_not_told_are_not_asked_for_again(
 
 
 def test_one_answer_without_log_probabilities_is_an_accident(server_with, endpoint_to):
-    """Once they were told, they are asked for again."""
+    """If they have worked before, they are requested again."""
     server = server_with(dialect="logprobs")
     endpoint = endpoint_to(server)
     endpoint.complete(LETTERS)
@@ -350,8 +344,8 @@ def test_one_answer_without_log_probabilities_is_an_accident(server_with, endpoi
     assert ((), True) == (reply.shares, endpoint.request_style.labels)
 
 
-def test_labels_that_the_user_has_settled_are_not_given_up(server_with, endpoint_to):
-    """Who wants them is told that they cannot be had."""
+def test_fixed_labels_are_not_given_up(server_with, endpoint_to):
+    """The user gets an error if the server refuses them."""
     server = server_with(dialect="no-logprobs")
 
     failure = failure_of(endpoint_to(server, labels=True), LETTERS)
@@ -360,56 +354,54 @@ def test_labels_that_the_user_has_settled_are_not_given_up(server_with, endpoint
     assert "logprobs" in str(failure)
 
 
-def test_another_process_repeats_no_refusal(server_with, endpoint_to, question, tmp_path):
-    """What a server refuses is written down, and what is written down is used."""
-    notes = tmp_path / "notes" / "endpoints.json"
+def test_a_later_process_meets_no_known_refusal(server_with, endpoint_to, question, tmp_path):
+    """Refusals are stored in a file, and read from it."""
+    store = tmp_path / "notes" / "endpoints.json"
     server = server_with(dialect="plain-text-only")
-    endpoint_to(server, capabilities_file=notes).complete(question)
+    endpoint_to(server, capabilities_file=store).complete(question)
     refusals = len(server.requests)
 
-    endpoint_to(server, capabilities_file=notes).complete(question)
+    endpoint_to(server, capabilities_file=store).complete(question)
 
     assert (3, 4) == (refusals, len(server.requests))
-    assert KEY not in notes.read_text()
+    assert KEY not in store.read_text()
 
 
-def test_nothing_is_written_down_about_the_best_of_servers(
-    server_with, endpoint_to, question, tmp_path
-):
-    """There is nothing to remember where nothing was refused."""
+def test_nothing_is_stored_if_nothing_was_refused(server_with, endpoint_to, question, tmp_path):
+    """The defaults work."""
     endpoint_to(server_with(), capabilities_file=tmp_path / "notes.json").complete(question)
 
     assert not (tmp_path / "notes.json").exists()
 
 
-def test_what_was_written_down_is_contradicted_once(server_with, endpoint_to, question, tmp_path):
-    """A server that has changed is negotiated with anew, and the file says so afterwards."""
-    notes = tmp_path / "notes.json"
+def test_a_stored_style_that_fails_is_replaced_once(server_with, endpoint_to, question, tmp_path):
+    """A changed server is negotiated with again, and the result is stored."""
+    store = tmp_path / "notes.json"
     server = server_with(dialect="schema-refused-400")
-    endpoint_to(server, capabilities_file=notes).complete(question)
+    endpoint_to(server, capabilities_file=store).complete(question)
     server.dialect = Dialect(refuses={"json_object": Refusal(400, "nowhere")})
 
-    changed = endpoint_to(server, capabilities_file=notes).complete(question)
+    changed = endpoint_to(server, capabilities_file=store).complete(question)
     after = len(server.requests)
-    again = endpoint_to(server, capabilities_file=notes).complete(question)
+    again = endpoint_to(server, capabilities_file=store).complete(question)
 
     assert ("json_schema", 1) == (changed.asked_with, changed.refused)
     assert ("json_schema", 0) == (again.asked_with, again.refused)
     assert after + 1 == len(server.requests)
 
 
-def test_what_the_user_settles_is_not_written_down(server_with, endpoint_to, question, tmp_path):
-    """One run in another way changes nothing for the others; what it finds out does."""
-    notes = tmp_path / "notes.json"
+def test_fixed_parameters_are_not_stored(server_with, endpoint_to, question, tmp_path):
+    """They say nothing about the server; what is learned beside them is stored."""
+    store = tmp_path / "notes.json"
     server = server_with(dialect="known-fields-only")
 
-    endpoint_to(server, capabilities_file=notes, response_format="text").complete(question)
+    endpoint_to(server, capabilities_file=store, response_format="text").complete(question)
 
-    way = endpoint_to(server, capabilities_file=notes).request_style
-    assert RequestStyle("json_schema", "max_tokens") == way
+    style = endpoint_to(server, capabilities_file=store).request_style
+    assert RequestStyle("json_schema", "max_tokens") == style
 
 
-def test_only_so_many_calls_are_in_flight(server_with, endpoint_to, question):
+def test_concurrency_is_limited(server_with, endpoint_to, question):
     """The limit holds across all threads that share the endpoint."""
     server = server_with(seconds=0.02)
     endpoint = endpoint_to(server, concurrency=3)
@@ -453,7 +445,7 @@ FAILURES = [
 def test_every_failure_has_a_kind_and_a_remedy(
     fault, kind, status, retryable, sent, paid, server_with, endpoint_to, question
 ):
-    """Only what can pass is repeated, four times at most, and the bill has what was paid."""
+    """Failures that may pass are retried, up to four attempts, and paid answers are billed."""
     server = server_with(faults=[fault] * 9)
 
     failure = failure_of(endpoint_to(server), question)
@@ -475,10 +467,10 @@ def test_every_failure_has_a_kind_and_a_remedy(
         (FaultKind.REFUSAL, FailureKind.FILTERED),
     ],
 )
-def test_an_answer_without_text_is_an_error_that_was_paid(
+def test_an_answer_without_text_is_an_error_with_usage(
     fault, kind, server_with, endpoint_to, question
 ):
-    """It is not asked again, for that would be paid again, and its cost is not lost."""
+    """It is not retried, which would cost as much again, and its cost is not lost."""
     server = server_with(faults=[fault] * 3)
 
     failure = failure_of(endpoint_to(server), question)
@@ -489,8 +481,8 @@ def test_an_answer_without_text_is_an_error_that_was_paid(
     assert 1 == len(server.requests)
 
 
-def test_a_cut_answer_is_returned_and_says_so(server_with, endpoint_to, question):
-    """What is complete in it can be used; it also proves nothing about the schema."""
+def test_a_truncated_answer_is_returned_with_its_finish_reason(server_with, endpoint_to, question):
+    """Its complete parts can be used, and it proves nothing about the schema."""
     server = server_with(faults=[FaultKind.CUT])
     endpoint = endpoint_to(server)
 
@@ -502,15 +494,15 @@ def test_a_cut_answer_is_returned_and_says_so(server_with, endpoint_to, question
 
 
 @pytest.mark.parametrize("fault", [FaultKind.NO_USAGE, FaultKind.WRONG_USAGE])
-def test_usage_that_is_missing_or_absurd_is_unknown(fault, server_with, endpoint_to, question):
+def test_missing_or_impossible_usage_is_unknown(fault, server_with, endpoint_to, question):
     """Unknown is not zero."""
     reply = endpoint_to(server_with(faults=[fault])).complete(question)
 
     assert Usage(1, None, None, None, None) == reply.usage
 
 
-def test_what_went_wrong_on_the_way_is_on_the_bill(server_with, endpoint_to, question):
-    """An answer that broke off was paid, and how much for is not known."""
+def test_failed_attempts_are_billed(server_with, endpoint_to, question):
+    """An answer that broke off was paid for; its tokens are unknown."""
     server = server_with(faults=[FaultKind.DROP, None])
 
     reply = endpoint_to(server).complete(question)
@@ -519,10 +511,10 @@ def test_what_went_wrong_on_the_way_is_on_the_bill(server_with, endpoint_to, que
     assert 1 == reply.retries
 
 
-def test_a_rejected_key_is_told_as_the_house_style_wants(server_with, endpoint_to, question):
-    """What, where, where the key came from and how long it is, and one remedy."""
-    said = f"Incorrect API key provided: {KEY}. Find yours at sk-12345678."
-    server = server_with(faults=[Fault.status(401, message=said)])
+def test_the_message_for_a_rejected_key(server_with, endpoint_to, question):
+    """It says what happened where, the origin and length of the key, and one remedy."""
+    message = f"Incorrect API key provided: {KEY}. Find yours at sk-12345678."
+    server = server_with(faults=[Fault.status(401, message=message)])
 
     failure = failure_of(endpoint_to(server), question)
 
@@ -535,8 +527,8 @@ def test_a_rejected_key_is_told_as_the_house_style_wants(server_with, endpoint_t
     assert failure.__cause__ is None
 
 
-def test_pauses_double_and_end(server_with, endpoint_to, question, pauses):
-    """Three pauses, each about twice the one before."""
+def test_waits_double_and_end(server_with, endpoint_to, question, pauses):
+    """Three waits, each about twice the one before."""
     failure = failure_of(endpoint_to(server_with(faults=[503] * 9)), question)
 
     assert "It was tried 4 times." in failure.detail
@@ -548,21 +540,21 @@ def test_pauses_double_and_end(server_with, endpoint_to, question, pauses):
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "attempts"),
     [(500, "It was tried 7 times, in 4 ways."), (400, "It was tried 4 times, in 4 ways.")],
 )
-def test_every_request_that_was_sent_is_told(server_with, endpoint_to, question, status, told):
-    """Requests put in another way count like those that are repeated as they are."""
+def test_the_error_counts_every_attempt(server_with, endpoint_to, question, status, attempts):
+    """With changed parameters or without."""
     server = server_with(faults=[Fault.status(status)] * 9)
 
     failure = failure_of(endpoint_to(server), question)
 
-    assert told in failure.detail
+    assert attempts in failure.detail
     assert f"tried {len(server.requests)} times" in failure.detail
 
 
-def test_a_pause_is_as_long_as_the_server_asks(server_with, endpoint_to, question, pauses):
-    """Coming back earlier would only prolong the limit."""
+def test_the_wait_is_as_long_as_the_server_demands(server_with, endpoint_to, question, pauses):
+    """Retrying earlier would only prolong the limit."""
     server = server_with(faults=[Fault.status(429, retry_after=7), None])
 
     endpoint_to(server).complete(question)
@@ -572,10 +564,10 @@ def test_a_pause_is_as_long_as_the_server_asks(server_with, endpoint_to, questio
 
 
 @pytest.mark.parametrize("asked", [61, 3600])
-def test_a_pause_that_is_too_long_is_not_waited_for(
+def test_a_demanded_wait_that_is_too_long_ends_the_call(
     asked, server_with, endpoint_to, question, pauses
 ):
-    """The error says how long the server wants to be left alone."""
+    """The error says how long the server wants us to wait."""
     server = server_with(faults=[Fault.status(429, retry_after=asked), None])
 
     failure = failure_of(endpoint_to(server), question)
@@ -585,8 +577,8 @@ def test_a_pause_that_is_too_long_is_not_waited_for(
 
 
 @pytest.mark.parametrize("fault", [Fault.slow(2), Fault.drip(0.02)], ids=["slow", "drip"])
-def test_a_call_ends_when_its_time_is_over(fault, server_with, endpoint_to, question):
-    """A body that drips in is as late as one that does not come."""
+def test_a_call_ends_at_its_timeout(fault, server_with, endpoint_to, question):
+    """Also if the body arrives byte by byte."""
     server = server_with(faults=[fault] * 2)
     endpoint = endpoint_to(server, timeout_seconds=0.2)
 
@@ -599,8 +591,8 @@ def test_a_call_ends_when_its_time_is_over(fault, server_with, endpoint_to, ques
     assert usage_of(failure).prompt is None
 
 
-def test_no_time_is_left_for_a_pause_that_does_not_fit(server_with, endpoint_to, question, pauses):
-    """The total holds for retries as well."""
+def test_a_wait_that_exceeds_the_timeout_ends_the_call(server_with, endpoint_to, question, pauses):
+    """The timeout includes retries."""
     endpoint = endpoint_to(server_with(faults=[503] * 9), timeout_seconds=0.3)
 
     failure = failure_of(endpoint, question)
@@ -608,8 +600,8 @@ def test_no_time_is_left_for_a_pause_that_does_not_fit(server_with, endpoint_to,
     assert (FailureKind.SERVER, []) == (failure.kind, pauses)
 
 
-def test_closing_stops_what_is_in_flight(server_with, endpoint_to, question):
-    """A thread that waits for a slow server is let go, with a plain error."""
+def test_closing_stops_calls_in_flight(server_with, endpoint_to, question):
+    """A thread that waits for a slow server gets an error."""
     server = server_with(faults=[Fault.slow(5)])
     endpoint = endpoint_to(server)
     failures = []
@@ -627,8 +619,8 @@ def test_closing_stops_what_is_in_flight(server_with, endpoint_to, question):
     assert FailureKind.CLOSED is failure_of(endpoint, question).kind
 
 
-def test_closing_ends_a_pause(server_with, question):
-    """Nobody waits for a server's Retry-After after the program has ended."""
+def test_closing_ends_a_wait(server_with, question):
+    """A server's Retry-After does not delay the end of the program."""
     server = server_with(faults=[Fault.status(429, retry_after=30)] * 3)
     endpoint = OpenAIEndpoint("m", base_url=server.base_url, api_key="", environ={})
     failures = []
@@ -650,10 +642,10 @@ def test_closing_ends_a_pause(server_with, question):
         ("http://no-such-host.invalid/v1", "could not be resolved", 0),
     ],
 )
-def test_an_unreachable_server_is_told_from_a_wrong_name(
+def test_an_unreachable_server_is_retried_but_not_an_unknown_host(
     url, words, sent, endpoint_to, question, pauses, monkeypatch
 ):
-    """A server may be starting; a name that does not exist stays so."""
+    """A server may be starting; a host name that does not exist stays unknown."""
     for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(variable, raising=False)
 
@@ -665,7 +657,7 @@ def test_an_unreachable_server_is_told_from_a_wrong_name(
 
 
 def test_an_https_address_of_a_plain_http_server_is_an_error(server_with, endpoint_to, question):
-    """A wrong scheme is a common mistake, and waiting does not mend it."""
+    """A wrong scheme is a common mistake, and retrying does not help."""
     url = server_with().base_url.replace("http:", "https:")
 
     failure = failure_of(endpoint_to(url), question)
@@ -674,8 +666,8 @@ def test_an_https_address_of_a_plain_http_server_is_an_error(server_with, endpoi
     assert "a secure connection could not be established" in str(failure)
 
 
-def test_a_client_of_ones_own_is_used(endpoint_to, question):
-    """Proxies, certificates and mocks come in through the HTTP client."""
+def test_a_custom_http_client_is_used(endpoint_to, question):
+    """It is the way to set proxies, certificates and mocks."""
 
     def answer(request):
         choice = {"message": {"content": "[2] > [1]"}, "finish_reason": "stop"}
@@ -708,11 +700,13 @@ def test_a_client_of_ones_own_is_used(endpoint_to, question):
         (418, b'{"detail": "teapot"}', FailureKind.REFUSED),
     ],
 )
-def test_strange_bodies_become_plain_errors(status, body, kind, endpoint_to, question, impatient):
-    """Whatever a server sends, it is one of our errors and never a traceback."""
+def test_every_strange_body_becomes_one_of_our_errors(
+    status, body, kind, endpoint_to, question, no_retries
+):
+    """Never a traceback."""
     transport = httpx2.MockTransport(lambda request: httpx2.Response(status, content=body))
     client = httpx2.AsyncClient(transport=transport)
-    endpoint = endpoint_to("https://models.example/v1", http_client=client, retry_policy=impatient)
+    endpoint = endpoint_to("https://models.example/v1", http_client=client, retry_policy=no_retries)
 
     failure = failure_of(endpoint, question)
 
@@ -720,8 +714,8 @@ def test_strange_bodies_become_plain_errors(status, body, kind, endpoint_to, que
     assert isinstance(failure, EndpointError | ReplyError)
 
 
-def test_text_that_cannot_be_encoded_is_sent_all_the_same(server_with, endpoint_to):
-    """Half of an emoji in a title must not end the program."""
+def test_a_lone_surrogate_is_replaced(server_with, endpoint_to):
+    """A title may hold half of an emoji."""
     server = server_with(answer=lambda body: "ok")
     request = Request(Stage.RECALL, (Message("user", "half \ud83d here"),), max_output=5)
 
@@ -730,8 +724,8 @@ def test_text_that_cannot_be_encoded_is_sent_all_the_same(server_with, endpoint_
     assert "half ? here" == server.requests[0]["messages"][0]["content"]
 
 
-def test_the_key_shows_nowhere(endpoint_to):
-    """Neither the object nor what it is made of shows the key."""
+def test_the_key_is_never_shown(endpoint_to):
+    """Neither by the endpoint nor by its attributes."""
     endpoint = endpoint_to("https://models.example/v1")
 
     assert "OpenAIEndpoint('fake-model', base_url='https://models.example/v1')" == repr(endpoint)
@@ -739,8 +733,8 @@ def test_the_key_shows_nowhere(endpoint_to):
     assert ("fake-model", "models.example") == (endpoint.model, endpoint.name)
 
 
-def test_vectors_come_back_in_order_and_in_pieces(server_with, endpoint_to):
-    """More texts than fit one request are sent in several, and the usage is added up."""
+def test_many_texts_are_embedded_in_several_requests(server_with, endpoint_to):
+    """The vectors keep their order, and the usage is summed."""
     server = server_with()
     texts = [f"text number {number}" for number in range(130)]
 
@@ -753,10 +747,10 @@ def test_vectors_come_back_in_order_and_in_pieces(server_with, endpoint_to):
     assert ([], Usage()) == endpoint_to(server).embed([])
 
 
-def test_a_failed_embedding_is_an_error(server_with, endpoint_to, impatient):
-    """A model that makes no vectors is told from a server that is not there."""
+def test_a_failed_embedding_is_an_error(server_with, endpoint_to, no_retries):
+    """With the kind of failure."""
     server = server_with(faults=[FaultKind.CUT_JSON, 404])
-    endpoint = endpoint_to(server, retry_policy=impatient)
+    endpoint = endpoint_to(server, retry_policy=no_retries)
 
     with pytest.raises(CallError) as first:
         endpoint.embed(["a"])
@@ -766,8 +760,8 @@ def test_a_failed_embedding_is_an_error(server_with, endpoint_to, impatient):
     assert [FailureKind.BROKEN, FailureKind.MODEL] == [first.value.kind, second.value.kind]
 
 
-def test_a_forgotten_endpoint_ends_its_thread(server_with, question):
-    """Nobody has to close an endpoint."""
+def test_a_collected_endpoint_ends_its_thread(server_with, question):
+    """Closing is optional."""
     server = server_with()
     endpoint = OpenAIEndpoint("m", base_url=server.base_url, api_key="", environ={})
     endpoint.complete(question)
@@ -781,7 +775,7 @@ def test_a_forgotten_endpoint_ends_its_thread(server_with, question):
 
 
 def test_the_retry_policy_can_be_set(server_with, endpoint_to, question, pauses):
-    """A batch may want to wait longer than a person."""
+    """A batch may wait longer than a person would."""
     server = server_with(faults=[503] * 9)
     retry_policy = RetryPolicy(attempts=6, first_wait_seconds=1, longest_wait_seconds=2)
 
@@ -791,8 +785,8 @@ def test_the_retry_policy_can_be_set(server_with, endpoint_to, question, pauses)
     assert 2 >= max(pauses)
 
 
-def test_a_pause_a_server_asks_for_holds_for_every_thread(server_with, question):
-    """No thread sends while another one has been told to wait."""
+def test_a_demanded_wait_holds_for_every_thread(server_with, question):
+    """No thread sends while another one has to wait."""
     moments = []
 
     def fault(place):
@@ -804,13 +798,13 @@ def test_a_pause_a_server_asks_for_holds_for_every_thread(server_with, question)
     with endpoint, ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: endpoint.complete(question), range(16)))
 
-    told = moments[1] + 0.03
-    assert not [moment for moment in moments if told + 0.2 < moment < told + 0.6]
+    demanded = moments[1] + 0.03
+    assert not [moment for moment in moments if demanded + 0.2 < moment < demanded + 0.6]
     assert 17 == len(moments)
 
 
-def test_a_server_that_bears_few_at_once_is_found_out(server_with, question):
-    """All calls get their answer, and refusals end once the number fits."""
+def test_the_limit_adapts_to_a_server_with_few_slots(server_with, question):
+    """All calls succeed, and refusals end once the limit fits."""
     server = server_with(allows=3, seconds=0.02)
     retry_policy = RetryPolicy(attempts=8, first_wait_seconds=0.01, longest_wait_seconds=0.05)
     endpoint = OpenAIEndpoint(
@@ -837,10 +831,8 @@ def test_a_server_that_bears_few_at_once_is_found_out(server_with, question):
         (404, FailureKind.MODEL),
     ],
 )
-def test_after_a_final_failure_nothing_more_is_sent(
-    fault, kind, server_with, endpoint_to, question
-):
-    """A batch ends early, and each of its calls says why."""
+def test_after_a_permanent_failure_nothing_is_sent(fault, kind, server_with, endpoint_to, question):
+    """Later calls fail at once, with the reason."""
     server = server_with(faults=[fault] * 99)
     endpoint = endpoint_to(server)
 
@@ -853,10 +845,8 @@ def test_after_a_final_failure_nothing_more_is_sent(
     assert Usage() == usage_of(failures[4])
 
 
-def test_threads_that_wait_for_their_turn_are_spared_a_final_failure(
-    server_with, endpoint_to, question
-):
-    """Of fifty calls at once, only those already under way find out by themselves."""
+def test_waiting_threads_do_not_repeat_a_permanent_failure(server_with, endpoint_to, question):
+    """Of fifty simultaneous calls, only those in flight are sent."""
     server = server_with(faults=[401] * 99, seconds=0.05)
     endpoint = endpoint_to(server, concurrency=2)
 
@@ -867,9 +857,9 @@ def test_threads_that_wait_for_their_turn_are_spared_a_final_failure(
     assert 2 >= len(server.requests)
 
 
-def test_a_server_that_is_gone_is_not_asked_by_every_call(endpoint_to, question, impatient):
-    """After three calls in a row the others end at once."""
-    endpoint = endpoint_to("http://127.0.0.1:1/v1", retry_policy=impatient)
+def test_an_unreachable_server_is_not_called_every_time(endpoint_to, question, no_retries):
+    """After three failed calls in a row, later ones fail at once."""
+    endpoint = endpoint_to("http://127.0.0.1:1/v1", retry_policy=no_retries)
 
     failures = [failure_of(endpoint, question) for _ in range(5)]
 
@@ -878,8 +868,8 @@ def test_a_server_that_is_gone_is_not_asked_by_every_call(endpoint_to, question,
     assert [True, True, True, False, False] == sent
 
 
-def test_the_time_that_a_deadline_left_is_told(server_with, endpoint_to, question):
-    """Not the longer one that is set for a call."""
+def test_a_timeout_names_the_deadline(server_with, endpoint_to, question):
+    """If the deadline left less time than the timeout of a call."""
     server = server_with(faults=[Fault.slow(2)])
     reservation = BudgetTracker(Budget(seconds=0.2)).reserve(10, 10)
 
@@ -891,8 +881,8 @@ def test_the_time_that_a_deadline_left_is_told(server_with, endpoint_to, questio
     assert "--deadline" in failure.remedy
 
 
-def test_a_turn_is_not_waited_for_beyond_the_deadline(server_with, endpoint_to, question):
-    """Nothing was sent, and so it is the budget that ends it."""
+def test_waiting_for_a_slot_ends_at_the_deadline(server_with, endpoint_to, question):
+    """Nothing was sent, so the error is a budget error."""
     server = server_with(faults=[Fault.slow(1)])
     endpoint = endpoint_to(server, concurrency=1)
     reservation = BudgetTracker(Budget(seconds=0.1)).reserve(10, 10)
@@ -911,8 +901,8 @@ def test_a_turn_is_not_waited_for_beyond_the_deadline(server_with, endpoint_to, 
     assert 1 == len(server.requests)
 
 
-def test_closing_sends_away_who_waits_for_a_turn(server_with, endpoint_to, question):
-    """Nobody starts a request on an endpoint that has been closed."""
+def test_closing_ends_waits_for_a_slot(server_with, endpoint_to, question):
+    """A closed endpoint sends no request."""
     server = server_with(faults=[Fault.slow(5)])
     endpoint = endpoint_to(server, concurrency=1)
 
@@ -927,8 +917,8 @@ def test_closing_sends_away_who_waits_for_a_turn(server_with, endpoint_to, quest
     assert 1 == len(server.requests)
 
 
-def test_connections_are_kept_and_used_again(server_with, endpoint_to, question):
-    """A new one for each call would cost a round trip, and another one for its encryption."""
+def test_connections_are_reused(server_with, endpoint_to, question):
+    """A new connection would cost a round trip, and another one for TLS."""
     server = server_with()
     endpoint = endpoint_to(server)
 
@@ -939,8 +929,8 @@ def test_connections_are_kept_and_used_again(server_with, endpoint_to, question)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_nobody_is_followed_to_another_host(status, server_with, endpoint_to, question):
-    """Neither the key nor the prompt goes where a server points to."""
+def test_redirects_are_not_followed(status, server_with, endpoint_to, question):
+    """Neither the key nor the prompt goes to another host."""
     other = server_with()
     place = f"{other.base_url}/chat/completions"
     server = server_with(faults=[Fault(FaultKind.STATUS, code=status, headers={"Location": place})])
@@ -953,8 +943,8 @@ def test_nobody_is_followed_to_another_host(status, server_with, endpoint_to, qu
     assert "--base-url" in failure.remedy
 
 
-def test_a_budget_keeps_its_own_limit():
-    """A limit among the extra fields does not let an answer be longer than was set aside."""
+def test_the_limit_of_a_budget_wins_over_the_extra_fields():
+    """An answer cannot be longer than what was reserved for it."""
     with FakeServer() as server:
         endpoint = OpenAIEndpoint(
             server.model, base_url=server.base_url, extra_body={"max_tokens": 4000, "top_k": 5}
@@ -965,17 +955,17 @@ def test_a_budget_keeps_its_own_limit():
             reservation = BudgetTracker(Budget(tokens=10_000)).reserve(100, 100)
             endpoint.complete(replace(request, reservation=reservation))
 
-    free, kept = server.requests
+    free, budgeted = server.requests
     assert 4000 == free["max_tokens"]
-    assert "max_tokens" not in kept
-    assert (100, 5) == (kept["max_completion_tokens"], kept["top_k"])
+    assert "max_tokens" not in budgeted
+    assert (100, 5) == (budgeted["max_completion_tokens"], budgeted["top_k"])
 
 
 @pytest.mark.parametrize(("scheme", "read"), [("http", False), ("https", True)])
-def test_certificates_are_read_where_they_are_needed(
-    server_with, endpoint_to, impatient, question, monkeypatch, scheme, read
+def test_certificates_are_loaded_only_for_https(
+    server_with, endpoint_to, no_retries, question, monkeypatch, scheme, read
 ):
-    """Over plain HTTP to this machine there are none to verify, and nothing else is trusted."""
+    """Plain HTTP to this machine needs none."""
     loaded = []
     load = ssl.SSLContext.load_verify_locations
     monkeypatch.setattr(
@@ -986,6 +976,6 @@ def test_certificates_are_read_where_they_are_needed(
     url = server_with().base_url.replace("http:", f"{scheme}:")
 
     with contextlib.suppress(EndpointError):
-        endpoint_to(url, retry_policy=impatient).complete(question)
+        endpoint_to(url, retry_policy=no_retries).complete(question)
 
     assert read == bool(loaded)

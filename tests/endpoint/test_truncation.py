@@ -17,14 +17,14 @@ def checked(prompt, total=None, contents=CONTENTS):
 
 
 @pytest.mark.parametrize("share", [0.76, 1.0, 1.9])
-def test_another_vocabulary_is_no_cut(share):
-    """Models count differently, by a quarter fewer tokens at most."""
+def test_another_vocabulary_is_not_truncation(share):
+    """Other vocabularies have up to a quarter fewer tokens."""
     assert int(share * COUNTED) == checked(int(share * COUNTED))
 
 
 @pytest.mark.parametrize("prompt", [100, 512, int(0.7 * COUNTED)])
-def test_a_prompt_that_was_cut_is_an_error(prompt):
-    """Its answer would be one to the end of the question alone."""
+def test_a_truncated_prompt_is_an_error(prompt):
+    """The model has seen only a part of the question."""
     with pytest.raises(Failure) as caught:
         checked(prompt)
 
@@ -33,23 +33,23 @@ def test_a_prompt_that_was_cut_is_an_error(prompt):
     assert (prompt, 20) == (caught.value.usage.prompt, caught.value.usage.completion)
 
 
-def test_the_same_small_number_for_every_prompt_is_no_count():
-    """It is unknown, and unknown is not zero."""
+def test_a_placeholder_count_is_unknown():
+    """Some servers report the same small number for every prompt."""
     assert checked(10) is None
 
 
-def test_what_a_server_counts_apart_is_in_the_total():
-    """Tokens from its cache, for example."""
+def test_tokens_that_only_the_total_includes_count():
+    """Some servers leave cached tokens out of the prompt count."""
     assert 100 == checked(100, total=COUNTED + 20)
 
 
-def test_a_short_prompt_is_not_judged():
-    """Templates and our own error weigh too much in it."""
+def test_a_short_prompt_is_not_checked():
+    """The chat template and our own error weigh too much."""
     assert 70 == checked(70, contents=["word " * 200])
 
 
-def test_a_server_that_cuts_is_told(server_with, endpoint_to):
-    """What was paid is on the bill all the same, and nothing is sent again."""
+def test_a_truncating_server_is_an_error_with_usage(server_with, endpoint_to):
+    """The call is billed, and not retried."""
     server = server_with(faults=[Fault.prompt_cut(300)])
     request = Request(Stage.RECALL, (Message("user", CONTENTS[0]),), max_output=50)
 

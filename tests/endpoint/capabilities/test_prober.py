@@ -24,8 +24,8 @@ PROBE = LabelProbe(
 )  # fmt: skip
 
 
-class Looked:
-    """What came of probing a fake server with everything."""
+class Probed:
+    """The findings of all probes of a fake server."""
 
     def __init__(self, prober, server):
         self.server = server
@@ -42,14 +42,14 @@ class Looked:
 
 
 @pytest.fixture
-def look_at(server_with, endpoint_to, impatient):
-    """Probe a fake server with everything."""
+def probe(server_with, endpoint_to, no_retries):
+    """Run all probes on a fake server."""
 
-    def look(dialect="strict-schema", **options):
+    def run(dialect="strict-schema", **options):
         server = server_with(dialect=dialect, **options)
-        return Looked(Prober(endpoint_to(server, retry_policy=impatient), COUNTER), server)
+        return Probed(Prober(endpoint_to(server, retry_policy=no_retries), COUNTER), server)
 
-    return look
+    return run
 
 
 BEST = {
@@ -95,43 +95,43 @@ OUTCOMES = {
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_every_kind_of_server_is_seen_through(dialect, look_at):
-    """Each outcome is the dialect's, and the way of asking follows from them."""
+def test_the_findings_match_the_dialect(dialect, probe):
+    """And the request style follows from them."""
     outcomes, way = OUTCOMES[dialect]
 
-    looked = look_at(dialect)
+    probed = probe(dialect)
 
-    assert outcomes == looked.outcomes
-    assert replace(way, labels=dialect == "logprobs") == looked.style
-    assert looked.server.billed.calls == looked.prober.client.usage.calls
+    assert outcomes == probed.outcomes
+    assert replace(way, labels=dialect == "logprobs") == probed.style
+    assert probed.server.billed.calls == probed.prober.client.usage.calls
 
 
-def test_what_looking_costs_is_said_before(look_at):
-    """The estimate is what it comes to, give or take the answers."""
+def test_the_cost_of_probing_is_estimated_before(probe):
+    """The estimate is close to what is billed."""
     for dialect, long in (("logprobs", False), ("strict-schema", True)):
-        looked = look_at(dialect)
-        billed = looked.server.billed
-        said = estimate_tokens(COUNTER, PROBE, long=long)
-        # Answers are as long as they may be in the estimate, and seldom so.
-        assert 0.7 * said < billed.prompt + billed.completion < 1.1 * said
-        assert said < (LONG_PROMPT + 1_000 if long else 1_000)
+        probed = probe(dialect)
+        billed = probed.server.billed
+        estimate = estimate_tokens(COUNTER, PROBE, long=long)
+        # The estimate assumes answers of the maximum length.
+        assert 0.7 * estimate < billed.prompt + billed.completion < 1.1 * estimate
+        assert estimate < (LONG_PROMPT + 1_000 if long else 1_000)
 
 
-def test_a_limit_that_is_ignored_is_put_in_the_other_way(look_at):
-    """A server may take a parameter and do nothing about it."""
+def test_an_ignored_limit_parameter_is_replaced_by_the_other(probe):
+    """A server may accept a parameter without effect."""
     counting = ", ".join(map(str, range(1, 41)))
-    one = look_at(Dialect(ignores=frozenset({"max_completion_tokens"})), answer=lambda _: counting)
+    one = probe(Dialect(ignores=frozenset({"max_completion_tokens"})), answer=lambda _: counting)
     both = frozenset({"max_completion_tokens", "max_tokens"})
-    none = look_at(Dialect(ignores=both), answer=lambda _: counting)
+    none = probe(Dialect(ignores=both), answer=lambda _: counting)
 
     assert ("max_tokens", "max_tokens") == (one.outcomes["limit"], one.style.limit_parameter)
     assert "ignored" == none.outcomes["limit"]
 
 
-def test_a_server_that_takes_no_request_at_all_ends_the_looking(look_at):
-    """There is nothing to find out about it."""
+def test_a_server_that_answers_no_request_is_an_error(probe):
+    """There is nothing to probe."""
     with pytest.raises(CallError) as caught:
-        look_at(faults=[Fault.status(404)] * 9)
+        probe(faults=[Fault.status(404)] * 9)
 
     assert FailureKind.MODEL is caught.value.kind
 
@@ -147,18 +147,18 @@ def test_a_server_that_takes_no_request_at_all_ends_the_looking(look_at):
         ([None] * 5 + [429], "log probabilities"),
     ],
 )
-def test_a_bad_moment_is_no_refusal(faults, name, look_at):
-    """What nobody knows is left as it is, and negotiated when it is needed."""
-    looked = look_at(faults=faults)
+def test_a_temporary_failure_is_not_a_refusal(faults, name, probe):
+    """The outcome is unknown, and the parameter is negotiated later."""
+    probed = probe(faults=faults)
 
-    assert "unknown" == looked.outcomes[name]
-    assert ("json_schema", True) == (looked.style.response_format, looked.style.temperature)
+    assert "unknown" == probed.outcomes[name]
+    assert ("json_schema", True) == (probed.style.response_format, probed.style.temperature)
     if name == "log probabilities":
-        assert looked.style.labels is None
+        assert probed.style.labels is None
 
 
-def test_a_key_that_is_not_taken_is_an_error(server_with, endpoint_to):
-    """It is told by the list of models already, for nothing."""
+def test_a_rejected_key_is_an_error(server_with, endpoint_to):
+    """The list of models, which costs nothing, already shows it."""
     server = server_with(key="sk-another")
 
     with pytest.raises(CallError, match="HTTP 401"):
@@ -167,8 +167,8 @@ def test_a_key_that_is_not_taken_is_an_error(server_with, endpoint_to):
     assert [] == server.requests
 
 
-def test_a_model_that_is_not_listed_is_told_with_those_that_are(server_with, endpoint_to):
-    """The commonest mistake is a wrong name."""
+def test_an_unlisted_model_is_reported_with_the_listed_ones(server_with, endpoint_to):
+    """A wrong name is the most common mistake."""
     server = server_with(model="qwen3:8b")
     prober = Prober(endpoint_to(server), COUNTER)
 
@@ -180,39 +180,39 @@ def test_a_model_that_is_not_listed_is_told_with_those_that_are(server_with, end
     )
 
 
-def test_a_context_that_is_too_short_needs_no_trying(look_at):
-    """The server says so itself."""
-    looked = look_at(Dialect(context=2048))
+def test_a_reported_context_replaces_the_long_prompt(probe):
+    """Nothing has to be sent."""
+    probed = probe(Dialect(context=2048))
 
     assert ("too long", "2,048 tokens") == (
-        looked.outcomes["long prompt"],
-        looked.outcomes["context"],
+        probed.outcomes["long prompt"],
+        probed.outcomes["context"],
     )
 
 
-def test_without_usage_the_answer_shows_whether_a_prompt_was_cut(look_at):
-    """A word from the beginning of a long prompt is asked for."""
+def test_without_usage_the_answer_shows_whether_a_prompt_was_truncated(probe):
+    """The prompt asks for a word from its beginning."""
 
     def attentive(body):
         content = body["messages"][-1]["content"]
         return content.split()[3] if content.startswith("The password") else "{}"
 
-    attentive_one = look_at("no-usage", answer=attentive)
-    other = look_at("no-usage")
+    attentive_server = probe("no-usage", answer=attentive)
+    other = probe("no-usage")
 
-    assert "fits" == attentive_one.outcomes["long prompt"]
+    assert "fits" == attentive_server.outcomes["long prompt"]
     assert "unknown" == other.outcomes["long prompt"]
 
 
-def test_a_bill_that_is_always_the_same_is_not_believed(look_at):
-    """Some proxies report a canned one."""
-    looked = look_at(count=lambda text: 7)
+def test_constant_usage_is_implausible(probe):
+    """Some proxies report the same counts for every request."""
+    probed = probe(count=lambda text: 7)
 
-    assert "implausible" == looked.outcomes["usage"]
+    assert "implausible" == probed.outcomes["usage"]
 
 
-def told(*alternatives):
-    """Return log probabilities as servers tell them; the first token is the one written."""
+def logprobs_of(*alternatives):
+    """Return log probabilities as servers report them; the first token is the sampled one."""
     entries = [{"token": token, "logprob": math.log(share)} for token, share in alternatives]
     return {"content": [entries[0] | {"top_logprobs": entries}]}
 
@@ -220,18 +220,18 @@ def told(*alternatives):
 @pytest.mark.parametrize(
     ("text", "logprobs", "outcome"),
     [
-        ("B", told(("B", 0.9), ("A", 0.1)), "usable"),
-        ("", told((" B", 0.9), ("A", 0.1)), "usable"),
+        ("B", logprobs_of(("B", 0.9), ("A", 0.1)), "usable"),
+        ("", logprobs_of((" B", 0.9), ("A", 0.1)), "usable"),
         ("B", None, "none"),
-        ("B", told(("B", 1.0)), "only one"),
-        ("B", told(("B", 0.9), ("A", 0.9)), "no probabilities"),
-        ("<think>", told(("<think>", 0.9), ("B", 0.1)), "not on letters"),
-        ("Sure", told(("B", 0.9), ("A", 0.1)), "not aligned"),
-        ("A", told(("A", 0.9), ("B", 0.1)), "wrong letter"),
+        ("B", logprobs_of(("B", 1.0)), "only one"),
+        ("B", logprobs_of(("B", 0.9), ("A", 0.9)), "no probabilities"),
+        ("<think>", logprobs_of(("<think>", 0.9), ("B", 0.1)), "not on letters"),
+        ("Sure", logprobs_of(("B", 0.9), ("A", 0.1)), "not aligned"),
+        ("A", logprobs_of(("A", 0.9), ("B", 0.1)), "wrong letter"),
     ],
 )
-def test_probabilities_have_to_be_those_of_the_answer(text, logprobs, outcome, endpoint_to):
-    """Anything less than letters that follow the question is not used, and said in a word."""
+def test_log_probabilities_must_fit_the_answer(text, logprobs, outcome, endpoint_to):
+    """Each defect has its own outcome, and labels are not used."""
 
     def answer(request):
         choice = {"message": {"content": text}, "finish_reason": "length", "logprobs": logprobs}
@@ -246,42 +246,42 @@ def test_probabilities_have_to_be_those_of_the_answer(text, logprobs, outcome, e
     assert (outcome == "usable") == prober.style.labels == bool(lists)
 
 
-def test_a_bias_can_lead_a_model_astray(look_at):
-    """Where the plain question is answered with a letter that is liked, letters are not asked."""
-    looked = look_at(Dialect(tells_logprobs=True, label_bias=(9.0,)))
+def test_a_strong_bias_makes_labels_unusable(probe):
+    """A model that prefers one letter even to the right answer is not asked by letters."""
+    probed = probe(Dialect(tells_logprobs=True, label_bias=(9.0,)))
 
-    assert "wrong letter" == looked.outcomes["log probabilities"]
-    assert (False, []) == (looked.style.labels, looked.lists)
+    assert "wrong letter" == probed.outcomes["log probabilities"]
+    assert (False, []) == (probed.style.labels, probed.lists)
 
 
-def test_the_bias_is_measured_on_lists_without_a_best_line(look_at):
-    """What is left there is the model's taste for letters."""
-    looked = look_at(Dialect(tells_logprobs=True, label_bias=(0.5, 0.0, -0.5)))
+def test_the_bias_is_measured_on_neutral_lists(probe):
+    """Without a best choice, only the model's preference for letters is left."""
+    probed = probe(Dialect(tells_logprobs=True, label_bias=(0.5, 0.0, -0.5)))
 
-    (shares,) = looked.lists
+    (shares,) = probed.lists
     assert ["A", "B", "C"] == [label for label, _ in shares]
     assert 0.4 < dict(shares)["A"] < 0.6
 
 
-def test_thinking_gets_room(look_at):
+def test_reasoning_models_get_a_larger_limit(probe):
     """Otherwise each probe would end before the answer begins."""
-    looked = look_at("thinking")
+    probed = probe("thinking")
 
-    limits = [body["max_completion_tokens"] for body in looked.server.requests]
+    limits = [body["max_completion_tokens"] for body in probed.server.requests]
     assert [12, 12] == limits[:2]
     assert all(limit > 500 for limit in limits[2:5])
 
 
-def test_refusals_can_have_any_form(look_at):
-    """What is refused by name, by place or without a word, it is seen."""
+def test_refusals_are_recognized_in_any_form(probe):
+    """Whether they name the parameter, its location, or nothing."""
     refuses = {
         "temperature": Refusal(422, "loc"),
         "json_schema": Refusal(501, "nowhere"),
         "json_object": Refusal(400, "text"),
     }
 
-    looked = look_at(Dialect(refuses=refuses))
+    probed = probe(Dialect(refuses=refuses))
 
     names = ("temperature", "schema", "json object")
-    assert ["refused"] * 3 == [looked.outcomes[name] for name in names]
-    assert RequestStyle("text", temperature=False, labels=False) == looked.style
+    assert ["refused"] * 3 == [probed.outcomes[name] for name in names]
+    assert RequestStyle("text", temperature=False, labels=False) == probed.style

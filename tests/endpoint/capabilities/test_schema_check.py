@@ -44,6 +44,6 @@ SCHEMA = {
         ("[" * 100_000, False),
     ],
 )
-def test_tells_whether_a_text_is_what_was_asked_for(text, expected):
-    """Only JSON by itself, with every field of the right kind, conforms."""
+def test_checks_whether_a_text_conforms_to_its_schema(text, expected):
+    """Only JSON with nothing around it, and with every field of the right type, conforms."""
     assert expected is text_conforms(text, SCHEMA)

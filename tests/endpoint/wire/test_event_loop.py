@@ -8,10 +8,10 @@ from unillmrec.endpoint.wire.event_loop import BackgroundLoop, LoopStopped
 
 
 @pytest.fixture
-def background():
-    background = BackgroundLoop()
-    yield background
-    background.stop()
+def loop():
+    loop = BackgroundLoop()
+    yield loop
+    loop.stop()
 
 
 async def soon():
@@ -19,19 +19,19 @@ async def soon():
     return "done"
 
 
-def test_work_returns_its_result_and_raises_its_errors(background):
-    """Both reach the thread that waits."""
+def test_work_returns_its_result_and_raises_its_errors(loop):
+    """In the thread that waits for it."""
 
     async def fail():
         raise KeyError("mine")
 
-    assert "done" == background.run(soon, 1)
+    assert "done" == loop.run(soon, 1)
     with pytest.raises(KeyError, match="mine"):
-        background.run(fail, 1)
+        loop.run(fail, 1)
 
 
-def test_late_work_is_cancelled(background):
-    """It does not go on unseen when its time is over."""
+def test_late_work_is_cancelled(loop):
+    """It does not continue in the loop."""
     ended = threading.Event()
 
     async def wait():
@@ -41,13 +41,13 @@ def test_late_work_is_cancelled(background):
             ended.set()
 
     with pytest.raises(TimeoutError):
-        background.run(wait, 0.02)
+        loop.run(wait, 0.02)
 
     assert ended.wait(1)
 
 
-def test_stopping_lets_every_waiting_thread_go(background):
-    """Nobody waits for ever, and the farewell comes after the work has ended."""
+def test_stopping_releases_every_waiting_thread(loop):
+    """The cleanup runs after all work has ended."""
     events = []
     started = threading.Barrier(4)
 
@@ -58,12 +58,12 @@ def test_stopping_lets_every_waiting_thread_go(background):
         finally:
             events.append("cancelled")
 
-    async def farewell():
-        events.append("farewell")
+    async def cleanup():
+        events.append("cleanup")
 
     def work():
         try:
-            background.run(wait, 60)
+            loop.run(wait, 60)
         except LoopStopped:
             events.append("stopped")
 
@@ -72,35 +72,35 @@ def test_stopping_lets_every_waiting_thread_go(background):
         thread.start()
     started.wait(2)
     time.sleep(0.02)
-    background.stop(farewell)
+    loop.stop(cleanup)
     for thread in threads:
         thread.join(1)
 
     assert 3 == events.count("stopped")
-    assert [*["cancelled"] * 3, "farewell"] == [each for each in events if each != "stopped"]
+    assert [*["cancelled"] * 3, "cleanup"] == [each for each in events if each != "stopped"]
     with pytest.raises(LoopStopped):
-        background.run(soon, 1)
+        loop.run(soon, 1)
 
 
 def test_stopping_twice_or_before_any_work_does_nothing():
-    """Whoever is unsure may stop it again."""
-    background = BackgroundLoop()
-    background.stop()
-    background.stop()
+    """It is safe to stop it again."""
+    loop = BackgroundLoop()
+    loop.stop()
+    loop.stop()
 
     with pytest.raises(LoopStopped):
-        background.run(soon, 1)
+        loop.run(soon, 1)
 
 
-def test_it_can_be_stopped_from_its_own_thread(background):
-    """The garbage collector may run there, and must not wait for itself."""
+def test_it_can_be_stopped_from_its_own_thread(loop):
+    """The garbage collector may run there, and the thread must not wait for itself."""
 
     async def stop():
-        background.stop()
+        loop.stop()
         await asyncio.sleep(60)
 
     started = time.monotonic()
     with pytest.raises(LoopStopped):
-        background.run(stop, 5)
+        loop.run(stop, 5)
 
     assert 1 > time.monotonic() - started

@@ -9,13 +9,13 @@ from unillmrec.endpoint.wire.letter_probabilities import (
 )
 
 
-def told(*alternatives, drawn=None):
-    """Return log probabilities as servers tell them."""
+def logprobs_of(*alternatives, sampled=None):
+    """Return log probabilities as servers report them."""
     entries = [
         {"token": token, "logprob": math.log(share) if share else -9999.0, "bytes": None}
         for token, share in alternatives
     ]
-    first = dict(entries[0] if drawn is None else drawn)
+    first = dict(entries[0] if sampled is None else sampled)
     return {"content": [first | {"top_logprobs": entries}]}
 
 
@@ -25,8 +25,8 @@ def shares(logprobs, labels="ABC"):
 
 
 def test_probabilities_are_those_of_the_labels():
-    """What goes to other tokens is left out, and the most probable stands first."""
-    logprobs = told(("A", 0.2), ("B", 0.7), ("The", 0.1))
+    """Other tokens are left out, and the most probable label comes first."""
+    logprobs = logprobs_of(("A", 0.2), ("B", 0.7), ("The", 0.1))
 
     assert [("B", 0.7), ("A", 0.2)] == list(shares(logprobs).items())
 
@@ -34,31 +34,33 @@ def test_probabilities_are_those_of_the_labels():
 @pytest.mark.parametrize(
     "token", ["A", " A", "▁A", "Ġ A", "ĊA", "\nA", "A.", "A)", "(A", "**A**", '"A"', "[A]", "`A"]
 )
-def test_a_label_counts_however_it_is_written(token):
-    """Vocabularies have it with a blank and without, and some with what stands round it."""
+def test_a_label_counts_in_every_spelling(token):
+    """Vocabularies have it with and without a space, and some with surrounding characters."""
     counted = token != "`A"
 
     assert ({"A": 0.6, "B": 0.4} if counted else {"B": 0.4}) == shares(
-        told((token, 0.6), ("B", 0.4))
+        logprobs_of((token, 0.6), ("B", 0.4))
     )
 
 
-def test_ways_of_writing_add_up():
-    """They are one answer."""
-    assert {"A": 0.9} == shares(told(("A", 0.5), (" A", 0.3), ("A.", 0.1), ("I", 0.1)))
+def test_spellings_of_a_label_add_up():
+    """They mean the same answer."""
+    assert {"A": 0.9} == shares(logprobs_of(("A", 0.5), (" A", 0.3), ("A.", 0.1), ("I", 0.1)))
 
 
 @pytest.mark.parametrize("token", ["a", "AB", "An", "D", "", "1", "<think>", "À"])
-def test_what_is_no_label_of_the_list_is_off_it(token):
-    """Small letters begin words, and a letter beyond the list names nothing."""
-    assert {"B": 0.4} == shares(told((token, 0.6), ("B", 0.4)))
+def test_other_tokens_are_no_labels(token):
+    """Small letters begin words, and a letter beyond the list names no choice."""
+    assert {"B": 0.4} == shares(logprobs_of((token, 0.6), ("B", 0.4)))
 
 
-def test_the_drawn_token_counts_where_it_is_not_among_the_others():
-    """Some servers show the likeliest, and beside them what chance has drawn."""
-    drawn = {"token": "C", "logprob": math.log(0.01)}
+def test_the_sampled_token_counts_if_it_is_not_among_the_alternatives():
+    """Some servers report the likeliest tokens and, separately, the sampled one."""
+    sampled = {"token": "C", "logprob": math.log(0.01)}
 
-    assert {"A": 0.6, "B": 0.3, "C": 0.01} == shares(told(("A", 0.6), ("B", 0.3), drawn=drawn))
+    assert {"A": 0.6, "B": 0.3, "C": 0.01} == shares(
+        logprobs_of(("A", 0.6), ("B", 0.3), sampled=sampled)
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,27 +78,27 @@ def test_the_drawn_token_counts_where_it_is_not_among_the_others():
         {"content": [{"token": "A", "logprob": float("nan"), "top_logprobs": [None, 3]}]},
         {"content": [{"prob": 0.9, "top_probs": [{"token": "A", "prob": 0.9}]}]},
         {"token_logprobs": [-0.1]},
-        told(("A", 1.0)),
+        logprobs_of(("A", 1.0)),
         {"content": [{"token": "A", "logprob": 3.2, "top_logprobs": []}]},
-        told(("A", 0.9), ("B", 0.8)),
+        logprobs_of(("A", 0.9), ("B", 0.8)),
         {"content": [{"token": 3, "logprob": -1, "top_logprobs": [{"token": [], "logprob": -1}]}]},
     ],
 )
-def test_what_cannot_be_read_is_nothing(logprobs):
-    """One alternative, none, or what are no probabilities: then nobody knows."""
+def test_unusable_log_probabilities_are_none(logprobs):
+    """Too few alternatives, or values that are no probabilities."""
     assert shares(logprobs) is None
 
 
 def test_impossible_tokens_are_left_out():
-    """Servers write -9999 or minus infinity for them."""
+    """Servers report -9999 or minus infinity for them."""
     infinite = {"token": "C", "logprob": float("-inf")}
 
-    assert {"A": 1.0} == shares(told(("A", 1.0), ("B", 0.0), drawn=infinite))
+    assert {"A": 1.0} == shares(logprobs_of(("A", 1.0), ("B", 0.0), sampled=infinite))
 
 
-def test_only_the_first_token_is_looked_at():
-    """What follows does not line up with the text on some servers."""
-    logprobs = told(("A", 0.6), ("B", 0.4))
+def test_only_the_first_token_is_read():
+    """On some servers the later ones do not line up with the text."""
+    logprobs = logprobs_of(("A", 0.6), ("B", 0.4))
     logprobs["content"].append({"token": "C", "logprob": 0.0, "top_logprobs": []})
 
     assert {"A": 0.6, "B": 0.4} == shares(logprobs)

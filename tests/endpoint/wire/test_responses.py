@@ -51,7 +51,7 @@ ACCESS = Access.resolve("http://127.0.0.1:1/v1", None, {})
     ],
 )
 def test_usage_is_read_from_every_dialect(reported, expected):
-    """Parts stay within their totals, and what is not known is None."""
+    """Parts never exceed their totals, and unknown counts are None."""
     assert expected == read_usage(reported)
 
 
@@ -63,8 +63,8 @@ def test_usage_is_read_from_every_dialect(reported, expected):
         (["te", "xt", 7, {"type": "image"}], "text"),
     ],
 )
-def test_text_in_parts_is_put_together(content, expected):
-    """Some servers send a list of parts where others send a text."""
+def test_text_in_parts_is_joined(content, expected):
+    """Some servers send a list of parts instead of a text."""
     payload = {"choices": [{"message": {"content": content}, "finish_reason": "eos_token"}]}
 
     answer = read_completion(payload, ACCESS, "m", 100)
@@ -72,15 +72,15 @@ def test_text_in_parts_is_put_together(content, expected):
     assert (expected, "eos_token") == (answer.text, answer.finish)
 
 
-def test_a_filtered_text_is_returned_as_far_as_it_goes():
-    """What is complete in it can still be used."""
+def test_an_incomplete_filtered_text_is_returned():
+    """Its complete parts can still be used."""
     choice = {"message": {"content": "[2] > "}, "finish_reason": "content_filter"}
 
     assert "[2] > " == read_completion({"choices": [choice]}, ACCESS, "m", 100).text
 
 
-def test_thinking_that_used_up_the_budget_has_a_remedy_of_its_own():
-    """An empty answer and one that was cut before it began need different remedies."""
+def test_reasoning_up_to_the_limit_has_its_own_remedy():
+    """It differs from an answer that is simply empty."""
     payload = {
         "choices": [{"message": {"content": " "}, "finish_reason": "length"}],
         "usage": {"prompt_tokens": 9, "completion_tokens": 1000, "reasoning_tokens": 1000},
@@ -94,7 +94,7 @@ def test_thinking_that_used_up_the_budget_has_a_remedy_of_its_own():
     assert Usage(1, 9, 1000, None, 1000) == caught.value.usage
 
 
-def test_vectors_are_sorted_by_their_index():
+def test_vectors_are_sorted_by_index():
     """A server may return them in any order."""
     rows = [{"index": 1, "embedding": [1, 0]}, {"index": 0, "embedding": [0.5, 2]}]
 
@@ -115,7 +115,7 @@ def test_vectors_are_sorted_by_their_index():
         [7, None],
     ],
 )
-def test_vectors_that_are_none_are_refused(rows):
-    """Each text gets one list of finite numbers, all of one length, or there is an error."""
+def test_unusable_vectors_are_a_failure(rows):
+    """Each text needs a list of finite numbers, all of the same length."""
     with pytest.raises(Failure, match="usable vectors for 2 texts"):
         read_vectors({"data": rows}, 2, ACCESS)

@@ -42,8 +42,8 @@ def cached(cache, answers, identity=IDENTITY):
     return CachedEndpoint(ScriptedEndpoint(answers), cache, identity)
 
 
-def test_a_hit_is_the_same_answer_for_nothing(cache):
-    """What it would have cost is kept beside what it has cost."""
+def test_a_hit_is_the_same_reply_without_usage(cache):
+    """What it would have cost is reported as saved."""
     endpoint = cached(cache, [reply()])
 
     first, second = endpoint.complete(request()), endpoint.complete(request())
@@ -62,8 +62,8 @@ def test_a_hit_is_the_same_answer_for_nothing(cache):
     )
 
 
-def test_what_a_hit_would_have_cost_may_be_unknown(cache):
-    """Unknown is not zero, and a sum with it is unknown."""
+def test_the_saved_usage_may_be_unknown(cache):
+    """A sum with an unknown count is unknown."""
     endpoint = cached(cache, [reply()])
     for _ in range(3):
         endpoint.complete(request())
@@ -85,15 +85,15 @@ def test_what_a_hit_would_have_cost_may_be_unknown(cache):
         (IDENTITY, request(schema=Schema("s", {}))),
     ],
 )
-def test_whatever_makes_an_answer_tells_answers_apart(cache, identity, other):
-    """Endpoint, model, every parameter, the prompt."""
+def test_everything_that_determines_a_reply_is_in_the_key(cache, identity, other):
+    """The address, the model, every parameter, the prompt."""
     cached(cache, ["a"]).complete(request())
 
     assert "b" == cached(cache, ["b"], identity).complete(other).text
 
 
-def test_a_budget_is_no_part_of_a_question(cache):
-    """And a hit takes nothing from it."""
+def test_the_budget_is_not_in_the_key(cache):
+    """And a hit spends nothing of it."""
     endpoint = cached(cache, ["a"])
     endpoint.complete(request())
     tracker = BudgetTracker(Budget(tokens=20))
@@ -104,8 +104,8 @@ def test_a_budget_is_no_part_of_a_question(cache):
     tracker.reserve(10, 10)
 
 
-def test_errors_are_not_kept(cache):
-    """What failed is asked again."""
+def test_errors_are_not_cached(cache):
+    """A failed request is sent again."""
     endpoint = cached(cache, [CallError("no."), "a"])
 
     with pytest.raises(CallError):
@@ -114,8 +114,8 @@ def test_errors_are_not_kept(cache):
     assert "a" == endpoint.complete(request()).text
 
 
-def test_threads_that_ask_the_same_pay_once(cache):
-    """One asks, the others wait for its answer."""
+def test_threads_with_the_same_request_pay_once(cache):
+    """One sends it, the others wait for its reply."""
     asked = []
 
     def answer(request):
@@ -132,8 +132,8 @@ def test_threads_that_ask_the_same_pay_once(cache):
     assert (75, 5) == (endpoint.hits, endpoint.misses)
 
 
-def test_an_answer_that_came_since_it_was_looked_for_is_taken(cache, monkeypatch):
-    """Another thread asked and was answered between the looking and the asking."""
+def test_a_reply_that_another_thread_stored_meanwhile_is_used(cache, monkeypatch):
+    """Between the lookup and the call."""
     endpoint = cached(cache, ["a", "b"])
     get = cache.get
 
@@ -149,8 +149,8 @@ def test_an_answer_that_came_since_it_was_looked_for_is_taken(cache, monkeypatch
     assert (1, 1) == (endpoint.hits, endpoint.misses)
 
 
-def test_who_waits_for_a_failure_asks_for_itself(cache):
-    """The failure of one thread is not that of all."""
+def test_a_thread_that_waited_for_a_failure_sends_its_own_request(cache):
+    """The failure of one thread is not shared."""
     first = threading.Event()
 
     def answer(request):
@@ -172,7 +172,7 @@ def test_who_waits_for_a_failure_asks_for_itself(cache):
 
 
 def test_several_caches_may_use_one_file(warnings, cache):
-    """As several processes do."""
+    """As several processes may."""
     other = AnswerCache(Path("a.cache"), warnings.append)
     endpoints = [cached(each, lambda asked: "a") for each in (cache, other)]
 
@@ -184,8 +184,8 @@ def test_several_caches_may_use_one_file(warnings, cache):
     assert 100 == len(sqlite3.connect("a.cache").execute("SELECT key FROM answer").fetchall())
 
 
-def test_the_file_does_not_grow_for_ever(warnings):
-    """What was not used for longest goes first."""
+def test_the_size_of_the_file_is_limited(warnings):
+    """The least recently used replies are deleted first."""
     cache = AnswerCache(Path("a.cache"), warnings.append, most_bytes=300_000)
     for number in range(1_000):
         cache.put(f"{number:032}", "rank", reply("x" * 1_000))
@@ -197,8 +197,8 @@ def test_the_file_does_not_grow_for_ever(warnings):
     assert 0 not in kept
 
 
-def test_trouble_with_the_file_is_told_once_and_costs_nothing(cache, warnings):
-    """A run that is under way goes on without its cache."""
+def test_a_problem_with_the_file_is_reported_once_and_ends_nothing(cache, warnings):
+    """The run goes on without its cache."""
     endpoint = cached(cache, ["a", "b", "c"])
     endpoint.complete(request())
     with sqlite3.connect("a.cache") as db:
@@ -209,8 +209,8 @@ def test_trouble_with_the_file_is_told_once_and_costs_nothing(cache, warnings):
     assert warnings[0].startswith("Answers are not cached any more: a.cache: no such table")
 
 
-def test_a_file_of_somebody_else_is_left_alone():
-    """Another database, or none at all."""
+def test_a_file_of_another_program_is_not_touched():
+    """Another database, or no database."""
     with sqlite3.connect("other.db") as db:
         db.execute("CREATE TABLE mine (x)")
     Path("text").write_text("no database, but long enough to be taken for one " * 30)
@@ -223,10 +223,10 @@ def test_a_file_of_somebody_else_is_left_alone():
     assert before == Path("other.db").read_bytes()
 
 
-def test_who_waits_for_an_answer_keeps_nobody_waiting_for_money(cache):
-    """The one that asks may need room for a repetition, while another waits for its answer."""
+def test_waiting_for_another_thread_does_not_block_its_retry(cache):
+    """The thread that calls may need budget for a retry while others wait for its reply."""
     tracker = WaitingBudgetTracker(Budget(calls=2))
-    tickets = [tracker.reserve(10, 10), tracker.reserve(10, 10)]
+    reservations = [tracker.reserve(10, 10), tracker.reserve(10, 10)]
     asked = threading.Event()
 
     class Repeating:
@@ -249,7 +249,7 @@ def test_who_waits_for_an_answer_keeps_nobody_waiting_for_money(cache):
         except (BudgetError, CallError) as error:
             ended.append(type(error))
 
-    threads = [threading.Thread(target=ask, args=[each], daemon=True) for each in tickets]
+    threads = [threading.Thread(target=ask, args=[each], daemon=True) for each in reservations]
     for each in threads:
         each.start()
         asked.wait(5)

@@ -18,14 +18,14 @@ SECRETS = ("slow rivers", "Slow rivers", "You choose", "sk-secret-key-123456", "
 
 @pytest.fixture
 def events(caplog):
-    """The events of an endpoint, at every level."""
+    """The logged events of the endpoint, at every level."""
     caplog.set_level(logging.DEBUG, logger="unillmrec")
     return lambda: [record.msg for record in caplog.records if record.name.startswith("unillmrec")]
 
 
 @pytest.fixture
 def telemetry(monkeypatch):
-    """Providers that keep spans and metrics, and functions that show them."""
+    """In-memory providers of spans and metrics, and functions that return these."""
     exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
     traces, meters = TracerProvider(), MeterProvider([reader])
     traces.add_span_processor(SimpleSpanProcessor(exporter))
@@ -45,7 +45,7 @@ def telemetry(monkeypatch):
 
 
 def test_every_call_is_one_event(server_with, endpoint_to, question, events):
-    """Stage, model, time, tokens, retries and how it ended."""
+    """With stage, model, time, tokens, retries and outcome."""
     server = server_with(faults=[503, None])
 
     InstrumentedEndpoint(endpoint_to(server)).complete(question)
@@ -66,8 +66,10 @@ def test_every_call_is_one_event(server_with, endpoint_to, question, events):
 @pytest.mark.parametrize(
     ("fault", "outcome"), [(401, "key"), (Fault.quota(), "money"), (FaultKind.FILTER, "filtered")]
 )
-def test_a_call_that_fails_says_how(fault, outcome, server_with, endpoint_to, question, events):
-    """By the kind of failure, with what it cost."""
+def test_a_failed_call_is_logged_with_its_kind(
+    fault, outcome, server_with, endpoint_to, question, events
+):
+    """And with what it cost."""
     endpoint = InstrumentedEndpoint(endpoint_to(server_with(faults=[fault])))
 
     with pytest.raises(Exception, match="fake-model"):
@@ -76,8 +78,8 @@ def test_a_call_that_fails_says_how(fault, outcome, server_with, endpoint_to, qu
     assert outcome == events()[-1].fields["outcome"]
 
 
-def test_nothing_that_was_said_is_in_an_event(server_with, endpoint_to, question, events):
-    """Neither prompt nor answer nor key, whatever the level and the failure."""
+def test_events_contain_no_text(server_with, endpoint_to, question, events):
+    """Neither prompt nor answer nor key, at any level and for any failure."""
     said = "slow rivers, Bearer sk-secret-key-123456"
     faults = [
         Fault.status(429, message=said),
@@ -95,16 +97,16 @@ def test_nothing_that_was_said_is_in_an_event(server_with, endpoint_to, question
     assert not [secret for secret in SECRETS if secret in told]
 
 
-def test_vectors_are_told_as_well():
-    """They are paid for, too."""
+def test_embeddings_are_logged():
+    """They cost tokens, too."""
     vectors, usage = instrument(ScriptedEndpoint([])).embed(["one", "two"])
 
     assert 2 == len(vectors)
     assert 1 == usage.calls
 
 
-def test_a_call_is_a_span_by_the_conventions(server_with, endpoint_to, question, telemetry):
-    """The names of the GenAI semantic conventions, and nothing that was said."""
+def test_a_call_is_a_span_after_the_conventions(server_with, endpoint_to, question, telemetry):
+    """With the names of the GenAI semantic conventions, and without any text."""
     spans, _ = telemetry
     server = server_with()
     address = server.base_url.split("/")[2]
@@ -130,8 +132,8 @@ def test_a_call_is_a_span_by_the_conventions(server_with, endpoint_to, question,
     assert not [secret for secret in SECRETS if secret in span.to_json()]
 
 
-def test_a_failure_is_an_error_of_its_kind(server_with, endpoint_to, question, telemetry):
-    """Without the words of the server, which may quote the prompt."""
+def test_a_failed_span_has_the_kind_of_failure(server_with, endpoint_to, question, telemetry):
+    """Without the server's message, which may quote the prompt."""
     spans, points = telemetry
     server = server_with(faults=[Fault.status(401, message="slow rivers")])
 
@@ -149,7 +151,7 @@ def test_a_failure_is_an_error_of_its_kind(server_with, endpoint_to, question, t
 
 
 def test_time_and_tokens_are_histograms(server_with, endpoint_to, question, telemetry):
-    """One for input and one for output, in the buckets of the conventions."""
+    """Input and output tokens are separate, with the buckets of the conventions."""
     _, points = telemetry
     server = server_with()
     endpoint = TracedEndpoint(endpoint_to(server))
@@ -170,7 +172,7 @@ def test_time_and_tokens_are_histograms(server_with, endpoint_to, question, tele
 
 
 def test_unknown_tokens_are_not_measured(server_with, endpoint_to, question, telemetry):
-    """Unknown is not zero."""
+    """They are not zero."""
     spans, points = telemetry
     TracedEndpoint(endpoint_to(server_with(dialect="no-usage"))).complete(question)
 
@@ -178,8 +180,8 @@ def test_unknown_tokens_are_not_measured(server_with, endpoint_to, question, tel
     assert "gen_ai.usage.input_tokens" not in spans()[0].attributes
 
 
-def test_vectors_are_an_operation_of_their_own(server_with, endpoint_to, telemetry):
-    """Named as the conventions name it."""
+def test_embeddings_are_a_separate_operation(server_with, endpoint_to, telemetry):
+    """With the name from the conventions."""
     spans, _ = telemetry
     TracedEndpoint(endpoint_to(server_with())).embed(["one", "two"])
 

@@ -23,7 +23,7 @@ def request(text="Which?", **options):
 
 
 def recorded(answers, asked):
-    """Record what a script answers to these requests."""
+    """Record the answers of a script to these requests, and open the recording."""
     recording = Recording(Path("r.jsonl"), {"run": "one"})
     endpoint = RecordingEndpoint(ScriptedEndpoint(answers), recording)
     for each in asked:
@@ -35,8 +35,8 @@ def recorded(answers, asked):
     return ReplayedEndpoint(Path("r.jsonl"))
 
 
-def test_a_reply_comes_back_as_it_was():
-    """Every field, unknown counts and letters that cannot be written as such included."""
+def test_a_reply_is_replayed_unchanged():
+    """Every field, with unknown counts and half a surrogate pair."""
     replayed = recorded([REPLY], [request()])
 
     assert REPLY == replayed.complete(request())
@@ -62,8 +62,8 @@ def budget_error():
 
 
 @pytest.mark.parametrize("made", [call_error, answer_error, budget_error])
-def test_an_error_comes_back_as_it_was(made):
-    """What it says, what sort it is, and what it has cost."""
+def test_an_error_is_replayed_unchanged(made):
+    """Its message, its type, and its usage."""
     error = made()
     replayed = recorded([error], [request()])
 
@@ -76,8 +76,8 @@ def test_an_error_comes_back_as_it_was(made):
     assert str(error.__cause__) == str(caught.value.__cause__)
 
 
-def test_a_request_asked_several_times_gets_its_replies_in_order():
-    """And not one more than there are."""
+def test_a_repeated_request_gets_its_replies_in_order():
+    """And no more than were recorded."""
     replayed = recorded(["a", "b", "other", "c"], [request(), request(), request("?"), request()])
 
     assert ["a", "b", "c"] == [replayed.complete(request()).text for _ in range(3)]
@@ -87,7 +87,7 @@ def test_a_request_asked_several_times_gets_its_replies_in_order():
 
 
 def test_the_order_of_threads_does_not_matter():
-    """Each request gets its own reply, whoever comes first."""
+    """Each request gets its own reply."""
     asked = [request(f"Question {number % 200}") for number in range(600)]
     answers = [f"{each.messages[1].content} {n}" for n, each in enumerate(asked)]
     replayed = recorded(answers, asked)
@@ -111,24 +111,24 @@ def test_the_order_of_threads_does_not_matter():
         replace(request(), messages=request().messages[1:]),
     ],
 )
-def test_whatever_is_sent_tells_requests_apart(other):
-    """The stage, the limit, the schema, each message."""
+def test_everything_that_is_sent_distinguishes_requests(other):
+    """The stage, the limit, the schema, and each message."""
     replayed = recorded(["a"], [request()])
 
     with pytest.raises(EndpointError, match="holds no answer to a request of the"):
         replayed.complete(other)
 
 
-def test_what_a_request_is_paid_from_does_not():
-    """The same question is the same with another budget, or with none."""
+def test_the_budget_does_not_distinguish_requests():
+    """The same request has the same reply with any budget."""
     reservation = BudgetTracker(Budget(tokens=500)).reserve(10, 10)
     replayed = recorded(["a"], [request(reservation=reservation)])
 
     assert "a" == replayed.complete(request()).text
 
 
-def test_every_line_is_there_as_soon_as_its_answer():
-    """A run that is killed leaves all that it has paid for, and half a line is no harm."""
+def test_every_reply_is_written_at_once():
+    """A killed run loses nothing that it has paid for; half a line at the end is ignored."""
     recording = Recording(Path("r.jsonl"), {})
     endpoint = RecordingEndpoint(ScriptedEndpoint(["a", "b"]), recording)
     endpoint.complete(request("1"))
@@ -145,15 +145,15 @@ def test_every_line_is_there_as_soon_as_its_answer():
         replayed.complete(request("2"))
 
 
-def test_a_run_in_which_nothing_was_asked_leaves_no_file():
-    """It would be in the way of the next one."""
+def test_a_run_without_calls_leaves_no_file():
+    """It would be in the way of the next run."""
     Recording(Path("r.jsonl"), {}).close()
 
     assert not Path("r.jsonl").exists()
 
 
-def test_figures_are_given_again_in_their_order():
-    """Times, which no two runs measure alike; what was not recorded is as measured."""
+def test_measurements_are_replayed_in_order():
+    """Such as times, which differ between runs; one that was not recorded stays as measured."""
     recording = Recording(Path("r.jsonl"), {})
     assert 1.5 == recording.measurement("seconds", 1.5)
     recording.measurement("seconds", 2.5)
@@ -176,16 +176,16 @@ def test_figures_are_given_again_in_their_order():
         '{"recording": 1}\n[]\n',
     ],
 )
-def test_what_is_no_recording_is_told_with_its_line(content):
-    """Rather than answered from."""
+def test_an_invalid_recording_is_an_error_with_its_line(content):
+    """It is not replayed."""
     Path("r.jsonl").write_text(content)
 
     with pytest.raises(SettingsError, match=r"r\.jsonl:[12]: not a line of a recording"):
         ReplayedEndpoint(Path("r.jsonl"))
 
 
-def test_no_label_of_a_person_is_written():
-    """What is in a line is what makes the answer, and nothing beside."""
+def test_the_label_of_a_person_is_not_written():
+    """A line holds only what determines the reply."""
     recorded(["a"], [request()])
 
     line = json.loads(Path("r.jsonl").read_text().splitlines()[1])

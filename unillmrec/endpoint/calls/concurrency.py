@@ -113,7 +113,7 @@ class ConcurrencyLimiter:
         """Hand out no slot for *seconds*, because the server demands a pause."""
         with self._lock:
             self._paused_until = max(self._paused_until, self._clock() + seconds)
-            # Every waiting thread must compute anew when to look again.
+            # Every waiting thread must recompute when to look again.
             self._wake_all()
         _LOG.info(Event("pause", seconds=round(seconds, 3)))
 
