@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from unillmrec.cli.shared.session import announced
+from unillmrec.cli.shared.session import announce
 from unillmrec.endpoint.access import Access
 from unillmrec.errors import EndpointError, SettingsError
 from unillmrec.judge.from_settings import build_endpoint
@@ -137,7 +137,7 @@ def test_the_command_line_announces_that_a_foreign_host_gets_the_key(capsys):
         Settings(base_url="https://models.example/v1", api_key="sk-secret-key-123456"), "m"
     )
 
-    announced(endpoint)
+    announce(endpoint)
 
     printed = capsys.readouterr().err
     assert "The key from OPENAI_API_KEY is sent to models.example.\n" == printed

@@ -5,11 +5,8 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
+from unillmrec.cli.exit_codes import INTERRUPTED, UNWRITABLE, WRONG_USAGE
 from unillmrec.errors import UnillmrecError
-
-WRONG_USAGE = 2
-UNWRITABLE = 3
-INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> None:

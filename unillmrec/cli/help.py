@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from typer.core import TyperCommand, TyperGroup
 
-from unillmrec.cli.shared.options import PERSON_PANEL
+from unillmrec.cli.flags.groups import PERSON
 
 ARGUMENTS = "Arguments"
 OPTIONS = "Options"
@@ -72,7 +72,7 @@ def write_examples(examples: str, formatter: Any) -> None:
 
 
 def _importance(heading: str) -> int:
-    return (ARGUMENTS, PERSON_PANEL, OPTIONS, heading).index(heading)
+    return (ARGUMENTS, PERSON, OPTIONS, heading).index(heading)
 
 
 class Group(TyperGroup):

@@ -1,6 +1,6 @@
 """A run over one tree with everything around its model: usage log, cache, recording, plan."""
 
 from unillmrec.session.reply_files import ReplyFiles
-from unillmrec.session.session import Session
+from unillmrec.session.session import PersonArguments, RecommendArguments, Session
 
-__all__ = ["ReplyFiles", "Session"]
+__all__ = ["PersonArguments", "RecommendArguments", "ReplyFiles", "Session"]

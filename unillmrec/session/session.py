@@ -133,8 +133,9 @@ class Session:
 
     @cached_property
     def price(self) -> Price | None:
-        """What the tokens of the settings' model cost; None if unknown."""
-        return find_price(self.settings)
+        """What tokens cost: nothing if the embedded judge answers, None if unknown."""
+        embedded = self.settings.judge == "embedded" or not self.settings.has_endpoint
+        return Price(0, 0) if embedded else find_price(self.settings)
 
     def cost_of(self, recommendation: Recommendation) -> Money | None:
         """Return what *recommendation* cost; None if a price or a token count is unknown."""
@@ -165,7 +166,7 @@ class Session:
             EndpointError: a call failed, and there is no *budget*.
         """
         recommender = Recommender(self.tree, self.judge)
-        tracker = self._track(budget, self.judge)
+        tracker = _track(budget, self.price)
         made = recommender.recommend(history, budget=tracker, **arguments)
         return replace(made, seconds=self.storage.measurement("seconds", made.seconds))
 
@@ -182,7 +183,7 @@ class Session:
         """
 
         def walk(recommender: Recommender, trace: Trace) -> Recommendation:
-            tracker = self._track(budget, recommender.judge)
+            tracker = _track(budget, find_price(self.settings))
             return recommender.recommend(history, budget=tracker, trace=trace, **arguments)
 
         return plan_recommendation(self.tree, self.settings, walk, self.votes)
@@ -231,12 +232,6 @@ class Session:
         logged = LoggedEndpoint(instrument(endpoint), self.log, self.price)
         return self.storage.wrap(logged, endpoint.identity)
 
-    def _track(self, budget: Budget | None, judge: Judge) -> BudgetTracker | None:
-        if budget is None or budget.cost is None:
-            return BudgetTracker(budget) if budget else None
-        price = Price(0, 0) if isinstance(judge, SimilarityJudge) else self.price
-        return BudgetTracker(budget, price.at_most if price else None)
-
     def _explain_default(self) -> None:
         """Notify why no model is asked, where the user may have expected one."""
         settings = self.settings
@@ -248,6 +243,12 @@ class Session:
         elif settings.base_url or settings.api_key:
             why = "An endpoint but no model is set (UNILLMREC_MODEL)"
         self.notify(f"{why}; the embedded judge answers.")
+
+
+def _track(budget: Budget | None, price: Price | None) -> BudgetTracker | None:
+    if budget is None:
+        return None
+    return BudgetTracker(budget, price.at_most if price and budget.cost is not None else None)
 
 
 def open_usage_log(tree: Path, settings: Settings, command: str, notify: Notify) -> UsageLog:

@@ -37,7 +37,7 @@ def test_lists_for_many_people(run, shop, people):
     assert told[0].startswith("Recommended to 6 people in ")
     assert told[0].endswith("; 2 rows could not be used. The lists are in out.jsonl.")
     assert [
-        "out.jsonl.problems.jsonl says which rows are not in out.jsonl, and why.",
+        "out.jsonl.problems.jsonl lists the rows that are not in out.jsonl, and why.",
         "judge: embedded similarity judge (no language model)",
     ] == told[1:]
     assert ["p0", "p1", "p2", "p3", "p4", "p5"] == ids()
@@ -160,7 +160,7 @@ def test_a_spent_budget(run, shop, people, server):
 
     assert 3 == stopped.code
     assert "Error: the budget of calls is spent." in stopped.err
-    assert "The same command goes on where it stopped" in stopped.err
+    assert "The same command resumes where it stopped" in stopped.err
     assert 0 == finished.code
     assert 6 == len(ids())
 
@@ -188,7 +188,7 @@ def test_people_that_fail(run, shop, people, monkeypatch):
         finished = run(*command)
 
     assert 4 == failed.code
-    assert "Error: 1 person could not be recommended to.\n  The first: " in failed.err
+    assert "Error: no recommendations for 1 person.\n  The first problem: " in failed.err
     assert 5 == len(done)
     assert 0 == finished.code
     assert 6 == len(ids())

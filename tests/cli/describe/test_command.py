@@ -1,6 +1,7 @@
 import json
 import os
 import pty
+import re
 import select
 import signal
 import time
@@ -332,15 +333,14 @@ def test_stale_ones_are_renewed(run, shop, server):
     # The root says nothing of itself.
     assert opened - 1 == told["stale"]
     assert (
-        f"{opened - 1} of {opened} opened nodes had descriptions that are out of date; "
+        f"{opened - 1} of {opened} opened nodes have outdated descriptions; "
         "`unillmrec describe shop.tree --stale` renews them.\n"
     ) in before
     assert ended.out.startswith(f"Described {len(ids)} nodes")
     assert "out of date" not in after
     assert 0 == run(*walk, "--json").json["walk"]["stale"]
     assert (
-        "No description of shop.tree is out of date."
-        in run("describe", shop, "--stale", "--yes").out
+        "No description of shop.tree is outdated." in run("describe", shop, "--stale", "--yes").out
     )
 
 
@@ -351,13 +351,15 @@ def test_nothing_to_do_is_said(run, shop, server):
     ended = run("describe", shop)
 
     assert (0, "") == (ended.code, ended.err)
-    assert "Every branch of shop.tree is described; --stale or --all writes anew.\n" == ended.out
+    assert (
+        "Every branch of shop.tree is described; --stale or --all writes them again.\n" == ended.out
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["--stale", "--all"], 2, "--stale and --all are different wishes; give one."),
+        (["--stale", "--all"], 2, "--stale and --all exclude each other; give one."),
         (["--depth", "0"], 2, "'--depth'"),
         (["--share", "2"], 2, "'--share'"),
         (["--yes"], 3, "asking a language model needs a model"),
@@ -397,13 +399,13 @@ def test_by_files_moved_by_hand(run, shop, server):
         waiting = run("describe", shop, "--export-requests", "again.jsonl")
         taken = run("describe", shop, "--import-results", "results.jsonl")
 
-        assert "are waited for (`--import-results FILE`)." in waiting.out
+        assert re.search(r"still waiting for \d+ results? \(`--import-results FILE`\)", waiting.out)
         assert taken.out.startswith("Described ")
 
     assert 2 <= rounds
     assert [] == server.requests
     told = run("describe", shop, "--export-requests", "out.jsonl")
-    assert "Nothing to write: what is wanted of shop.tree is described.\n" == told.out
+    assert "Nothing to write: every selected branch of shop.tree is described.\n" == told.out
 
 
 def test_through_a_batch_api(run, shop, monkeypatch):
@@ -424,4 +426,4 @@ def test_one_way_at_a_time(run, shop):
     both = run("describe", shop, "--export-requests", "a", "--import-results", "b")
 
     assert 2 == both.code
-    assert "are different wishes; give one." in both.err
+    assert "exclude each other; give one." in both.err

@@ -134,8 +134,8 @@ def test_a_page_keeps_no_password(run, shop, orders, server):
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        (("--report", "nowhere/page.html"), "nowhere is no folder"),
-        (("--lists", "orders.csv/lists.jsonl"), "orders.csv is no folder"),
+        (("--report", "nowhere/page.html"), "nowhere is not a writable folder"),
+        (("--lists", "orders.csv/lists.jsonl"), "orders.csv is not a writable folder"),
         (("--lists", "both", "--report", "./both"), "both name both"),
     ],
 )
@@ -151,7 +151,7 @@ def test_files_that_cannot_be_written_are_refused_first(run, shop, orders, serve
 def test_the_table_is_shown_though_a_file_cannot_be_written(run, shop, orders, monkeypatch):
     """Its folder went away in the meantime."""
     Path("out").mkdir()
-    monkeypatch.setattr("unillmrec.cli.evaluate.run.page", lambda *_: Path("out").rmdir() or "")
+    monkeypatch.setattr("unillmrec.cli.evaluate.files.page", lambda *_: Path("out").rmdir() or "")
     only = ("--systems", "tfidf", *FEW)
     done = run("evaluate", shop, "--histories", orders, *only, "--report", "out/page.html")
 

@@ -71,7 +71,7 @@ def test_ids_may_hold_commas(run):
     assert 3 == parted.code
     assert [
         "Error: 2 of 2 history items are not in c.tree: 'a', 'b'.",
-        "  'a,b' as a whole is an id; commas stand between ids.",
+        "  'a,b' as a whole is an id; commas separate ids.",
         """  Try: --history '["a,b"]'""",
     ] == parted.err.splitlines()[-3:]
     assert """Try: --exclude '["a,b"]'\n""" in excluded.err
@@ -174,7 +174,7 @@ def test_useless_answers_are_told(run, shop, monkeypatch):
 
     assert 0 == ended.code
     assert "had to be asked again." in ended.out
-    assert "could not be used; there the embedded similarity judge answered." in ended.out
+    assert "could not be used; the embedded similarity judge answered instead." in ended.out
 
 
 @pytest.mark.parametrize(
@@ -188,8 +188,8 @@ def test_useless_answers_are_told(run, shop, monkeypatch):
         ),
         (
             Dropped(asked_again=1, fallbacks=1),
-            "1 question had to be asked again. 1 answer could not be used; there the embedded "
-            "similarity judge answered.",
+            "1 question had to be asked again. 1 reply could not be used; the embedded "
+            "similarity judge answered instead.",
         ),
     ],
 )
@@ -210,7 +210,7 @@ def test_items_the_model_did_not_pick_are_marked(run, shop, monkeypatch):
         out = run("recommend", shop, "--like", "whale", "-k", "3").out
 
     assert 2 == len(re.findall(r"^\d\. .* \*  item-\d+$", out, re.MULTILINE))
-    assert "* not picked by the model: the nearest of what it saw\n" in out
+    assert "* not picked by the model, but the most similar of the items it saw\n" in out
 
 
 def test_a_log_that_cannot_be_written_does_not_matter(run, shop, server):
@@ -365,7 +365,7 @@ def test_a_budget_is_kept_and_told(run, shop, server):
 
     assert 0 == ended.code
     assert 2 == len(server.requests)
-    assert "Partial: the budget of calls is spent; the embedded judge answered" in ended.out
+    assert "Partial: the call budget is spent; the embedded judge answered" in ended.out
 
 
 def _interrupt(*_):

@@ -1,8 +1,7 @@
-"""A batch as the command line asks for it: the files, the judge, the progress bar."""
+"""Run or plan a batch as the flags ask for."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -10,31 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from unillmrec.batch import Batch, BatchOptions, BatchReport
 from unillmrec.batch.plan import plan_batch
 from unillmrec.batch.workers import Engine
-from unillmrec.cli.recommend.run import budget_of, options_of
-from unillmrec.cli.shared.answer_sources import Answers
+from unillmrec.cli.batch.request import BatchRequest
+from unillmrec.cli.flags.values import budget_of, options_of, reply_files_of, votes_of
 from unillmrec.cli.shared.output import format_count, note
 from unillmrec.cli.shared.plan_output import PlanReport
-from unillmrec.cli.shared.session import asking_over
+from unillmrec.cli.shared.progress import progress_bars
+from unillmrec.cli.shared.session import open_session, plan_settings
 from unillmrec.errors import BudgetError, EndpointError, ReplyError
-from unillmrec.judge import CONTRACTS
-from unillmrec.judge.from_settings import find_price
-from unillmrec.judge.voting import Votes
 from unillmrec.people.history import read_history
 from unillmrec.people.people_file import PeopleFile
-from unillmrec.prices import Price
-from unillmrec.prompts import PromptSet
+from unillmrec.session import ReplyFiles, Session
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
 from unillmrec.system.processes import on_one_core
@@ -42,210 +30,161 @@ from unillmrec.usage_log import log_path
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the flags say."""
-
-    tree: Path
-    people: Path
-    out: Path
-    options: BatchOptions
-    settings: Settings
-    ray_workers: int | None = None
-    votes: Votes = 1
-    answers: Answers = field(default_factory=Answers)
-
-    @classmethod
-    def of(
-        cls,
-        files: tuple[Path, Path, Path],
-        walk: Mapping[str, Any],
-        limits: Mapping[str, Any],
-        flags: Mapping[str, object],
-        out: tuple[str | None, str | None],
-        manner: tuple[bool, bool, int | None],
-        answers: Answers | None = None,
-    ) -> Wishes:
-        """Put everything in its place."""
-        answers = answers or Answers()
-        if manner[2] is not None and answers != Answers():
-            raise typer.TyperException(
-                "--record, --replay and --cache are kept by one process; leave out --engine ray."
-            )
-        settings = answers.settle(Settings.resolve(flags))
-        made, votes = options_of(walk)
-        options = BatchOptions(
-            recommend=made,
-            where=out[0],
-            exclude=read_history(out[1]),
-            # While some people are between two calls, others fill their places.
-            at_once=max(2 * settings.concurrency, settings.concurrency + 2),
-            as_they_come=manner[0],
-            restart=manner[1],
-            budget=budget_of(limits),
-        )
-        return cls(*files, options, settings, manner[2], votes, answers)
-
-
-@dataclass(frozen=True, slots=True)
-class Batched:
-    """What a run of a batch did; *run* is its name in the usage log.
-
-    *cache* is what a cache was good for, if there was one.
-    """
+class BatchRun:
+    """What a run of a batch did; *run* is its name in the usage log, *cache* what it saved."""
 
     report: BatchReport
-    wishes: Wishes
+    request: BatchRequest
     run: str
     cache: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def problems(self) -> Path | None:
-        """Where it says which rows are not in the output, if there are any."""
-        out = self.wishes.out
+        """The file that lists the rows without recommendations, if there are any."""
+        out = self.request.out
         path = out.with_name(f"{out.name}.problems.jsonl")
         return path if path.exists() else None
 
     def raise_failure(self) -> None:
-        """Do nothing where everybody is done who can be.
+        """Raise the error of a batch that is not finished.
 
         Raises:
-            BudgetError: what may be spent is spent.
+            BudgetError: the budget is spent.
             EndpointError: the endpoint ended the run, or failed for somebody.
-            ReplyError: nothing could be made of what the model answered.
+            ReplyError: the model's replies could not be used.
         """
         report = self.report
-        on = "The same command goes on where it stopped"
         if isinstance(report.stopped, BudgetError):
-            limit = report.stopped.limit
-            told = BudgetError(limit, report.stopped.problem)
-            if limit == "deadline":
-                # Each run has a deadline of its own.
-                told.detail, told.remedy = f"{on}.", "the same command again."
-            else:
-                told.detail = f"{on}; for what is asked, it needs a larger budget of {limit}."
-            raise told
+            raise _explain_resuming(report.stopped)
         if report.stopped:
             raise report.stopped
         if report.worst:
             kind = ReplyError if isinstance(report.worst, ReplyError) else EndpointError
-            people = format_count(len(report.failed), "person", "people")
             raise kind(
-                f"{people} could not be recommended to.",
-                detail=f"The first: {report.worst.problem}",
-                remedy="the same command again, which asks for them only.",
+                f"no recommendations for {format_count(len(report.failed), 'person', 'people')}.",
+                detail=f"The first problem: {report.worst.problem}",
+                remedy="the same command again, which retries only these.",
             )
 
 
-def run_batch(wishes: Wishes) -> Batched:
+def _explain_resuming(error: BudgetError) -> BudgetError:
+    resumes = "The same command resumes where it stopped"
+    explained = BudgetError(error.limit, error.problem)
+    if error.limit == "deadline":
+        # Each run has a deadline of its own.
+        explained.detail, explained.remedy = f"{resumes}.", "the same command again."
+    else:
+        explained.detail = f"{resumes}, but needs a larger budget of {error.limit}."
+    return explained
+
+
+def run_batch(request: BatchRequest) -> BatchRun:
     """Recommend to everybody who is left, with the judge of the settings."""
-    settings = wishes.settings
-    about = {
-        "prompts": {each.name: each.digest for each in PromptSet.load(CONTRACTS, settings.prompts)},
-        "extra_body": dict(settings.extra_body),
-        "ask": settings.ask,
-        "votes": wishes.votes,
-    }
+    if request.ray_workers and reply_files_of(request) != ReplyFiles():
+        raise typer.TyperException(
+            "--record, --replay and --cache work in one process only; leave out --engine ray."
+        )
     with (
-        nullcontext() if wishes.ray_workers else on_one_core(),
-        ItemTree.open(wishes.tree) as tree,
-        asking_over(tree, settings, "batch", wishes.answers, wishes.votes) as asked,
+        nullcontext() if request.ray_workers else on_one_core(),
+        open_session(request.tree, request, "batch", votes_of(request)) as session,
         Batch(
-            tree,
-            PeopleFile(wishes.people),
-            wishes.out,
-            wishes.options,
-            judge_over=asked.judge_over,
-            about=about,
-            price=_price(settings),
-            needed=filter(None, [log_path(wishes.tree, settings.usage_log)]),
+            session.tree,
+            PeopleFile(request.people),
+            request.out,
+            _batch_options(request, session.settings),
+            judge_over=session.build_judge,
+            about=_about(session),
+            price=session.price,
+            needed=filter(None, [log_path(request.tree, session.settings.usage_log)]),
         ) as batch,
     ):
         try:
-            with _progress(batch.report) as told:
-                report = batch.run(_engine(wishes, batch, asked.run), told=told)
+            with _batch_progress(batch.report) as on_progress:
+                report = batch.run(_engine(request, batch, session), told=on_progress)
         except BaseException:
-            _tell_how_to_go_on(batch.report)
+            done = f"{batch.report.done:,} of about {batch.report.people:,} people are done"
+            note(f"{done}; the same command resumes where this one stopped.")
             raise
-        return Batched(report, wishes, asked.run, asked.answers.as_dict())
+        return BatchRun(report, request, session.run, session.cache_report())
 
 
-def _engine(wishes: Wishes, batch: Batch, run: str) -> Engine | None:
-    if wishes.ray_workers is None:
+def _batch_options(request: BatchRequest, settings: Settings) -> BatchOptions:
+    return BatchOptions(
+        recommend=options_of(request),
+        where=request.where,
+        exclude=read_history(request.exclude),
+        # While some people are between two calls, others use the free connections.
+        at_once=max(2 * settings.concurrency, settings.concurrency + 2),
+        as_they_come=request.unordered,
+        restart=request.restart,
+        budget=budget_of(request),
+    )
+
+
+def _about(session: Session) -> dict[str, object]:
+    """Return what must be the same when the batch resumes."""
+    return {
+        "prompts": session.prompt_digests(),
+        "extra_body": dict(session.settings.extra_body),
+        "ask": session.settings.ask,
+        "votes": session.votes,
+    }
+
+
+def _engine(request: BatchRequest, batch: Batch, session: Session) -> Engine | None:
+    if request.ray_workers is None:
         return None
     from unillmrec.batch.on_ray import OnRay
 
     return OnRay(
         batch,
-        wishes.settings,
-        wishes.options,
-        tree=wishes.tree,
-        votes=wishes.votes,
-        workers=wishes.ray_workers,
-        price=_price(wishes.settings),
-        run=run,
+        session.settings,
+        _batch_options(request, session.settings),
+        tree=request.tree,
+        votes=session.votes,
+        workers=request.ray_workers,
+        price=session.price,
+        run=session.run,
     )
 
 
-def _price(settings: Settings) -> Price | None:
-    """Return what tokens cost: nothing, where vectors answer."""
-    embedded = settings.judge == "embedded" or not settings.has_endpoint
-    return Price(0, 0) if embedded else find_price(settings)
-
-
-def _tell_how_to_go_on(report: BatchReport) -> None:
-    done = f"{report.done:,} of about {report.people:,} people are done"
-    note(f"{done}; the same command goes on where this one stopped.")
-
-
-def plan_for(wishes: Wishes) -> PlanReport:
+def plan_lists(request: BatchRequest) -> PlanReport:
     """Walk for a sample of the people with the embedded judge, and count the prompts."""
-    settings = wishes.settings
-    with ItemTree.open(wishes.tree) as tree:
-        made = plan_batch(tree, settings, PeopleFile(wishes.people), wishes.options, wishes.votes)
+    settings = plan_settings(request)
+    options = _batch_options(request, settings)
+    with ItemTree.open(request.tree) as tree:
+        planned = plan_batch(tree, settings, PeopleFile(request.people), options, votes_of(request))
     return PlanReport(
-        made.plan,
-        what=f"Lists for {format_count(made.people, 'person', 'people')}",
+        planned.plan,
+        what=f"Lists for {format_count(planned.people, 'person', 'people')}",
         model=settings.model,
         walked=True,
-        sampled=f"{made.sample:,} of them, {made.usable:,} usable",
+        sampled=f"{planned.sample:,} of them, {planned.usable:,} usable",
         about={
-            "tree": str(wishes.tree),
-            "people": str(wishes.people),
-            "total": made.people,
-            "sample": made.sample,
-            "usable": made.usable,
+            "tree": str(request.tree),
+            "people": str(request.people),
+            "total": planned.people,
+            "sample": planned.sample,
+            "usable": planned.usable,
         },
     )
 
 
 @contextmanager
-def _progress(report: BatchReport) -> Iterator[Callable[[BatchReport], None]]:
-    """Give what shows how far a batch is, on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda report: None
-        return
-    with Progress(
-        TextColumn("people"),
-        BarColumn(bar_width=30, style="dim"),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[told]}", style="dim", markup=False),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bars:
-        task = bars.add_task("", total=report.people, told="")
+def _batch_progress(report: BatchReport) -> Iterator[Callable[[BatchReport], None]]:
+    """Yield a callback that draws how many people are done, the rate and the cost."""
+    total = report.people
+    with progress_bars() as bars:
 
-        def told(report: BatchReport) -> None:
-            bars.update(task, completed=_through(report), told=_told(report))
+        def show(report: BatchReport) -> None:
+            through = report.done + report.skipped + len(report.failed)
+            text = f"{through:,}/{total:,}, {_format_rate(report)}"
+            bars.report("people", through, total, text)
 
-        yield told
+        yield show
 
 
-def _through(report: BatchReport) -> int:
-    return report.done + report.skipped + len(report.failed)
-
-
-def _told(report: BatchReport) -> str:
+def _format_rate(report: BatchReport) -> str:
     usage = report.total_usage()
     prompt = usage.estimated_prompt if usage.prompt is None else usage.prompt
     completion = usage.estimated_completion if usage.completion is None else usage.completion

@@ -1,10 +1,10 @@
-"""A batch, for people and as JSON."""
+"""Print what a batch did, as text or JSON."""
 
 from __future__ import annotations
 
 from rich.text import Text
 
-from unillmrec.cli.batch.run import Batched
+from unillmrec.cli.batch.run import BatchRun
 from unillmrec.cli.shared.output import (
     Page,
     format_count,
@@ -15,26 +15,25 @@ from unillmrec.cli.shared.output import (
 )
 from unillmrec.prices import Money
 
-SHOWN = 10
+MOST_FAILURES = 10
 
 
-def show_batch(batched: Batched, *, as_json: bool) -> None:
-    """Say who is done, who is not and why, and what it cost."""
-    report, wishes = batched.report, batched.wishes
+def show_batch(run: BatchRun, *, as_json: bool) -> None:
+    """Print how many people are done, who failed and why, and the cost."""
+    report = run.report
     if as_json:
-        show_json(_as_dict(batched))
+        show_json(_as_dict(run))
         return
     page = Page()
-    page.show(Text(_summary(batched)))
+    page.show(Text(_format_summary(run)))
     if report.failed:
-        page.show(
-            Text(f"{format_count(len(report.failed), 'person', 'people')} failed:", style="yellow")
-        )
-        for each in report.failed[:SHOWN]:
+        failed = format_count(len(report.failed), "person", "people")
+        page.show(Text(f"{failed} failed:", style="yellow"))
+        for each in report.failed[:MOST_FAILURES]:
             page.show(Text(f"  line {each.line:,}: {printable(each.text, 160)}"))
-    if batched.problems:
+    if run.problems:
         page.show(
-            Text(f"{batched.problems} says which rows are not in {wishes.out.name}, and why.")
+            Text(f"{run.problems} lists the rows that are not in {run.request.out.name}, and why.")
         )
     page.show(Text(f"judge: {report.judge}", style="dim"))
     total = report.total_usage()
@@ -48,53 +47,52 @@ def show_batch(batched: Batched, *, as_json: bool) -> None:
             page.show(Text(f"cost {least}{money}"))
 
 
-def _summary(batched: Batched) -> str:
-    report = batched.report
-    fresh = report.done - report.resumed
-    people = format_count(fresh, "person", "people")
+def _format_summary(run: BatchRun) -> str:
+    report = run.report
+    people = format_count(report.done - report.resumed, "person", "people")
     parts = [f"Recommended to {people} in {format_seconds(report.seconds)}"]
     if report.resumed:
         parts.append(f"{report.resumed:,} {'was' if report.resumed == 1 else 'were'} done before")
     if report.skipped:
         parts.append(f"{format_count(report.skipped, 'row')} could not be used")
     if not report.finished:
-        parts.append(f"about {_left(batched):,} are left")
-    where = f" The lists are in {batched.wishes.out}." if report.done or report.finished else ""
-    return f"{'; '.join(parts)}.{where}"
+        parts.append(f"about {_count_left(run):,} are left")
+    out = f" The lists are in {run.request.out}." if report.done or report.finished else ""
+    return f"{'; '.join(parts)}.{out}"
 
 
-def _left(batched: Batched) -> int:
-    report = batched.report
+def _count_left(run: BatchRun) -> int:
+    report = run.report
     return 0 if report.finished else max(0, report.people - report.done - report.skipped)
 
 
-def _as_dict(batched: Batched) -> dict[str, object]:
-    report, wishes = batched.report, batched.wishes
+def _as_dict(run: BatchRun) -> dict[str, object]:
+    report, request = run.report, run.request
     return {
-        "tree": str(wishes.tree),
-        "people": str(wishes.people),
-        "out": str(wishes.out),
-        "problems": str(batched.problems) if batched.problems else None,
+        "tree": str(request.tree),
+        "people": str(request.people),
+        "out": str(request.out),
+        "problems": str(run.problems) if run.problems else None,
         "judge": report.judge,
-        "run": batched.run,
+        "run": run.run,
         "total": report.done + report.skipped if report.finished else report.people,
         "done": report.done,
         "resumed": report.resumed,
         "skipped": report.skipped,
         "failed": len(report.failed),
-        "left": _left(batched),
+        "left": _count_left(run),
         "usage": {
             **{str(stage): usage.as_dict() for stage, usage in report.usage.items()},
             "total": report.total_usage().as_dict(),
         },
-        **batched.cache,
-        "cost": _money(report.cost),
-        "known_cost": _money(report.known_cost),
+        **({"cache": run.cache} if run.cache else {}),
+        "cost": _by_currency(report.cost),
+        "known_cost": _by_currency(report.known_cost),
         "finished": report.finished,
         "stopped": report.stopped.problem if report.stopped else None,
         "seconds": round(report.seconds, 3),
     }
 
 
-def _money(money: Money | None) -> dict[str, float] | None:
+def _by_currency(money: Money | None) -> dict[str, float] | None:
     return {money.currency: money.amount} if money else None

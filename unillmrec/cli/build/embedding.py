@@ -1,4 +1,4 @@
-"""Embed items at the endpoint of the settings: logged, billed, and announced first."""
+"""Embed items at the endpoint of the settings: logged, billed, and announce first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from unillmrec.cli.shared.output import note
-from unillmrec.cli.shared.session import announced, open_log
+from unillmrec.cli.shared.session import announce, open_log
 from unillmrec.endpoint import instrument
 from unillmrec.judge.from_settings import build_endpoint, find_price
 from unillmrec.settings import Settings
@@ -25,7 +25,7 @@ def embedding_model(
 
     Calls are logged beside *tree*, as calls of *command*.
     """
-    endpoint = announced(build_endpoint(settings, model))
+    endpoint = announce(build_endpoint(settings, model))
     origin = settings.origin("embed_model")
     note(f"Sending the items' text to {endpoint.model} at {endpoint.name} ({origin}).")
     with open_log(tree, settings, command) as log, endpoint:

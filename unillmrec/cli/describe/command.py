@@ -1,14 +1,8 @@
-"""`unillmrec describe`: let a model write what branches say about themselves."""
+"""`unillmrec describe`: let a model write the descriptions of branches."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, TypeAlias
-
-import typer
-
-from unillmrec.cli.shared import answer_sources as kept
-from unillmrec.cli.shared import options as shared
+from unillmrec.cli.describe.request import DescribeRequest
 
 EXAMPLES = """\
 unillmrec describe films.tree --plan
@@ -21,13 +15,19 @@ unillmrec describe films.tree --model qwen3:8b --base-url http://localhost:11434
 """
 
 FIELDS = (
-    ("tree, describer, seconds, run", "the file, who wrote, the time, the name in the usage log"),
-    ("described, shortened, gone", "nodes with a new summary, cut ones, nodes no longer there"),
+    (
+        "tree, describer, seconds, run",
+        "the file, the model, the duration, the name in the usage log",
+    ),
+    (
+        "described, shortened, gone",
+        "nodes with a new summary, shortened summaries, nodes that left the tree meanwhile",
+    ),
     ("undescribed", "a list of node, label, reason"),
-    ("questions", "how many answers came"),
+    ("questions", "number of replies"),
     ("usage", "by stage, and total; null is unknown"),
-    ("dropped", "answers mended: invented, repeated, left_out, asked_again, fallbacks"),
-    ("finished, stopped", "whether all was asked; the error that ended it, or null"),
+    ("dropped", "repaired replies: invented, repeated, left_out, asked_again, fallbacks"),
+    ("finished, stopped", "whether every question was asked; the error that ended it, or null"),
     ("prompts", "the digest of the prompt"),
     ("with --cache", "cache: hits, asked, saved (calls, prompt, completion, cached, reasoning)"),
     (
@@ -37,130 +37,28 @@ FIELDS = (
     ),
     (
         "with --plan",
-        "plan by stage, and total, as that of recommend; nodes, families, tree, model, currency, "
+        "plan by stage, and total, as for recommend; nodes, families, tree, model, currency, "
         "counted, notes, prompts, first_prompt",
     ),
 )
 
-FILES = "By files"
 
-Stale: TypeAlias = Annotated[
-    bool,
-    typer.Option("--stale", help="Renew those that are out of date, in place of adding missing."),
-]
-All: TypeAlias = Annotated[
-    bool, typer.Option("--all", help="Write all of them anew, whatever is there.")
-]
-Share: TypeAlias = Annotated[
-    float,
-    typer.Option(
-        "--share",
-        help="What share of a node's items must have changed for it to be out of date.",
-        metavar="0…1",
-        min=0,
-        max=1,
-    ),
-]
-Depth: TypeAlias = Annotated[
-    int | None,
-    typer.Option("--depth", help="Describe this many levels, from the top.", metavar="N", min=1),
-]
-MaxNodes: TypeAlias = Annotated[
-    int | None,
-    typer.Option("--max-nodes", help="Describe at most so many nodes.", metavar="N", min=1),
-]
-Plan: TypeAlias = Annotated[
-    bool, typer.Option("--plan", help="Say what it would cost; send nothing.")
-]
-Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it is paid.")]
-BatchApi: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--batch-api",
-        help="Through OpenAI's Batch API: cheaper, a level at a time, each within a day.",
-        rich_help_panel=FILES,
-    ),
-]
-Export: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--export-requests",
-        help="Write the requests of the next level to a file for a Batch API; send nothing.",
-        metavar="FILE",
-        rich_help_panel=FILES,
-    ),
-]
-Import: TypeAlias = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--import-results",
-        help="Take in a file of results; may be repeated.",
-        metavar="FILE",
-        rich_help_panel=FILES,
-    ),
-]
-Trace: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--trace", help="A new file for every question and answer, as JSONL.", metavar="FILE"
-    ),
-]
-
-
-def describe(
-    tree: shared.TreeFile,
-    stale: Stale = False,
-    all: All = False,
-    share: Share = 0.2,
-    depth: Depth = None,
-    max_nodes: MaxNodes = None,
-    batch_api: BatchApi = False,
-    export_requests: Export = None,
-    import_results: Import = None,
-    plan: Plan = False,
-    yes: Yes = False,
-    model: shared.Model = None,
-    base_url: shared.BaseUrl = None,
-    ask: shared.Ask = None,
-    prompts: shared.Prompts = None,
-    usage_log: shared.UsageLogFile = None,
-    timeout_seconds: shared.TimeoutSeconds = None,
-    concurrency: shared.Concurrency = None,
-    record: kept.Record = None,
-    replay: kept.Replay = None,
-    cache: kept.Cache = None,
-    trace: Trace = None,
-    json: shared.Json = False,
-) -> None:
+def describe(request: DescribeRequest) -> None:
     """Describe the branches of a tree with a language model.
 
-    Siblings are described together, in one line each, the top of the tree first. What it will
-    cost is said before anything is sent. A run that was broken off goes on where it stopped.
+    Siblings are described together, in one line each, from the top of the tree. The expected cost
+    is printed before anything is sent. An interrupted run resumes where it stopped.
     """
-    from unillmrec.cli.describe import (
-        files as describing_files,
-    )
-    from unillmrec.cli.describe import (
-        run as describing,
-    )
-    from unillmrec.cli.describe import (
-        show as render_describing,
-    )
-    from unillmrec.cli.shared import plan_output as render_plan
+    from unillmrec.cli.describe.files import describe_by_files
+    from unillmrec.cli.describe.run import describe, plan
+    from unillmrec.cli.describe.show import show_described, show_files
+    from unillmrec.cli.shared.plan_output import show_plan
 
-    asked = {"model": model, "base_url": base_url, "prompts": prompts, "usage_log": usage_log}
-    how = {"ask": ask, "timeout_seconds": timeout_seconds, "concurrency": concurrency}
-    answers = kept.Answers(record, replay, cache)
-    bounds = (share, depth, max_nodes)
-    flags = {**asked, **how}
-    wishes = describing.Wishes.of(tree, (stale, all), bounds, flags, answers)
-    files = describing_files.Files.of(batch_api, export_requests, import_results)
-    if plan:
-        render_plan.show_plan(describing.told_plan(wishes), as_json=json)
-    elif files:
-        done = describing_files.describe_by_files(wishes, files, yes=yes)
-        render_describing.show_by_files(done, as_json=json)
+    if request.plan:
+        show_plan(plan(request), as_json=request.json)
+    elif request.by_files:
+        show_files(describe_by_files(request), as_json=request.json)
     else:
-        described = describing.describe_tree(wishes, trace, yes=yes)
-        render_describing.show_described(described, as_json=json)
-        described.raise_failure()
+        outcome = describe(request)
+        show_described(outcome, as_json=request.json)
+        outcome.raise_failure()

@@ -1,124 +1,147 @@
-"""Describing by files of requests and results, as the command line asks for it."""
+"""Describe by files of requests and results: exported, imported, or over the Batch API."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from unillmrec.cli.describe.run import Wishes, plan_for, told_cost
+from unillmrec.cli.describe.request import DescribeRequest
+from unillmrec.cli.describe.run import DescribeEstimate, describe_options, estimate
 from unillmrec.cli.shared.confirm import confirm
-from unillmrec.cli.shared.session import announced, open_log
+from unillmrec.cli.shared.progress import progress_bars
+from unillmrec.cli.shared.session import announce, open_log, plan_settings
 from unillmrec.describing.batch_api import BatchApiRun
 from unillmrec.describing.files import ImportReport, Manifest, export_round, import_results
-from unillmrec.endpoint import Reply
+from unillmrec.describing.run import DescribeOptions
+from unillmrec.endpoint import OpenAIEndpoint, Reply
 from unillmrec.endpoint.batch_api import RemoteBatch
+from unillmrec.judge import PromptWriter
 from unillmrec.judge.from_settings import build_endpoint, build_writer
+from unillmrec.settings import Settings
 from unillmrec.store import EditableTree
 from unillmrec.usage import Stage
 from unillmrec.usage_log import Call, UsageLog
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """Which way the files go: over the endpoint's routes, out to *export*, or in from *results*."""
-
-    export: Path | None = None
-    results: tuple[Path, ...] = ()
-
-    @classmethod
-    def of(cls, batch_api: bool, export: Path | None, results: list[Path] | None) -> Files | None:
-        """Return the one way that is wished for, if one is."""
-        if sum((batch_api, export is not None, bool(results))) > 1:
-            raise typer.TyperException(
-                "--batch-api, --export-requests and --import-results are different wishes; "
-                "give one."
-            )
-        return cls(export, tuple(results or ())) if batch_api or export or results else None
-
-
-@dataclass(frozen=True, slots=True)
-class ByFiles:
-    """What was written, or what came of what was read; *run* is its name in the usage log."""
+class FilesOutcome:
+    """The files that were written, or the results that were imported."""
 
     tree: Path
     run: str
+    """The name in the usage log."""
     report: ImportReport = field(default_factory=ImportReport)
     exported: tuple[Path, ...] | None = None
     requests: int = 0
 
 
-def describe_by_files(wishes: Wishes, files: Files, *, yes: bool) -> ByFiles:
-    """Write requests, take in results, or see both through over the endpoint's routes.
+def describe_by_files(request: DescribeRequest) -> FilesOutcome:
+    """Export requests, import results, or do both over the endpoint's Batch API.
 
     Raises:
-        SettingsError: no endpoint is set, or nobody said yes.
-        EndpointError: the endpoint has no such routes, or gave up.
+        typer.TyperException: more than one of the three was asked for.
+        SettingsError: no endpoint is set, or the answer was not yes.
+        EndpointError: the endpoint has no Batch API, or gave up.
     """
-    wishes.settings.require_endpoint()
-    by_api = not files.export and not files.results
-    planned = plan_for(wishes) if by_api else None
-    writer = build_writer(wishes.settings)
-    with ExitStack() as stack:
-        log = stack.enter_context(open_log(wishes.tree, wishes.settings, "describe"))
-        tree = stack.enter_context(EditableTree.open(wishes.tree))
-        endpoint = stack.enter_context(build_endpoint(wishes.settings, wishes.settings.model or ""))
-        manifest = Manifest(wishes.tree)
-        if files.export:
-            before = len(manifest.waiting)
-            written = export_round(tree, endpoint, writer, wishes.options, manifest, files.export)
-            report = ImportReport(waiting=len(manifest.waiting))
-            requests = len(manifest.waiting) - before
-            return ByFiles(wishes.tree, log.run, report, tuple(written), requests)
-        logged = _logged(log, endpoint.model, endpoint.name)
-        if files.results:
-            report = import_results(tree, endpoint, writer, manifest, files.results, logged)
-            if not manifest.waiting and not any(manifest.failures.values()):
-                manifest.clear()
-            return ByFiles(wishes.tree, log.run, report)
-        announced(endpoint)
-        if planned and planned.work.nodes and not manifest.waiting:
-            confirm(told_cost(planned, f"{endpoint.model} at {endpoint.name}"), yes=yes)
-        with _progress() as on_status:
+    _check_flags(request)
+    options, settings = describe_options(request), plan_settings(request)
+    settings.require_endpoint()
+    estimated = estimate(request.tree, settings, options) if request.batch_api else None
+    writer = build_writer(settings)
+    with (
+        open_log(request.tree, settings, "describe") as log,
+        EditableTree.open(request.tree) as tree,
+        build_endpoint(settings, settings.model or "") as endpoint,
+    ):
+        run = _FilesRun(request, options, settings, tree, endpoint, writer, log)
+        if request.export_requests:
+            return run.export(request.export_requests)
+        if request.import_results:
+            return run.import_results(request.import_results)
+        assert estimated is not None
+        return run.use_batch_api(estimated)
+
+
+def _check_flags(request: DescribeRequest) -> None:
+    flags = (request.batch_api, request.export_requests, request.import_results)
+    if sum(map(bool, flags)) > 1:
+        raise typer.TyperException(
+            "--batch-api, --export-requests and --import-results exclude each other; give one."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _FilesRun:
+    """A tree, an endpoint and a usage log that are open."""
+
+    request: DescribeRequest
+    options: DescribeOptions
+    settings: Settings
+    tree: EditableTree
+    endpoint: OpenAIEndpoint
+    writer: PromptWriter
+    log: UsageLog
+
+    def export(self, path: Path) -> FilesOutcome:
+        """Write the requests of the next level to *path*."""
+        manifest = Manifest(self.request.tree)
+        before = len(manifest.waiting)
+        written = export_round(self.tree, self.endpoint, self.writer, self.options, manifest, path)
+        waiting = len(manifest.waiting)
+        report = ImportReport(waiting=waiting)
+        return self._outcome(report, exported=tuple(written), requests=waiting - before)
+
+    def import_results(self, files: list[Path]) -> FilesOutcome:
+        """Import result files."""
+        manifest = Manifest(self.request.tree)
+        report = import_results(
+            self.tree, self.endpoint, self.writer, manifest, tuple(files), self._log_reply
+        )
+        if not manifest.waiting and not any(manifest.failures.values()):
+            manifest.clear()
+        return self._outcome(report)
+
+    def use_batch_api(self, estimated: DescribeEstimate) -> FilesOutcome:
+        """Send every level to the Batch API, and wait for the results."""
+        announce(self.endpoint)
+        if estimated.work.nodes and not Manifest(self.request.tree).waiting:
+            model = f"{self.endpoint.model} at {self.endpoint.name}"
+            confirm(estimated.format_cost(model), yes=self.request.yes)
+        with _batch_api_progress() as on_progress:
             done = BatchApiRun(
-                tree, endpoint, endpoint.batches, writer, wishes.options, logged, on_status
+                self.tree,
+                self.endpoint,
+                self.endpoint.batches,
+                self.writer,
+                self.options,
+                self._log_reply,
+                on_progress,
             ).run()
-        return ByFiles(wishes.tree, log.run, done.result)
+        return self._outcome(done.result)
 
+    def _log_reply(self, reply: Reply) -> None:
+        """Add a reply from a file to the usage log."""
+        model, name = self.endpoint.model, self.endpoint.name
+        stage = str(Stage.DESCRIBE)
+        self.log.add(Call(stage, "batch", model, name, reply.usage, reply.asked_with))
 
-def _logged(log: UsageLog, model: str, name: str) -> Callable[[Reply], None]:
-    """Return what writes an answer from a file to the usage log."""
-
-    def on_answer(reply: Reply) -> None:
-        log.add(Call(str(Stage.DESCRIBE), "batch", model, name, reply.usage, reply.asked_with))
-
-    return on_answer
+    def _outcome(
+        self, report: ImportReport, exported: tuple[Path, ...] | None = None, requests: int = 0
+    ) -> FilesOutcome:
+        return FilesOutcome(self.request.tree, self.log.run, report, exported, requests)
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[RemoteBatch], None]]:
-    """Give what shows how far a batch is, on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda batch: None
-        return
-    with Progress(
-        TextColumn("{task.description}", style="dim", markup=False),
-        BarColumn(bar_width=30, style="dim"),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bars:
-        task = bars.add_task("", total=None)
+def _batch_api_progress() -> Iterator[Callable[[RemoteBatch], None]]:
+    """Yield a callback that draws one bar per batch."""
+    with progress_bars() as bars:
 
-        def told(batch: RemoteBatch) -> None:
-            about = f"{batch.id} {batch.status}"
-            bars.update(task, description=about, completed=batch.done, total=batch.total or None)
+        def show(batch: RemoteBatch) -> None:
+            done = f"{batch.status} {batch.done:,}/{batch.total:,}"
+            bars.report(batch.id, batch.done, batch.total or None, done)
 
-        yield told
+        yield show

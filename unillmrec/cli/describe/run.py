@@ -1,36 +1,27 @@
-"""Describing as the command line asks for it: the cost first, then progress, trace and log."""
+"""Describe a tree, or plan it, as the flags ask for."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from unillmrec.cli.shared.answer_sources import Answers
+from unillmrec.cli.describe.request import DescribeRequest
 from unillmrec.cli.shared.confirm import confirm
 from unillmrec.cli.shared.output import format_count
 from unillmrec.cli.shared.plan_output import PlanReport, format_total
-from unillmrec.cli.shared.session import open_log, reach
+from unillmrec.cli.shared.progress import progress_bars
+from unillmrec.cli.shared.session import open_session, plan_settings
 from unillmrec.cli.shared.trace import WriteTrace, open_trace
-from unillmrec.describing.run import (
-    DescribeOptions,
-    DescribePlan,
-    DescribeReport,
-    Which,
-    describe,
-    plan_describing,
-)
-from unillmrec.endpoint import Endpoint
+from unillmrec.describing import run as describing
+from unillmrec.describing.run import DescribeOptions, DescribePlan, DescribeReport, plan_describing
 from unillmrec.errors import ReplyError
 from unillmrec.judge.describer import LanguageModelDescriber
-from unillmrec.judge.from_settings import build_endpoint, build_writer, find_price
+from unillmrec.judge.from_settings import build_writer
 from unillmrec.judge.sibling_questions import Summaries
 from unillmrec.planning.planner import Plan, Planner
 from unillmrec.settings import Settings
@@ -39,45 +30,26 @@ from unillmrec.usage import Stage
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the flags say."""
-
-    tree: Path
-    options: DescribeOptions
-    settings: Settings
-    answers: Answers = field(default_factory=Answers)
-
-    @classmethod
-    def of(
-        cls,
-        tree: Path,
-        which: tuple[bool, bool],
-        bounds: tuple[float, int | None, int | None],
-        flags: Mapping[str, object],
-        answers: Answers | None = None,
-    ) -> Wishes:
-        """Put everything in its place."""
-        stale, everything = which
-        if stale and everything:
-            raise typer.TyperException("--stale and --all are different wishes; give one.")
-        kind: Which = "stale" if stale else "all" if everything else "missing"
-        answers = answers or Answers()
-        settings = answers.settle(Settings.resolve(flags))
-        return cls(tree, DescribeOptions(kind, *bounds), settings, answers)
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """What would be described, and what that would cost."""
+class DescribeEstimate:
+    """The nodes to describe, the expected cost, and the digest of the prompt."""
 
     work: DescribePlan
     plan: Plan
     prompts: Mapping[str, str]
 
+    def format_work(self) -> str:
+        """Return the number of nodes and families."""
+        families = format_count(self.work.families, "family", "families")
+        return f"{format_count(self.work.nodes, 'node')} in {families}"
+
+    def format_cost(self, model: str) -> str:
+        """Return the expected cost in one line."""
+        return f"{self.format_work()}: {format_total(self.plan, to=model)}"
+
 
 @dataclass(frozen=True, slots=True)
-class Described:
-    """What was done; *run* is its name in the usage log."""
+class DescribeOutcome:
+    """What a run described; *run* is its name in the usage log, *cache* what it saved."""
 
     report: DescribeReport
     tree: Path
@@ -87,11 +59,11 @@ class Described:
     cache: Mapping[str, Any] = field(default_factory=dict)
 
     def raise_failure(self) -> None:
-        """Do nothing where something was described, or nothing was to be.
+        """Raise the error of a run that failed.
 
         Raises:
             EndpointError: the endpoint ended the run.
-            ReplyError: none of the answers could be used.
+            ReplyError: none of the replies could be used.
         """
         report = self.report
         if report.stopped:
@@ -104,29 +76,46 @@ class Described:
             )
 
 
-def plan_for(wishes: Wishes) -> Planned:
-    """Write and count every prompt, and send none."""
-    writer = build_writer(wishes.settings)
-    with ItemTree.open(wishes.tree) as tree:
-        work = plan_describing(tree, writer, wishes.options)
-    planner = Planner.of(wishes.settings, wishes.tree)
-    plan = planner.plan({Stage.DESCRIBE: work.usage}, at_once=wishes.settings.concurrency)
-    return Planned(work, plan, {"describe": writer.prompts["describe"].digest})
+def describe_options(request: DescribeRequest) -> DescribeOptions:
+    """Return which nodes the flags select.
+
+    Raises:
+        typer.TyperException: --stale and --all were both given.
+    """
+    if request.stale and request.all:
+        raise typer.TyperException("--stale and --all exclude each other; give one.")
+    return DescribeOptions(
+        "stale" if request.stale else "all" if request.all else "missing",
+        request.share,
+        request.depth,
+        request.max_nodes,
+    )
 
 
-def told_plan(wishes: Wishes) -> PlanReport:
-    """Return the plan with what is said round it."""
-    planned = plan_for(wishes)
-    work = planned.work
+def estimate(tree: Path, settings: Settings, options: DescribeOptions) -> DescribeEstimate:
+    """Count every prompt of a run, and send none."""
+    writer = build_writer(settings)
+    with ItemTree.open(tree) as opened:
+        work = plan_describing(opened, writer, options)
+    planner = Planner.of(settings, tree)
+    plan = planner.plan({Stage.DESCRIBE: work.usage}, at_once=settings.concurrency)
+    return DescribeEstimate(work, plan, {"describe": writer.prompts["describe"].digest})
+
+
+def plan(request: DescribeRequest) -> PlanReport:
+    """Estimate what describing would cost."""
+    settings = plan_settings(request)
+    estimated = estimate(request.tree, settings, describe_options(request))
+    work = estimated.work
     return PlanReport(
-        planned.plan,
-        what=f"Describing {_told_work(work)}",
-        model=wishes.settings.model,
+        estimated.plan,
+        what=f"Describing {estimated.format_work()}",
+        model=settings.model,
         about={
             "nodes": work.nodes,
             "families": work.families,
-            "tree": str(wishes.tree),
-            "prompts": dict(planned.prompts),
+            "tree": str(request.tree),
+            "prompts": dict(estimated.prompts),
             "first_prompt": [
                 {"role": each.role, "content": each.content}
                 for each in (work.first.messages if work.first else ())
@@ -135,72 +124,62 @@ def told_plan(wishes: Wishes) -> PlanReport:
     )
 
 
-def describe_tree(wishes: Wishes, trace: Path | None, *, yes: bool) -> Described:
-    """Say what it will cost, ask whether to go on, and describe.
+def describe(request: DescribeRequest) -> DescribeOutcome:
+    """Print the expected cost, ask for confirmation, and describe.
 
     Raises:
-        SettingsError: no endpoint is set, or nobody said yes.
+        SettingsError: no endpoint is set, or the answer was not yes.
     """
-    wishes.settings.require_endpoint()
-    planned = plan_for(wishes)
-    with ExitStack() as stack:
-        log = stack.enter_context(open_log(wishes.tree, wishes.settings, "describe"))
-        # A file that cannot be changed should fail before anything is paid for.
-        tree = EditableTree.open(wishes.tree)
-        stack.enter_context(tree)
-        answers = stack.enter_context(wishes.answers.opened(wishes.settings, log.run))
-        endpoint: Endpoint | None = answers.replayed
-        if endpoint is None:
-            made = build_endpoint(wishes.settings, wishes.settings.model or "")
-            if planned.work.nodes:
-                confirm(told_cost(planned, f"{made.model} at {made.name}"), yes=yes)
-            price = find_price(wishes.settings)
-            endpoint = reach(stack.enter_context(made), log, answers, price)
-        writer = build_writer(wishes.settings)
-        at_once = wishes.settings.concurrency
-        describer = LanguageModelDescriber(endpoint, writer, at_once=at_once)
-        about = {"run": answers.run, "describer": describer.name}
-        write = stack.enter_context(open_trace(trace, about, planned.prompts))
-        with _progress(planned.work.nodes) as told:
-            report = describe(
-                tree, describer, wishes.options, on_answer=_traced(write), on_progress=told
+    options, settings = describe_options(request), plan_settings(request)
+    settings.require_endpoint()
+    estimated = estimate(request.tree, settings, options)
+    with (
+        # A file that cannot be changed must fail before anything is paid for.
+        EditableTree.open(request.tree) as tree,
+        open_session(tree, request, "describe") as session,
+    ):
+        endpoint = session.open_endpoint()
+        if estimated.work.nodes and not request.replay:
+            cost = estimated.format_cost(f"{endpoint.model} at {endpoint.name}")
+            confirm(cost, yes=request.yes)
+        describer = LanguageModelDescriber(
+            endpoint, build_writer(settings), at_once=settings.concurrency
+        )
+        about = {"run": session.run, "describer": describer.name}
+        with (
+            open_trace(request.trace, about, estimated.prompts) as write,
+            _describe_progress(estimated.work.nodes) as on_progress,
+        ):
+            report = describing.describe(
+                tree, describer, options, on_answer=_tracer(write), on_progress=on_progress
             )
-        report.seconds = answers.measurement("seconds", report.seconds)
-        made_of = (wishes.tree, wishes.options, answers.run, planned.prompts)
-        return Described(report, *made_of, cache=answers.as_dict())
-
-
-def told_cost(planned: Planned, who: str) -> str:
-    """Say what describing will cost, before it does."""
-    return f"{_told_work(planned.work)}: {format_total(planned.plan, to=who)}"
-
-
-def _told_work(work: DescribePlan) -> str:
-    return (
-        f"{format_count(work.nodes, 'node')} in {format_count(work.families, 'family', 'families')}"
-    )
+        report.seconds = session.storage.measurement("seconds", report.seconds)
+        return DescribeOutcome(
+            report,
+            request.tree,
+            options,
+            session.run,
+            estimated.prompts,
+            session.cache_report(),
+        )
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    """Give what shows how many nodes are done with, on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda nodes: None
-        return
-    with Progress(
-        TextColumn("describing"),
-        BarColumn(bar_width=30, style="dim"),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bars:
-        task = bars.add_task("", total=total)
-        yield lambda nodes: bars.advance(task, nodes)
+def _describe_progress(total: int) -> Iterator[Callable[[int], None]]:
+    """Yield a callback that adds to the number of finished nodes."""
+    done = 0
+    with progress_bars() as bars:
+
+        def advance(nodes: int) -> None:
+            nonlocal done
+            done += nodes
+            bars.report("describing", done, total)
+
+        yield advance
 
 
-def _traced(write: WriteTrace | None) -> Callable[[Summaries], None]:
-    """Return what writes the exchanges of an answer to the trace, if there is one."""
+def _tracer(write: WriteTrace | None) -> Callable[[Summaries], None]:
+    """Return a callback that writes the exchanges of a reply to the trace, if there is one."""
 
     def on_answer(summaries: Summaries) -> None:
         for exchange in summaries.exchanges if write else ():

@@ -1,11 +1,11 @@
-"""What describing did, or would cost, for people and as JSON."""
+"""Print what was described, as text or JSON."""
 
 from __future__ import annotations
 
 from rich.text import Text
 
-from unillmrec.cli.describe.files import ByFiles
-from unillmrec.cli.describe.run import Described
+from unillmrec.cli.describe.files import FilesOutcome
+from unillmrec.cli.describe.run import DescribeOutcome
 from unillmrec.cli.shared.output import (
     Page,
     format_count,
@@ -16,109 +16,105 @@ from unillmrec.cli.shared.output import (
     show_json,
 )
 
-SHOWN = 20
+MOST_LINES = 20
 
 
-def show_described(described: Described, *, as_json: bool) -> None:
-    """Say how many nodes were described, which were not, and what it cost."""
-    report = described.report
+def show_described(outcome: DescribeOutcome, *, as_json: bool) -> None:
+    """Print how many nodes were described, which were not, and the cost."""
+    report = outcome.report
     if as_json:
-        show_json(_as_dict(described))
+        show_json(_as_dict(outcome))
         return
     page = Page()
     if not report.questions and not report.undescribed:
-        page.show(Text(_told_nothing(described)))
+        page.show(Text(_nothing_to_do(outcome)))
         return
-    told = f"Described {format_count(report.described, 'node')} of {described.tree.name}"
-    page.show(
-        Text(" ".join([f"{told} in {format_seconds(report.seconds)}.", *_told_mended(described)]))
-    )
+    done = f"Described {format_count(report.described, 'node')} of {outcome.tree.name}"
+    page.show(Text(" ".join([f"{done} in {format_seconds(report.seconds)}.", *_remarks(outcome)])))
     if report.undescribed:
-        _show_undescribed(page, described)
+        _show_undescribed(page, outcome)
     if report.usage.calls:
         page.blank()
         show_bill(page, {"describe": report.usage}, report.usage)
 
 
-def _told_nothing(described: Described) -> str:
-    name = described.tree.name
+def _nothing_to_do(outcome: DescribeOutcome) -> str:
+    name = outcome.tree.name
     return {
-        "missing": f"Every branch of {name} is described; --stale or --all writes anew.",
-        "stale": f"No description of {name} is out of date.",
+        "missing": f"Every branch of {name} is described; --stale or --all writes them again.",
+        "stale": f"No description of {name} is outdated.",
         "all": f"{name} has no branches to describe.",
-    }[described.options.which]
+    }[outcome.options.which]
 
 
-def _told_mended(described: Described) -> list[str]:
-    report = described.report
-    told = []
+def _remarks(outcome: DescribeOutcome) -> list[str]:
+    report = outcome.report
+    remarks = []
     if report.shortened:
-        told.append(f"{format_count(report.shortened, 'line')} had to be shortened.")
+        remarks.append(f"{format_count(report.shortened, 'line')} had to be shortened.")
     if report.dropped.asked_again:
-        told.append(
+        remarks.append(
             f"{format_count(report.dropped.asked_again, 'question')} had to be asked again."
         )
     if report.gone:
-        told.append(f"{format_count(report.gone, 'node')} had left the tree in the meantime.")
+        remarks.append(f"{format_count(report.gone, 'node')} left the tree in the meantime.")
     if report.stopped:
-        told.append("The run ended early; what was described is kept.")
+        remarks.append("The run ended early; what was described is kept.")
     elif not report.finished:
-        told.append("There may be more to describe.")
-    return told
+        remarks.append("There may be more to describe.")
+    return remarks
 
 
-def _show_undescribed(page: Page, described: Described) -> None:
-    left = described.report.undescribed
+def _show_undescribed(page: Page, outcome: DescribeOutcome) -> None:
+    left = outcome.report.undescribed
     page.show(Text(f"{format_count(len(left), 'node')} could not be described:", style="yellow"))
     table = grid(columns=3, right=(0,))
-    for each in left[:SHOWN]:
+    for each in left[:MOST_LINES]:
         table.add_row(str(each.node), printable(each.label, 60), printable(each.reason, 120))
     page.show(table)
-    if len(left) > SHOWN:
-        page.show(Text(f"and {len(left) - SHOWN:,} more; --json has all.", style="dim"))
-    page.show(Text(f"The next `unillmrec describe {described.tree}` asks about them again."))
+    if len(left) > MOST_LINES:
+        page.show(Text(f"and {len(left) - MOST_LINES:,} more; --json has all.", style="dim"))
+    page.show(Text(f"The next `unillmrec describe {outcome.tree}` asks about them again."))
 
 
-def show_by_files(done: ByFiles, *, as_json: bool) -> None:
-    """Say which files were written, or what came of those that were read."""
+def show_files(done: FilesOutcome, *, as_json: bool) -> None:
+    """Print which files were written, or what the imported results contained."""
     report = done.report
     if as_json:
-        show_json(_by_files_as_dict(done))
+        show_json(_files_as_dict(done))
         return
     page = Page()
     if done.exported is not None:
-        page.show(Text(_told_exported(done)))
+        page.show(Text(_format_exported(done)))
         return
-    told = [f"Described {format_count(report.described, 'node')} of {done.tree.name}"]
+    parts = [f"Described {format_count(report.described, 'node')} of {done.tree.name}"]
     if report.failed:
-        told.append(f"{format_count(report.failed, 'request')} came to nothing")
+        parts.append(f"{format_count(report.failed, 'request')} failed")
     if report.foreign:
-        told.append(
-            f"{format_count(report.foreign, 'result')} belong to nothing that is waited for"
-        )
+        parts.append(f"ignored {format_count(report.foreign, 'result')} of unknown requests")
     if report.waiting:
-        told.append(f"{format_count(report.waiting, 'result')} are still waited for")
-    page.show(Text("; ".join(told) + "."))
-    for problem in report.problems[:SHOWN]:
+        parts.append(f"still waiting for {format_count(report.waiting, 'result')}")
+    page.show(Text("; ".join(parts) + "."))
+    for problem in report.problems[:MOST_LINES]:
         page.show(Text(f"  {printable(problem, 200)}", style="yellow"))
     if report.usage.calls:
         page.blank()
         show_bill(page, {"describe": report.usage}, report.usage)
 
 
-def _told_exported(done: ByFiles) -> str:
+def _format_exported(done: FilesOutcome) -> str:
     assert done.exported is not None
     if not done.exported and done.report.waiting:
         waiting = format_count(done.report.waiting, "result")
-        return f"Nothing to write: {waiting} are waited for (`--import-results FILE`)."
+        return f"Nothing to write: still waiting for {waiting} (`--import-results FILE`)."
     if not done.exported:
-        return f"Nothing to write: what is wanted of {done.tree.name} is described."
+        return f"Nothing to write: every selected branch of {done.tree.name} is described."
     files = ", ".join(str(each) for each in done.exported)
     requests = format_count(done.requests, "request")
-    return f"Wrote {requests} to {files}; `--import-results FILE` takes in what comes back."
+    return f"Wrote {requests} to {files}; import the results with `--import-results FILE`."
 
 
-def _by_files_as_dict(done: ByFiles) -> dict[str, object]:
+def _files_as_dict(done: FilesOutcome) -> dict[str, object]:
     report = done.report
     usage = report.usage.as_dict()
     return {
@@ -137,11 +133,11 @@ def _by_files_as_dict(done: ByFiles) -> dict[str, object]:
     }
 
 
-def _as_dict(described: Described) -> dict[str, object]:
-    report = described.report
+def _as_dict(outcome: DescribeOutcome) -> dict[str, object]:
+    report = outcome.report
     usage = report.usage.as_dict()
     return {
-        "tree": str(described.tree),
+        "tree": str(outcome.tree),
         "describer": report.describer,
         "described": report.described,
         "shortened": report.shortened,
@@ -155,8 +151,8 @@ def _as_dict(described: Described) -> dict[str, object]:
         "dropped": report.dropped.as_dict(),
         "finished": report.finished,
         "stopped": report.stopped.problem if report.stopped else None,
-        "prompts": dict(described.prompts),
+        "prompts": dict(outcome.prompts),
         "seconds": round(report.seconds, 3),
-        "run": described.run,
-        **described.cache,
+        "run": outcome.run,
+        **({"cache": outcome.cache} if outcome.cache else {}),
     }

@@ -9,7 +9,7 @@ from unillmrec.cli.doctor.request import DoctorRequest
 from unillmrec.cli.flags.settings import settings_of
 from unillmrec.cli.shared.output import note
 from unillmrec.cli.shared.progress import status_line
-from unillmrec.cli.shared.session import announced
+from unillmrec.cli.shared.session import announce
 from unillmrec.endpoint import RetryPolicy
 from unillmrec.endpoint.capabilities.prober import LONG_PROMPT
 from unillmrec.judge.doctor import Doctor, DoctorReport
@@ -51,7 +51,7 @@ def probe_endpoint(request: DoctorRequest) -> StoredReport:
         status_line(f"probing {endpoint.name}") as show,
     ):
         doctor = Doctor(
-            announced(endpoint),
+            announce(endpoint),
             build_writer(settings),
             lambda probe: show(f"probing {endpoint.name}: {probe}"),
         )

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from unillmrec.cli.flags.declare import option
 
 WALK = "The walk"
 BUDGET = "The budget"
+
+PathScore: TypeAlias = Literal["absolute", "relative", "probability"] | None
+
+
+def path_score_flag(default: PathScore) -> PathScore:
+    """Declare --path-score."""
+    return option(
+        "--path-score",
+        help="Score a branch by the judge's own score (absolute), or by the scores along its path "
+        "(the default where the judge gives only probabilities). With probability and "
+        "--whole-leaves a walk can end certified.",
+        default=default,
+        group=WALK,
+        metavar="absolute|relative|probability",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,15 +120,7 @@ class WalkFlags:
         default=False,
         group=WALK,
     )
-    path_score: Literal["absolute", "relative", "probability"] | None = option(
-        "--path-score",
-        help="Score a branch by the judge's own score (absolute), or by the scores along its path "
-        "(the default where the judge gives only probabilities). With probability and "
-        "--whole-leaves a walk can end certified.",
-        default=None,
-        group=WALK,
-        metavar="absolute|relative|probability",
-    )
+    path_score: PathScore = path_score_flag(None)
     interests: Literal["together", "apart"] = option(
         "--interests",
         help="Walk once for all interests of the person, or once for each.",

@@ -1,4 +1,4 @@
-"""A recommendation, or the plan of one, for people and as JSON."""
+"""Print a recommendation, as text or JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
-from unillmrec.cli.recommend.run import Recommended
+from unillmrec.cli.recommend.run import RecommendReport
 from unillmrec.cli.shared.output import (
     Page,
     facts_table,
@@ -26,27 +26,28 @@ REASON_LENGTH = 200
 ID_LENGTH = 60
 
 ENDED_BY = {
-    "tokens": "the budget of tokens is spent",
-    "calls": "the budget of calls is spent",
-    "cost": "the budget of money is spent",
-    "deadline": "the time is over",
+    "tokens": "the token budget is spent",
+    "calls": "the call budget is spent",
+    "cost": "the cost budget is spent",
+    "deadline": "the deadline has passed",
     "interrupted": "you interrupted",
     "endpoint": "the endpoint failed",
 }
 
 
-def show_recommendation(made: Recommended, *, as_json: bool) -> None:
-    """Show the items with their reasons, then what was done and what it cost."""
-    recommendation = made.recommendation
+def show_recommendation(report: RecommendReport, *, as_json: bool) -> None:
+    """Print the items with their reasons, then how they were found and what they cost."""
+    recommendation = report.recommendation
     if as_json:
         about = {
-            "tree": str(made.tree),
-            "run": made.run,
-            "prompts": dict(made.prompts),
-            "prefix": made.shared.as_dict(),
+            "tree": str(report.tree),
+            "run": report.run,
+            "prompts": dict(report.prompts),
+            "prefix": report.shared.as_dict(),
         }
-        cost = made.cost.as_dict() if made.cost else None
-        show_json({**recommendation.as_dict(), "cost": cost, **about, **made.cache})
+        cache = {"cache": dict(report.cache)} if report.cache else {}
+        cost = report.cost.as_dict() if report.cost else None
+        show_json({**recommendation.as_dict(), "cost": cost, **about, **cache})
         return
     page = Page()
     page.show(
@@ -59,38 +60,38 @@ def show_recommendation(made: Recommended, *, as_json: bool) -> None:
     )
     page.blank()
     if recommendation.items:
-        show_items(page, recommendation.items, by_model=made.by_model)
+        show_items(page, recommendation.items, by_model=report.by_model)
         page.blank()
-        page.show(Text(_summary(made)))
+        page.show(Text(_format_summary(report)))
     else:
         page.show(Text(recommendation.note))
     if recommendation.partial:
-        page.show(Text(_told_partial(recommendation), style="yellow"))
+        page.show(Text(_format_partial(recommendation), style="yellow"))
     if recommendation.stale:
-        page.show(Text(_told_stale(made), style="yellow"))
+        page.show(Text(_format_stale(report), style="yellow"))
     show_cost(page, recommendation)
-    if made.cost and made.cost.currency and made.price:
-        money = format_money(made.cost.amount, made.cost.currency)
-        page.show(Text(f"Cost: {money}, at {made.price.describe()}."))
+    if report.cost and report.cost.currency and report.price:
+        money = format_money(report.cost.amount, report.cost.currency)
+        page.show(Text(f"Cost: {money}, at {report.price.describe()}."))
     cached = recommendation.total_usage().cached
-    if made.shared.shared and cached is not None:
-        told = f"{format_prefix(made.shared)}; the server says that it served {cached:,}."
-        page.show(Text(told, style="dim"))
+    if report.shared.shared and cached is not None:
+        text = f"{format_prefix(report.shared)}; the server reports that it served {cached:,}."
+        page.show(Text(text, style="dim"))
 
 
-def _told_partial(recommendation: Recommendation) -> str:
-    """Say why the judge did not answer everything, and who did."""
+def _format_partial(recommendation: Recommendation) -> str:
+    """Return why the judge did not answer everything, and who did."""
     why = ENDED_BY[recommendation.partial]
-    told = f"Partial: {why}; the embedded judge answered the rest, at no cost."
-    return f"{told} {recommendation.note}".rstrip()
+    text = f"Partial: {why}; the embedded judge answered the rest, at no cost."
+    return f"{text} {recommendation.note}".rstrip()
 
 
-def _told_stale(made: Recommended) -> str:
-    """Say that the walk went by descriptions that are out of date, and what renews them."""
-    opened = format_count(len(made.recommendation.opened), "opened node")
+def _format_stale(report: RecommendReport) -> str:
+    """Return how many of the opened nodes have outdated descriptions, and how to renew them."""
+    opened = format_count(len(report.recommendation.opened), "opened node")
     return (
-        f"{made.recommendation.stale:,} of {opened} had descriptions that are out of date; "
-        f"`unillmrec describe {made.tree} --stale` renews them."
+        f"{report.recommendation.stale:,} of {opened} have outdated descriptions; "
+        f"`unillmrec describe {report.tree} --stale` renews them."
     )
 
 
@@ -101,7 +102,7 @@ def show_items(
     by_model: bool = False,
     with_ids: bool = True,
 ) -> None:
-    """Show numbered titles, a reason below each; mark those a model did not pick itself."""
+    """Print numbered titles with reasons; mark those that the model did not pick itself."""
     unpicked = by_model and any(each.found != "judge" for each in items)
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(justify="right", no_wrap=True, style="dim")
@@ -115,21 +116,23 @@ def show_items(
         table.add_row("", printable(each.reason, REASON_LENGTH))
     page.show(table)
     if unpicked:
-        page.show(Text("* not picked by the model: the nearest of what it saw", style="dim"))
+        page.show(
+            Text("* not picked by the model, but the most similar of the items it saw", style="dim")
+        )
 
 
-def _summary(made: Recommended) -> str:
-    """Say what was done, and what had to be thrown away."""
-    recommendation = made.recommendation
+def _format_summary(report: RecommendReport) -> str:
+    """Return how many items were found and how, and what was wrong with the replies."""
+    recommendation = report.recommendation
     opened = recommendation.opened
     leaves = sum(event.opened.is_leaf for event in opened)
     nodes = format_count(len(opened) - leaves, "branch", "branches")
     walked = f"{nodes} and {format_count(leaves, 'leaf', 'leaves')} opened"
-    done = f"Recommended {format_count(len(recommendation.items), 'item')} of {made.items:,}"
+    done = f"Recommended {format_count(len(recommendation.items), 'item')} of {report.items:,}"
     number = len(recommendation.candidates)
-    way = _told_way(recommendation)
+    order = _format_walk(recommendation)
     parts = [
-        *way,
+        *order,
         walked,
         format_count(number, "candidate"),
         format_seconds(recommendation.seconds),
@@ -137,37 +140,37 @@ def _summary(made: Recommended) -> str:
     return " ".join([f"{done}: {', '.join(parts)}.", *format_dropped(recommendation.dropped)])
 
 
-def _told_way(recommendation: Recommendation) -> Iterator[str]:
-    """Say which way recall went, where it was not the usual one, and what it proved."""
+def _format_walk(recommendation: Recommendation) -> Iterator[str]:
+    """Return the walk, if it was not the default one, and whether it ended certified."""
     walk = recommendation.walk
     if walk.order != "best-first" or walk.why:
         yield f"{walk.order} walk" + (f" ({walk.why})" if walk.why else "")
     if recommendation.ended == "certified":
-        yield "certified (nothing unopened comes before a candidate)"
+        yield "certified (no unopened branch can contain a better candidate)"
 
 
 def format_dropped(dropped: Dropped) -> Iterator[str]:
-    """Say in words what answers had to be mended."""
+    """Return sentences about the replies that had to be repaired."""
     faults = [
         (dropped.invented, "invented", "number"),
         (dropped.repeated, "repeated", "number"),
         (dropped.left_out, "left out", "candidate"),
     ]
-    told = [f"{verb} {format_count(count, noun)}" for count, verb, noun in faults if count]
-    if told:
-        last = f" and {told[-1]}" if len(told) > 1 else told[-1]
-        yield f"The model {', '.join(told[:-1])}{last}."
+    parts = [f"{verb} {format_count(count, noun)}" for count, verb, noun in faults if count]
+    if parts:
+        last = f" and {parts[-1]}" if len(parts) > 1 else parts[-1]
+        yield f"The model {', '.join(parts[:-1])}{last}."
     if dropped.asked_again:
         yield f"{format_count(dropped.asked_again, 'question')} had to be asked again."
     if dropped.fallbacks:
         yield (
-            f"{format_count(dropped.fallbacks, 'answer')} could not be used; "
-            "there the embedded similarity judge answered."
+            f"{format_count(dropped.fallbacks, 'reply', 'replies')} could not be used; "
+            "the embedded similarity judge answered instead."
         )
 
 
 def show_cost(page: Page, recommendation: Recommendation) -> None:
-    """Show the bill, stage by stage."""
+    """Print the usage of each stage."""
     total = recommendation.total_usage()
     if not total.calls:
         page.show(Text("No language model was asked; nothing was spent.", style="dim"))
@@ -178,7 +181,7 @@ def show_cost(page: Page, recommendation: Recommendation) -> None:
 
 
 def format_profile(profile: Profile) -> str:
-    """Return the profile on one line."""
+    """Return the profile in one line, the heaviest interest first."""
     interests = sorted(profile.interests, key=lambda each: -each.weight)
     if len(interests) == 1:
         return printable(interests[0].text, 300)

@@ -9,12 +9,12 @@ from unillmrec.checking.description_check import DescriptionCheck, check_descrip
 from unillmrec.checking.tree_check import TreeCheck, check
 from unillmrec.cli.flags.settings import settings_of
 from unillmrec.cli.shared.confirm import confirm
-from unillmrec.cli.shared.output import format_count
-from unillmrec.cli.shared.session import asking
+from unillmrec.cli.shared.output import format_count, note
 from unillmrec.cli.tree.check.request import CheckRequest
 from unillmrec.judge.description_judge import DescriptionJudge
 from unillmrec.judge.from_settings import build_writer
 from unillmrec.judge.registry import build_estimating_judge
+from unillmrec.session import Session
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
 
@@ -55,6 +55,7 @@ def _ask_model(
         f"{settings.model}, about {usage.estimated_prompt:,} prompt and "
         f"{usage.estimated_completion:,} completion tokens."
     )
-    with asking(tree, settings, "tree check") as asked:
+    with Session(tree, settings, command="tree check", notify=note) as session:
+        judge = session.judge
         confirm(cost, yes=request.yes)
-        return check_descriptions(tree, asked.judge, count, request.seed)
+        return check_descriptions(tree, judge, count, request.seed)

@@ -142,7 +142,7 @@ def test_what_is_cached_is_not_asked_again(run, shop, server):
     nothing = {name: 0 for name in told["usage"]["total"]}
     assert nothing == told["usage"]["total"]
     assert (
-        f"{billed.calls} of {billed.calls} answers came from the cache; they would have cost "
+        f"{billed.calls} of {billed.calls} replies came from the cache; they would have cost "
         f"{billed.prompt:,} prompt and {billed.completion:,} completion tokens." in second.err
     )
 

@@ -1,0 +1,86 @@
+"""Write the lists and the report page of an evaluation."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from unillmrec.cli.evaluate.request import EvaluateRequest
+from unillmrec.cli.evaluate.run import EvaluateReport
+from unillmrec.cli.shared.command_line import format_command
+from unillmrec.errors import SettingsError
+from unillmrec.evaluation.report.page import page
+from unillmrec.evaluation.runner import Evaluation
+
+
+def check_places(request: EvaluateRequest) -> None:
+    """Check that the files to write can be written, before anything is paid for.
+
+    Raises:
+        SettingsError: one of them exists, or could not be written.
+    """
+    lists, report = request.lists, request.report
+    for flag, path in (("--lists", lists), ("--report", report)):
+        if path is None:
+            continue
+        if path.exists():
+            raise SettingsError(f"{path} exists already.", remedy=f"another {flag}.")
+        if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+            raise SettingsError(
+                f"{path} cannot be written: {path.parent} is not a writable folder.",
+                remedy=f"another {flag}.",
+            )
+    if lists and report and lists.resolve() == report.resolve():
+        raise SettingsError(f"--lists and --report both name {lists}.", remedy="two files.")
+
+
+def write_files(report: EvaluateReport, request: EvaluateRequest) -> None:
+    """Write the lists and the page, where the flags name files for them.
+
+    Raises:
+        SettingsError: one of them cannot be written.
+    """
+    if request.lists:
+        rows = _rows(report.evaluation)
+        _write(request.lists, (json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    if request.report:
+        about = {
+            "tree": report.tree,
+            "judge": report.judge,
+            "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+            "version": f"unillmrec {version('unillmrec')}",
+            "command": format_command(request.context),
+        }
+        _write(request.report, [page(report.evaluation, about)])
+
+
+def _write(path: Path, texts: Iterable[str]) -> None:
+    """Write a file under another name first, so that *path* is whole or not there.
+
+    Raises:
+        SettingsError: it cannot be written.
+    """
+    partial = path.with_name(path.name + ".part")
+    try:
+        with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            file.writelines(texts)
+        partial.replace(path)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _rows(evaluation: Evaluation) -> Iterator[dict[str, object]]:
+    """Yield what each system recommended to each person."""
+    for place, case in enumerate(evaluation.split.exam.cases):
+        for outcome in evaluation.outcomes:
+            yield {
+                "case": case.number,
+                "system": outcome.name,
+                "items": list(outcome.answers[place].items),
+                "held_out": sorted(evaluation.split.truth.of(case.number)),
+                "history": len(case.history),
+            }
