@@ -257,7 +257,7 @@ def _told(arguments: list[str]) -> dict[str, Any]:
 
 def _serve(record: str, latency: str) -> None:
     from unillmrec.testing import FakeServer
-    from unillmrec.testing.wire import Answer
+    from unillmrec.testing.wire import HttpAnswer
 
     lock = threading.Lock()
     with open(record, "w", encoding="utf-8") as file:
@@ -265,7 +265,7 @@ def _serve(record: str, latency: str) -> None:
         class Recording(FakeServer):
             written = 0
 
-            def respond(self, route: str, body: Any, headers: Any) -> Answer:
+            def respond(self, route: str, body: Any, headers: Any) -> HttpAnswer:
                 answer = super().respond(route, body, headers)
                 self.requests.clear()
                 self.headers.clear()

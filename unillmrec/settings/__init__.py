@@ -1,4 +1,4 @@
-"""Settings: a flag, else a variable, else the settings file, else a default; and which one won."""
+"""Resolve settings from flags, variables, the settings file and defaults, with their origin."""
 
 from unillmrec.settings.options import AskChoice, JudgeChoice
 from unillmrec.settings.resolved import Setting, Settings

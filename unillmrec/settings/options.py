@@ -1,6 +1,6 @@
-"""What can be set: of each setting its flag, its variable, and how it is read and shown.
+"""All settings: the flag and variable of each, and how it is read and shown.
 
-A reader gets a value as it was written and raises ValueError with what it expected.
+A reader takes a value as written and raises ValueError with what it expected.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OWN_FIELDS = frozenset({"model", "messages", "n", "stream"})
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value was written, as far as its meaning depends on it."""
+    """Where a value was written, if its meaning depends on that."""
 
     text_only: bool
     """Whether numbers can only be written as text there, as in a variable."""
@@ -35,7 +35,7 @@ class Place:
 
 
 def read_text(value: object, place: Place) -> str:
-    """Read a text that says something."""
+    """Read a text that is not blank."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError("a text that is not empty")
     return value.strip()
@@ -55,7 +55,7 @@ def read_address(value: object, place: Place) -> str:
 
 
 def read_key(value: object, place: Place) -> str:
-    """Read a key that can stand in the header of a request."""
+    """Read a key that is valid in an HTTP header."""
     key = read_text(value, place)
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ValueError("plain ASCII without spaces, which is all that a request can carry")
@@ -70,14 +70,14 @@ def read_judge(value: object, place: Place) -> str:
 
 
 def read_ask(value: object, place: Place) -> str:
-    """Read the name of a way of asking."""
+    """Read the name of a request style."""
     if value not in get_args(AskChoice):
         raise ValueError(f"one of {', '.join(get_args(AskChoice))}")
     return str(value)
 
 
 def read_path(value: object, place: Place) -> Path:
-    """Read a path; a relative one starts where the value was written."""
+    """Read a path, relative to the place where it was written."""
     path = value if isinstance(value, Path) else Path(read_text(value, place))
     return place.folder / path.expanduser()
 
@@ -88,7 +88,7 @@ def read_path_or_off(value: object, place: Place) -> Path | str:
 
 
 def read_seconds(value: object, place: Place) -> float:
-    """Read a length of time."""
+    """Read a duration in seconds."""
     # A number in quotes is a mistake where numbers can be written without.
     kinds = int | float | str if place.text_only else int | float
     if isinstance(value, kinds) and not isinstance(value, bool):
@@ -100,7 +100,7 @@ def read_seconds(value: object, place: Place) -> float:
 
 
 def read_count(value: object, place: Place) -> int:
-    """Read a number of things, at least one."""
+    """Read an integer of at least one."""
     if place.text_only and isinstance(value, str) and value.isdecimal():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -109,7 +109,7 @@ def read_count(value: object, place: Place) -> int:
 
 
 def read_table(value: object, place: Place) -> dict[str, object]:
-    """Read fields that are added to the body of every request."""
+    """Read fields to add to the body of every request."""
     if not isinstance(value, dict):
         raise ValueError("a table, such as [extra_body] and a line top_k = 20")
     if own := sorted(value.keys() & _OWN_FIELDS):
@@ -122,7 +122,7 @@ def read_table(value: object, place: Place) -> dict[str, object]:
 
 
 def read_price_table(value: object, place: Place) -> dict[str, Price]:
-    """Read what models cost."""
+    """Read the prices of models."""
     if not isinstance(value, dict):
         raise ValueError('a table, such as [prices."gpt-4o-mini"] and a line prompt = 0.15')
     return read_prices(value)
@@ -134,12 +134,12 @@ def show_plain(value: object) -> str:
 
 
 def show_length(value: object) -> str:
-    """Show that there is a secret, and nothing of it."""
+    """Show the length of a secret, and nothing of its text."""
     return "not set" if value is None else f"set, {len(str(value))} characters"
 
 
 def show_address(value: object) -> str:
-    """Show an address without the password and the query values it may carry."""
+    """Show an address without password and query values."""
     without_password = re.sub(r"(^|(?<=//))[^/]*@", "…@", show_plain(value))
     return re.sub(r"=[^&]+", "=…", without_password)
 
@@ -150,13 +150,13 @@ def show_table(value: object) -> str:
 
 
 def show_names(value: object) -> str:
-    """Show what a table has entries for."""
+    """Show the keys of a table."""
     return ", ".join(value) if isinstance(value, dict) and value else "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One thing that can be set; without a flag or a variable only in the other places."""
+    """One setting, with its flag and variable if it has any."""
 
     name: str
     flag: str
@@ -183,7 +183,7 @@ OPTIONS = (
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Return a sentence with the one of *names* that *name* may have been meant for, or ""."""
+    """Return a sentence that suggests the most similar of *names*, or ""."""
     from difflib import get_close_matches
 
     near = get_close_matches(name, list(names), n=1)

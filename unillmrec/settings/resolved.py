@@ -1,4 +1,4 @@
-"""The settings in force, as a value that can explain itself."""
+"""The resolved settings, which know the origin of every value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from unillmrec.settings.sources import from_file, from_flags, from_variables, un
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One line of what `unillmrec settings` shows; of a key only the length."""
+    """One line of `unillmrec settings`; a key shows only its length."""
 
     name: str
     value_shown: str
@@ -29,7 +29,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Settings:
-    """Everything that can be set outside a command's own arguments."""
+    """Everything that can be configured apart from a command's own arguments."""
 
     base_url: str | None = None
     """Where the endpoint is; None is the one the openai package knows."""
@@ -66,8 +66,8 @@ class Settings:
     ) -> Settings:
         """Return the settings in force.
 
-        *flags* are the values of the command line, by the setting's name; None among them is
-        "not given". *environment* and *directory* are those of the process, unless given.
+        *flags* are command-line values by setting name, where None means not given. *environment*
+        and *directory* default to those of the process.
 
         Raises:
             SettingsError: A value is unusable, or the settings file is.
@@ -88,19 +88,19 @@ class Settings:
         return cls(**values, origins=origins, unread=unread_variables(environment))
 
     def origin(self, name: str) -> str:
-        """Return where the value of *name* came from, for an error that quotes it."""
+        """Return where the value of *name* came from."""
         return self.origins.get(name, "default")
 
     @property
     def has_endpoint(self) -> bool:
-        """Whether enough is set to ask a language model."""
+        """Whether a language model can be asked."""
         return not self._missing()
 
     def require_endpoint(self) -> None:
-        """Do nothing when a language model can be asked.
+        """Raise unless a language model can be asked.
 
         Raises:
-            SettingsError: Something is not set; the error says which variables to set.
+            SettingsError: something is missing; the message names the variables to set.
         """
         if missing := self._missing():
             raise SettingsError(
@@ -110,7 +110,7 @@ class Settings:
             )
 
     def explain(self) -> list[Setting]:
-        """Return every setting as it can be shown, where it came from, and what is wrong."""
+        """Return every setting in printable form, with its origin and problems."""
         problems = self._problems()
         shown = [
             Setting(

@@ -1,4 +1,4 @@
-"""The places settings are written in: flags, variables, and the settings file."""
+"""The places settings come from: flags, variables, and the settings file."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ FILE_VARIABLE = "UNILLMREC_SETTINGS"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """The values written in one place, unread."""
+class SettingsSource:
+    """The raw values of one place."""
 
     values: Mapping[str, object]
     place: Place
@@ -45,8 +45,8 @@ class Source:
             ) from error
 
 
-def from_flags(flags: Mapping[str, object]) -> Source:
-    """Return what was given on the command line; None is "not given"."""
+def from_flags(flags: Mapping[str, object]) -> SettingsSource:
+    """Return the values given on the command line."""
     given = {name: value for name, value in flags.items() if value is not None}
     if "api_key" in given:
         raise SettingsError(
@@ -57,37 +57,37 @@ def from_flags(flags: Mapping[str, object]) -> Source:
     names = {option.name: option.flag for option in OPTIONS if option.flag}
     if unknown := sorted(given.keys() - names.keys()):
         raise TypeError(f"there are no flags for {unknown}")
-    return Source(given, Place(text_only=True, folder=Path()), names, names)
+    return SettingsSource(given, Place(text_only=True, folder=Path()), names, names)
 
 
-def from_variables(environment: Mapping[str, str]) -> Source:
-    """Return what is set in *environment*; an empty variable is how scripts say "not set"."""
+def from_variables(environment: Mapping[str, str]) -> SettingsSource:
+    """Return the values set in *environment*; an empty variable counts as not set."""
     names = {option.name: option.variable for option in OPTIONS if option.variable}
     values = {name: environment.get(variable, "").strip() for name, variable in names.items()}
     found = {name: value for name, value in values.items() if value}
-    return Source(found, Place(text_only=True, folder=Path()), names, names)
+    return SettingsSource(found, Place(text_only=True, folder=Path()), names, names)
 
 
 def unread_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the variables that are named like ours and that no setting reads."""
+    """Return variables with our prefix that belong to no setting."""
     known = {FILE_VARIABLE, *(option.variable for option in OPTIONS)}
     ours = (name for name in environment if name.startswith("UNILLMREC_"))
     return tuple(sorted(name for name in ours if name not in known))
 
 
-def from_file(environment: Mapping[str, str], directory: Path) -> Source:
-    """Return what the settings file says: the one a variable names, or the one in *directory*."""
+def from_file(environment: Mapping[str, str], directory: Path) -> SettingsSource:
+    """Return the values of the settings file that a variable names, or that is in *directory*."""
     named = environment.get(FILE_VARIABLE, "").strip()
     path = directory / Path(named or FILE_NAME).expanduser()
     place = Place(text_only=False, folder=path.parent)
     if not named and not path.exists():
-        return Source({}, place, {}, {})
+        return SettingsSource({}, place, {}, {})
     shown = named or FILE_NAME
     text = _text_of(path, shown, f"It was named by {FILE_VARIABLE}." if named else "")
     values = _parsed(text, shown)
     lines = {name: _line_of(name, text, shown) for name in values}
     _check_names(values, lines)
-    return Source(values, place, dict.fromkeys(values, shown), lines)
+    return SettingsSource(values, place, dict.fromkeys(values, shown), lines)
 
 
 def _text_of(path: Path, shown: str, detail: str) -> str:

@@ -1,9 +1,9 @@
-"""Stand-ins for a model and for a server, for our tests and for everybody's.
+"""Test doubles for models, servers and judges, for our tests and yours.
 
-`ScriptedEndpoint` answers from a script without any network. `FakeServer` listens on this
-machine, speaks the OpenAI protocol, and fails on request. `NoisyJudge` and `BiasedJudge` give
-another judge the faults of a model, in a measure that is known. `HOSTILE_TEXTS` try to break out
-of a prompt, and `broken_seals` says which of them did.
+`ScriptedEndpoint` answers from a script without a network. `FakeServer` listens on this machine,
+speaks the OpenAI protocol, and fails on request. `NoisyJudge` and `BiasedJudge` add known amounts
+of a model's faults to another judge. `HOSTILE_TEXTS` try to break out of a prompt, and
+`broken_seals` detects which of them did.
 """
 
 from unillmrec.testing.batch_server import BatchServer

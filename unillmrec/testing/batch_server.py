@@ -1,4 +1,4 @@
-"""A fake server that also takes requests in files, as OpenAI's Batch API does."""
+"""A fake server with OpenAI's Batch API."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from unillmrec.testing.server import FakeServer
-from unillmrec.testing.wire import Answer
+from unillmrec.testing.wire import HttpAnswer
 
 
 class BatchServer(FakeServer):
     """A `FakeServer` with the routes for files and batches.
 
-    A batch is over when it has been looked at *looks* times. Every request whose number, in
-    the order of all files, is among *broken* fails. `batched` counts requests in files,
-    `batches` holds all that were started, by id.
+    A batch is finished after it was polled *looks* times. Requests whose number, counted over all
+    files, is in *broken* fail. `batched` counts requests in files, and `batches` holds all started
+    batches by id.
     """
 
     def __init__(self, *, looks: int = 1, broken: frozenset[int] = frozenset(), **how: Any) -> None:
@@ -28,8 +28,8 @@ class BatchServer(FakeServer):
 
     def respond(
         self, route: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
-    ) -> Answer:
-        """Answer a request about files and batches, or any other."""
+    ) -> HttpAnswer:
+        """Answer a request about files and batches, or any other request."""
         parts = route.partition("?")[0].removeprefix("/v1").strip("/").split("/")
         if parts[0] == "files":
             return self._file(parts, body)
@@ -37,9 +37,9 @@ class BatchServer(FakeServer):
             return self._batch(parts, body)
         return super().respond(route, body, headers)
 
-    def _file(self, parts: list[str], body: Mapping[str, Any] | None) -> Answer:
+    def _file(self, parts: list[str], body: Mapping[str, Any] | None) -> HttpAnswer:
         if body is None:
-            return Answer(200, self.files[parts[1]].encode(), media="application/octet-stream")
+            return HttpAnswer(200, self.files[parts[1]].encode(), media="application/octet-stream")
         return _json({"id": self._add_file(str(body["file"])), "object": "file"})
 
     def _add_file(self, text: str) -> str:
@@ -47,7 +47,7 @@ class BatchServer(FakeServer):
         self.files[name] = text
         return name
 
-    def _batch(self, parts: list[str], body: Mapping[str, Any] | None) -> Answer:
+    def _batch(self, parts: list[str], body: Mapping[str, Any] | None) -> HttpAnswer:
         if body is not None:
             name = f"batch-{len(self.batches) + 1}"
             started = {"id": name, "object": "batch", "status": "in_progress", "looks": 0, **body}
@@ -73,8 +73,8 @@ class BatchServer(FakeServer):
                 "status_code": answer.status if answer else 500,
                 "body": json.loads(answer.body) if answer else {"error": {"message": "broken"}},
             }
-            told = {"custom_id": request["custom_id"], "response": response, "error": None}
-            (errors if broken else answers).append(json.dumps(told))
+            result = {"custom_id": request["custom_id"], "response": response, "error": None}
+            (errors if broken else answers).append(json.dumps(result))
         batch["output_file_id"] = self._add_file("\n".join(answers) + "\n") if answers else None
         batch["error_file_id"] = self._add_file("\n".join(errors) + "\n") if errors else None
         total = len(answers) + len(errors)
@@ -82,5 +82,5 @@ class BatchServer(FakeServer):
         batch |= {"status": "completed", "request_counts": counts}
 
 
-def _json(value: object) -> Answer:
-    return Answer(200, json.dumps(value).encode())
+def _json(value: object) -> HttpAnswer:
+    return HttpAnswer(200, json.dumps(value).encode())

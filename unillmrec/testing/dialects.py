@@ -1,4 +1,4 @@
-"""How servers that all call themselves compatible differ."""
+"""How OpenAI-compatible servers differ."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """How a parameter is refused: with which status, and where its name stands.
+    """How a parameter is refused: the status, and where its name appears.
 
-    *named* is "param" as at OpenAI, "loc" as in pydantic's answers, "text" for the message
-    alone, or "nowhere".
+    *named* is "param" as at OpenAI, "loc" as in pydantic's answers, "text" for the message alone,
+    or "nowhere".
     """
 
     status: int = 400
@@ -37,14 +37,14 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What one kind of server takes, and what it tells.
+    """What one kind of server accepts and reports.
 
-    *refuses* holds parameters, or "json_schema" and "json_object" for values of
-    `response_format`. *known*, if given, holds the only fields the server takes; *ignores*
-    those it takes and does nothing about. *tells_logprobs* says whether it gives the log
-    probabilities of the first token; the model then prefers labels by *label_bias*, which is
-    added to their log odds. A server that *thinks* spends its tokens on that first. *context*
-    is what it says of its context, and *cuts_at* the length it silently cuts prompts to.
+    *refuses* holds parameters, or "json_schema" and "json_object" for values of `response_format`.
+    *known*, if given, lists the only accepted fields; *ignores* those that are accepted without
+    effect. *tells_logprobs* says whether log probabilities of the first token are returned; the
+    model then prefers letters by *label_bias*, which is added to their log odds. A server that
+    *thinks* spends its tokens on reasoning first. *context* is the context length it reports, and
+    *cuts_at* the length to which it silently truncates prompts.
     """
 
     refuses: Mapping[str, Refusal] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Dialect:
     cuts_at: int | None = None
 
     def refusal(self, body: Mapping[str, object]) -> tuple[int, dict[str, object]] | None:
-        """Return status and body of the answer to what the server does not take, if any."""
+        """Return status and body if the server does not accept *body*, else None."""
         for name, value in body.items():
             if self.known is not None and name not in self.known:
                 refusal = Refusal(422, "loc")

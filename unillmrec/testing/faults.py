@@ -1,4 +1,4 @@
-"""What can go wrong on a server, to be ordered from the fake one."""
+"""Faults that the fake server can produce."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 
 class FaultKind(StrEnum):
-    """The faults. The parenthesis says whether the fake server bills the answer."""
+    """Kinds of faults; the parenthesis says whether the fake server bills the answer."""
 
     STATUS = "status"  # an error status with a body in OpenAI's form (no)
     HTML = "html"  # a web page with status 200 (no)
@@ -48,7 +48,7 @@ _CODES: Mapping[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault, for one request. *seconds* is for SLOW and, per byte, for DRIP."""
+    """One fault for one request. *seconds* applies to SLOW and, per byte, to DRIP."""
 
     kind: FaultKind
     code: int = 500
@@ -93,7 +93,7 @@ class Fault:
 
     @classmethod
     def refuse(cls, parameter: str, *, code: int = 400) -> Fault:
-        """Refuse *parameter*, if the request holds it; else answer as usual."""
+        """Refuse *parameter* if the request contains it; else answer normally."""
         error = {"message": f"Unsupported parameter: '{parameter}'.", "param": parameter}
         return cls(FaultKind.REFUSE, code=code, parameter=parameter, error=error)
 
@@ -104,24 +104,24 @@ class Fault:
 
     @classmethod
     def drip(cls, seconds: float) -> Fault:
-        """Answer byte by byte, with *seconds* between them."""
+        """Send the answer byte by byte, with *seconds* in between."""
         return cls(FaultKind.DRIP, seconds=seconds)
 
     @classmethod
     def prompt_cut(cls, tokens: int = 512) -> Fault:
-        """Read only the last *tokens* of the prompt and say nothing, as Ollama does."""
+        """Silently read only the last *tokens* of the prompt, as Ollama does."""
         return cls(FaultKind.PROMPT_CUT, tokens=tokens)
 
 
 def as_fault(fault: Fault | FaultKind | int | None) -> Fault | None:
-    """Return the fault that is meant: a number is a status."""
+    """Return *fault* as a `Fault`; a number is a status."""
     if fault is None or isinstance(fault, Fault):
         return fault
     return Fault(fault) if isinstance(fault, FaultKind) else Fault.status(fault)
 
 
 def until(seconds: float) -> str:
-    """Return the moment in so many seconds, as the other form of `Retry-After` has it."""
+    """Format the time in this many seconds as an HTTP date, for `Retry-After`."""
     return formatdate(time.time() + seconds, usegmt=True)
 
 
@@ -149,10 +149,10 @@ NAMED: Mapping[str, Callable[[], Fault]] = MappingProxyType(
 
 
 def fault_named(name: str) -> Fault:
-    """Return the fault of this name.
+    """Return the fault with this name.
 
     Raises:
-        ValueError: there is none; the message lists the names there are.
+        ValueError: there is none; the message lists all names.
     """
     if name in NAMED:
         return NAMED[name]()
@@ -162,9 +162,9 @@ def fault_named(name: str) -> Fault:
 
 
 def by_rate(rates: Sequence[tuple[str, float]], seed: int = 0) -> Callable[[int], Fault | None]:
-    """Return what spoils requests at random: each named fault with a probability of its own.
+    """Return a function that draws a fault for each request, by the rates of named faults.
 
-    Which request meets which fault depends on its number and on *seed* alone.
+    The fault of a request depends only on its number and on *seed*.
     """
     total = sum(rate for _, rate in rates)
     if total > 1 or any(rate < 0 for _, rate in rates):

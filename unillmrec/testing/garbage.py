@@ -1,4 +1,4 @@
-"""Replies as bad as models and servers make them, drawn at random and always the same."""
+"""Bad replies of models and servers, generated deterministically."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ Make = Callable[[random.Random, int], str]
 
 
 def garbage_reply(chance: random.Random, count: int) -> str:
-    """Return a reply to a question with *count* choices that is wrong in some way, or in none."""
+    """Return a reply to a question with *count* choices that may be wrong in some way."""
     kind = chance.choice(tuple(KINDS))
     text = KINDS[kind](chance, count)
     return _damaged(chance, text) if chance.random() < 0.3 else text
 
 
 def valid_reply(chance: random.Random, count: int) -> str:
-    """Return a reply in one of the forms that are asked for."""
+    """Return a valid reply in one of the requested formats."""
     numbers = _numbers(chance, count)
     if (form := chance.randrange(3)) == 0:
         return json.dumps({"order": numbers})
@@ -32,7 +32,7 @@ def valid_reply(chance: random.Random, count: int) -> str:
 
 
 def disguised(chance: random.Random, text: str) -> str:
-    """Return a valid reply as models wrap it up; it still says the same, and nothing else."""
+    """Wrap a valid reply as models do, without changing its content."""
     word = " ".join(_words(chance, 4))
     return chance.choice(
         [
@@ -51,7 +51,7 @@ def disguised(chance: random.Random, text: str) -> str:
 
 
 def huge_reply(chance: random.Random, length: int = 5_000_000) -> str:
-    """Return a text of *length* characters: one or a few pieces over and over."""
+    """Return a text of *length* characters that repeats a few pieces."""
     pieces = [garbage_reply(chance, 9)[:300] if chance.random() < 0.3 else chance.choice(_PIECES)]
     pieces += [chance.choice(_PIECES) for _ in range(chance.randrange(4))]
     piece = "".join(pieces) or " "
@@ -68,7 +68,7 @@ def _words(chance: random.Random, count: int) -> list[str]:
 
 
 def _wrong(chance: random.Random, count: int) -> str:
-    """Numbers that are not on the list, that repeat, that are none."""
+    """Numbers that are not on the list, are repeated, or are no numbers."""
     numbers: list[object] = [*_numbers(chance, count)]
     strange: list[object] = [
         0,
@@ -167,7 +167,7 @@ def _unfinished(chance: random.Random, count: int) -> str:
 
 
 def _damaged(chance: random.Random, text: str) -> str:
-    """Take pieces out, put pieces in, turn pieces round."""
+    """Remove, insert and reorder pieces at random."""
     for _ in range(chance.randrange(1, 5)):
         start = chance.randrange(len(text) + 1)
         end = min(len(text), start + chance.randrange(12))

@@ -1,7 +1,7 @@
-"""Texts that try to break out of a prompt, a model that would obey them, and a check of prompts.
+"""Hostile texts, a model that obeys them, and a check of prompts.
 
-Plant the texts in a catalog of your own, recommend with `obedient_answer` behind a
-`ScriptedEndpoint`, and hold `broken_seals` against every request.
+Put the texts into your own catalog, recommend with `obedient_answer` behind a `ScriptedEndpoint`,
+and apply `broken_seals` to every request.
 """
 
 from __future__ import annotations
@@ -90,11 +90,11 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def broken_seals(request: Request, counter: TokenCounter | None = None) -> list[str]:
-    """Return what hostile text got away with in *request*; nothing is what it should be.
+    """Return the ways in which hostile text broke out of its place in *request*; none is expected.
 
-    Each list must be opened and closed once, hold lines numbered from one and nothing else,
-    and be the only numbered list. No character may be unseen, no marker of a chat or of our
-    own prompts may stand in it, and with a *counter* no line may be over its ceiling.
+    Each list must be opened and closed once, hold only lines numbered from one, and be the only
+    numbered list. It may contain no invisible character, chat marker or marker of our own prompts,
+    and with a *counter* no line over its token limit.
     """
     found: list[str] = []
     for message in request.messages[1:]:
@@ -103,7 +103,7 @@ def broken_seals(request: Request, counter: TokenCounter | None = None) -> list[
 
 
 def _faults_of(text: str, counter: TokenCounter | None) -> Iterator[str]:
-    inside, outside, faults = _parted(text)
+    inside, outside, faults = _split_blocks(text)
     yield from faults
     lines = inside.get("choices", "").splitlines()
     lettered = lines[:1] and lines[0].startswith("A. ")
@@ -125,8 +125,8 @@ def _faults_of(text: str, counter: TokenCounter | None) -> Iterator[str]:
             yield f"the marker {marker!r}"
 
 
-def _parted(text: str) -> tuple[dict[str, str], str, list[str]]:
-    """Part a message as a reader would: what stands in its blocks, the rest, what is wrong."""
+def _split_blocks(text: str) -> tuple[dict[str, str], str, list[str]]:
+    """Split a message into its blocks, the rest, and problems."""
     inside: dict[str, str] = {}
     faults = []
     rest = text
@@ -156,16 +156,16 @@ def _unseen(text: str) -> Iterator[str]:
 
 
 def obedient_answer(request: Request, *, gullible: bool = False) -> str | None:
-    """Answer as a model that does what it reads outside of the data; None if there is no order.
+    """Answer like a model that obeys instructions outside the data; None if there is none.
 
-    A *gullible* one obeys what stands in the data, too, and repeats it in its own words.
+    A *gullible* model also obeys instructions inside the data, and repeats them in its own words.
     """
-    inside, outside, faults = _parted(request.messages[1].content)
-    told = outside + ("\n".join(inside.values()) if gullible or faults else "")
-    if ORDER.lower() not in told.lower():
+    inside, outside, faults = _split_blocks(request.messages[1].content)
+    visible = outside + ("\n".join(inside.values()) if gullible or faults else "")
+    if ORDER.lower() not in visible.lower():
         return None
     if request.schema and request.schema.name == "interests":
-        hostile = [line for line in told.splitlines() if ORDER in line]
+        hostile = [line for line in visible.splitlines() if ORDER in line]
         texts = [*hostile, *HOSTILE_TEXTS.values()][:8]
         return json.dumps({"interests": [{"interest": each, "weight": 10} for each in texts]})
     if request.schema and request.schema.name == "order":

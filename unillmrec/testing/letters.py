@@ -1,4 +1,4 @@
-"""How a model that reads a lettered list spreads over the letters, as a server tells it."""
+"""Letter probabilities of a simulated model, as a server reports them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _UNLIKELY = 1e-4
 
 
 def labelled(prompt: str) -> bool:
-    """Return whether *prompt* is a list of lettered lines that one letter answers."""
+    """Return whether *prompt* is a list of lettered lines that is answered with one letter."""
     return len(_LINE.findall(prompt)) > 1
 
 
 def label_odds(prompt: str, bias: Sequence[float] = ()) -> dict[str, float]:
-    """Return the probability of each letter: what it shares with the rest, and the bias."""
+    """Return the probability of each letter, from shared words and the bias."""
     lines = _LINE.findall(prompt)
     shared = shared_words([text for _, text in lines], _LINE.sub("", prompt))
     shifts = [*bias, *[0.0] * len(lines)]
@@ -39,16 +39,16 @@ def label_odds(prompt: str, bias: Sequence[float] = ()) -> dict[str, float]:
 
 
 def most_probable(prompt: str, bias: Sequence[float] = ()) -> str:
-    """Return the letter that a model without any chance answers with."""
+    """Return the most probable letter."""
     odds = label_odds(prompt, bias)
     return max(odds, key=lambda letter: odds[letter])
 
 
 def label_logprobs(prompt: str, text: str, bias: Sequence[float] = ()) -> dict[str, object]:
-    """Return the `logprobs` of a choice whose text is *text*, for its first token.
+    """Return the `logprobs` of a choice with this *text*, for its first token.
 
-    A tenth of a letter's probability goes to its token with a blank, which real vocabularies
-    have as well.
+    A tenth of a letter's probability goes to its token with a leading blank, as in real
+    vocabularies.
     """
     odds = label_odds(prompt, bias) if labelled(prompt) else {text.split(" ")[0]: 1 - _OFF}
     alternatives = {stray: _OFF / len(_STRAY) for stray in _STRAY}
@@ -57,9 +57,13 @@ def label_logprobs(prompt: str, text: str, bias: Sequence[float] = ()) -> dict[s
         alternatives[f" {letter}"] = probability * 0.1
     ranked = sorted(alternatives.items(), key=lambda pair: -pair[1])[:_SHOWN]
     first = text.split(" ")[0]
-    told = {"token": first, "logprob": math.log(alternatives.get(first, _UNLIKELY)), "bytes": None}
+    first_token = {
+        "token": first,
+        "logprob": math.log(alternatives.get(first, _UNLIKELY)),
+        "bytes": None,
+    }
     others = [
         {"token": token, "logprob": math.log(probability), "bytes": None}
         for token, probability in ranked
     ]
-    return {"content": [told | {"top_logprobs": others}]}
+    return {"content": [first_token | {"top_logprobs": others}]}

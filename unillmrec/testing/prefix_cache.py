@@ -1,4 +1,4 @@
-"""What a provider's prefix cache would have had of a prompt."""
+"""A simulated prefix cache of a provider."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PrefixCache:
         self._lock = threading.Lock()
 
     def add(self, prompt: str) -> int:
-        """Remember *prompt*; return how many of its tokens were known already."""
+        """Store *prompt*; return how many of its tokens were cached."""
         with self._lock:
             place = bisect_left(self._prompts, prompt)
             neighbours = self._prompts[max(0, place - 1) : place + 1]
@@ -33,7 +33,7 @@ class PrefixCache:
 
 
 def _common(one: str, other: str) -> int:
-    """Return how many characters two texts begin with together."""
+    """Return the length of the common beginning of two texts."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2

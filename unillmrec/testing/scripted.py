@@ -1,4 +1,4 @@
-"""An endpoint without a network: prepared answers in, questions remembered."""
+"""An endpoint without a network: prepared answers, recorded requests."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from unillmrec.endpoint.contract import Reply, Request
 from unillmrec.testing.sensible import sensible_vector
 from unillmrec.usage import Usage
 
-Answer: TypeAlias = str | Reply | Exception
+HttpAnswer: TypeAlias = str | Reply | Exception
 """What a script may hold: a text, a whole reply, or an error to raise."""
 
 
 class ScriptedEndpoint:
-    """Answers from a script, or from a function of the request.
+    """Answers from a list, or from a function of the request.
 
-    Requests are remembered in `requests`, in the order they came in. Usage is made up from
-    the texts, four characters a token, so that bills have something to add.
+    Requests are recorded in order in `requests`. Usage is computed from the texts at four
+    characters per token.
     """
 
     def __init__(
         self,
-        answers: Iterable[Answer] | Callable[[Request], Answer],
+        answers: Iterable[HttpAnswer] | Callable[[Request], HttpAnswer],
         *,
         model: str = "scripted",
         name: str = "script",
@@ -34,13 +34,13 @@ class ScriptedEndpoint:
         self.embedded: list[str] = []
         self._lock = threading.Lock()
         self._answer = answers if callable(answers) else None
-        self._script: Iterator[Answer] = iter(()) if callable(answers) else iter(answers)
+        self._script: Iterator[HttpAnswer] = iter(()) if callable(answers) else iter(answers)
 
     def complete(self, request: Request) -> Reply:
-        """Return the next answer of the script, or raise it if it is an error.
+        """Return the next prepared answer, or raise it if it is an error.
 
         Raises:
-            AssertionError: the script has come to its end.
+            AssertionError: there is no answer left.
         """
         with self._lock:
             self.requests.append(request)
@@ -55,7 +55,7 @@ class ScriptedEndpoint:
         return answer if isinstance(answer, Reply) else self._reply(request, answer)
 
     def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], Usage]:
-        """Return vectors that are near to each other for texts with the same words."""
+        """Return vectors that are similar for texts with the same words."""
         with self._lock:
             self.embedded += texts
         prompt = sum(_tokens(text) for text in texts)

@@ -1,4 +1,4 @@
-"""Answers that a sensible model could give: always the same ones for the same prompt."""
+"""Plausible, deterministic answers computed from the words of a prompt."""
 
 from __future__ import annotations
 
@@ -30,10 +30,9 @@ _VECTOR_LENGTH = 64
 def sensible_answer(prompt: str, form: str | None = None) -> str:
     """Return JSON that answers *prompt*.
 
-    *form* is "picks", "order", "interests" or "descriptions"; without it, the last of these
-    words that stands in quotes in the prompt decides, as a prompt shows the reply it wants.
-    Choices are the last lines numbered from one; those that share words with the rest of the
-    prompt win.
+    *form* is "picks", "order", "interests" or "descriptions"; by default it is the last of these
+    words quoted in the prompt, since prompts show the requested format. Choices are the last lines
+    numbered from one; those that share words with the rest of the prompt win.
     """
     form = form or asked_form(prompt)
     if form == "interests":
@@ -49,7 +48,7 @@ def sensible_answer(prompt: str, form: str | None = None) -> str:
 
 
 def sensible_prose(answer: str) -> str:
-    """Say the JSON of `sensible_answer` as a model that was asked for JSON in vain would."""
+    """Write the content of `sensible_answer` as prose, like a model that ignores JSON."""
     value = json.loads(answer)
     if "order" in value:
         return "I would read them in this order: " + " > ".join(f"[{n}]" for n in value["order"])
@@ -63,7 +62,7 @@ def sensible_prose(answer: str) -> str:
 
 
 def sensible_vector(text: str) -> list[float]:
-    """Return a vector of length one that is near to those of texts with the same words."""
+    """Return a unit vector that is similar for texts with the same words."""
     vector = [0.0] * _VECTOR_LENGTH
     for word in re.findall(r"\w+", text.lower()) or [text]:
         digest = hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=4).digest()
@@ -74,7 +73,7 @@ def sensible_vector(text: str) -> list[float]:
 
 
 def asked_form(prompt: str) -> str:
-    """Return which form of reply *prompt* shows last."""
+    """Return the format of reply that *prompt* shows last."""
     places = {form: prompt.rfind(f'"{form}"') for form in _FORMS}
     return max(places, key=lambda form: places[form])
 
@@ -87,13 +86,13 @@ def _scores(prompt: str) -> dict[int, int]:
 
 
 def shared_words(choices: Sequence[str], rest: str) -> list[int]:
-    """Return for each of *choices* how many words of *rest* are in it."""
+    """Return, for each of *choices*, how many words it shares with *rest*."""
     wanted = _words(rest)
     return [sum(wanted[word] for word in _words(choice)) for choice in choices]
 
 
 def _choices(lines: Sequence[str]) -> tuple[list[str], str]:
-    """Part the last list that counts up from one from all other lines."""
+    """Split the last list numbered from one from all other lines."""
     choices: list[str] = []
     inside: set[int] = set()
     for position, line in enumerate(lines):
@@ -119,16 +118,16 @@ def _interests(prompt: str) -> list[dict[str, object]]:
 
 
 def _descriptions(prompt: str) -> list[dict[str, object]]:
-    """Return for each choice the words that come first in it, and not first in another."""
+    """Return, for each choice, its first words that do not come first in another one."""
     choices, _ = _choices(prompt.splitlines())
-    told = []
+    descriptions = []
     seen: set[str] = set()
     for number, choice in enumerate(choices, start=1):
         fresh = dict.fromkeys(_WORD.findall(choice)).keys() - seen - _EMPTY
         words = [word for word in dict.fromkeys(_WORD.findall(choice)) if word in fresh][:4]
         seen.update(words)
-        told.append({"number": number, "summary": f"about {', '.join(words) or number}"})
-    return told
+        descriptions.append({"number": number, "summary": f"about {', '.join(words) or number}"})
+    return descriptions
 
 
 def _words(text: str) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""A server on this machine that speaks the OpenAI protocol, and fails when told to."""
+"""A fake server that speaks the OpenAI protocol, and fails on request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from unillmrec.testing.faults import Fault, FaultKind, as_fault
 from unillmrec.testing.letters import label_logprobs, labelled, most_probable
 from unillmrec.testing.prefix_cache import PrefixCache
 from unillmrec.testing.sensible import asked_form, sensible_answer, sensible_prose, sensible_vector
-from unillmrec.testing.wire import Answer, Listener
+from unillmrec.testing.wire import HttpAnswer, Listener
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Usage
 
@@ -24,7 +24,9 @@ Body: TypeAlias = Mapping[str, Any]
 
 _ON_THE_WIRE = frozenset({FaultKind.SLOW, FaultKind.DRIP, FaultKind.DROP, FaultKind.RESET})
 # Billed, and nothing that can be read says how much.
-_UNTOLD = frozenset({FaultKind.DROP, FaultKind.CUT_JSON, FaultKind.NO_USAGE, FaultKind.WRONG_USAGE})
+_UNREPORTED = frozenset(
+    {FaultKind.DROP, FaultKind.CUT_JSON, FaultKind.NO_USAGE, FaultKind.WRONG_USAGE}
+)
 _PAGE = b"<!DOCTYPE html><html><body><h1>It works</h1></body></html>"
 _PER_MESSAGE = 3
 THOUGHT_TOKENS = 40
@@ -33,7 +35,7 @@ THOUGHT_TOKENS = 40
 
 @dataclass(slots=True)
 class _Choice:
-    """One choice in the making, and what it costs."""
+    """A choice in progress, and its cost."""
 
     text: str | None
     finish: str
@@ -45,24 +47,21 @@ class _Choice:
 
 
 class FakeServer:
-    """A model's server for tests, used as a context manager.
+    """A fake model server for tests, used as a context manager.
 
-    *answer* makes the text of a reply from the body of a request; without it, replies are
-    those of `sensible_answer`, in the form the request asks for. *dialect* is a `Dialect` or
-    the name of one in `DIALECTS`. *faults* holds what goes wrong with the first, second, …
-    request (None: nothing), or is a function of the number of requests so far. A status may
-    stand for its fault; `faults.by_rate` makes random ones. *seconds* is how long every answer
-    takes; of two numbers, something between them that depends on *seed* and on the number of
-    the request. *key*, if given, is the only one that is accepted. More than *allows* requests
-    at the same time are refused with status 429. With *prefix_cache*, prompts that begin as
-    an earlier one with at least so many tokens are reported as cached to there. *port* 0 is a
-    free one.
+    *answer* computes the text of a reply from the body of a request; the default is
+    `sensible_answer` in the requested format. *dialect* is a `Dialect`, or its name in `DIALECTS`.
+    *faults* lists the fault of the first, second, … request (None: no fault), or is a function of
+    the number of requests so far; a status may stand for its fault, and `faults.by_rate` draws
+    random ones. *seconds* is the latency of every answer, or a range from which *seed* and the
+    request's number choose. *key*, if given, is the only accepted one. More than *allows* requests
+    at a time are refused with status 429. With *prefix_cache*, prompt prefixes of at least this
+    many tokens that repeat an earlier prompt are reported as cached. *port* 0 chooses a free one.
 
-    `received` counts requests; `requests` and `headers` hold what came in, unless *keep* is
-    false, as for a server that runs for days; `billed` what the server would have on its
-    own bill, `most_at_once` the largest number of requests in work at the same time,
-    `connections` how many were opened. `reported` is the part of the bill that it has told, in
-    a whole answer with usable counts; whoever keeps books comes to the same.
+    `received` counts requests; `requests` and `headers` hold them unless *keep* is false, as for a
+    server that runs for days. `billed` is the server's own bill, `reported` the part of it that
+    clients received in a complete answer with usable counts. `most_at_once` is the largest number
+    of concurrent requests, `connections` the number of connections opened.
     """
 
     def __init__(
@@ -105,7 +104,7 @@ class FakeServer:
 
     @property
     def base_url(self) -> str:
-        """The address to give to a client."""
+        """The address for clients."""
         return f"http://127.0.0.1:{self._listener.server_port}/v1"
 
     @property
@@ -120,8 +119,8 @@ class FakeServer:
     def __exit__(self, *_: object) -> None:
         self._listener.stop()
 
-    def respond(self, route: str, body: Body | None, headers: Mapping[str, str]) -> Answer:
-        """Answer one request; called by the listener from many threads."""
+    def respond(self, route: str, body: Body | None, headers: Mapping[str, str]) -> HttpAnswer:
+        """Answer one request; called from several threads."""
         with self._lock:
             place = self.received
             fault = self._fault(place) if body is not None else None
@@ -151,11 +150,11 @@ class FakeServer:
 
     def _respond(
         self, route: str, body: Body | None, headers: Mapping[str, str], fault: Fault | None
-    ) -> Answer:
+    ) -> HttpAnswer:
         if self._key is not None and headers.get("authorization") != f"Bearer {self._key}":
             return _error(Fault.status(401))
         if route.endswith("/models"):
-            return _json({"object": "list", "data": [self._told_model()]})
+            return _json({"object": "list", "data": [self._model_card()]})
         if body is None:
             return _error(Fault.status(400))
         unbilled = self._unbilled(body, fault)
@@ -167,28 +166,28 @@ class FakeServer:
             # Otherwise the test would see a dropped connection and never the reason.
             return _error(Fault.status(500, message=f"The test's own answer failed: {error!r}"))
 
-    def _told_model(self) -> dict[str, object]:
+    def _model_card(self) -> dict[str, object]:
         context = self.dialect.context
-        told: dict[str, object] = {"id": self.model, "object": "model"}
-        return told if context is None else told | {"max_model_len": context}
+        model: dict[str, object] = {"id": self.model, "object": "model"}
+        return model if context is None else model | {"max_model_len": context}
 
-    def _unbilled(self, body: Body, fault: Fault | None) -> Answer | None:
-        """Return the answer to a request that never gets to the model."""
+    def _unbilled(self, body: Body, fault: Fault | None) -> HttpAnswer | None:
+        """Return the answer to a request that never reaches the model."""
         if fault is not None:
             if fault.kind is FaultKind.STATUS:
                 return _error(fault)
             if fault.kind is FaultKind.REFUSE and fault.parameter in body:
                 return _error(fault)
             if fault.kind is FaultKind.HTML:
-                return Answer(200, _PAGE, media="text/html")
+                return HttpAnswer(200, _PAGE, media="text/html")
             if fault.kind is FaultKind.ERROR_BODY:
                 return _json({"error": fault.error or {"message": "Scripted error."}})
             if fault.kind is FaultKind.RESET:
-                return Answer(200, b"", manner=FaultKind.RESET)
+                return HttpAnswer(200, b"", manner=FaultKind.RESET)
         refusal = self.dialect.refusal(body)
         return _json(refusal[1], status=refusal[0]) if refusal else None
 
-    def _billed(self, route: str, body: Body, fault: Fault | None) -> Answer:
+    def _billed(self, route: str, body: Body, fault: Fault | None) -> HttpAnswer:
         kind = fault.kind if fault else None
         if route.endswith("/embeddings"):
             payload = self._vectors(body, kind)
@@ -200,14 +199,14 @@ class FakeServer:
         if kind is FaultKind.CUT_JSON:
             content = content[: len(content) * 2 // 3]
         manner = kind if kind in _ON_THE_WIRE else None
-        return Answer(200, content, manner=manner, seconds=fault.seconds if fault else 0.0)
+        return HttpAnswer(200, content, manner=manner, seconds=fault.seconds if fault else 0.0)
 
     def _vectors(self, body: Body, kind: FaultKind | None) -> dict[str, object]:
         texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
         prompt = sum(map(self._count, texts))
         # Embeddings come with their usage whatever was ordered.
-        told = kind not in (FaultKind.DROP, FaultKind.CUT_JSON)
-        self._bill(Usage(1, prompt, 0, 0, 0), told=told)
+        reported = kind not in (FaultKind.DROP, FaultKind.CUT_JSON)
+        self._bill(Usage(1, prompt, 0, 0, 0), reported=reported)
         rows = [
             {"object": "embedding", "index": index, "embedding": sensible_vector(text)}
             for index, text in enumerate(texts)
@@ -223,8 +222,8 @@ class FakeServer:
         elif self._prefixes is not None:
             choice.cached = self._prefixes.add(_contents(body, "system", "user", "assistant"))
         usage = Usage(1, choice.prompt, choice.completion, choice.cached, choice.reasoning)
-        told = kind not in _UNTOLD and self.dialect.reports != "nothing"
-        self._bill(usage, told=told)
+        reported = kind not in _UNREPORTED and self.dialect.reports != "nothing"
+        self._bill(usage, reported=reported)
         message = {"role": "assistant", "content": choice.text, "refusal": choice.refusal}
         chosen: dict[str, object] = {"index": 0, "message": message, "finish_reason": choice.finish}
         if self.dialect.tells_logprobs and body.get("logprobs") and choice.text:
@@ -308,10 +307,10 @@ class FakeServer:
             usage["completion_tokens_details"] = {"reasoning_tokens": choice.reasoning}
         return usage
 
-    def _bill(self, usage: Usage, *, told: bool) -> None:
+    def _bill(self, usage: Usage, *, reported: bool) -> None:
         with self._lock:
             self.billed += usage
-            if told:
+            if reported:
                 self.reported += usage
 
 
@@ -321,17 +320,17 @@ def _contents(body: Body, *roles: str) -> str:
 
 
 def _only_legal(schema: Mapping[str, Any]) -> dict[str, object]:
-    """Return the object a schema allows, where it allows one alone."""
+    """Return the only object a schema allows, if it allows a single one."""
     properties = schema.get("properties", {})
     values = {name: each.get("enum", ()) for name, each in properties.items()}
     whole = values and all(len(each) == 1 for each in values.values())
     return {name: each[0] for name, each in values.items()} if whole else {}
 
 
-def _json(value: object, *, status: int = 200) -> Answer:
-    return Answer(status, json.dumps(value, ensure_ascii=False).encode())
+def _json(value: object, *, status: int = 200) -> HttpAnswer:
+    return HttpAnswer(status, json.dumps(value, ensure_ascii=False).encode())
 
 
-def _error(fault: Fault) -> Answer:
+def _error(fault: Fault) -> HttpAnswer:
     content = json.dumps({"error": dict(fault.error)}).encode()
-    return Answer(fault.code, content, headers=fault.headers)
+    return HttpAnswer(fault.code, content, headers=fault.headers)

@@ -1,6 +1,6 @@
-"""Judges with the faults of a language model, made to measure: noise, and a liking for places.
+"""Judges with simulated faults of a language model: noise and position bias.
 
-They stand in for no real model. Their names say so wherever they answer.
+They represent no real model, and their names say so wherever they answer.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class _Shifted:
         return self._judge.interests(question)
 
     def windows(self, question: Question) -> Sequence[Question]:
-        """Part a question as the other judge does."""
+        """Split a question as the other judge does."""
         return self._judge.windows(question)
 
     def choose(self, question: Question) -> Verdict:
-        """Score as the other judge does, and add; the scores stay between 0 and 100."""
+        """Score as the other judge does, with the addition; scores stay between 0 and 100."""
         verdict = self._judge.choose(question)
         added = self._added(question)
         scores = [
@@ -42,16 +42,15 @@ class _Shifted:
         return replace(verdict, scores=tuple(sorted(scores, key=lambda pair: -pair[1])))
 
     def _added(self, question: Question) -> Mapping[int, float]:
-        """Return what comes on top of each choice's score, by number."""
+        """Return what is added to each choice's score, by number."""
         raise NotImplementedError
 
 
 class NoisyJudge(_Shifted):
     """Adds normal noise of *sigma* score points to each score of *judge*.
 
-    The noise depends on *seed* and on what is asked (who the person is, which choices, in
-    which order), not on when. The same question gets the same answer; in another order it
-    is judged anew.
+    The noise depends on *seed* and on the question (person, choices and their order), not on time:
+    the same question gets the same answer, another order gets another one.
     """
 
     def __init__(self, judge: Judge, sigma: float, seed: int = 0) -> None:
@@ -60,14 +59,15 @@ class NoisyJudge(_Shifted):
         self._seed = seed
 
     def _added(self, question: Question) -> Mapping[int, float]:
+        """Return what is added to each choice's score, by number."""
         chance = random.Random(_digest(self._seed, question))
         return {choice.number: chance.gauss(0, self._sigma) for choice in question.choices}
 
 
 class BiasedJudge(_Shifted):
-    """Adds up to *bias* score points to the scores of *judge*, by the choices' places.
+    """Adds up to *bias* score points to the scores of *judge*, by position.
 
-    The first choice of a list gains all of them, the last none, those between in proportion.
+    The first choice of a list gains all of them, the last none, those in between proportionally.
     """
 
     def __init__(self, judge: Judge, bias: float) -> None:
@@ -75,6 +75,7 @@ class BiasedJudge(_Shifted):
         self._bias = bias
 
     def _added(self, question: Question) -> Mapping[int, float]:
+        """Return what is added to each choice's score, by number."""
         last = max(len(question.choices) - 1, 1)
         return {
             choice.number: self._bias * (last - place) / last
@@ -83,8 +84,8 @@ class BiasedJudge(_Shifted):
 
 
 def _digest(seed: int, question: Question) -> int:
-    """Return a number for all that is asked, the same in every process."""
-    told = [str(seed), question.kind, question.where, question.profile.text()]
-    told += [f"{choice.key} {choice.line}" for choice in question.choices]
-    content = "\0".join(told).encode("utf-8", "surrogatepass")
+    """Return a number for the whole question, the same in every process."""
+    parts = [str(seed), question.kind, question.where, question.profile.text()]
+    parts += [f"{choice.key} {choice.line}" for choice in question.choices]
+    content = "\0".join(parts).encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")

@@ -1,4 +1,4 @@
-"""The HTTP side of the fake server: reading requests, and sending or spoiling answers."""
+"""The HTTP side of the fake server: reads requests, and sends or spoils answers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from unillmrec.testing.faults import FaultKind
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Bytes to send, and how: *manner* is one of the faults that happen on the wire."""
+class HttpAnswer:
+    """Bytes to send, and how: *manner* is one of the faults at the HTTP level."""
 
     status: int
     body: bytes
@@ -28,16 +28,16 @@ class Answer:
 
 
 class Respondent(Protocol):
-    """Makes answers. It is asked from several threads at once."""
+    """Computes answers; called from several threads at once."""
 
     def respond(
         self, route: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Return what to send; *body* is None if the request had no usable one."""
 
 
 class Listener(ThreadingHTTPServer):
-    """Listens on a port of this machine, 0 for a free one, and passes requests to a respondent.
+    """Listens on a port of this machine (0 for a free one), and passes requests to a respondent.
 
     *opened* counts connections.
     """
@@ -58,7 +58,7 @@ class Listener(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self) -> None:
-        """Stop serving, and close what clients still hold open."""
+        """Stop serving, and close all connections."""
         self.stopping.set()
         self.shutdown()
         self.server_close()
@@ -68,20 +68,20 @@ class Listener(ThreadingHTTPServer):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember the connection, then serve it on a thread of its own."""
+        """Register the connection, then serve it in a thread."""
         with self._lock:
             self._connections.add(request)
             self.opened += 1
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Close one connection and forget it."""
+        """Close one connection and unregister it."""
         with self._lock:
             self._connections.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that goes away is what half of the tests are about."""
+        """Ignore clients that disconnect, which many tests do on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -103,12 +103,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(self.server.respondent.respond(self.path, body, self._lower_headers()))
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep quiet: tests read the standard error stream."""
+        """Log nothing: tests read standard error."""
 
     def _lower_headers(self) -> dict[str, str]:
         return {name.lower(): value for name, value in self.headers.items()}
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: HttpAnswer) -> None:
         if answer.manner is FaultKind.RESET:
             self._hang_up()
             return
@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body)
             self.wfile.flush()
 
-    def _drip(self, answer: Answer) -> None:
+    def _drip(self, answer: HttpAnswer) -> None:
         for position in range(len(answer.body)):
             self.wfile.write(answer.body[position : position + 1])
             self.wfile.flush()
@@ -151,7 +151,7 @@ def _json(content: bytes) -> object:
 
 
 def _form(content: bytes, media: str) -> dict[str, object]:
-    """Return the fields of a form by name, files among them, as text."""
+    """Return the fields of a form by name, with files as text."""
     message = BytesParser().parsebytes(f"content-type: {media}\r\n\r\n".encode() + content)
     fields: dict[str, object] = {}
     for part in list(message.walk())[1:]:

@@ -1,4 +1,4 @@
-"""How long a text is for a model, counted offline."""
+"""Count tokens offline."""
 
 from unillmrec.tokens.counter import Method, TokenCounter
 

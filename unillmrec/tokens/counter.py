@@ -1,4 +1,4 @@
-"""Counting and cutting text in tokens, with a word for how far the count can be trusted."""
+"""Count and truncate text in tokens, and say how reliable the count is."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LOOSE_END = re.compile(r"[\s\u200c\u200d]+\Z")
 
 @dataclass(frozen=True, slots=True)
 class TokenCounter:
-    """Counts tokens for one model, or as near to it as can be had offline.
+    """Counts tokens for one model, as exactly as is possible offline.
 
     Nothing is loaded before the first count that needs it, and then once per process.
     """
@@ -52,10 +52,10 @@ class TokenCounter:
 
     @property
     def method(self) -> Method:
-        """How the counts are made.
+        """How counts are made.
 
-        "exact" with the model's own vocabulary, "estimate" with o200k for a model that has
-        another, "rough" from the characters alone when o200k cannot be loaded.
+        "exact" with the model's own vocabulary, "estimate" with o200k for a model with another
+        one, "rough" from characters alone if o200k cannot be loaded.
         """
         if load().problem:
             return "rough"
@@ -68,29 +68,29 @@ class TokenCounter:
 
     @property
     def margin(self) -> float:
-        """The share by which a model's own count of text in Latin letters may be higher."""
+        """The share by which the model's own count may be higher for text in Latin letters."""
         return _MARGINS[self.method]
 
     def count(self, text: str) -> int:
-        """Return how many tokens *text* is; special tokens in it count as ordinary text."""
+        """Return the number of tokens in *text*; special tokens count as ordinary text."""
         return load().vocabulary.count(text)
 
     def count_messages(self, contents: Sequence[str]) -> int:
-        """Return how many prompt tokens messages of these *contents* are."""
+        """Return the number of prompt tokens of messages with these *contents*."""
         return sum(map(self.count, contents)) + _PER_MESSAGE * len(contents) + _PER_REQUEST
 
     def at_most(self, contents: Sequence[str]) -> int:
-        """Return what `count_messages` may come to on the server, margin included."""
+        """Return an upper bound for the server's count of these messages, margin included."""
         margin = self.margin
         if self.method == "estimate" and _beyond_latin("".join(contents)):
             margin = _MARGIN_BEYOND_LATIN
         return ceil(self.count_messages(contents) * (1 + margin))
 
     def cut(self, text: str, limit: int) -> str:
-        """Return *text*, or the longest beginning of it that ends in … within *limit* tokens.
+        """Return *text*, truncated to *limit* tokens with a trailing ellipsis.
 
-        A cut falls between two tokens and never inside a character. Short texts, of at most
-        *limit* bytes, cost nothing to check.
+        Text is cut between two tokens and never inside a character. Texts of at most *limit* bytes
+        are returned without counting.
         """
         if limit <= 0:
             return ""

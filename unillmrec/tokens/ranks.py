@@ -1,4 +1,4 @@
-"""The bundled o200k ranks: how they are packed, and unpacked only when they are the right ones."""
+"""The bundled o200k token ranks: packing, and unpacking with a check of their hash."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONTENT_SHA256 = "bac143fe7fe950090c6e4ed9a2f80de5412a92495758b52becbbe5a7eea25e
 
 
 def pack(tokens: Iterable[bytes]) -> bytes:
-    """Compress *tokens*, given in the order of their ranks: of each a length byte, then itself."""
+    """Compress *tokens*, given in rank order: a length byte and the token, one after the other."""
     import lzma
 
     content = b"".join(bytes([len(token)]) + token for token in tokens)
@@ -44,5 +44,5 @@ def unpack(packed: bytes) -> dict[bytes, int]:
 
 
 def bundled() -> dict[bytes, int]:
-    """Return the ranks that came with the package."""
+    """Return the ranks that are part of the package."""
     return unpack((files("unillmrec.tokens") / FILE_NAME).read_bytes())

@@ -1,4 +1,4 @@
-"""The length of a text in tokens without any vocabulary: a weight per kind of character."""
+"""Estimate token counts without a vocabulary, from the kinds of characters."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class RoughVocabulary:
     longest = 100 // _SPACE
 
     def count(self, text: str) -> int:
-        """Return about how many tokens *text* is, never more than it has bytes."""
+        """Return an estimate of the tokens in *text*, never more than its bytes."""
         hundredths = sum(_weight(one) * times for one, times in Counter(text).items())
         return min(-(-hundredths // 100), len(text.encode("utf-8", "surrogatepass")))
 

@@ -1,4 +1,4 @@
-"""The o200k vocabulary, loaded once per process, and what stands in when it cannot be."""
+"""The o200k vocabulary, loaded once per process, or a rough estimate if it cannot be loaded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PATTERN = "|".join(
 # tiktoken's regular expressions overflow their stack, and its merging slows down, on one unbroken
 # run of a million characters; nothing a person writes comes near a block.
 _BLOCK = 100_000
-# No piece of the pattern goes on from a visible character into a space, so a text parted there
+# No piece of the pattern goes on from a visible character into a space, so a text split there
 # has the tokens it had in one.
 _SEAM = re.compile(r"(?<=\S)(?= )")
 
@@ -48,14 +48,14 @@ _PROMPTS, _PROMPT = 128, 20_000
 _NUMBER = 6
 
 
-class Vocabulary(Protocol):
-    """What counting and cutting need to know about a vocabulary."""
+class TokenVocabulary(Protocol):
+    """What a vocabulary must offer for counting and truncating."""
 
     longest: int
     """The most characters one token can stand for."""
 
     def count(self, text: str) -> int:
-        """Return how many tokens *text* is."""
+        """Return the number of tokens in *text*; special tokens count as ordinary text."""
 
     def reach(self, text: str, tokens: int) -> int:
         """Return how many whole characters of *text* its first *tokens* tokens cover."""
@@ -72,7 +72,7 @@ class O200kVocabulary:
         self._count_prompt = lru_cache(_PROMPTS)(self._of_prompt)
 
     def count(self, text: str) -> int:
-        """Return how many tokens *text* is, special tokens in it read as ordinary text."""
+        """Return the number of tokens in *text*; special tokens count as ordinary text."""
         if len(text) <= _LINE:
             return self._of_line(text)
         return self._count_prompt(text) if len(text) <= _PROMPT else self._count(text)
@@ -87,7 +87,7 @@ class O200kVocabulary:
         )
 
     def _of_line(self, line: str) -> int:
-        """Count the number of a line apart: the same line has another one for somebody else."""
+        """Count the number at the start of a line separately, since it differs between people."""
         end = line.find(". ", 0, _NUMBER) + 1
         if end:
             return self._count_line(line[:end]) + self._count_line(line[end:])
@@ -108,10 +108,10 @@ class O200kVocabulary:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """The vocabulary to count with, and why it is only the rough one, if it is."""
+class LoadedVocabulary:
+    """The vocabulary to count with, and the reason if it is only the rough one."""
 
-    vocabulary: Vocabulary
+    vocabulary: TokenVocabulary
     problem: str = ""
 
 
@@ -119,7 +119,7 @@ class Loaded:
 _loading = threading.Lock()
 
 
-def load() -> Loaded:
+def load() -> LoadedVocabulary:
     """Return the o200k vocabulary, loading it on the first call of the process."""
     if _load.cache_info().currsize:
         # Counts are asked for by the thousand, on many threads; they need no turn any more.
@@ -129,7 +129,7 @@ def load() -> Loaded:
 
 
 @cache
-def _load() -> Loaded:
+def _load() -> LoadedVocabulary:
     try:
         from tiktoken import Encoding
 
@@ -144,12 +144,12 @@ def _load() -> Loaded:
     # Whatever is wrong with a package or a file here, a recommendation can do without it:
     # the counts are labelled, and the reason is kept for who asks.
     except Exception as error:
-        return Loaded(RoughVocabulary(), f"{type(error).__name__}: {error}")
-    return Loaded(O200kVocabulary(encoding))
+        return LoadedVocabulary(RoughVocabulary(), f"{type(error).__name__}: {error}")
+    return LoadedVocabulary(O200kVocabulary(encoding))
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Part a text into lines, their ends included, where no token stands across."""
+    """Split a text into lines, line ends included, where no token crosses the boundary."""
     held = ""
     for line in text.split("\n"):
         if held and line and not line[0].isspace() and line[0] != "/":
