@@ -72,8 +72,8 @@ def test_joined_nodes_make_a_summary_older(tree):
     assert make_room(tree, 10)
 
     kept = [node for node in tree.children(ROOT) if node.id in before]
-    grown = [node for node in kept if node.size > before[node.id].size]
-    assert grown
+    larger = [node for node in kept if node.size > before[node.id].size]
+    assert larger
     for node in kept:
         assert node.size - before[node.id].size == node.stale
     assert [] == list(breaches(tree))

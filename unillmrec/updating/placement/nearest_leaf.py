@@ -42,11 +42,11 @@ class ChangeSet:
     merges: int = 0
     regrown: int = 0
 
-    def discard_nodes(self, gone: Iterable[int]) -> None:
+    def discard_nodes(self, removed: Iterable[int]) -> None:
         """Drop nodes that were removed from the tree."""
-        gone = list(gone)
-        self.nodes.difference_update(gone)
-        self.leaves.difference_update(gone)
+        removed = list(removed)
+        self.nodes.difference_update(removed)
+        self.leaves.difference_update(removed)
 
     def count_moved(self, tree: EditableTree, counts: Mapping[int, int]) -> None:
         """Record how many items came to or left nodes."""

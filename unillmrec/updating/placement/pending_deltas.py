@@ -91,9 +91,9 @@ class PendingDeltas:
         gains = []
         for node, total in sums.items():
             size, prior = states[node]
-            grown = size + self.counts[node]
-            prior = (prior * size + self._priors[node]) / max(grown, 1)
-            gains.append(NodeTotals(node, grown, prior, total.to_bytes(precise=True)))
+            new_size = size + self.counts[node]
+            prior = (prior * size + self._priors[node]) / max(new_size, 1)
+            gains.append(NodeTotals(node, new_size, prior, total.to_bytes(precise=True)))
         tree.update_totals(gains)
         return sums
 

@@ -148,8 +148,8 @@ def group_similar(
     rows = as_rows(vectors, int(tree.facts["next_term"]))
     cap = math.ceil(1.5 * len(children) / groups)
     place = (int(tree.facts["seed"]), node, int(tree.facts["generation"]))
-    parted = groups_of_points if isinstance(rows, np.ndarray) else groups_of_rows
-    labels = parted(rows, groups, cap, place)
+    cluster = groups_of_points if isinstance(rows, np.ndarray) else groups_of_rows
+    labels = cluster(rows, groups, cap, place)
     parts: list[list[NodeState]] = [[] for _ in range(int(labels.max()) + 1)]
     for child, label in zip(children, labels, strict=True):
         parts[label].append(child)
