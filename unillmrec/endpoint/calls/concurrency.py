@@ -107,7 +107,7 @@ class ConcurrencyLimiter:
             self._was_overloaded = True
             self._last_halved = self._clock()
             limit = self.limit
-        _LOG.info(Event("fewer at once", at_once=limit, most=self.max_limit))
+        _LOG.info(Event("concurrency lowered", limit=limit, max_limit=self.max_limit))
 
     def pause(self, seconds: float) -> None:
         """Hand out no slot for *seconds*, because the server demands a pause."""
