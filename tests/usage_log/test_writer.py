@@ -19,8 +19,7 @@ from unillmrec.prices import Price
 from unillmrec.testing import ScriptedEndpoint
 from unillmrec.usage import Stage, Usage
 from unillmrec.usage_log import (
-    APPLICATION_ID,
-    LAYOUT,
+    FILE,
     Call,
     LoggedEndpoint,
     UsageLog,
@@ -125,8 +124,8 @@ def test_trouble_is_told_once_and_never_raised(tmp_path, name):
     with sqlite3.connect(tmp_path / "foreign") as db:
         db.execute("CREATE TABLE mine (a)")
     with sqlite3.connect(tmp_path / "newer") as db:
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {LAYOUT + 1}")
+        db.execute(f"PRAGMA application_id = {FILE.application_id}")
+        db.execute(f"PRAGMA user_version = {FILE.layout + 1}")
         db.execute("CREATE TABLE call (a)")
     db.close()
     (tmp_path / "text").write_text("dear diary")
@@ -164,7 +163,7 @@ def test_the_file_says_what_it_is(tmp_path):
     marks = [db.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")]
     db.close()
 
-    assert [(APPLICATION_ID,), (LAYOUT,)] == marks
+    assert [(FILE.application_id,), (FILE.layout,)] == marks
 
 
 @pytest.mark.parametrize("content", [None, b"", b"dear diary", b"SQLite format 3\x00" + b"x" * 99])
@@ -246,7 +245,7 @@ def old_log(tmp_path):
     path = tmp_path / "old.usage"
     with sqlite3.connect(path) as db:
         db.execute(OLD)
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA application_id = {FILE.application_id}")
         db.execute("PRAGMA user_version = 1")
         row = "'r', '2026-01-01T00:00:00+00:00', 'c', 't', 'rank', 'chat', 'm', 'here', 'text', ''"
         for counts in ("1, 10, 2, 0, 0", "1, NULL, NULL, NULL, NULL"):

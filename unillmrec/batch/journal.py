@@ -18,25 +18,28 @@ from typing import Any, Literal, TypeAlias
 
 from unillmrec.endpoint import Reply
 from unillmrec.errors import BatchError
+from unillmrec.system.sqlite import FileKind, open_to_write, script
 from unillmrec.usage import Bill, Stage, Usage
 
-# "ULMB": what makes the file ours.
-APPLICATION_ID = 0x554C4D42
 SUFFIX = ".batch"
 # Beside the journal: where workers in other processes have their answers written.
 ANSWERS = ".answers"
 
 Kind: TypeAlias = Literal["done", "skipped"]
 
+# Journals that already have these tables may have no layout number.
 _CREATE = """
-CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE person (id TEXT PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE outcome (came INTEGER PRIMARY KEY, line INTEGER NOT NULL UNIQUE, kind TEXT NOT NULL,
-    id TEXT NOT NULL, text TEXT NOT NULL, usage TEXT NOT NULL);
-CREATE TABLE answer (number INTEGER PRIMARY KEY, line INTEGER NOT NULL, stage TEXT NOT NULL,
-    digest BLOB NOT NULL, reply TEXT NOT NULL);
-CREATE INDEX answer_by_line ON answer (line);
+CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS person (id TEXT PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outcome (came INTEGER PRIMARY KEY,
+    line INTEGER NOT NULL UNIQUE, kind TEXT NOT NULL, id TEXT NOT NULL,
+    text TEXT NOT NULL, usage TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS answer (number INTEGER PRIMARY KEY,
+    line INTEGER NOT NULL, stage TEXT NOT NULL, digest BLOB NOT NULL, reply TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS answer_by_line ON answer (line);
 """
+# "ULMB"
+FILE = FileKind(0x554C4D42, (script(_CREATE),))
 
 # Beside what the batch is about: how many requests those who are settled took.
 REQUESTS = "requests"
@@ -70,7 +73,7 @@ class Journal:
         self.path = path
         self._lock = threading.RLock()
         try:
-            self._db = _opened(path)
+            self._db = open_to_write(path, FILE, timeout=1.0, exclusive=True)
         except sqlite3.OperationalError as error:
             raise _told(path, error) from error
         except sqlite3.DatabaseError as error:
@@ -283,26 +286,3 @@ def _reply(text: str) -> Reply:
     shares = tuple((label, share) for label, share in kept["shares"])
     usages = {name: Usage(**kept[name]) for name in ("usage", "saved")}
     return Reply(**{**kept, **usages, "shares": shares})
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
-    try:
-        # Nobody else may have it at the same time, not even to read.
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        db.execute("PRAGMA journal_mode = WAL")
-        # A killed process loses nothing; a machine without power the last moments.
-        db.execute("PRAGMA synchronous = NORMAL")
-        db.execute("BEGIN IMMEDIATE")
-        application = db.execute("PRAGMA application_id").fetchone()[0]
-        if application == 0 and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            for statement in _CREATE.split(";"):
-                db.execute(statement)
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        elif application != APPLICATION_ID:
-            raise sqlite3.DatabaseError("another program wrote it")
-        db.execute("COMMIT")
-    except BaseException:
-        db.close()
-        raise
-    return db

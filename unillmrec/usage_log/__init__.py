@@ -7,14 +7,13 @@ trouble with it never stands in the way of a recommendation. What was logged is 
 
 from unillmrec.usage_log.calibration import Experience, Lesson
 from unillmrec.usage_log.calls import Call, Costs, Error, Line
-from unillmrec.usage_log.file import APPLICATION_ID, LAYOUT
+from unillmrec.usage_log.file import FILE
 from unillmrec.usage_log.logged_endpoint import LoggedEndpoint
 from unillmrec.usage_log.reader import Grouping, read_log
 from unillmrec.usage_log.writer import SUFFIX, UsageLog, log_path
 
 __all__ = [
-    "APPLICATION_ID",
-    "LAYOUT",
+    "FILE",
     "SUFFIX",
     "Call",
     "Costs",

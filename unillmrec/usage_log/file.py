@@ -1,17 +1,22 @@
-"""The file of a usage log: what is in it, and how older ones come up to date."""
+"""The SQLite file of a usage log: its tables, and how to open it."""
 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
 from unillmrec.errors import StoreError
+from unillmrec.system.sqlite import (
+    FileKind,
+    ForeignFileError,
+    NewerLayoutError,
+    read_pragma,
+    script,
+)
+from unillmrec.system.sqlite import open_to_read as open_file_to_read
+from unillmrec.system.sqlite import open_to_write as open_file_to_write
 
-# "ULMU": what makes the file ours, wherever it is and whatever it is called.
-APPLICATION_ID = 0x554C4D55
-LAYOUT = 2
 BUSY_SECONDS = 2.0
 
 _FIRST_LAYOUT = """CREATE TABLE call (
@@ -21,8 +26,8 @@ _FIRST_LAYOUT = """CREATE TABLE call (
     calls INTEGER NOT NULL, prompt INTEGER, completion INTEGER, cached INTEGER, reasoning INTEGER,
     estimated_prompt INTEGER NOT NULL, estimated_completion INTEGER NOT NULL,
     seconds REAL NOT NULL, retries INTEGER NOT NULL)"""
-# What layout 2 has more, each with its type and what it is in the rows of layout 1. Prices are
-# those of one token, so that a cost can be worked out again.
+# The columns that layout 2 added: their types, and their values in the rows of layout 1. Prices
+# are those of one token, so that a cost can be recomputed.
 _ADDED = MappingProxyType(
     {
         "refused": ("INTEGER NOT NULL DEFAULT 0", "0"),
@@ -44,90 +49,54 @@ _ADDED = MappingProxyType(
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:
-    """Open a log, or make one; bring one of an older layout up to date.
+    """Open a log for adding calls; create it, or upgrade one of an older layout.
 
     Raises:
         StoreError: the file is something else, or newer than this program.
+        sqlite3.Error: it is damaged, locked, or cannot be written.
     """
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
     try:
-        # Two first calls at the same time must not both make the table.
-        db.execute("BEGIN IMMEDIATE")
-        if _pragma(db, "user_version") == 0 and not _has_tables(db):
-            db.execute(_FIRST_LAYOUT)
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute("PRAGMA user_version = 1")
-        _check(db, path)
-        if _pragma(db, "user_version") == 1:
-            _bring_up_to_date(db)
-        db.execute("COMMIT")
-        # A row is safe from a killed process once it is in this journal, without waiting for
-        # the disk: with the usual journal a log takes fifty rows a second, with this one
-        # twenty thousand. Where it cannot be had, the usual one does.
-        with suppress(sqlite3.OperationalError):
-            db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-    except BaseException:
-        db.close()
-        raise
-    return db
+        return open_file_to_write(path, FILE, timeout=BUSY_SECONDS)
+    except (ForeignFileError, NewerLayoutError) as error:
+        raise _unusable(path, error) from error
 
 
 def open_to_read(path: Path) -> tuple[sqlite3.Connection, str]:
-    """Open a log of any layout; return also what to select from, with the columns of today.
+    """Open a log of any layout; return also the table, or a query with all of today's columns.
 
     Raises:
         StoreError: the file is missing, damaged, something else, or newer than this program.
     """
     if not path.is_file():
         raise StoreError(f"{path} does not exist.", remedy="name a tree or its usage log.")
-    uri = f"{path.resolve().as_uri()}?mode=ro"
     try:
-        try:
-            db = _opened(uri, path)
-        except sqlite3.OperationalError:
-            # In a folder that cannot be written, the journal cannot be looked for either.
-            db = _opened(uri + "&immutable=1", path)
+        db = open_file_to_read(path, FILE, timeout=BUSY_SECONDS)
+    except (ForeignFileError, NewerLayoutError) as error:
+        raise _unusable(path, error) from error
     except sqlite3.Error as error:
         raise StoreError(f"{path} is not a usage log, or it is damaged: {error}.") from error
-    if _pragma(db, "user_version") == LAYOUT:
+    if read_pragma(db, "user_version") == FILE.layout:
         return db, "call"
     missing = ", ".join(f"{value} AS {name}" for name, (_, value) in _ADDED.items())
     return db, f"(SELECT *, {missing} FROM call)"
 
 
-def _opened(uri: str, path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
-    try:
-        _check(db, path)
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _bring_up_to_date(db: sqlite3.Connection) -> None:
+def _add_columns(db: sqlite3.Connection) -> None:
     for name, (kind, _) in _ADDED.items():
         db.execute(f"ALTER TABLE call ADD COLUMN {name} {kind}")
     values = ", ".join(f"{name} = {value}" for name, (_, value) in _ADDED.items())
     db.execute(f"UPDATE call SET {values}")
-    # Whoever asks about one tree, or about the last calls, need not read all the others.
+    # The sums for one tree, or for the last days, need not read all rows.
     db.execute("CREATE INDEX call_tree ON call (tree, at)")
-    db.execute(f"PRAGMA user_version = {LAYOUT}")
 
 
-def _check(db: sqlite3.Connection, path: Path) -> None:
-    if _pragma(db, "application_id") != APPLICATION_ID:
-        raise StoreError(f"{path} is not a usage log of unillmrec.", remedy="name another file.")
-    if _pragma(db, "user_version") > LAYOUT:
-        raise StoreError(
+# "ULMU"
+FILE = FileKind(0x554C4D55, (script(_FIRST_LAYOUT), _add_columns))
+
+
+def _unusable(path: Path, error: ForeignFileError | NewerLayoutError) -> StoreError:
+    if isinstance(error, NewerLayoutError):
+        return StoreError(
             f"{path} was written by a newer unillmrec.", remedy="pip install --upgrade unillmrec"
         )
-
-
-def _pragma(db: sqlite3.Connection, name: str) -> int:
-    return int(db.execute(f"PRAGMA {name}").fetchone()[0])
-
-
-def _has_tables(db: sqlite3.Connection) -> bool:
-    return bool(db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    return StoreError(f"{path} is not a usage log of unillmrec.", remedy="name another file.")

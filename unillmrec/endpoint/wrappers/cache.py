@@ -20,11 +20,15 @@ from unillmrec.endpoint.wrappers.serialization import (
 )
 from unillmrec.errors import SettingsError
 from unillmrec.events import Event, logger
+from unillmrec.system.sqlite import (
+    FileKind,
+    ForeignFileError,
+    NewerLayoutError,
+    open_to_write,
+    script,
+)
 from unillmrec.usage import Bill, Usage
 
-# "ULMC" marks the file as our cache, whatever its name.
-APPLICATION_ID = 0x554C4D43
-LAYOUT = 1
 BUSY_SECONDS = 5.0
 MOST_BYTES = 512 * 1024 * 1024
 # The size is checked once per so many new replies; a file that is too large loses an eighth.
@@ -32,6 +36,8 @@ _CHECK_EVERY = 200
 _EVICTED_SHARE = 8
 _CREATE = """CREATE TABLE answer (
     key TEXT PRIMARY KEY, stage TEXT NOT NULL, reply TEXT NOT NULL, used INTEGER NOT NULL)"""
+# "ULMC"
+FILE = FileKind(0x554C4D43, (script(_CREATE),))
 _LOG = logger("endpoint")
 
 
@@ -189,39 +195,13 @@ def _today() -> int:
 
 def _open(path: Path) -> sqlite3.Connection:
     try:
-        db = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
-        )
-        try:
-            _prepare(db, path)
-        except BaseException:
-            db.close()
-            raise
+        return open_to_write(path, FILE, timeout=BUSY_SECONDS)
+    except (ForeignFileError, NewerLayoutError) as error:
+        raise SettingsError(
+            f"{path} is not a cache of answers that this version can read.",
+            remedy="another --cache; the file is created if it does not exist.",
+        ) from error
     except sqlite3.Error as error:
         raise SettingsError(
             f"the cache {path} cannot be used: {error}.", remedy="another --cache."
         ) from error
-    return db
-
-
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    # Two first runs at the same time must not both create the table.
-    db.execute("BEGIN IMMEDIATE")
-    empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if empty and not _pragma(db, "application_id"):
-        db.execute(_CREATE)
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {LAYOUT}")
-    db.execute("COMMIT")
-    if _pragma(db, "application_id") != APPLICATION_ID or _pragma(db, "user_version") != LAYOUT:
-        raise SettingsError(
-            f"{path} is not a cache of answers that this version can read.",
-            remedy="another --cache; the file is created if it does not exist.",
-        )
-    # Losing the last replies in a power cut is cheaper than waiting for the disk after each.
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = NORMAL")
-
-
-def _pragma(db: sqlite3.Connection, name: str) -> int:
-    return int(db.execute(f"PRAGMA {name}").fetchone()[0])
