@@ -1,4 +1,4 @@
-"""Every fault that the fake server has, against `recommend`."""
+"""Run `recommend` against every fault of the fake server."""
 
 import re
 
@@ -10,7 +10,7 @@ from unillmrec.testing import FakeServer, Fault
 from unillmrec.testing.faults import NAMED, fault_named, until
 
 DONE, ENDPOINT = 0, 4
-# Made shorter than what `mock` has by these names, for nobody wants to wait for a test.
+# Shorter than the faults of these names in `mock`, so that the tests are quick.
 SHORT = {
     "429-wait": lambda: Fault.status(429, retry_after=0.05),
     "429-date": lambda: Fault.status(429, retry_after=until(0.1)),
@@ -18,7 +18,7 @@ SHORT = {
     "prompt-cut": lambda: Fault.prompt_cut(100),
 }
 STATUSES = ("400", "401", "402", "404", "500", "503")
-# What a run comes to if every request meets the fault: exit code, and words of the one sentence.
+# If every request meets the fault: the exit code, and words of the error message.
 ALWAYS = {
     "400": (ENDPOINT, "answered HTTP 400"),
     "401": (ENDPOINT, "answered HTTP 401"),
@@ -51,7 +51,7 @@ ALWAYS = {
     "wrong-usage": (DONE, ""),
     "ignore-schema": (DONE, ""),
 }
-# What one unlucky request comes to, where the others meet nothing.
+# The exit code if one request meets the fault.
 ONCE = {
     "503": DONE,
     "429-wait": DONE,
@@ -64,11 +64,11 @@ ONCE = {
     "ignore-schema": DONE,
     "quota": ENDPOINT,
 }
-# What was billed by the server and never told, so that nobody can know it.
-UNTOLD = {"drop", "cut-json", "no-usage", "wrong-usage", "slow", "drip"}
+# The server billed something that it did not report.
+UNREPORTED = {"drop", "cut-json", "no-usage", "wrong-usage", "slow", "drip"}
 
 
-def made(name):
+def make_fault(name):
     return SHORT[name]() if name in SHORT else fault_named(name)
 
 
@@ -83,14 +83,14 @@ def _no_long_waits(monkeypatch):
     monkeypatch.setattr(RetryPolicy, "wait", short)
 
 
-def test_every_fault_there_is_is_in_the_table():
-    """A new one is tried here, too."""
+def test_every_fault_is_in_the_table():
+    """A new fault must be added here."""
     assert {*NAMED, *STATUSES} == set(ALWAYS)
 
 
 @pytest.fixture
 def against(run, shop, monkeypatch):
-    """Recommend against a server with these faults: what came, what was logged, what was billed."""
+    """Recommend with these faults; return the output, the logged and the billed usage."""
 
     def recommend(faults, seconds="20"):
         with FakeServer(faults=faults) as server:
@@ -113,12 +113,12 @@ def sampled(names):
 
 # Every third in the suite, the others in the long run.
 @pytest.mark.parametrize("name", sampled(ALWAYS))
-def test_a_fault_of_every_request_ends_well_or_is_told(name, against):
-    """A correct list, or one clear sentence and the right exit code; never a traceback."""
+def test_a_fault_of_every_request_is_handled_or_reported(name, against):
+    """A correct list, or a clear message and the right exit code; never a traceback."""
     code, words = ALWAYS[name]
 
     ended, spent, billed = against(
-        lambda place: made(name), "0.4" if name in ("slow", "drip") else "20"
+        lambda place: make_fault(name), "0.4" if name in ("slow", "drip") else "20"
     )
 
     assert code == ended.code, ended.err
@@ -128,13 +128,13 @@ def test_a_fault_of_every_request_ends_well_or_is_told(name, against):
         assert re.fullmatch(r"Error: \S.*\n(  \S.*\n){0,2}", ended.err)
         assert words in ended.err
         assert "" == ended.out
-    assert name in UNTOLD or spent == billed
+    assert name in UNREPORTED or spent == billed
 
 
 @pytest.mark.parametrize("name", sampled(ONCE))
-def test_a_fault_of_one_request_is_got_over_if_it_can_be(name, against):
-    """And everything that was answered is billed once."""
-    ended, spent, billed = against([None, made(name)])
+def test_a_fault_of_one_request_is_retried_where_that_helps(name, against):
+    """Every reply is billed once."""
+    ended, spent, billed = against([None, make_fault(name)])
 
     assert ONCE[name] == ended.code, ended.err
-    assert name in UNTOLD or spent == billed
+    assert name in UNREPORTED or spent == billed

@@ -12,7 +12,7 @@ import pytest
 from tests.cli.conftest import PACKAGE, in_process, on_terminal
 from unillmrec.cli import main
 from unillmrec.cli.application import app
-from unillmrec.cli.shutdown import orderly_end
+from unillmrec.cli.shutdown import raise_on_signals
 
 COMMANDS = (
     ["demo"],
@@ -40,7 +40,7 @@ COMMANDS = (
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9]")
 
 
-def test_says_its_version(run):
+def test_prints_the_version(run):
     """`--version` prints name and number."""
     from importlib.metadata import version
 
@@ -48,7 +48,7 @@ def test_says_its_version(run):
 
 
 def test_no_arguments_show_the_help(run):
-    """Without a command the help goes to stderr, and the exit code says wrong usage."""
+    """Without a command the help goes to stderr, with the exit code for wrong usage."""
     ended = run()
 
     assert (2, "") == (ended.code, ended.out)
@@ -57,7 +57,7 @@ def test_no_arguments_show_the_help(run):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told", "hint"),
+    ("arguments", "problem", "hint"),
     [
         (["bild"], "No such command 'bild'. Did you mean 'build'?", "unillmrec --help"),
         (["recommend", "x.tree", "--limit", "0"], "'--limit'", "unillmrec recommend --help"),
@@ -67,19 +67,19 @@ def test_no_arguments_show_the_help(run):
         (["build", "-"], "A catalog from standard input has no name; give -o FILE.", ""),
     ],
 )
-def test_wrong_usage_ends_with_two(run, arguments, told, hint):
-    """What is wrong with the arguments is said in words, with the way to the help."""
+def test_wrong_usage_exits_with_two(run, arguments, problem, hint):
+    """The message says what is wrong with the arguments, and how to get help."""
     ended = run(*arguments)
 
     assert (2, "") == (ended.code, ended.out)
     assert ended.err.startswith("Error: ")
-    assert told in ended.err
+    assert problem in ended.err
     assert ended.err.endswith(f"\n  Try: `{hint}`\n" if hint else "\n")
     assert "Value error" not in ended.err
 
 
-def test_our_errors_become_text(run):
-    """An error of ours is three lines on stderr and an exit code, and no traceback."""
+def test_errors_of_the_library_become_text(run):
+    """At most three lines on stderr and an exit code; no traceback."""
     ended = run("tree", "no.tree")
 
     assert (3, "") == (ended.code, ended.out)
@@ -89,16 +89,16 @@ def test_our_errors_become_text(run):
     ] == ended.err.splitlines()
 
 
-def test_other_errors_are_let_through(shop, monkeypatch):
-    """A bug of ours is not dressed up."""
+def test_other_errors_are_not_caught(shop, monkeypatch):
+    """A bug keeps its traceback."""
     monkeypatch.setattr("unillmrec.cli.tree.show.survey", lambda tree: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         main(["tree", shop])
 
 
-def test_interrupting_takes_one_line(run, shop, monkeypatch):
-    """Ctrl-C ends with 130 and a word."""
+def test_an_interrupt_prints_one_line(run, shop, monkeypatch):
+    """Ctrl-C exits with 130."""
 
     def interrupted(tree):
         raise KeyboardInterrupt
@@ -110,8 +110,8 @@ def test_interrupting_takes_one_line(run, shop, monkeypatch):
     assert (130, "", "Interrupted.\n") == (ended.code, ended.out, ended.err)
 
 
-def test_a_reader_that_goes_away_is_no_error(shop):
-    """Closing the pipe early, as `head` does, leaves no traceback."""
+def test_a_closed_pipe_is_not_an_error(shop):
+    """A reader that stops early, as `head` does, causes no traceback."""
     process = in_process("tree", shop, "--depth", "9", "--json")
     process.stdout.read(1)
     process.stdout.close()
@@ -122,7 +122,7 @@ def test_a_reader_that_goes_away_is_no_error(shop):
 
 
 def on_shell(script, *arguments, **variables):
-    """Run the command line in a shell that does something to its streams."""
+    """Run the command line in a shell script that changes its streams."""
     return subprocess.run(
         ["sh", "-c", script, "sh", sys.executable, "-m", "unillmrec", *arguments],
         capture_output=True,
@@ -141,16 +141,16 @@ def on_shell(script, *arguments, **variables):
     ],
 )
 @pytest.mark.parametrize("arguments", [["prompts", "list", "--json"], ["--help"]], ids=" ".join)
-def test_an_output_that_cannot_be_written_takes_one_line(shop, arguments, script, why, unbuffered):
-    """It ends with 3 and no traceback, also where letters wait until the very end."""
+def test_an_unwritable_output_prints_one_line(shop, arguments, script, why, unbuffered):
+    """It exits with 3 and no traceback, also if the output is buffered until the end."""
     ended = on_shell(script, *arguments, PYTHONUNBUFFERED=unbuffered)
 
-    told = f"Error: standard output cannot be written: {why}.\n"
-    assert (3, told) == (ended.returncode, ended.stderr)
+    message = f"Error: standard output cannot be written: {why}.\n"
+    assert (3, message) == (ended.returncode, ended.stderr)
 
 
-def test_an_error_is_told_though_nothing_can_be_written(shop):
-    """What went wrong comes first, with its own exit code."""
+def test_an_error_is_printed_even_if_the_output_is_unwritable(shop):
+    """The first error determines the message and the exit code."""
     ended = on_shell('exec "$@" 1<shop.tree', "tree", "no.tree", PYTHONUNBUFFERED="")
 
     assert 3 == ended.returncode
@@ -158,8 +158,8 @@ def test_an_error_is_told_though_nothing_can_be_written(shop):
     assert "Exception" not in ended.stderr
 
 
-def test_closed_notes_and_input_are_no_error(shop):
-    """Without standard error results still come; without standard input it is an empty file."""
+def test_closed_input_and_error_streams_are_not_an_error(shop):
+    """Results come without standard error; a closed standard input is an empty file."""
     silent = on_shell('exec "$@" 2>&-', "recommend", shop, "--like", "whale", "--json")
     mute = on_shell('exec "$@" <&-', "build", "-", "-o", "new.tree")
 
@@ -173,8 +173,8 @@ def test_closed_notes_and_input_are_no_error(shop):
 @pytest.mark.parametrize(
     ("name", "code"), [("SIGTERM", 143), pytest.param("SIGHUP", 129, marks=pytest.mark.slow)]
 )
-def test_a_build_that_is_told_to_end_tidies_up(name, code, tmp_path):
-    """Nothing is left of it, and the exit code is that of the signal."""
+def test_a_terminated_build_removes_its_files(name, code, tmp_path):
+    """Nothing is left, and the exit code is that of the signal."""
     os.mkfifo("catalog")
     process = in_process("build", "catalog", "-o", "new.tree", "--format", "jsonl")
     with open("catalog", "w") as catalog:
@@ -184,26 +184,26 @@ def test_a_build_that_is_told_to_end_tidies_up(name, code, tmp_path):
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(getattr(signal, name))
-        _, told = process.communicate(timeout=20)
+        _, stderr = process.communicate(timeout=20)
 
     assert (code, ["catalog"]) == (process.returncode, sorted(os.listdir()))
-    assert f"Ended by {name}.\n" == told.decode()[-len(f"Ended by {name}.\n") :]
-    assert b"Traceback" not in told
+    assert f"Terminated by {name}.\n" == stderr.decode()[-len(f"Terminated by {name}.\n") :]
+    assert b"Traceback" not in stderr
 
 
-def test_what_is_ignored_stays_ignored():
-    """Under `nohup` the end of the terminal is not the end of the program."""
+def test_ignored_signals_stay_ignored():
+    """Under `nohup` the program outlives the terminal."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with orderly_end():
+        with raise_on_signals():
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
         assert signal.SIG_IGN == signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_explains_itself(run, command):
-    """The help of each command has examples, and the fields of its JSON."""
+def test_every_command_has_examples_and_fields_in_its_help(run, command):
+    """The help shows examples, and the fields of the JSON output."""
     ended = run(*command, "--help")
 
     assert 0 == ended.code
@@ -213,7 +213,7 @@ def test_every_command_explains_itself(run, command):
 
 
 def test_every_command_is_tested_here():
-    """The list above is that of the program."""
+    """The list above has the commands of the program."""
     top = {command.name for command in app.registered_commands}
     nested = {"prompts list", "prompts show", "prompts export", "prompts check"}
 
@@ -230,7 +230,7 @@ def command_modules():
     "path", command_modules(), ids=lambda path: f"{path.parent.name}.{path.stem}"
 )
 def test_commands_are_short(path):
-    """No command has more than forty lines below its flags: it parses, calls, and shows."""
+    """A command has fewer than forty lines: it calls the library and prints."""
     functions = [
         node
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -242,8 +242,8 @@ def test_commands_are_short(path):
     assert [] == [name for name, length in lengths.items() if length >= 40]
 
 
-def test_a_pipe_gets_plain_lines(run, shop):
-    """Away from a terminal there are no colours, no blanks at the end, and no wrapping."""
+def test_output_to_a_pipe_is_plain(run, shop):
+    """Without a terminal there are no colours, no trailing spaces, and no wrapping."""
     out = run("tree", shop).out
 
     assert "\x1b" not in out
@@ -252,8 +252,8 @@ def test_a_pipe_gets_plain_lines(run, shop):
 
 
 @pytest.mark.parametrize("width", [60, pytest.param(200, marks=pytest.mark.slow)])
-def test_a_terminal_is_not_overrun(shop, width):
-    """On a terminal no line is longer than it is wide."""
+def test_lines_fit_the_terminal(shop, width):
+    """No line is longer than the terminal is wide."""
     commands = (["tree", shop], ["recommend", shop, "--like", "whale"])
     shown = "".join(on_terminal(width, *command, NO_COLOR="1") for command in commands)
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).splitlines()
@@ -262,14 +262,14 @@ def test_a_terminal_is_not_overrun(shop, width):
     assert any(len(line) > width / 2 for line in lines)
 
 
-def test_colour_is_for_terminals_that_want_it(shop):
-    """A terminal gets colours, unless NO_COLOR is set."""
+def test_colours_are_for_terminals(shop):
+    """A terminal gets colours unless NO_COLOR is set."""
     assert COLOUR.search(on_terminal(100, "tree", shop))
     assert not COLOUR.search(on_terminal(100, "tree", shop, NO_COLOR="1"))
 
 
-def test_titles_are_no_markup(run, tmp_path):
-    """A title with brackets and control letters is shown, and moves nothing."""
+def test_titles_are_not_interpreted_as_markup(run, tmp_path):
+    """Brackets are printed as they are, and control characters are removed."""
     (tmp_path / "c.jsonl").write_text(
         '{"id": "a", "title": "[red]Sale[/red] \\u001b[2J\\u202e now"}\n'
         '{"id": "b[1]", "title": "[/]"}\n'
@@ -283,8 +283,8 @@ def test_titles_are_no_markup(run, tmp_path):
     assert "\x1b" not in out
 
 
-def test_letters_that_cannot_be_shown_become_question_marks(shop):
-    """A terminal with few letters is no reason to fail."""
+def test_unprintable_characters_become_question_marks(shop):
+    """A terminal with a small character set causes no failure."""
     process = in_process("tree", shop, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     out, err = process.communicate()
 

@@ -1,4 +1,4 @@
-"""The command line. `main()` alone turns errors into text and exit codes."""
+"""The command line. Only `main()` turns errors into text and exit codes."""
 
 from __future__ import annotations
 
@@ -10,60 +10,65 @@ from unillmrec.errors import UnillmrecError
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; print our own errors, let every other one through.
+    """Run the command line. Print errors of this package; let all others through.
 
-    Ends with exit code 0 when done, also where whoever read our output has gone, as `head` does;
-    2 for wrong usage, 3 for something in the input or the settings or for an output that cannot
-    be written, 4 for the endpoint, 5 for a reply that could not be used, 130 when interrupted,
-    143 when told to end (SIGTERM) and 129 when the terminal is gone (SIGHUP).
+    Exit codes: 0 for success, also if the reader of the output closed it, as `head` does; 2 for
+    wrong usage; 3 for a problem with the input or the settings, or an output that cannot be
+    written; 4 for the endpoint; 5 for replies that could not be used; 130 for an interrupt, 143
+    for SIGTERM and 129 for SIGHUP.
     """
-    from unillmrec.cli.shutdown import Ended, fill_closed_streams, orderly_end, output_failure
+    from unillmrec.cli.shutdown import (
+        TerminatedBySignal,
+        output_failure,
+        raise_on_signals,
+        reopen_closed_streams,
+    )
 
-    fill_closed_streams()
+    reopen_closed_streams()
     if failure := output_failure():
-        _end_unheard(failure)
-    _never_fail_on_a_letter()
+        _exit_unwritable(failure)
+    _replace_unprintable_characters()
     try:
-        with orderly_end():
+        with raise_on_signals():
             _run(arguments)
-    except Ended as error:
-        print(f"Ended by {error}.", file=sys.stderr)
-        _leave(error.exit_code, error)
+    except TerminatedBySignal as error:
+        print(f"Terminated by {error}.", file=sys.stderr)
+        _exit(error.exit_code, error)
     except OSError as error:
-        # Only what befell our own output is told, and it will again; others are bugs of ours.
+        # Other errors are bugs. A failed output fails again, so it can be recognised.
         failure = output_failure("\n")
         if failure is None:
             raise
-        _end_unheard(failure, error)
+        _exit_unwritable(failure, error)
 
 
 def _run(arguments: list[str] | None) -> None:
     from typer import TyperException
 
     from unillmrec.cli.application import commands
-    from unillmrec.cli.help import Interrupted, ReaderGone
+    from unillmrec.cli.help import Interrupted, OutputClosed
     from unillmrec.cli.shutdown import silence_output
 
     try:
         code = commands().main(args=arguments, prog_name="unillmrec", standalone_mode=False)
         sys.stdout.flush()
     except UnillmrecError as error:
-        _end(str(error), error.exit_code, error)
+        _exit_with_message(str(error), error.exit_code, error)
     except TyperException as error:
-        _end_by_usage(error)
+        _exit_wrong_usage(error)
     except (Interrupted, KeyboardInterrupt) as error:
         print("Interrupted.", file=sys.stderr)
-        _leave(INTERRUPTED, error)
-    except (ReaderGone, BrokenPipeError):
-        # Whoever read our output has seen enough, as `head` does.
+        _exit(INTERRUPTED, error)
+    except (OutputClosed, BrokenPipeError):
+        # The reader of our output closed it, as `head` does.
         silence_output()
     else:
         if code:
             raise SystemExit(code)
 
 
-def _leave(code: int, error: BaseException | None) -> NoReturn:
-    """End with *code*, and with nothing waiting that the interpreter could not write."""
+def _exit(code: int, error: BaseException | None) -> NoReturn:
+    """Exit with *code*; drop buffered output that the interpreter could not write."""
     from unillmrec.cli.shutdown import output_failure, silence_output
 
     if output_failure():
@@ -71,34 +76,34 @@ def _leave(code: int, error: BaseException | None) -> NoReturn:
     raise SystemExit(code) from error
 
 
-def _end_unheard(failure: str, error: OSError | None = None) -> NoReturn:
+def _exit_unwritable(failure: str, error: OSError | None = None) -> NoReturn:
     from unillmrec.cli.shared.output import print_error
 
     print_error(f"standard output cannot be written: {failure}.")
-    _leave(UNWRITABLE, error)
+    _exit(UNWRITABLE, error)
 
 
-def _end(told: str, code: int, error: Exception) -> NoReturn:
+def _exit_with_message(message: str, code: int, error: Exception) -> NoReturn:
     from unillmrec.cli.shared.output import print_error
 
-    print_error(told)
-    _leave(code, error)
+    print_error(message)
+    _exit(code, error)
 
 
-def _end_by_usage(error: Exception) -> None:
-    """Say what was wrong with the arguments, and how to see the right ones."""
+def _exit_wrong_usage(error: Exception) -> None:
+    """Print what is wrong with the arguments, and how to get help."""
     context = getattr(error, "ctx", None)
-    told = str(getattr(error, "format_message", lambda: error)())
+    message = str(getattr(error, "format_message", lambda: error)())
     if type(error).__name__ == "NoArgsIsHelpError":
-        # What it has to say is the help.
-        print(told, file=sys.stderr)
+        # Its message is the help.
+        print(message, file=sys.stderr)
         raise SystemExit(WRONG_USAGE) from error
     hint = f"\n  Try: `{context.command_path} --help`" if context else ""
-    _end(told.replace("Value error, ", "") + hint, WRONG_USAGE, error)
+    _exit_with_message(message.replace("Value error, ", "") + hint, WRONG_USAGE, error)
 
 
-def _never_fail_on_a_letter() -> None:
-    """Let a terminal that cannot show a letter get a question mark rather than a traceback."""
+def _replace_unprintable_characters() -> None:
+    """Print a question mark for a character that the terminal cannot encode."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -1,4 +1,4 @@
-"""The commands under one roof."""
+"""The application: all commands, and the options that come before them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from unillmrec.cli.recommend import command as recommend
 from unillmrec.cli.settings import command as settings
 from unillmrec.cli.shared.logs import LogFormat, LogLevel, set_up_logs
 from unillmrec.cli.tree import command as tree
-from unillmrec.cli.tree.check import command as checking
+from unillmrec.cli.tree.check import command as check
 from unillmrec.cli.usage import command as usage
 
 EXAMPLES = """\
@@ -42,25 +42,27 @@ app = typer.Typer(
     epilog=EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for name, module, function in (
-    ("demo", demo, as_command(demo.demo)),
-    ("build", build, as_command(build.build)),
-    ("recommend", recommend, as_command(recommend.recommend)),
-    ("batch", batch, as_command(batch.batch)),
-    ("insert", insert, as_command(insert.insert)),
-    ("update", update, as_command(update.update)),
-    ("upsert", upsert, as_command(upsert.upsert)),
-    ("delete", delete, as_command(delete.delete)),
-    ("sync", sync, as_command(sync.sync)),
-    ("describe", describe, as_command(describe.describe)),
-    ("evaluate", evaluate, as_command(evaluate.evaluate)),
-    ("tree", tree, as_command(tree.tree)),
-    ("tree check", checking, as_command(checking.check)),
-    ("usage", usage, as_command(usage.usage)),
-    ("doctor", doctor, as_command(doctor.doctor)),
-    ("mock", mock, as_command(mock.mock)),
-    ("settings", settings, as_command(settings.settings)),
+# The function of a command is named like the command; help lists them in this order.
+for name, module in (
+    ("demo", demo),
+    ("build", build),
+    ("recommend", recommend),
+    ("batch", batch),
+    ("insert", insert),
+    ("update", update),
+    ("upsert", upsert),
+    ("delete", delete),
+    ("sync", sync),
+    ("describe", describe),
+    ("evaluate", evaluate),
+    ("tree", tree),
+    ("tree check", check),
+    ("usage", usage),
+    ("doctor", doctor),
+    ("mock", mock),
+    ("settings", settings),
 ):
+    function = as_command(getattr(module, name.split()[-1]))
     app.command(name, cls=documented(module.EXAMPLES, module.FIELDS))(function)
 app.add_typer(prompts.app, name="prompts")
 
@@ -77,32 +79,34 @@ def _show_version(wanted: bool) -> None:
 def unillmrec(
     version: Annotated[
         bool,
-        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+        typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True),
     ] = False,
     log_level: Annotated[
         LogLevel,
         typer.Option(
             "--log-level",
-            help="What is told on standard error while it goes on; info tells of every call.",
+            help="Log events of this level and above to standard error; info logs every call.",
             metavar="debug|info|warning|error",
         ),
     ] = "warning",
     log_format: Annotated[
         LogFormat,
         typer.Option(
-            "--log-format", help="A line of text an event, or an object.", metavar="text|json"
+            "--log-format",
+            help="Log one line of text per event, or one JSON object.",
+            metavar="text|json",
         ),
     ] = "text",
 ) -> None:
     """Recommendations from a language model and a catalog file, without training.
 
-    Build a tree of a catalog once; then a model walks it, branch by branch, for one person
-    at a time, and every token is billed to the stage that spent it.
+    Build a tree of the catalog once. For each person, a model then walks the tree branch by
+    branch, and every token is billed to the stage that spent it.
     """
     set_up_logs(log_level, log_format)
 
 
 @cache
 def commands() -> TyperGroup:
-    """Return the commands, their flags read once and not anew for each call of `main`."""
+    """Return all commands; their flags are parsed once, not for each call of `main`."""
     return get_group(app)

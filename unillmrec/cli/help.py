@@ -1,4 +1,4 @@
-"""How help looks: options in groups, the fields of --json, examples as they are typed."""
+"""Format help: options in groups, the fields of --json, examples."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ Fields = Sequence[tuple[str, str]]
 
 
 class Interrupted(Exception):
-    """Somebody pressed Ctrl-C."""
+    """Ctrl-C was pressed."""
 
 
-class ReaderGone(Exception):
-    """Nobody reads the output any more."""
+class OutputClosed(Exception):
+    """The reader of the output closed it."""
 
 
 class Command(TyperCommand):
-    """A command whose options are listed under the headings they name."""
+    """A command whose help lists the options by group."""
 
     examples: ClassVar[str] = ""
     fields: ClassVar[Fields] = ()
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return the arguments as they are written, without braces."""
+        """Return the arguments of the usage line, without braces."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write arguments and options, group by group, then what --json prints."""
+        """Write arguments and options by group, then the fields of --json."""
         groups: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
@@ -42,11 +42,11 @@ class Command(TyperCommand):
                 continue
             heading = getattr(parameter, "rich_help_panel", None) or OPTIONS
             if parameter.param_type_name == "argument":
-                # An argument's type is in its name.
+                # The metavar already tells the type.
                 record = record[0].partition(" <")[0], record[1].removesuffix("  [required]")
                 heading = ARGUMENTS
             groups.setdefault(heading, []).append(record)
-        for heading in sorted(groups, key=_importance):
+        for heading in sorted(groups, key=_position):
             with formatter.section(heading):
                 formatter.write_dl(groups[heading])
         if self.fields:
@@ -54,36 +54,36 @@ class Command(TyperCommand):
                 formatter.write_dl(self.fields)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the examples, line by line."""
+        """Write the examples."""
         write_examples(self.examples, formatter)
 
 
 def documented(examples: str, fields: Fields = ()) -> type[Command]:
-    """Return a kind of command with these examples and these fields of its JSON output."""
+    """Return a command class whose help has *examples*, and the *fields* of the JSON output."""
     return type("DocumentedCommand", (Command,), {"examples": examples, "fields": fields})
 
 
 def write_examples(examples: str, formatter: Any) -> None:
-    """Write examples as they are typed, never wrapped."""
+    """Write examples without wrapping them."""
     if examples:
         with formatter.section("Examples"):
             for line in examples.splitlines():
                 formatter.write(f"  {line}\n")
 
 
-def _importance(heading: str) -> int:
+def _position(heading: str) -> int:
     return (ARGUMENTS, PERSON, OPTIONS, heading).index(heading)
 
 
 class Group(TyperGroup):
-    """A group of commands; its epilog are examples. It lets `main` decide how a program ends."""
+    """A group of commands whose epilog holds examples. `main` chooses the exit code."""
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the examples, line by line."""
+        """Write the examples."""
         write_examples(self.epilog or "", formatter)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find a command; two words may name one, such as `tree check` beside `tree`."""
+        """Find a command by one word, or by two, such as `tree check` beside `tree`."""
         two = " ".join(args[:2])
         if len(args) > 1 and two in self.commands:
             return two, self.commands[two], args[2:]
@@ -96,4 +96,4 @@ class Group(TyperGroup):
         except KeyboardInterrupt as error:
             raise Interrupted from error
         except BrokenPipeError as error:
-            raise ReaderGone from error
+            raise OutputClosed from error

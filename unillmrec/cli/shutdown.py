@@ -1,4 +1,4 @@
-"""How a program ends that is told to, or that nobody can hear."""
+"""Exit cleanly on signals and on closed output streams."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# What ends a program from outside; a terminal that is closed sends SIGHUP.
-ENDING = ("SIGTERM", "SIGHUP")
+# A terminal that is closed sends SIGHUP.
+SIGNALS = ("SIGTERM", "SIGHUP")
 
 
-class Ended(BaseException):
-    """Somebody outside wants the program to end; raised, so that every context is left."""
+class TerminatedBySignal(BaseException):
+    """A signal asked the program to exit. An exception, so that every context manager exits."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -23,24 +23,24 @@ class Ended(BaseException):
 
 
 @contextmanager
-def orderly_end() -> Iterator[None]:
-    """Turn a signal to end into `Ended`; a second one ends at once."""
+def raise_on_signals() -> Iterator[None]:
+    """Raise `TerminatedBySignal` on SIGTERM and SIGHUP; a second signal exits at once."""
     process = os.getpid()
 
-    def end(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         if os.getpid() != process:
-            # A worker has nothing to tidy up, and its parent says what there is to say.
+            # A worker process has nothing to clean up, and its parent prints the message.
             os.kill(os.getpid(), number)
-        raise Ended(number)
+        raise TerminatedBySignal(number)
 
-    numbers = [getattr(signal, name) for name in ENDING if hasattr(signal, name)]
+    numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():
         numbers = []
-    # One that is ignored stays so: that is how `nohup` works.
+    # Ignored signals stay ignored: that is how `nohup` works.
     changed = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
     for number in changed:
-        signal.signal(number, end)
+        signal.signal(number, handle)
     try:
         yield
     finally:
@@ -48,20 +48,20 @@ def orderly_end() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-def fill_closed_streams() -> None:
-    """Give input and notes a place where they were closed, lest a file of ours get their number."""
+def reopen_closed_streams() -> None:
+    """Open closed input and error streams on /dev/null, so that no file gets their descriptor."""
     if sys.stdin is None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - open until the end
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the end
 
 
-def output_failure(more: str = "") -> str | None:
-    """Say why standard output cannot be written, if it cannot; find out by writing *more*."""
+def output_failure(text: str = "") -> str | None:
+    """Write *text* to standard output; return why that failed, or None."""
     if sys.stdout is None:
         return "it is closed"
     try:
-        sys.stdout.write(more)
+        sys.stdout.write(text)
         sys.stdout.flush()
     except OSError as error:
         return error.strerror or str(error)
@@ -69,6 +69,6 @@ def output_failure(more: str = "") -> str | None:
 
 
 def silence_output() -> None:
-    """Let nothing more be written, not even by the interpreter on its way out."""
+    """Discard all further output, also what the interpreter flushes at exit."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
