@@ -225,7 +225,7 @@ def _cluster(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
     import numpy as np
 
     from unillmrec.building.given_vectors import VectorFile
-    from unillmrec.building.subtree_processes import grow_in_processes
+    from unillmrec.building.subtree_growth import grow_in_processes
     from unillmrec.system.processes import available_cores
     from unillmrec.tree.growing import Bounds, Shape, straighten
 

@@ -22,8 +22,7 @@ from benchmarks.datasets import SEED, find, load_with_people
 from benchmarks.intervals import mean
 from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, Options, Recommender, build, read_catalog
-from unillmrec.building.shards.run import build_in_shards
-from unillmrec.building.shards.slicing import Sharding
+from unillmrec.building import Sharding
 from unillmrec.store.invariants import breaches
 
 QUESTION = __doc__
@@ -262,8 +261,8 @@ def _with_people(data: Path) -> Iterator[dict[str, Any]]:
     found = load_with_people(data, WITH_PEOPLE, PEOPLE)
     builders: dict[str, Callable[[Path, BuildOptions], object]] = {
         "in memory": lambda path, options: build(found.items, path, options),
-        "local": lambda path, options: build_in_shards(
-            found.items, path, options, Sharding(engine="local", **SMALL)
+        "local": lambda path, options: build(
+            found.items, path, options, sharding=Sharding(backend="local", **SMALL)
         ),
     }
     for how, builder in builders.items():
@@ -302,7 +301,8 @@ def _main() -> None:
         report = build(reader, path, options)
     else:
         kept = Path(work) if work else None
-        report = build_in_shards(reader, path, options, Sharding(kept, how, **json.loads(cut)))
+        sharding = Sharding(kept, how, **json.loads(cut))
+        report = build(reader, path, options, sharding=sharding)
     print(json.dumps({"seconds": report.seconds}), flush=True)
 
 

@@ -24,7 +24,7 @@ def saved(array, name="v.npy"):
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
 def test_a_file_of_vectors_becomes_the_tree(kind):
-    """Rows of any kind of float, of length one in the store, beside like ones in the tree."""
+    """Rows of any float type are stored with length one, and similar rows share a leaf."""
     rows = np.random.default_rng(0).normal(size=(60, 5))
     rows[:30, 0] += 9
     rows[30:, 1] += 9
@@ -60,7 +60,7 @@ def test_a_file_of_vectors_becomes_the_tree(kind):
     ids=["too few", "too many", "not a number", "infinite", "beyond float32", "squared beyond"],
 )
 def test_vectors_that_do_not_fit_are_refused(rows, expected):
-    """The file and the row are named, and nothing is written."""
+    """The error names the file and the row, and nothing is written."""
     vectors = VectorFile(saved(rows))
 
     with pytest.raises(TreeError, match=expected) as caught:
@@ -101,8 +101,8 @@ def write_cut(path):
         (lambda path: np.save(path, np.ones((60, 2, 2))), "of float64 with 3 dimensions"),
     ],
 )
-def test_a_file_that_holds_no_vectors_is_refused(write, expected):
-    """Whatever it is, it is named, nothing in it is run, and the error says what to write."""
+def test_a_file_without_vectors_is_refused(write, expected):
+    """The error names the file and how to write one; nothing in the file is executed."""
     path = Path("v.npy")
     write(path)
 
@@ -114,7 +114,7 @@ def test_a_file_that_holds_no_vectors_is_refused(write, expected):
 
 
 def test_vectors_without_weight_make_a_tree():
-    """Items that no vector says anything about are parted evenly."""
+    """Items whose vectors are all zero are split evenly."""
     report = build(ITEMS, "t.tree", BuildOptions(given=VectorFile(saved(np.zeros((60, 4))))))
 
     assert 60 == report.items
@@ -122,18 +122,18 @@ def test_vectors_without_weight_make_a_tree():
 
 
 def test_items_are_embedded_in_batches(monkeypatch):
-    """The texts of a few items go out together, in the catalog's order."""
+    """Texts are sent in batches, in catalog order."""
     monkeypatch.setattr(given, "EMBED_BATCH", 25)
-    asked = []
+    batches = []
 
     def embed(texts):
-        asked.append(len(texts))
+        batches.append(len(texts))
         return [[float(text.split()[-1]), 1.0] for text in texts]
 
     vectors = EmbeddedVectors("tiny-embed", embed)
     build(ITEMS, "t.tree", BuildOptions(given=vectors))
 
-    assert [25, 25, 10] == asked
+    assert [25, 25, 10] == batches
     with ItemTree.open("t.tree") as tree:
         (vector,) = tree.item_vectors([3])
         assert [3 / 10**0.5, 1 / 10**0.5] == pytest.approx(vector.weights.tolist(), abs=1e-3)
@@ -151,15 +151,15 @@ def test_items_are_embedded_in_batches(monkeypatch):
     ],
 )
 def test_embeddings_that_do_not_fit_are_refused(answer, expected):
-    """A server that answers with something else is found out before anything is written."""
+    """Wrong answers of a server are noticed before anything is written."""
     with pytest.raises(TreeError, match=expected):
         build(ITEMS, "t.tree", BuildOptions(given=EmbeddedVectors("m", answer)))
 
     assert [] == list(Path().iterdir())
 
 
-def test_vectors_of_other_lengths_in_a_later_batch_are_refused(monkeypatch):
-    """A server may change its model in the middle."""
+def test_vectors_of_different_lengths_are_refused(monkeypatch):
+    """A server may change its model between batches."""
     monkeypatch.setattr(given, "EMBED_BATCH", 50)
     vectors = EmbeddedVectors("m", lambda texts: [[1.0] * len(texts)] * len(texts))
 
@@ -167,8 +167,8 @@ def test_vectors_of_other_lengths_in_a_later_batch_are_refused(monkeypatch):
         build(ITEMS, "t.tree", BuildOptions(given=vectors))
 
 
-def test_what_an_embedding_reads_of_an_item():
-    """Title, path, names and tags, text: in words, and no more than an embedding takes."""
+def test_the_text_that_is_embedded_of_an_item():
+    """Title, path, names, tags and text, up to the length that an embedding model reads."""
     attributes = {"tags": ("slow", "blue"), "year": 1999, "maker": "Ann"}
     item = Item("a", "Title", "Text", ("Films", "Drama"), attributes)
 
@@ -177,8 +177,8 @@ def test_what_an_embedding_reads_of_an_item():
     assert 2_000 == len(embedded_text(Item("a", "Title", "word " * 9_999)))
 
 
-def test_many_vectors_lie_in_a_file_while_they_are_used(monkeypatch):
-    """Processes share it, its rows are those of a small one, and it goes with the last of them."""
+def test_many_vectors_are_held_in_a_temporary_file(monkeypatch):
+    """Processes can share it; its rows are the same, and it is removed after use."""
     rows = np.random.default_rng(1).normal(size=(60, 5))
     small = VectorFile(saved(rows)).for_items(60)
     Path("kept").mkdir()
@@ -195,8 +195,8 @@ def test_many_vectors_lie_in_a_file_while_they_are_used(monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="files cannot be given room")
-def test_a_full_disk_is_said_before_anything_is_mapped(monkeypatch, tmp_path):
-    """A page that the disk has no room for would end the process without a word."""
+def test_a_full_disk_is_an_error_before_anything_is_mapped(monkeypatch, tmp_path):
+    """Writing to a mapped page that the disk has no room for would kill the process."""
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")

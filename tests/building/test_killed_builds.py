@@ -26,7 +26,7 @@ while True:
 
 
 def rounds():
-    """Pairs of: is there a tree before, and the seconds until the kill."""
+    """Return pairs: whether there is a tree already, and the seconds until the kill."""
     chance = random.Random(5)
     pairs = [(number % 2 == 0, chance.uniform(0, 0.3)) for number in range(20)]
     return [*pairs[:2], *(pytest.param(*pair, marks=pytest.mark.slow) for pair in pairs[2:])]
@@ -34,7 +34,7 @@ def rounds():
 
 @pytest.mark.parametrize(("before", "seconds"), rounds())
 def test_a_killed_build_leaves_nothing_or_the_whole_tree(before, seconds):
-    """At whatever moment it dies, the file is the one before, the new one, or none."""
+    """Whenever it is killed, the file is the old one, the new one, or absent."""
     if before:
         build([Item("a", "Old")], "shop.tree", BuildOptions(workers=1))
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from tests import trees
-from unillmrec.building import BuildOptions, build
-from unillmrec.building import subtree_processes as subtrees
+from unillmrec.building import BuildOptions, build, subtree_growth
 from unillmrec.errors import StoreError, TreeError
 from unillmrec.items import Item
 from unillmrec.store import ROOT, ItemTree
@@ -19,7 +18,7 @@ def titled(count, title="Title {}"):
 
 
 def stored(path):
-    """Return everything in a tree file, to compare two of them."""
+    """Return all rows of a tree file by table."""
     with ItemTree.open(path) as tree:
         names = [row[0] for row in tree.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {name: tree.rows(f"SELECT * FROM {name} ORDER BY 1") for name in names}
@@ -45,7 +44,7 @@ def leaf_sizes(tree):
     ids=["1", "25", "51", "1000", "1000 alike", "no title", "no words", "near", "only numbers"],
 )
 def test_every_catalog_makes_a_tree_within_its_bounds(items):
-    """Leaves of at most fifty, none tiny unless the catalog is, few enough children."""
+    """Leaves have at most fifty items and are not tiny, unless the catalog is."""
     report = build(items, "t.tree", BuildOptions(workers=1))
 
     assert len(items) == report.items
@@ -63,8 +62,8 @@ def test_every_catalog_makes_a_tree_within_its_bounds(items):
         assert all(width <= 16 for width in widths.values())
 
 
-def test_the_report_says_what_the_file_holds():
-    """Counts, depth, and the seconds of each phase."""
+def test_the_report_describes_the_file():
+    """It has counts, the depth, and the seconds of each phase."""
     report = build(trees.items(), "t.tree", BuildOptions(bounds=trees.NARROW, workers=1))
 
     with ItemTree.open("t.tree") as tree:
@@ -76,11 +75,11 @@ def test_the_report_says_what_the_file_holds():
 
 
 def test_the_same_items_and_seed_make_the_same_file(monkeypatch):
-    """One process or two; another seed makes another tree."""
+    """With one process or two; another seed makes another tree."""
     options = {"bounds": trees.NARROW}
     build(trees.items(), "one.tree", BuildOptions(workers=1, **options))
     build(trees.items(), "other.tree", BuildOptions(workers=1, seed=1, **options))
-    monkeypatch.setattr(subtrees, "WORTH_A_PROCESS", 100)
+    monkeypatch.setattr(subtree_growth, "WORTH_A_PROCESS", 100)
     build(trees.items(), "two.tree", BuildOptions(workers=2, **options))
 
     one = stored("one.tree")
@@ -90,25 +89,25 @@ def test_the_same_items_and_seed_make_the_same_file(monkeypatch):
 
 
 def test_items_may_come_one_at_a_time():
-    """A generator is read once, and how far it is is reported."""
-    told = []
+    """A generator is read once, and progress is reported."""
+    reports = []
 
     build(
         (item for item in titled(2_500)),
         "t.tree",
         BuildOptions(workers=1),
-        progress=lambda phase, done, total: told.append((phase, done, total)),
+        progress=lambda phase, done, total: reports.append((phase, done, total)),
     )
 
-    assert ("reading", 1_024, None) in told
-    assert ("reading", 2_500, 2_500) in told
+    assert ("reading", 1_024, None) in reports
+    assert ("reading", 2_500, 2_500) in reports
     assert ["reading", "clustering", "describing", "writing"] == list(
-        dict.fromkeys(phase for phase, _, _ in told)
+        dict.fromkeys(phase for phase, _, _ in reports)
     )
 
 
 def test_popularity_becomes_a_prior():
-    """On a logarithmic scale up to one; unknown and negative counts are zero, nodes the mean."""
+    """Priors are logarithmic, up to one; unknown and negative counts give 0, nodes the mean."""
     counts = [0, 9, 99, 999, None, -5, True]
     items = [
         Item(str(n), f"Title {n}", attributes={} if count is None else {"sold": count})
@@ -126,7 +125,7 @@ def test_popularity_becomes_a_prior():
 
 
 def test_without_popularity_there_is_no_prior():
-    """Counts in the catalog are attributes like others until one is named."""
+    """A count is an attribute like any other, unless it is named as the popularity."""
     build([Item("a", "Title", attributes={"sold": 9})], "t.tree")
 
     with ItemTree.open("t.tree") as tree:
@@ -137,15 +136,15 @@ def test_without_popularity_there_is_no_prior():
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("many", "item '1': the attribute 'sold' is 'many', which counts nothing"),
+        ("many", "item '1': the attribute 'sold' is 'many', which is not a count"),
         ("12", "item '1': the attribute 'sold' is '12'"),
         (("a", "b"), r"item '1': the attribute 'sold' is \('a', 'b'\)"),
         (math.inf, "item '1': the attribute 'sold' is inf"),
         (10**400, "item '1': the attribute 'sold' is 10000"),
     ],
 )
-def test_a_popularity_that_counts_nothing_is_refused(value, expected):
-    """The item and its value are named."""
+def test_a_popularity_that_is_not_a_count_is_refused(value, expected):
+    """The error names the item and the value."""
     items = [Item("0", "Title", attributes={"sold": 3}), Item("1", "T", attributes={"sold": value})]
 
     with pytest.raises(TreeError, match=expected) as caught:
@@ -156,8 +155,8 @@ def test_a_popularity_that_counts_nothing_is_refused(value, expected):
 
 
 @pytest.mark.parametrize("attributes", [{}, {"sold": 0}, {"sold": -3}, {"sold": math.nan}])
-def test_a_popularity_nobody_has_is_refused(attributes):
-    """A name that no item has a positive number for is most likely misspelt."""
+def test_a_popularity_without_positive_counts_is_refused(attributes):
+    """The name of the attribute is probably misspelt."""
     with pytest.raises(TreeError, match="no item has a positive number in the attribute 'sold'"):
         build(
             [Item("0", "Title", attributes=attributes)], "t.tree", BuildOptions(popularity="sold")
@@ -170,7 +169,7 @@ def failing_items():
 
 
 def test_an_interrupted_build_leaves_nothing():
-    """Whatever happens while the catalog is read, there is no half a tree."""
+    """Nothing is left of a build that stops while the catalog is read."""
     with pytest.raises(KeyboardInterrupt):
         build(failing_items(), "t.tree")
 
@@ -186,8 +185,8 @@ def test_an_interrupted_build_leaves_nothing():
         ([Item("a", "x", attributes={"k": "\udc80"})], StoreError, "half a surrogate pair"),
     ],
 )
-def test_items_that_make_no_tree_are_refused(items, error, expected):
-    """No items, one id for two of them, text that no file can hold."""
+def test_unusable_items_are_refused(items, error, expected):
+    """No items, duplicate ids, and text that cannot be encoded."""
     with pytest.raises(error, match=expected) as caught:
         build(items, "t.tree")
 
@@ -196,13 +195,13 @@ def test_items_that_make_no_tree_are_refused(items, error, expected):
 
 
 def test_a_negative_seed_is_refused():
-    """Before anything is read."""
+    """The error comes before anything is read."""
     with pytest.raises(TreeError, match="the seed is -1; it must be zero or more"):
         BuildOptions(seed=-1)
 
 
 def test_numbers_of_any_size_are_described():
-    """Infinite, endless and unknown numbers neither break a build nor a line."""
+    """Infinite, huge and unknown numbers break neither a build nor the line of a node."""
     numbers = [math.inf, -math.inf, math.nan, 10**400, -(10**400), 1e300, 0, 3]
     items = [
         Item(str(n), f"{'sea' if n % 2 else 'space'} {n}", attributes={"n": numbers[n % 8]})
@@ -218,8 +217,8 @@ def test_numbers_of_any_size_are_described():
             assert len(node.description.line(node.size)) < 300
 
 
-def test_more_numeric_attributes_than_a_line_tells():
-    """The first few are looked at; the others are kept with the items."""
+def test_many_numeric_attributes_are_kept():
+    """Only the first few get ranges, but items keep all of them."""
     attributes = {f"n{each}": each for each in range(20)}
     build([Item("a", "Title", attributes=attributes)], "t.tree")
 
@@ -239,7 +238,7 @@ HOSTILE = [
 
 
 def test_hostile_titles_stay_one_line_in_every_description():
-    """Neither what is asked about a node nor what is shown of it can be broken up by a title."""
+    """No title can break the line or the label of a node."""
     items = [Item(str(n), HOSTILE[n % len(HOSTILE)] + f" {n}") for n in range(200)]
 
     build(items, "t.tree", BuildOptions(bounds=Bounds(leaf_target=8, leaf_capacity=12)))
@@ -256,7 +255,7 @@ def test_hostile_titles_stay_one_line_in_every_description():
 
 
 def test_a_tree_can_be_opened_while_another_is_built():
-    """Two builds into one folder do not get into each other's way."""
+    """Two builds in one folder do not disturb each other."""
     build(titled(30), "one.tree")
 
     def items():

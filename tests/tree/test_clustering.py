@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix, random_array
 
-from unillmrec.tree.clustering import groups_of_points, groups_of_rows, unit_rows
+from unillmrec.tree.clustering import cluster_points, cluster_rows, unit_rows
 
 SEEDS = st.integers(0, 2**32)
 KINDS = st.sampled_from(["spread", "bunched", "identical", "zero", "two places", "some zero"])
@@ -54,7 +54,7 @@ def test_points_are_parted_within_the_cap(task):
     """Every point has a group, no group is over the cap, and the numbers have no gap."""
     rows, count, cap, seed = task
 
-    check_groups(groups_of_points(rows.toarray(), count, cap, seed), rows.shape[0], count, cap)
+    check_groups(cluster_points(rows.toarray(), count, cap, seed), rows.shape[0], count, cap)
 
 
 @given(tasks())
@@ -62,7 +62,7 @@ def test_rows_are_parted_within_the_cap(task):
     """Every sparse row has a group, no group is over the cap, and the numbers have no gap."""
     rows, count, cap, seed = task
 
-    check_groups(groups_of_rows(rows, count, cap, seed), rows.shape[0], count, cap)
+    check_groups(cluster_rows(rows, count, cap, seed), rows.shape[0], count, cap)
 
 
 @given(SEEDS, KINDS, st.integers(60, 400))
@@ -71,23 +71,23 @@ def test_no_group_is_tiny_where_there_is_room(seed, kind, total):
     count = math.ceil(total / 30)
     cap = math.ceil(1.5 * total / count)
 
-    labels = groups_of_rows(sparse_rows(kind, total, seed), count, cap, (seed,))
+    labels = cluster_rows(sparse_rows(kind, total, seed), count, cap, (seed,))
 
     assert np.bincount(labels).min() >= 0.2 * total / count
 
 
-@pytest.mark.parametrize("part", [groups_of_points, groups_of_rows])
+@pytest.mark.parametrize("part", [cluster_points, cluster_rows])
 def test_the_same_seed_gives_the_same_groups(part):
     """Nothing but the points and the seed decides."""
     rows = sparse_rows("spread", 500, 1)
-    points = rows if part is groups_of_rows else rows.toarray()
+    points = rows if part is cluster_rows else rows.toarray()
 
     once, again = (part(points, 8, 90, (7, 1)) for _ in range(2))
 
     assert once.tolist() == again.tolist()
 
 
-@pytest.mark.parametrize("part", [groups_of_points, groups_of_rows])
+@pytest.mark.parametrize("part", [cluster_points, cluster_rows])
 def test_finds_groups_that_are_there(part):
     """Points around four directions are parted by those."""
     topics = np.arange(200) % 4
@@ -95,7 +95,7 @@ def test_finds_groups_that_are_there(part):
     dense = np.eye(40)[topics * 10 + chance.integers(0, 3, 200)] + np.eye(40)[topics * 10]
     points = unit_rows(dense.astype(np.float32))
 
-    labels = part(csr_matrix(points) if part is groups_of_rows else points, 4, 75, (0,))
+    labels = part(csr_matrix(points) if part is cluster_rows else points, 4, 75, (0,))
 
     assert 4 == len(set(zip(topics.tolist(), labels.tolist(), strict=True)))
 
@@ -103,7 +103,7 @@ def test_finds_groups_that_are_there(part):
 def test_too_little_room_is_a_mistake_of_the_caller():
     """Groups that cannot hold the points are not asked for."""
     with pytest.raises(AssertionError, match="2 groups of 3 cannot hold 10 points"):
-        groups_of_points(np.ones((10, 2), np.float32), 2, 3, (0,))
+        cluster_points(np.ones((10, 2), np.float32), 2, 3, (0,))
 
 
 def test_unit_rows_leaves_rows_without_weight_alone():
@@ -116,8 +116,8 @@ def test_unit_rows_leaves_rows_without_weight_alone():
 def test_many_rows_are_parted_without_scikit_learn():
     """Loading it takes longer than most changes of a tree take altogether."""
     code = (
-        "import sys, numpy, scipy.sparse; from unillmrec.tree.clustering import groups_of_rows;"
-        "groups_of_rows(scipy.sparse.eye_array(2000, format='csr', dtype='f4'), 4, 750, (0,));"
+        "import sys, numpy, scipy.sparse; from unillmrec.tree.clustering import cluster_rows;"
+        "cluster_rows(scipy.sparse.eye_array(2000, format='csr', dtype='f4'), 4, 750, (0,));"
         "print('sklearn' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

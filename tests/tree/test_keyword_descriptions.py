@@ -25,10 +25,8 @@ def described(items, numbers=None):
     with one_thread():
         grown = grow(rows, np.arange(len(items)), NARROW, (0,))
     shape = Shape.of(straighten(grown, NARROW))
-    sources = Sources(
-        vocabulary, rows, lambda numbers: {n: items[n].title for n in numbers}, numbers or {}
-    )
-    spans = node_spans(shape, sources.numbers)
+    sources = Sources(vocabulary, rows, lambda numbers: {n: items[n].title for n in numbers})
+    spans = node_spans(shape, numbers or {})
     return shape, describe_nodes(shape, sources, node_sums(shape, rows), spans)
 
 
@@ -37,8 +35,8 @@ def rows_below(shape, node):
 
 
 @given(st.integers(1, 200), st.integers(0, 2**32))
-def test_a_sum_is_the_sum_of_all_rows_below(total, seed):
-    """For every node, leaf or branch, brute force gives the same."""
+def test_the_sum_of_a_node_is_the_sum_of_its_rows(total, seed):
+    """For leaves and branches alike."""
     chance = np.random.default_rng(seed)
     rows = csr_matrix(random_array((total, 30), density=0.2, rng=chance, dtype=np.float32))
     shape = Shape.of(grow(rows, np.arange(total), NARROW, (0,)))
@@ -58,28 +56,28 @@ def books():
     return items, *described(items, {"year": years})
 
 
-def test_every_word_of_a_node_is_used_below_it(books):
-    """What sets a node apart is not made up; the root is set apart from nothing."""
+def test_items_of_a_node_use_its_words(books):
+    """The words of a node occur in its items; the root has none."""
     items, shape, descriptions = books
 
     for node, description in enumerate(descriptions):
         used = {
             word
             for row in rows_below(shape, node)
-            for found, _ in weighted_words(items[row])
-            for word in found
+            for words, _ in weighted_words(items[row])
+            for word in words
         }
         assert set(description.words) <= used
         assert bool(description.words) == (shape.parents[node] >= 0)
 
 
-def test_the_words_of_a_node_are_more_usual_in_it_than_around_it(books):
-    """The first word of a node is used by no smaller share of its items than of its parent's."""
+def test_the_words_of_a_node_are_more_frequent_in_it_than_in_its_parent(books):
+    """At least as large a share of its items use its first word."""
     items, shape, descriptions = books
 
     def share(word, node):
         rows = rows_below(shape, node)
-        used = [any(word in found for found, _ in weighted_words(items[row])) for row in rows]
+        used = [any(word in words for words, _ in weighted_words(items[row])) for row in rows]
         return sum(used) / len(rows)
 
     for node, parent in enumerate(shape.parents):
@@ -88,8 +86,8 @@ def test_the_words_of_a_node_are_more_usual_in_it_than_around_it(books):
             assert share(word, node) >= share(word, parent)
 
 
-def test_typical_titles_come_from_below(books):
-    """A node names up to three items of its own, a branch those of different children."""
+def test_typical_titles_come_from_items_of_the_node(books):
+    """A node has up to three; those of a branch come from different children."""
     items, shape, descriptions = books
     children = shape.children()
 
@@ -107,20 +105,20 @@ def test_typical_titles_come_from_below(books):
             assert len(description.typical) == len(homes)
 
 
-def test_spans_are_those_of_the_items_below(books):
-    """What is said of a node's numbers is true of its items."""
+def test_spans_and_ranges_are_those_of_the_items(books):
+    """They cover all values of the items of a node but for the tails."""
     items, shape, descriptions = books
     years = np.array([float(item.attributes["year"]) for item in items])
 
     for node, spans in enumerate(node_spans(shape, {"year": years})):
         assert {"year": span(years[rows_below(shape, node)])} == spans
     for node, description in enumerate(descriptions):
-        for told in description.ranges:
-            assert (told.low, told.high) == span(years[rows_below(shape, node)])
+        for each in description.ranges:
+            assert (each.low, each.high) == span(years[rows_below(shape, node)])
 
 
-def test_pieces_numbers_and_endless_words_are_not_told():
-    """A reader could make nothing of them, and an endless word would break every bound."""
+def test_ngrams_numbers_and_very_long_words_are_not_shown():
+    """They mean nothing to a reader, and a very long word would not fit."""
     endless = "z" * (LONGEST_WORD + 1)
     items = [
         Item(str(n), f"{'red fox' if n % 2 else 'blue dog'} {1900 + n % 2} {endless}{n % 2}")
@@ -129,14 +127,14 @@ def test_pieces_numbers_and_endless_words_are_not_told():
 
     _, descriptions = described(items)
 
-    told = {word for description in descriptions for word in description.words}
-    assert told <= {"red", "fox", "blue", "dog"}
-    assert "red" in told
+    shown = {word for description in descriptions for word in description.words}
+    assert shown <= {"red", "fox", "blue", "dog"}
+    assert "red" in shown
     assert all(len(description.line(10)) < 250 for description in descriptions)
 
 
 def test_a_tree_of_one_item_is_described():
-    """The root says at least what is in it."""
+    """The root shows the title of the item."""
     _, (description,) = described([Item("a", "Only this")])
 
     assert ("Only this",) == description.titles

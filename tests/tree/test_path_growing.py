@@ -211,22 +211,22 @@ def test_the_same_paths_give_the_same_tree(clusters):
         assert leaves(first) == leaves(second)
 
 
-def test_tells_how_far_it_is():
-    """Progress ends at the number of all items."""
+def test_progress_is_reported():
+    """It ends at the number of all items."""
     reader = PathReader()
     for number in range(40):
         reader.add(Item(str(number), "A title", path=(f"A{number % 3}",)))
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     grow_paths(
         points_for(40),
         reader.finish()[0],
         NARROW,
         0,
         clusters=False,
-        report=lambda done, total: told.append((done, total)),
+        on_progress=lambda done, total: reports.append((done, total)),
     )
 
-    assert (3, (40, 40)) == (len(told), told[-1])
+    assert (3, (40, 40)) == (len(reports), reports[-1])
 
 
 def assert_within(node: Growth, bounds: Bounds, count: int) -> None:

@@ -22,7 +22,7 @@ from unillmrec.batch.person_runner import Made, Over, PersonRunner
 from unillmrec.batch.runner import Batch, BatchOptions
 from unillmrec.batch.workers import GRACE_SECONDS, Take
 from unillmrec.budget import Budget, BudgetTracker, Limit, Reservation
-from unillmrec.building.backends import RAY_CORES, connected_ray, started_ray
+from unillmrec.building.backends import RAY_CORES, running_ray, start_ray
 from unillmrec.endpoint import CallError, Endpoint, FailureKind, OpenAIEndpoint, Reply
 from unillmrec.errors import (
     BatchError,
@@ -193,7 +193,7 @@ class _SharedBudgetTracker(BudgetTracker):
         self._ask(prompt, completion, again=True)
 
     def _ask(self, prompt: int, completion: int, *, again: bool) -> None:
-        limit = connected_ray().get(self._till.take.remote(prompt, completion, again=again))
+        limit = running_ray().get(self._till.take.remote(prompt, completion, again=again))
         if not limit and self.is_late:
             limit = "deadline"
             self._till.give_back.remote(prompt, completion, 1)
@@ -240,12 +240,12 @@ class _SharedKeeper:
     def keep(self, line: int, stage: Stage, digest: bytes, reply: Reply) -> None:
         """Have an answer written down, and wait until it is."""
         kept = self._till.keep.remote(line, str(stage), digest.hex(), reply_as_json(reply))
-        connected_ray().get(kept)
+        running_ray().get(kept)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Wait for a turn among all workers."""
-        if not connected_ray().get(self._till.begin.remote()):
+        if not running_ray().get(self._till.begin.remote()):
             raise BatchError("the batch is being ended.")
         try:
             yield
@@ -317,7 +317,7 @@ class OnRay:
 
     def run(self, entries: Iterator[PersonRow], take: Take) -> None:
         """Hand people to workers, each the next one as soon as it is done with one."""
-        ray = started_ray(self._workers + 1, "a batch with the engine 'ray'")
+        ray = start_ray(self._workers + 1, "a batch with the engine 'ray'")
         answers = self._batch.journal.path.with_name(self._batch.journal.path.name + ANSWERS)
         try:
             self._work(ray, answers, entries, take)

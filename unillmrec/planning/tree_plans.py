@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from unillmrec.building import BuildOptions, BuildReport, build
 from unillmrec.building.given_vectors import embedded_text
-from unillmrec.building.pipeline import Progress, silent
+from unillmrec.building.progress import OnProgress, ignore_progress
 from unillmrec.describing.run import DescribeOptions, Which, plan_describing
 from unillmrec.items import Item
 from unillmrec.judge.from_settings import build_writer
@@ -90,7 +90,7 @@ def plan_changes(
     *,
     given: ChangedVectors | None = None,
     batch: int | None = None,
-    progress: Progress = silent,
+    progress: OnProgress = ignore_progress,
 ) -> ChangePlan:
     """Plan the model calls of a change, and of describing again what it makes stale.
 

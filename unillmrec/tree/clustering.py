@@ -42,7 +42,7 @@ def one_thread() -> threadpool_limits:
     return threadpool_limits(1)
 
 
-def groups_of_rows(rows: csr_matrix, count: int, cap: int, seed: tuple[int, ...]) -> Labels:
+def cluster_rows(rows: csr_matrix, count: int, cap: int, seed: tuple[int, ...]) -> Labels:
     """Part sparse unit *rows* into at most *count* groups of at most *cap*, none of them tiny.
 
     A projection of the whole catalog is blind to fine topics; inside one node a few
@@ -51,7 +51,7 @@ def groups_of_rows(rows: csr_matrix, count: int, cap: int, seed: tuple[int, ...]
     """
     generator = np.random.default_rng(seed)
     rows = _without_unused_columns(rows)
-    labels = groups_of_points(_local_coordinates(rows, generator), count, cap, seed)
+    labels = cluster_points(_local_coordinates(rows, generator), count, cap, seed)
     for _ in range(SETTLING_ROUNDS):
         settled = _settled(rows, labels, cap)
         if np.array_equal(settled, labels):
@@ -163,7 +163,7 @@ def unit_rows(points: Floats) -> Floats:
     return (points / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
 
 
-def groups_of_points(points: Floats, count: int, cap: int, seed: tuple[int, ...]) -> Labels:
+def cluster_points(points: Floats, count: int, cap: int, seed: tuple[int, ...]) -> Labels:
     """Part unit *points* into at most *count* groups of at most *cap*, and none of them tiny.
 
     The groups are numbered from zero without a gap.

@@ -1,29 +1,31 @@
-"""Grow a tree over all items, from the root down, and straighten it."""
+"""Grow a tree by clustering, from the root down, and flatten it where there is room."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unillmrec.tree.clustering import groups_of_points, groups_of_rows
+from unillmrec.tree.clustering import cluster_points, cluster_rows
 from unillmrec.tree.vectors import Floats
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 Rows = NDArray[np.int64]
+Seed: TypeAlias = tuple[int, ...]
+"""The seed of a build, followed by the child index taken at each level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How wide and how deep a tree may be.
+    """How many children and items a node may have.
 
-    *fan_out* is what a build aims at, *most_children* what no change may exceed;
-    *leaf_target* and *leaf_capacity* likewise.
+    A build aims at *fan_out* children and *leaf_target* items. Changes may take a node up to
+    *most_children* and *leaf_capacity*.
     """
 
     fan_out: int = 16
@@ -33,10 +35,10 @@ class Bounds:
     leaf_capacity: int = 50
 
     def groups_for(self, count: int) -> tuple[int, int]:
-        """Return into how many groups to part *count* items, and how large one may become."""
+        """Return how many groups to split *count* items into, and the largest size of a group."""
         groups = max(2, min(self.fan_out, math.ceil(count / self.leaf_target)))
         cap = math.ceil(1.5 * count / groups)
-        # Where the groups can all be leaves, they are.
+        # If all groups fit leaves, make them leaves.
         if groups * self.leaf_capacity >= 1.1 * count:
             cap = min(cap, self.leaf_capacity)
         return groups, cap
@@ -44,9 +46,9 @@ class Bounds:
 
 @dataclass(slots=True)
 class Growth:
-    """A node of a tree being grown: children, or the rows of a leaf.
+    """A node of a growing tree: a branch with children, or a leaf with rows.
 
-    *label* is the catalog's own name for it, if it comes from a path.
+    *label* is the name that the catalog gives it, if it comes from a path.
     """
 
     rows: Rows | None
@@ -54,34 +56,32 @@ class Growth:
     label: str = ""
 
 
-def grow(points: csr_matrix | Floats, rows: Rows, bounds: Bounds, place: tuple[int, ...]) -> Growth:
-    """Part *rows* of *points* again and again until every part fits a leaf.
+def grow(points: csr_matrix | Floats, rows: Rows, bounds: Bounds, seed: Seed) -> Growth:
+    """Split *rows* of *points* repeatedly until every part fits into a leaf.
 
-    The same points, rows and *place* give the same subtree: each node draws from a
-    generator named by its place, so that subtrees can be grown anywhere, in any order.
+    The same points, rows and *seed* give the same subtree. Each node has a seed of its own, so
+    that subtrees can be grown anywhere and in any order.
     """
     if len(rows) <= bounds.leaf_capacity:
         return Growth(rows, [])
-    parts = split(points, rows, bounds, place)
-    return Growth(None, [grow(points, part, bounds, (*place, n)) for n, part in enumerate(parts)])
+    parts = split(points, rows, bounds, seed)
+    return Growth(None, [grow(points, part, bounds, (*seed, n)) for n, part in enumerate(parts)])
 
 
-def split(
-    points: csr_matrix | Floats, rows: Rows, bounds: Bounds, place: tuple[int, ...]
-) -> list[Rows]:
-    """Part *rows* into two or more groups of like ones."""
+def split(points: csr_matrix | Floats, rows: Rows, bounds: Bounds, seed: Seed) -> list[Rows]:
+    """Split *rows* into two or more groups of similar points."""
     groups, cap = bounds.groups_for(len(rows))
     chosen = points[rows] if len(rows) < points.shape[0] else points
-    parted = groups_of_points if isinstance(chosen, np.ndarray) else groups_of_rows
-    labels = parted(chosen, groups, cap, place)
+    cluster = cluster_points if isinstance(chosen, np.ndarray) else cluster_rows
+    labels = cluster(chosen, groups, cap, seed)
     order = np.argsort(labels, kind="stable")
     return [rows[part] for part in np.split(order, np.cumsum(np.bincount(labels))[:-1])]
 
 
 def straighten(root: Growth, bounds: Bounds) -> Growth:
-    """Lift the children of small inner nodes into parents that have room for them.
+    """Replace small branches by their children wherever the parent has room for them.
 
-    The root, which is read once in every walk, may take more children than a branch.
+    The root, which every walk reads once, may have more children than a branch.
     """
     for child in root.children:
         _straighten_below(child, bounds.fan_out)
@@ -95,7 +95,7 @@ def _straighten_below(node: Growth, most: int) -> None:
 
 
 def _lift(node: Growth, most: int) -> Growth:
-    """Put grandchildren in the place of a child, smallest families first, up to *most*."""
+    """Replace branches by their children, the smallest first, while *most* children suffice."""
     while True:
         inner = [child for child in node.children if child.children]
         smallest = min(inner, key=lambda child: len(child.children), default=None)
@@ -107,7 +107,7 @@ def _lift(node: Growth, most: int) -> Growth:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A grown tree as arrays: nodes in depth-first order, the root first.
+    """A grown tree as lists: nodes in depth-first order, starting with the root.
 
     The rows of node *n* are `order[starts[n]:ends[n]]`, in leaves and branches alike.
     """
@@ -142,7 +142,7 @@ class Shape:
             leaves.append(node.rows is not None)
             labels.append(node.label)
             if node.rows is not None:
-                # The catalog's own order inside a leaf: it is the same for every build.
+                # Leaves keep the order of the catalog, so that it is the same in every build.
                 order.append(np.sort(node.rows))
                 position += len(node.rows)
             for child in node.children:
@@ -154,8 +154,8 @@ class Shape:
 
     def children(self) -> list[list[int]]:
         """Return the children of each node, in order."""
-        found: list[list[int]] = [[] for _ in self.parents]
+        children: list[list[int]] = [[] for _ in self.parents]
         for number, parent in enumerate(self.parents):
             if parent >= 0:
-                found[parent].append(number)
-        return found
+                children[parent].append(number)
+        return children

@@ -1,9 +1,9 @@
-"""Describe every node of a tree in memory without a model: words, typical titles, ranges."""
+"""Describe all nodes of a tree in memory without a model: words, typical titles, ranges."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,16 +36,18 @@ LEAVES_AT_ONCE = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What descriptions are made from: the rows are the catalog's, in its order."""
+    """What descriptions are made from.
+
+    *words* has a row of term weights for each item, *titles* returns titles by item number.
+    """
 
     vocabulary: TermVocabulary
     words: csr_matrix
     titles: Callable[[Sequence[int]], Mapping[int, str]]
-    numbers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def node_sums(shape: Shape, rows: csr_matrix) -> csr_matrix:
-    """Return for each node the sum of its items' rows."""
+    """Return for each node the sum of the rows of its items."""
     from scipy.sparse import csr_matrix
 
     lengths = [end - start for start, end in zip(shape.starts, shape.ends, strict=True)]
@@ -55,7 +57,7 @@ def node_sums(shape: Shape, rows: csr_matrix) -> csr_matrix:
         (np.ones(len(shape.order), np.float32), shape.order, leaf_ends),
         shape=(len(at), len(shape.order)),
     )
-    # A node covers a run of leaves, for both are numbered depth first.
+    # A node covers consecutive leaves, because both are numbered depth first.
     first = np.searchsorted(leaf_ends, shape.starts)
     last = np.searchsorted(leaf_ends, shape.ends)
     covers = csr_matrix(
@@ -73,12 +75,12 @@ def node_sums(shape: Shape, rows: csr_matrix) -> csr_matrix:
 def describe_nodes(
     shape: Shape, sources: Sources, sums: csr_matrix, spans: Sequence[Spans]
 ) -> list[Description]:
-    """Return a description for each node; *sums* are the nodes' sums of `sources.words`."""
+    """Return a description for each node, given its sum of `sources.words` and its value spans."""
     children = shape.children()
     words = _contrastive_words(shape, children, sources.vocabulary, sums)
     typical = _typical_rows(shape, children, sources.words, sums)
     titles = sources.titles(sorted({row for rows in typical for row in rows}))
-    names = _names_down_to(shape)
+    names = _names_with_ancestors(shape)
     return [
         describe_node(
             Description(name=shape.labels[n]),
@@ -92,8 +94,8 @@ def describe_nodes(
     ]
 
 
-def _names_down_to(shape: Shape) -> list[str]:
-    """Return for each node its name and those of all nodes above it."""
+def _names_with_ancestors(shape: Shape) -> list[str]:
+    """Return for each node its name after the names of all nodes above it."""
     names: list[str] = []
     for parent, label in zip(shape.parents, shape.labels, strict=True):
         names.append(f"{names[parent]} {label}" if parent >= 0 else label)
@@ -105,10 +107,10 @@ def _contrastive_words(
 ) -> list[tuple[str, ...]]:
     """Return for each node the words that weigh more in it than in its parent."""
     terms = vocabulary.terms
-    counted = description_weights(terms, term_idf(vocabulary.used_by, len(shape.order)))
+    weights_of_terms = description_weights(terms, term_idf(vocabulary.used_by, len(shape.order)))
 
     def look_up(ids: Ints) -> tuple[list[str], Floats]:
-        return [terms[number] for number in ids.tolist()], counted[ids]
+        return [terms[number] for number in ids.tolist()], weights_of_terms[ids]
 
     chosen: list[tuple[str, ...]] = [()] * len(shape.parents)
     around = np.zeros(len(terms), np.float32)
@@ -167,7 +169,7 @@ def _typical_of_leaves(shape: Shape, words: csr_matrix, sums: csr_matrix) -> lis
 def _products(matrix: csr_matrix, rows: NDArray[np.int64], centre: Floats) -> NDArray[np.floating]:
     """Return the product of each of *rows* with *centre*.
 
-    Making a matrix of a few rows takes scipy several times as long as this.
+    Selecting the rows with scipy takes several times as long.
     """
     lengths = matrix.indptr[rows + 1] - matrix.indptr[rows]
     ends = np.cumsum(lengths)
@@ -178,12 +180,12 @@ def _products(matrix: csr_matrix, rows: NDArray[np.int64], centre: Floats) -> ND
 
 
 def node_spans(shape: Shape, numbers: Mapping[str, NDArray[np.float64]]) -> list[Spans]:
-    """Return for each node the spans of its items' values, by attribute."""
+    """Return for each node the value spans of its items, by attribute."""
     spans: list[dict[str, tuple[float, float]]] = [{} for _ in shape.parents]
     for attribute, values in numbers.items():
         ordered = values[shape.order]
         for node, (start, end) in enumerate(zip(shape.starts, shape.ends, strict=True)):
-            found = span(ordered[start:end])
-            if found is not None:
-                spans[node][attribute] = found
+            node_span = span(ordered[start:end])
+            if node_span is not None:
+                spans[node][attribute] = node_span
     return list(spans)

@@ -11,7 +11,7 @@ from unillmrec.items import one_line
 from unillmrec.tree.category_paths import LABEL_LENGTH
 from unillmrec.tree.descriptions import Description
 from unillmrec.tree.growing import Growth
-from unillmrec.tree.path_growing import JOINED_LENGTH, NAME_LENGTH, NAMED_OF_GROUP, STEP
+from unillmrec.tree.path_growing import JOINED_LENGTH, NAME_LENGTH, NAMED_IN_GROUP, STEP
 
 _MORE = re.compile(r" and \d+ more$")
 _COUNTED = re.compile(r" \d+(?:\.\d+)*(?:,|$)")
@@ -80,7 +80,7 @@ def is_group(name: str, members: Sequence[str]) -> bool:
 def group_name(members: Sequence[tuple[str, int]]) -> str:
     """Return a name for a group of nodes, given the name and the size of each."""
     largest = sorted(members, key=lambda each: -each[1])
-    named = [_short(name) for name, _ in largest if name][:NAMED_OF_GROUP]
+    named = [_short(name) for name, _ in largest if name][:NAMED_IN_GROUP]
     more = len(members) - len(named)
     if not named:
         return ""

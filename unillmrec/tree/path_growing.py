@@ -1,4 +1,4 @@
-"""Grow a tree along the catalog's own category paths, within the bounds of any other tree."""
+"""Grow a tree that follows the category paths of the catalog, within the usual bounds."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ import numpy as np
 from unillmrec.items import one_line
 from unillmrec.tree.category_paths import LABEL_LENGTH, Category
 from unillmrec.tree.clustering import one_thread, unit_rows
-from unillmrec.tree.growing import Bounds, Growth, Rows, grow, straighten
+from unillmrec.tree.growing import Bounds, Growth, Rows, Seed, grow, straighten
 from unillmrec.tree.vectors import Floats
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-# A leaf below this costs a line in a prompt and a call, and leads to next to nothing.
+# A smaller leaf costs a line in a prompt and a call, but leads to hardly any items.
 SMALL_LEAF = 5
-# Where categories have to be grouped anyway, room is left for new ones.
+# Groups of categories are filled to this share, which leaves room for new ones.
 FILLED = 0.8
-# Two labels always fit; of more, the ends.
+# Two labels always fit; longer chains are shortened to both ends.
 JOINED_LENGTH = 2 * LABEL_LENGTH + 3
-NAMED_OF_GROUP = 3
+NAMED_IN_GROUP = 3
 NAME_LENGTH = 30
 STEP = " > "
 
-Place: TypeAlias = tuple[int, ...]
-GrowRows: TypeAlias = Callable[[Rows, Place], Growth]
+GrowRows: TypeAlias = Callable[[Rows, Seed], Growth]
+"""Grows a tree over some rows with the given seed."""
+OnItems: TypeAlias = Callable[[int, int], None]
+"""Called with the number of items that are placed, and the number of all items."""
 
 
 def grow_paths(
@@ -40,32 +42,31 @@ def grow_paths(
     *,
     clusters: bool,
     grow_rows: GrowRows | None = None,
-    report: Callable[[int, int], None] | None = None,
+    on_progress: OnItems | None = None,
 ) -> Growth:
     """Grow a tree whose branches are the categories below *root*.
 
-    Items that stand on a category with others below it get a leaf beside those. What is
-    over its bounds is parted by content: items of one category into numbered leaves,
-    categories under one parent into branches of like ones, the largest kept apart.
-    With *clusters* the numbers are left out, a category that just fills a leaf is one, and
-    categories too small for a leaf of their own share one with their small siblings.
+    Items directly in a category that has subcategories get a leaf beside those. Whatever exceeds
+    the bounds is clustered: the items of one category into numbered leaves, and too many
+    subcategories into branches of similar ones, except for the largest. With *clusters* there
+    are no numbers, a category that fits into a leaf becomes one, and categories that are too
+    small for a leaf share one with their small siblings.
 
-    *grow_rows* may grow the parts of one category elsewhere; it is given the rows, and a
-    place to draw from. *report* is told how many items are placed, and of how many.
+    *grow_rows* may grow the parts of a large category elsewhere.
     """
 
-    def grow_here(rows: Rows, place: Place) -> Growth:
-        return grow(points, rows, bounds, place)
+    def grow_here(rows: Rows, seed: Seed) -> Growth:
+        return grow(points, rows, bounds, seed)
 
     with one_thread():
         planner = _Planner(points, bounds, seed, clusters=clusters)
         planned = planner.plan(root)
-        planner.part_leaves(planned, grow_rows or grow_here, report)
+        planner.split_leaves(planned, grow_rows or grow_here, on_progress)
     return planned
 
 
 class _Planner:
-    """Lays out the branches, and then parts the leaves that hold too much."""
+    """Lays out the branches, and then splits leaves that hold too many items."""
 
     def __init__(
         self, points: csr_matrix | Floats, bounds: Bounds, seed: int, *, clusters: bool
@@ -74,14 +75,14 @@ class _Planner:
         self._bounds = bounds
         self._seed = seed
         self._clusters = clusters
-        self._places = 0
+        self._seeds_used = 0
 
-    def _next_place(self) -> Place:
-        self._places += 1
-        return (self._seed, self._places)
+    def _next_seed(self) -> Seed:
+        self._seeds_used += 1
+        return (self._seed, self._seeds_used)
 
     def plan(self, root: Category) -> Growth:
-        """Return the tree with leaves of any size."""
+        """Return a tree whose leaves may have any size."""
         planned = self._branch(root, self._bounds.root_children)
         _make_distinct(planned)
         return planned
@@ -90,23 +91,23 @@ class _Planner:
         label = category.label
         while len(category.children) == 1 and not len(category.rows):
             category = category.children[0]
-            label = _joined(label, category.label)
+            label = _join_labels(label, category.label)
         if not category.children or (self._clusters and category.size <= self._bounds.leaf_target):
             return Growth(_rows_below(category), [], label)
         children = [self._branch(child, self._bounds.most_children) for child in category.children]
         taken = {child.label.casefold() for child in children}
-        own = _own_leaf(category, taken)
+        own = _leaf_of_category(category, taken)
         if self._clusters:
-            children, own = _share_small(children, own, category.label, taken)
+            children, own = _merge_small_leaves(children, own, category.label, taken)
         if len(children) + len(own) > most and most - len(own) < 2:
             children, own = children + own, []
-        children = self._grouped(children, most - len(own)) + own
+        children = self._group(children, most - len(own)) + own
         if len(children) == 1:
             return Growth(children[0].rows, children[0].children, label)
         return Growth(None, children, label)
 
-    def _grouped(self, children: list[Growth], most: int) -> list[Growth]:
-        """Put the smaller of too many children under branches of like ones."""
+    def _group(self, children: list[Growth], most: int) -> list[Growth]:
+        """If there are too many children, put the smaller ones under branches of similar ones."""
         if len(children) <= most:
             return children
         width = max(2, int(FILLED * self._bounds.most_children))
@@ -118,12 +119,12 @@ class _Planner:
         rest = [children[place] for place in sorted(by_size[kept:])]
         centres = self._centres([_rows_of(child) for child in rest])
         limits = Bounds(width, leaf_target=width, leaf_capacity=self._bounds.most_children)
-        grown = grow(centres, np.arange(len(rest)), limits, self._next_place())
+        grown = grow(centres, np.arange(len(rest)), limits, self._next_seed())
         groups = grown.children if 0 < len(grown.children) <= most - kept else [grown]
         return [children[place] for place in apart] + [_group_of(each, rest) for each in groups]
 
     def _centres(self, parts: Sequence[Rows]) -> csr_matrix | Floats:
-        """Return the unit sums of *parts* of the points, as rows."""
+        """Return for each part the sum of its points, scaled to length one."""
         points = self._points
         if isinstance(points, np.ndarray):
             return unit_rows(np.stack([points[rows].sum(axis=0) for rows in parts]))
@@ -141,60 +142,60 @@ class _Planner:
         lengths = np.sqrt(np.asarray(sums.multiply(sums).sum(axis=1)).ravel())
         return csr_matrix(diags(1 / np.where(lengths > 0, lengths, 1)) @ sums, dtype=np.float32)
 
-    def part_leaves(
-        self, planned: Growth, grow_rows: GrowRows, report: Callable[[int, int], None] | None
+    def split_leaves(
+        self, planned: Growth, grow_rows: GrowRows, on_progress: OnItems | None
     ) -> None:
-        """Part every leaf that holds too much by content."""
+        """Cluster the items of every leaf that holds too many."""
         bounds = replace(self._bounds, root_children=self._bounds.fan_out)
         done, total = 0, _size(planned)
         for leaf in _leaves(planned):
             assert leaf.rows is not None
             rows = leaf.rows
             if len(rows) > bounds.leaf_capacity:
-                grown = straighten(grow_rows(rows, self._next_place()), bounds)
+                grown = straighten(grow_rows(rows, self._next_seed()), bounds)
                 leaf.rows, leaf.children = None, grown.children
                 if not self._clusters:
-                    _number(leaf, f"{_last(leaf.label)} ")
+                    _number_children(leaf, f"{_last_label(leaf.label)} ")
             done += len(rows)
-            if report is not None:
-                report(done, total)
+            if on_progress is not None:
+                on_progress(done, total)
 
 
-def _joined(*labels: str) -> str:
-    """Return the labels of a chain as one; of a long chain the ends."""
-    told = [label for label in labels if label]
-    whole = STEP.join(told)
+def _join_labels(*labels: str) -> str:
+    """Return the labels of a chain of categories as one; of a long chain only both ends."""
+    parts = [label for label in labels if label]
+    whole = STEP.join(parts)
     if len(whole) <= JOINED_LENGTH:
         return whole
-    return STEP.join([whole.split(STEP, 1)[0], "…", told[-1]])
+    return STEP.join([whole.split(STEP, 1)[0], "…", parts[-1]])
 
 
-def _last(label: str) -> str:
-    """Return the last label of a chain that was joined."""
+def _last_label(label: str) -> str:
+    """Return the last label of a joined chain."""
     return label.rsplit(STEP, 1)[-1]
 
 
-def _own_leaf(category: Category, taken: set[str]) -> list[Growth]:
-    """Return the leaf of the items that stand on the category itself, if there are any."""
+def _leaf_of_category(category: Category, taken: set[str]) -> list[Growth]:
+    """Return a leaf with the items directly in a category, or nothing if there are none."""
     if not len(category.rows):
         return []
-    # Only the root has no label: what stands on it has no path.
+    # Only the root has no label: its items have no path.
     names = ("General", "No subcategory") if category.label else ("No category", "Without category")
-    return [Growth(category.rows, [], _free(names, taken))]
+    return [Growth(category.rows, [], _first_free(names, taken))]
 
 
-def _free(names: Sequence[str], taken: set[str]) -> str:
-    """Return the first of *names* that no sibling has."""
+def _first_free(names: Sequence[str], taken: set[str]) -> str:
+    """Return the first of *names* that is not taken, or the first one."""
     return next((name for name in names if name.casefold() not in taken), names[0])
 
 
-def _share_small(
+def _merge_small_leaves(
     children: list[Growth], own: list[Growth], label: str, taken: set[str]
 ) -> tuple[list[Growth], list[Growth]]:
-    """Put leaves that are too small into one; return the children and the leaves beside them.
+    """Merge leaves that are too small; return the other children, and the leaves beside them.
 
-    What they hold together may be too small as well: then the next smallest joins them, or
-    the category's own items. Items without a path are never put with those that have one.
+    If all of them together are still too small, the next smallest leaf joins them, or the leaf
+    *own* of the category itself. Items without a path never join items that have one.
     """
     may_join = own if label else []
     leaves = sorted((leaf for leaf in [*children, *may_join] if leaf.rows is not None), key=_size)
@@ -204,34 +205,36 @@ def _share_small(
         parts += (near or [leaf for leaf in may_join if _size(leaf) >= SMALL_LEAF])[:1]
     if len(parts) < 2:
         return children, own
-    joined = {id(part) for part in parts}
+    merged = {id(part) for part in parts}
     rows = np.sort(np.concatenate([_rows_of(part) for part in parts]))
     names = ("Other categories", "Further categories")
-    other = Growth(rows, [], _free((f"Other {label}", f"More {label}") if label else names, taken))
-    kept = [child for child in children if id(child) not in joined]
-    return kept, [other, *(leaf for leaf in own if id(leaf) not in joined)]
+    other = Growth(
+        rows, [], _first_free((f"Other {label}", f"More {label}") if label else names, taken)
+    )
+    kept = [child for child in children if id(child) not in merged]
+    return kept, [other, *(leaf for leaf in own if id(leaf) not in merged)]
 
 
 def _group_of(grown: Growth, members: Sequence[Growth]) -> Growth:
-    """Return a branch over the categories that were grown together, named after the largest."""
-    held: list[Growth] = [members[place] for place in _rows_of(grown)]
-    if len(held) == 1:
-        return held[0]
-    children = [_group_of(each, members) for each in grown.children] or held
-    named = sorted(held, key=lambda child: -_size(child))[:NAMED_OF_GROUP]
-    label = ", ".join(one_line(_last(child.label), NAME_LENGTH) for child in named)
-    more = len(held) - len(named)
+    """Return a branch over the categories of one cluster, named after the largest."""
+    categories: list[Growth] = [members[place] for place in _rows_of(grown)]
+    if len(categories) == 1:
+        return categories[0]
+    children = [_group_of(each, members) for each in grown.children] or categories
+    named = sorted(categories, key=lambda child: -_size(child))[:NAMED_IN_GROUP]
+    label = ", ".join(one_line(_last_label(child.label), NAME_LENGTH) for child in named)
+    more = len(categories) - len(named)
     return Growth(None, children, f"{label} and {more} more" if more else label)
 
 
-def _number(node: Growth, stem: str) -> None:
+def _number_children(node: Growth, stem: str) -> None:
     for number, child in enumerate(node.children, start=1):
         child.label = f"{stem}{number}"
-        _number(child, f"{stem}{number}.")
+        _number_children(child, f"{stem}{number}.")
 
 
 def _make_distinct(node: Growth) -> None:
-    """Number labels that look the same among siblings, for they are not."""
+    """Number siblings whose labels look the same but stand for different categories."""
     taken: set[str] = set()
     for child in node.children:
         numbered = (f"{child.label} ({number})" for number in count(2))
@@ -257,6 +260,6 @@ def _size(node: Growth) -> int:
 
 
 def _rows_below(category: Category) -> Rows:
-    """Return the items of a category and of all below it, in the catalog's order."""
+    """Return the items of a category and its subcategories, in catalog order."""
     parts = [_rows_below(child) for child in category.children]
     return np.sort(np.concatenate([category.rows, *parts]))

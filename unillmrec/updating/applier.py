@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from unillmrec.building.pipeline import count_of
+from unillmrec.building.popularity import count_of
 from unillmrec.errors import TreeError
 from unillmrec.items import Item
 from unillmrec.store import ROOT, EditableTree, PlacedItem

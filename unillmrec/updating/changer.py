@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from unillmrec.building.pipeline import REPORT_EVERY, Progress, silent
+from unillmrec.building.progress import READ_BATCH, OnProgress, ignore_progress
 from unillmrec.errors import StoreError, TreeError
 from unillmrec.items import Item
 from unillmrec.store import EditableTree
@@ -32,7 +32,7 @@ class TreeChanger:
         *,
         batch: int | None = None,
         given: ChangedVectors | None = None,
-        progress: Progress = silent,
+        progress: OnProgress = ignore_progress,
     ) -> None:
         self.tree = EditableTree.open(path)
         self.given = given
@@ -98,7 +98,7 @@ class TreeChanger:
         difference = _CatalogDifference(self.tree)
         for item in self._tracked(items):
             difference.add(item)
-            if len(difference.seen) % REPORT_EVERY == 0:
+            if len(difference.seen) % READ_BATCH == 0:
                 self.progress("reading", len(difference.seen), None)
         batch = difference.batch()
         if not len(batch):

@@ -1,10 +1,11 @@
-"""The folder a sharded build works in: files that are whole or not there, and their markers."""
+"""The work folder of a sharded build: files written atomically, and markers of finished work."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -19,68 +20,93 @@ from unillmrec.items import Item
 
 Array = NDArray[Any]
 
-# ASCII only: half a surrogate pair must survive until the store can complain about it.
+# ASCII only: half a surrogate pair must survive until the store can report it.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class WorkFolder:
-    """Files by name; each is written beside its place and then put there in one step.
+    """Named files, each of which is complete or absent.
 
-    A piece of work is finished when its marker is there, which comes after all of its files.
+    A piece of work is finished once its marker exists, which is written after all of its files.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def marker(self, name: str) -> dict[str, Any] | None:
-        """Return what the marker of *name* says, or None if the work is not finished."""
+    def find_marker(self, name: str) -> dict[str, Any] | None:
+        """Return the content of a marker, or None if that work is not finished."""
         try:
             content: dict[str, Any] = json.loads((self.path / f"{name}.done").read_bytes())
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise self.damaged(name) from error
+            raise self._damaged(name) from error
         return content
 
-    def needed(self, name: str) -> dict[str, Any]:
-        """Return what the marker of *name* says; it must be there."""
-        content = self.marker(name)
+    def marker(self, name: str) -> dict[str, Any]:
+        """Return the content of the marker of finished work.
+
+        Raises:
+            StoreError: it is missing or damaged.
+        """
+        content = self.find_marker(name)
         if content is None:
             raise StoreError(
                 f"{self.path} has no finished {name!r}.",
-                detail="Somebody removed files from it, or another machine does not see them.",
+                detail="Its files were removed, or another machine does not see them.",
                 remedy="a --work folder that all workers share, or an empty one.",
             )
         return content
 
     def finish(self, name: str, content: dict[str, Any]) -> None:
         """Write the marker of *name*."""
-        with self.writing(f"{name}.done") as file:
+        with self.open_to_write(f"{name}.done") as file:
             file.write(_encode(content).encode())
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[BinaryIO]:
-        """Give a file that takes its place once it is whole and on the disk."""
-        beside = self.path / f".{name}.{os.getpid()}.part"
+    def open_to_write(self, name: str) -> Iterator[BinaryIO]:
+        """Yield a file that gets its name once it is complete and on the disk."""
+        part = self.path / f".{name}.{os.getpid()}.part"
         try:
-            with beside.open("wb") as file:
+            with part.open("wb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            beside.replace(self.path / name)
+            part.replace(self.path / name)
         finally:
-            beside.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
 
-    def reading(self, name: str) -> BinaryIO:
+    def open_to_read(self, name: str) -> BinaryIO:
         """Open a file."""
         return (self.path / name).open("rb")
 
-    def damaged(self, name: str) -> StoreError:
-        """Return the error for a file that is not what was written."""
+    def _damaged(self, name: str) -> StoreError:
         return StoreError(
             f"{self.path / name} is damaged.",
-            remedy="an empty --work folder; the build begins anew there.",
+            remedy="an empty --work folder; the build starts over there.",
         )
+
+
+@contextmanager
+def open_work_folder(tree: Path, work: Path | None) -> Iterator[WorkFolder]:
+    """Yield the folder *work*, or without one a temporary folder beside the tree file.
+
+    Raises:
+        StoreError: it cannot be used, or it filled up.
+    """
+    try:
+        if work is None:
+            with tempfile.TemporaryDirectory(prefix=f".{tree.name}.", dir=tree.parent) as folder:
+                yield WorkFolder(Path(folder).resolve())
+            return
+        work.mkdir(parents=True, exist_ok=True)
+        yield WorkFolder(work.resolve())
+    except OSError as error:
+        raise StoreError(
+            f"the work folder {work or tree.parent} cannot be used: {error}.",
+            detail="Finished work is kept." if work else "Nothing was changed.",
+            remedy="check the free space and the permissions of the folder.",
+        ) from error
 
 
 def numbered(kind: str, number: int) -> str:
@@ -89,7 +115,7 @@ def numbered(kind: str, number: int) -> str:
 
 
 def digest_of(*parts: object) -> str:
-    """Return what tells inputs and options apart from others."""
+    """Return a digest of JSON values, such as the options and inputs of a build."""
     return hashlib.blake2b(_encode(parts).encode(), digest_size=16).hexdigest()
 
 
@@ -104,7 +130,7 @@ def read_arrays(file: BinaryIO, count: int) -> list[Array]:
     return [np.load(file, allow_pickle=False) for _ in range(count)]
 
 
-def item_line(item: Item) -> bytes:
+def item_to_line(item: Item) -> bytes:
     """Return an item as a line of a slice."""
     return (
         _encode((item.id, item.title, item.text, item.path, dict(item.attributes))).encode() + b"\n"
@@ -127,15 +153,15 @@ def read_items(file: BinaryIO) -> Iterator[Item]:
         )
 
 
-def packed_texts(texts: Iterable[str]) -> tuple[Array, Array]:
-    """Return texts as bytes, and where each ends."""
+def pack_texts(texts: Iterable[str]) -> tuple[Array, Array]:
+    """Return texts as one array of bytes, and the position where each ends."""
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     ends = np.cumsum([len(each) for each in encoded], dtype=np.int64)
     return np.frombuffer(b"".join(encoded), np.uint8), ends
 
 
-def unpacked_texts(packed: Array, ends: Array) -> list[str]:
-    """Return the texts that `packed_texts` packed."""
+def unpack_texts(packed: Array, ends: Array) -> list[str]:
+    """Return the texts that `pack_texts` packed."""
     joined = packed.tobytes()
     bounds = [0, *ends.tolist()]
     return [joined[start:end].decode("utf-8", "surrogatepass") for start, end in pairwise(bounds)]

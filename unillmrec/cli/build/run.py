@@ -8,10 +8,8 @@ from dataclasses import dataclass
 
 import typer
 
-from unillmrec.building import BuildOptions, BuildReport, build
+from unillmrec.building import BuildOptions, BuildReport, Sharding, build
 from unillmrec.building.given_vectors import EmbeddedVectors, GivenVectors, VectorFile
-from unillmrec.building.shards.run import build_in_shards
-from unillmrec.building.shards.slicing import Sharding
 from unillmrec.catalog import CatalogReader
 from unillmrec.cli.build.embedding import embedding_model
 from unillmrec.cli.build.request import BuildRequest
@@ -72,12 +70,15 @@ def build_tree(request: BuildRequest) -> BuildOutcome:
         check_place(path, overwrite=request.overwrite)
     with _vectors(request, settings, bill) as given, build_progress(reader) as progress:
         options = build_options(request, given)
-        if request.engine or request.work:
-            sharding = Sharding(request.work, request.engine or "processes")
-            report = build_in_shards(reader, path, options, sharding, progress)
-        else:
-            report = build(reader, path, options, progress)
+        report = build(reader, path, options, progress, sharding=_sharding(request))
     return BuildOutcome(report, reader, bill, path.stat().st_size, given.model if given else None)
+
+
+def _sharding(request: BuildRequest) -> Sharding | None:
+    """Return how to divide the build, or None to build in memory."""
+    if not (request.engine or request.work):
+        return None
+    return Sharding(request.work, request.engine or "processes")
 
 
 @contextmanager

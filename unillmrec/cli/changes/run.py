@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 import typer
 
-from unillmrec.building import Progress
+from unillmrec.building import OnProgress
 from unillmrec.catalog import CatalogReader
 from unillmrec.catalog.reader import catalog_from_items
 from unillmrec.cli.build.embedding import embedding_model
@@ -143,7 +143,7 @@ def _count_stale(tree: ItemTree) -> int:
 
 
 @contextmanager
-def change_progress() -> Iterator[Progress]:
+def change_progress() -> Iterator[OnProgress]:
     """Yield a callback that shows how many items are done."""
     with status_line("reading") as show:
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from unillmrec.cli.shared.output import format_count
 
 if TYPE_CHECKING:
-    from unillmrec.building import Progress as OnProgress
+    from unillmrec.building import OnProgress
     from unillmrec.catalog import CatalogReader
     from unillmrec.stages import WalkStep
 

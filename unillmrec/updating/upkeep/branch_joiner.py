@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unillmrec.store import EditableTree, NodeRow, NodeState
-from unillmrec.tree.clustering import groups_of_points, groups_of_rows
+from unillmrec.tree.clustering import cluster_points, cluster_rows
 from unillmrec.tree.descriptions import Description
 from unillmrec.tree.growing import Bounds
 from unillmrec.tree.vector_rows import as_rows
@@ -148,7 +148,7 @@ def group_similar(
     rows = as_rows(vectors, int(tree.facts["next_term"]))
     cap = math.ceil(1.5 * len(children) / groups)
     place = (int(tree.facts["seed"]), node, int(tree.facts["generation"]))
-    cluster = groups_of_points if isinstance(rows, np.ndarray) else groups_of_rows
+    cluster = cluster_points if isinstance(rows, np.ndarray) else cluster_rows
     labels = cluster(rows, groups, cap, place)
     parts: list[list[NodeState]] = [[] for _ in range(int(labels.max()) + 1)]
     for child, label in zip(children, labels, strict=True):

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from tests.trees import NARROW
-from unillmrec.building import BuildOptions, build
-from unillmrec.building import path_trees as indexing_paths
-from unillmrec.building import subtree_processes as subtrees
+from unillmrec.building import BuildOptions, build, subtree_growth
 from unillmrec.building.given_vectors import VectorFile
 from unillmrec.errors import TreeError
 from unillmrec.items import Item
@@ -37,8 +35,8 @@ def built(tree="paths", catalog=None, **options):
     return build(catalog or items(), f"{tree}.tree", BuildOptions(tree=tree, **settings))
 
 
-def where(tree):
-    """Return the labels down to each item."""
+def labels_by_item(tree):
+    """Return the breadcrumb of each item."""
     numbers = tree.items_by_id([item.id for item in items()])
     return {
         item_id: breadcrumb([node.description for node in tree.ancestors(placed.leaf)])
@@ -47,12 +45,12 @@ def where(tree):
 
 
 def test_items_are_found_under_their_categories():
-    """The breadcrumb of an item is its path, cleaned; items above a leaf have one of their own."""
+    """The breadcrumb of an item is its cleaned path; items directly in a branch get a leaf."""
     report = built()
 
     assert PathsRead(5, without=2, html=1, cut=0, empty=0, spellings=2, deep=0) == report.paths
     with ItemTree.open("paths.tree") as tree:
-        found = where(tree)
+        found = labels_by_item(tree)
         assert "paths" == tree.facts["tree"]
     assert len(found) == sum(map(len, SHOP.values()))
     assert [
@@ -68,8 +66,8 @@ def test_items_are_found_under_their_categories():
     ]
 
 
-def test_a_judge_reads_the_label_first():
-    """The words after a label say more than it does, and more than the labels above."""
+def test_the_line_of_a_node_starts_with_its_label():
+    """The words after a label repeat neither it nor the labels above."""
     built()
 
     with ItemTree.open("paths.tree") as tree:
@@ -82,8 +80,8 @@ def test_a_judge_reads_the_label_first():
     assert "coffee" not in words
 
 
-def test_clusters_below_categories_are_told_by_their_words():
-    """A category over its bounds has clusters, and small ones share a leaf."""
+def test_clusters_below_categories_are_labelled_by_their_words():
+    """A category that is too large has clusters, and small ones share a leaf."""
     catalog = [
         Item(f"{topic}-{n}", f"{topic} number {n}", path=("Drinks", "Tea"))
         for topic in ("assam", "sencha", "matcha")
@@ -100,8 +98,8 @@ def test_clusters_below_categories_are_told_by_their_words():
     assert {"assam", "sencha", "matcha"} == labels
 
 
-def test_given_vectors_part_what_is_too_full():
-    """What is parted by content is parted by the vectors that were given."""
+def test_large_categories_are_split_by_given_vectors():
+    """Clusters below a category come from the given vectors, not from words."""
     catalog = [Item(str(n), "The same title", path=("Tea",)) for n in range(24)]
     rows = np.eye(2, dtype=np.float32)[np.arange(24) % 2]
     np.save("rows.npy", rows)
@@ -127,14 +125,13 @@ def test_large_categories_grow_in_processes(monkeypatch):
         with ItemTree.open("paths.tree") as tree:
             return tree.rows("SELECT id, leaf FROM item"), tree.rows("SELECT description FROM node")
 
-    monkeypatch.setattr(subtrees, "WORTH_A_PROCESS", 300)
-    monkeypatch.setattr(indexing_paths, "WORTH_A_PROCESS", 300)
+    monkeypatch.setattr(subtree_growth, "WORTH_A_PROCESS", 300)
 
     assert stored(1) == stored(2)
 
 
-def test_a_catalog_without_paths_is_refused_with_what_could_serve():
-    """Nothing is written, and the message names the columns."""
+def test_a_catalog_without_paths_is_refused():
+    """Nothing is written, and the message names columns that could hold paths."""
     catalog = [Item(each.id, each.title, attributes={"shelf": ("Tea",)}) for each in items()]
 
     with pytest.raises(TreeError) as raised:
@@ -144,8 +141,8 @@ def test_a_catalog_without_paths_is_refused_with_what_could_serve():
     assert not Path("paths.tree").exists()
 
 
-def test_a_kind_of_tree_that_is_none_is_refused():
-    """The message names the three there are."""
+def test_an_unknown_kind_of_tree_is_refused():
+    """The message names the three kinds."""
     with pytest.raises(TreeError) as raised:
         BuildOptions(tree="path")
 
