@@ -13,13 +13,13 @@ from unittest.mock import patch
 from benchmarks.datasets import SEED, load
 from benchmarks.report import table
 from benchmarks.results import save
-from unillmrec import BuildOptions, ItemTree, Options, build
+from unillmrec import BuildOptions, ItemTree, build
 from unillmrec.checking.description_check import check_descriptions, draw_hidden_items
 from unillmrec.judge import Choice, Interest, Profile, Question
 from unillmrec.judge.description_judge import DescriptionJudge
 from unillmrec.judge.from_settings import build_writer
 from unillmrec.settings import Settings
-from unillmrec.stages import Run
+from unillmrec.stages import start_run
 from unillmrec.store import ROOT
 from unillmrec.tree import descriptions
 from unillmrec.tree.node_summary import contrastive_terms
@@ -94,7 +94,7 @@ class _Walks:
     """Best-first walks guided by descriptions, with the prompt tokens on the way."""
 
     def __init__(self, tree: ItemTree, judge: DescriptionJudge) -> None:
-        self._run = Run(tree, judge, Options())
+        self._run = start_run(tree, judge)
         self._writer = build_writer(Settings(model="gpt-4o"))
         self._families: dict[int, tuple[tuple[Choice, ...], int]] = {}
         self._leaves = {leaf for (leaf,) in tree.rows("SELECT id FROM node WHERE leaf")}

@@ -18,7 +18,7 @@ from unillmrec.building.given_vectors import VectorFile
 from unillmrec.judge import CONTRACTS, EstimatingJudge, PromptWriter, Question
 from unillmrec.judge.registry import AT_ONCE
 from unillmrec.prompts import PromptSet
-from unillmrec.stages import Run
+from unillmrec.stages import start_run
 from unillmrec.store.columns.eligibility import Eligibility
 from unillmrec.store.nearest import nearest_items
 from unillmrec.testing import NoisyJudge
@@ -177,7 +177,7 @@ def _listing_tokens(
     made = Recommender(tree).recommend(history)
     numbers = np.linspace(0, len(tree) - 1, min(len(tree), SAMPLED_LINES)).astype(int).tolist()
     placed = list(tree.items_by_number(numbers).values())
-    run = Run(tree, SimilarityJudge(tree), Options())
+    run = start_run(tree, SimilarityJudge(tree))
     choices = run.item_choices(placed, 180)
     line = np.mean([writer.counter.count(writer.line(choice)) + 1 for choice in choices])
     around = writer.estimate(

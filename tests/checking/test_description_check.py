@@ -10,7 +10,7 @@ from unillmrec.building import BuildOptions, build
 from unillmrec.checking.description_check import check_descriptions
 from unillmrec.judge import Choice, SimilarityJudge
 from unillmrec.judge.description_judge import DescriptionJudge
-from unillmrec.stages.rotation import rotated
+from unillmrec.stages.rotation import rotate_choices
 from unillmrec.store import ROOT, EditableTree
 
 
@@ -85,7 +85,7 @@ def test_the_worst_nodes_come_first(tree):
     assert sorted(wrong, reverse=True) == wrong
     worst = found.worst[0]
     children = [Choice(0, "", child.id) for child in tree.children(worst.node)]
-    first, *others = [choice.key for choice in rotated(children, seed=0)]
+    first, *others = [choice.key for choice in rotate_choices(children, seed=0)]
     # Who always takes the first is never wrong about it.
     assert first == worst.taken
     assert worst.meant in others

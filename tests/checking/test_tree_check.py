@@ -10,7 +10,7 @@ from unillmrec.items import Item
 from unillmrec.judge import CONTRACTS, PromptWriter, SimilarityJudge
 from unillmrec.judge.questions import Interest, Profile, Question
 from unillmrec.prompts import PromptSet
-from unillmrec.stages import Options, Run
+from unillmrec.stages import start_run
 from unillmrec.store import ROOT, EditableTree, ItemTree
 from unillmrec.tokens import TokenCounter
 from unillmrec.tree.growing import Bounds
@@ -55,7 +55,7 @@ def test_the_longest_prompt_is_counted(path):
     found = checked(path)
 
     with ItemTree.open(path) as tree:
-        choices = Run(tree, SimilarityJudge(tree), Options()).branch_choices(
+        choices = start_run(tree, SimilarityJudge(tree)).branch_choices(
             tree.children(found.longest_node)
         )
         profile = Profile((Interest("", 1.0),))

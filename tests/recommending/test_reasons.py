@@ -4,7 +4,7 @@ from tests import trees
 from unillmrec.building import BuildOptions, build
 from unillmrec.items import Item
 from unillmrec.judge import Interest, Profile
-from unillmrec.recommending.reasons import is_telling, reasons_for, shared_words
+from unillmrec.recommending.reasons import is_distinctive, reasons_for, shared_words
 from unillmrec.store import ItemTree
 
 
@@ -118,4 +118,4 @@ def test_titles_are_cut_and_flattened(tmp_path):
 )
 def test_a_telling_word_is_a_word_that_few_items_have(word, used, expected):
     """Numbers, letters and words of every fifth item say nothing about two of them."""
-    assert expected == is_telling(word, used, 300)
+    assert expected == is_distinctive(word, used, 300)

@@ -3,7 +3,7 @@ import pytest
 from tests import trees
 from unillmrec.building import BuildOptions, build
 from unillmrec.judge import Interest, Profile
-from unillmrec.stages import Options, Run
+from unillmrec.stages import Options, start_run
 from unillmrec.store import ItemTree
 
 
@@ -26,7 +26,7 @@ def run_with(tree):
     """Start a run on the tree, with a judge, options and items to exclude."""
 
     def start(judge, excluded=(), **options):
-        run = Run(tree, judge, Options(**options))
+        run = start_run(tree, judge, Options(**options))
         run.exclude(excluded)
         return run
 

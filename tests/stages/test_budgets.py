@@ -11,8 +11,8 @@ from unillmrec.errors import EndpointError
 from unillmrec.judge import CONTRACTS, LanguageModelJudge, PromptWriter, SimilarityJudge
 from unillmrec.prompts import PromptSet
 from unillmrec.recommending.recommender import Recommender
-from unillmrec.stages import Options, Run
-from unillmrec.stages.recall.walk import WALK_SHARE
+from unillmrec.stages import Options, start_run
+from unillmrec.stages.recall.tree_walk import WALK_SHARE
 from unillmrec.testing import sensible_answer
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Usage
@@ -219,4 +219,4 @@ def test_a_run_counts_its_rounds(tree):
 
     asked = len(judge.asked)
     assert made.rounds < asked
-    assert Run(tree, judge, Options()).rounds == 0
+    assert start_run(tree, judge).asker.counts.waits.total() == 0

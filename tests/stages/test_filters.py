@@ -156,7 +156,7 @@ def test_asks_no_branch_where_all_that_fits_is_taken(tree):
     assert 19 == found.eligible == len(found.candidates)
     kinds = ["history" if isinstance(q, HistoryQuestion) else q.kind for q in judge.asked]
     assert ["history", "rank"] == kinds
-    assert not any(event.asked for event in found.opened)
+    assert not any(step.asked for step in found.opened)
 
 
 def test_what_was_selected_serves_many_people(tree):
@@ -207,4 +207,4 @@ def test_keeps_titles_where_there_is_no_predicate(run_with, tree):
     run = run_with(None)
     branch = tree.children(ROOT)[0]
 
-    assert branch.description is run.described(branch)
+    assert branch.description is run.description(branch)

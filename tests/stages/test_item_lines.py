@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unillmrec.items import Item
-from unillmrec.stages.item_lines import item_line
+from unillmrec.stages.item_lines import format_item
 
 MOBY = Item(
     id="moby",
@@ -36,7 +36,7 @@ TOLD = "Moby-Dick (Fiction > Sea; Herman Melville; whales, madness)"
 )
 def test_tells_title_tags_and_as_much_text_as_fits(item, length, expected):
     """Numbers and addresses say nothing without their name, so they are not told."""
-    assert expected == item_line(item, length)
+    assert expected == format_item(item, length)
 
 
 @given(
@@ -48,7 +48,7 @@ def test_tells_title_tags_and_as_much_text_as_fits(item, length, expected):
 )
 def test_is_one_line_within_its_length(title, text, path, tags, length):
     """Whatever an item holds, its line has no line break and is not too long."""
-    line = item_line(Item("a", title, text, tuple(path), {"tags": tuple(tags)}), length)
+    line = format_item(Item("a", title, text, tuple(path), {"tags": tuple(tags)}), length)
 
     assert len(line) <= length
     assert line.splitlines() in ([], [line])

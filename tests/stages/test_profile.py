@@ -8,7 +8,7 @@ from tests import trees
 from tests.judges import ScriptedJudge, nothing
 from unillmrec.errors import PersonError
 from unillmrec.judge import Interest, SimilarityJudge
-from unillmrec.stages import Options, Person, Run, profile
+from unillmrec.stages import Options, Person, profile, start_run
 from unillmrec.tree.vectors import similarities
 from unillmrec.usage import Stage
 
@@ -18,7 +18,7 @@ SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 @pytest.fixture
 def run(tree):
-    return Run(tree, ScriptedJudge(nothing), Options())
+    return start_run(tree, ScriptedJudge(nothing))
 
 
 def asked_about(run, history):
@@ -59,7 +59,7 @@ def test_a_long_history_is_sampled_in_three_blocks(run, placed):
 @given(limit=st.integers(1, 60), count=st.integers(1, 300))
 def test_never_tells_more_items_than_the_limit(tree, placed, limit, count):
     """At most so many items are told, in their order, the newest among them, each once."""
-    run = Run(tree, ScriptedJudge(nothing), Options(history=limit))
+    run = start_run(tree, ScriptedJudge(nothing), Options(history=limit))
 
     lines = [line for line in asked_about(run, placed[:count]) if line not in HEADINGS]
 
@@ -115,7 +115,7 @@ def test_takes_the_judges_answer_and_bills_it(run, placed):
     made = profile(run, Person(("-",)), placed[:3])
 
     assert (Interest("quiet things", 1.0),) == made.interests
-    assert 1 == run.bill.by_stage()[Stage.PROFILE].calls
+    assert 1 == run.asker.counts.bill.by_stage()[Stage.PROFILE].calls
 
 
 @pytest.mark.parametrize("given", [{"like": "whale"}, {"profile": "whale"}])
@@ -125,7 +125,7 @@ def test_a_sentence_skips_the_call(run, placed, given):
 
     spoken = run.tree.vector_of_text("whale")
     assert [] == run.judge.asked
-    assert {} == run.bill.by_stage()
+    assert {} == run.asker.counts.bill.by_stage()
     assert (Interest("whale", 1.0),) == made.interests
     assert similarities(spoken, [made.vector])[0] == pytest.approx(1)
 
@@ -164,7 +164,7 @@ def test_nothing_said_is_an_error(said):
 def test_vectors_that_are_not_words_place_a_history(shared, placed):
     """Over given vectors, a history has a place though it has no words to tell."""
     given = trees.given_tree(shared)
-    run = Run(given, ScriptedJudge(nothing), Options())
+    run = start_run(given, ScriptedJudge(nothing))
 
     made = profile(run, Person(("-",)), placed[:1])
 
@@ -174,7 +174,7 @@ def test_vectors_that_are_not_words_place_a_history(shared, placed):
 
 def test_vectors_that_are_not_words_cannot_place_a_sentence(shared, placed):
     """Over given vectors, a sentence leaves the place to the history, or there is none."""
-    run = Run(trees.given_tree(shared), ScriptedJudge(nothing), Options())
+    run = start_run(trees.given_tree(shared), ScriptedJudge(nothing))
 
     assert profile(run, Person(like="whale"), []).vector is None
     assert profile(run, Person(("-",), like="whale"), placed[:1]).vector is not None
@@ -182,7 +182,7 @@ def test_vectors_that_are_not_words_cannot_place_a_sentence(shared, placed):
 
 def test_the_similarity_judge_names_words(tree, placed):
     """Without a model, the words of the history are the profile."""
-    made = profile(Run(tree, SimilarityJudge(tree), Options()), Person(("-",)), placed[:2])
+    made = profile(start_run(tree, SimilarityJudge(tree)), Person(("-",)), placed[:2])
 
     (interest,) = made.interests
     assert 1.0 == interest.weight

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from tests.judges import ScriptedJudge, by_key, moody, nothing, score_of
 from unillmrec.judge import SimilarityJudge
-from unillmrec.stages import Candidate, Options, Run, rank
+from unillmrec.stages import Candidate, rank, start_run
 
 SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -22,7 +22,7 @@ def numbers(found):
 @given(seed=st.integers(0, 999), count=st.integers(0, 40), window=st.integers(1, 50))
 def test_loses_nothing(tree, somebody, candidates, seed, count, window):
     """Every candidate comes back once, whatever the judge leaves out, however small its windows."""
-    run = Run(tree, ScriptedJudge(moody(seed), window=window), Options())
+    run = start_run(tree, ScriptedJudge(moody(seed), window=window))
 
     ranked = rank(run, somebody, candidates[:count])
 
@@ -33,7 +33,7 @@ def test_loses_nothing(tree, somebody, candidates, seed, count, window):
 @given(seed=st.integers(0, 999), window=st.integers(2, 50))
 def test_the_best_wins_through_all_windows(tree, somebody, candidates, seed, window):
     """A judge that knows its mind finds its favourite, wherever the windows put it."""
-    run = Run(tree, ScriptedJudge(by_key(seed), window=window), Options())
+    run = start_run(tree, ScriptedJudge(by_key(seed), window=window))
 
     ranked = rank(run, somebody, candidates)
 
@@ -45,7 +45,7 @@ def test_one_window_is_taken_as_it_was_ordered(tree, somebody, candidates):
     """Where all fits one question, one question is asked, and its answer is the ranking."""
     judge = ScriptedJudge(by_key(1))
 
-    ranked = rank(Run(tree, judge, Options()), somebody, candidates)
+    ranked = rank(start_run(tree, judge), somebody, candidates)
 
     (question,) = judge.asked
     assert ("rank", 40) == (question.kind, question.limit)
@@ -57,7 +57,7 @@ def test_windows_merge(tree, somebody, candidates):
     """The better halves of all windows meet again, until one window holds them."""
     judge = ScriptedJudge(by_key(1), window=10)
 
-    ranked = rank(Run(tree, judge, Options()), somebody, candidates)
+    ranked = rank(start_run(tree, judge), somebody, candidates)
 
     sizes = [len(question.choices) for question in judge.asked]
     best = sorted(numbers(candidates), key=lambda number: -score_of(number, 1))
@@ -74,7 +74,7 @@ def test_what_is_left_out_keeps_its_order_behind_the_rest(tree, somebody, candid
     """Choices that the judge does not name follow the named ones, as recall had them."""
     judge = ScriptedJudge(lambda question: [(3, 90.0), (2, 80.0)])
 
-    ranked = rank(Run(tree, judge, Options()), somebody, candidates[:5])
+    ranked = rank(start_run(tree, judge), somebody, candidates[:5])
 
     named = [judge.asked[0].choices[place].key for place in (2, 1)]
     others = [number for number in numbers(candidates[:5]) if number not in named]
@@ -84,7 +84,7 @@ def test_what_is_left_out_keeps_its_order_behind_the_rest(tree, somebody, candid
 
 def test_windows_of_one_end(tree, somebody, candidates):
     """A judge that can only ever see one choice leaves the order as it is."""
-    ranked = rank(Run(tree, ScriptedJudge(nothing, window=1), Options()), somebody, candidates)
+    ranked = rank(start_run(tree, ScriptedJudge(nothing, window=1)), somebody, candidates)
 
     assert numbers(candidates) == numbers(ranked)
 
@@ -94,14 +94,14 @@ def test_asks_nothing_about_an_empty_list_or_a_single_candidate(tree, somebody, 
     """There is nothing to order."""
     judge = ScriptedJudge(by_key())
 
-    ranked = rank(Run(tree, judge, Options()), somebody, candidates[:count])
+    ranked = rank(start_run(tree, judge), somebody, candidates[:count])
 
     assert ([], candidates[:count]) == (judge.asked, ranked)
 
 
 def test_remembers_how_a_candidate_was_found(tree, somebody, candidates):
     """The ranking changes the score, not where the candidate came from."""
-    ranked = rank(Run(tree, SimilarityJudge(tree), Options()), somebody, candidates)
+    ranked = rank(start_run(tree, SimilarityJudge(tree)), somebody, candidates)
 
     assert {"nearest"} == {each.found for each in ranked}
     assert sorted((each.score for each in ranked), reverse=True) == [each.score for each in ranked]

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.judges import ScriptedJudge, moody, nothing
-from unillmrec.stages import Candidate, Options, Run, rerank
+from unillmrec.stages import Candidate, Options, rerank, start_run
 from unillmrec.stages.rerank import tree_nearness
 
 SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -34,7 +34,7 @@ def ranked(tree, placed, largest):
 
 
 def reranked(tree, somebody, ranked, judge=None, **options):
-    run = Run(tree, judge or ScriptedJudge(nothing), Options(**options))
+    run = start_run(tree, judge or ScriptedJudge(nothing), Options(**options))
     return rerank(run, somebody, ranked)
 
 

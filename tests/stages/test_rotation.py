@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unillmrec.judge import Choice, Interest, Profile, Question
-from unillmrec.stages.rotation import rotated, turned
+from unillmrec.stages.rotation import rotate_choices, rotate_question
 from unillmrec.usage import Stage
 
 CHOICES = [Choice(n, f"line {n}", key) for n, key in enumerate((7, 1, 12, 5, 30, 2), start=1)]
@@ -22,7 +22,7 @@ def question(kind, likes="quiet things"):
 @given(st.integers(0, 9999), st.text(max_size=5))
 def test_a_list_is_turned_not_shuffled(seed, about):
     """What stood side by side stands side by side, and nothing is lost."""
-    turned = keys(rotated(CHOICES, seed, about))
+    turned = keys(rotate_choices(CHOICES, seed, about))
 
     start = keys(CHOICES).index(turned[0])
     assert keys(CHOICES)[start:] + keys(CHOICES)[:start] == turned
@@ -30,7 +30,7 @@ def test_a_list_is_turned_not_shuffled(seed, about):
 
 def test_every_place_is_as_likely_to_come_first():
     """Over many seeds, each choice leads about as often as any other."""
-    first = Counter(rotated(CHOICES, seed)[0].key for seed in range(3000))
+    first = Counter(rotate_choices(CHOICES, seed)[0].key for seed in range(3000))
 
     assert set(keys(CHOICES)) == set(first)
     assert all(400 < count < 600 for count in first.values())
@@ -39,25 +39,25 @@ def test_every_place_is_as_likely_to_come_first():
 @given(st.integers(0, 999), st.integers(0, 5))
 def test_a_missing_choice_turns_nothing(seed, missing):
     """Who may not be recommended one of them reads the others in the same order."""
-    whole = rotated(CHOICES, seed)
+    whole = rotate_choices(CHOICES, seed)
     part = [choice for choice in CHOICES if choice is not whole[missing]]
 
     if missing:
-        assert [each for each in whole if each is not whole[missing]] == rotated(part, seed)
-    assert sorted(keys(part)) == sorted(keys(rotated(part, seed)))
+        assert [each for each in whole if each is not whole[missing]] == rotate_choices(part, seed)
+    assert sorted(keys(part)) == sorted(keys(rotate_choices(part, seed)))
 
 
 def test_nothing_stays_nothing():
     """An empty list can be turned, too."""
-    assert [] == rotated([], 3)
+    assert [] == rotate_choices([], 3)
 
 
 def test_branches_are_turned_alike_for_everybody_and_items_are_not():
     """Prompts about the same branches share their list; people differ in their items anyway."""
     people = [f"likes {n}" for n in range(20)]
 
-    branches = {turned(question("choose", each), 0) for each in people}
-    items = {turned(question("pick", each), 0) for each in people}
+    branches = {rotate_question(question("choose", each), 0) for each in people}
+    items = {rotate_question(question("pick", each), 0) for each in people}
 
     assert 1 == len(branches)
     assert len(items) > 3
@@ -65,7 +65,7 @@ def test_branches_are_turned_alike_for_everybody_and_items_are_not():
 
 def test_the_numbers_are_those_of_the_places():
     """A turned list counts from one like any other."""
-    choices = turned(question("rank"), 4)
+    choices = rotate_question(question("rank"), 4)
 
     assert [1, 2, 3, 4, 5, 6] == [choice.number for choice in choices]
     assert sorted(keys(CHOICES)) == sorted(keys(choices))
@@ -73,9 +73,9 @@ def test_the_numbers_are_those_of_the_places():
 
 def test_another_seed_turns_another_way():
     """The seed is what it depends on."""
-    assert len({turned(question("choose"), seed) for seed in range(40)}) > 3
+    assert len({rotate_question(question("choose"), seed) for seed in range(40)}) > 3
 
 
 def test_a_list_that_is_read_from_the_top_stays():
     """Rerank says that the best fit comes first."""
-    assert question("rerank").choices == turned(question("rerank"), 4)
+    assert question("rerank").choices == rotate_question(question("rerank"), 4)

@@ -1,18 +1,19 @@
-"""How well do descriptions lead? Hide items, and ask at each level which branch holds them."""
+"""Measure how well descriptions lead to items: ask at each level which branch holds an item."""
 
 from __future__ import annotations
 
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from unillmrec.judge import Choice, Dropped, Interest, Judge, Profile, Question, Verdict
-from unillmrec.stages import Options, Run
-from unillmrec.stages.item_lines import item_line
+from unillmrec.judge import Choice, Dropped, Interest, Judge, Profile, Question
+from unillmrec.stages import Run, start_run
+from unillmrec.stages.choice_scores import ChoiceScores
+from unillmrec.stages.item_lines import format_item
 from unillmrec.store import ROOT, ItemTree, Node, PlacedItem
 from unillmrec.store.survey import item_numbers
 from unillmrec.usage import Stage, Usage
@@ -20,16 +21,17 @@ from unillmrec.usage import Stage, Usage
 SOUGHT_LINE = 200
 WORST = 10
 NEAR = 3
-# So many items at a time: their questions are in memory together.
+# The questions about this many items are in memory together.
 BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """How often the judge found the branch that holds the item, at one depth below the root.
+class LevelAccuracy:
+    """How often the judge chose the branch that holds the item, at one depth of the tree.
 
-    *first* and *among_three* are shares of the *asked*; equal scores count as the chance that
-    a draw gives. *by_chance* is what *first* would be without any description.
+    *first* and *among_three* are shares of the *asked* questions in which that branch scored best
+    or among the best three; ties count as the probability of a random tie-break. *by_chance* is
+    what *first* would be with random choices.
     """
 
     depth: int
@@ -41,9 +43,10 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """A node below which the judge often took the wrong turn.
+    """A node below which the judge often chose the wrong child.
 
-    *meant* and *taken* are the children that were mistaken for each other most, by id.
+    *wrong* is the number of wrong choices among the *asked* questions. *meant* and *taken* are the
+    ids of the right child and the chosen one in the most frequent mistake.
     """
 
     node: int
@@ -56,25 +59,25 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True)
 class DescriptionCheck:
-    """What came of hiding *items* items; *whole_way* is the share without a wrong turn."""
+    """The accuracy for *items* items; *whole_way* is the share found without a wrong choice."""
 
     judge: str
     items: int
     whole_way: float
-    levels: tuple[Level, ...]
+    levels: tuple[LevelAccuracy, ...]
     worst: tuple[Confusion, ...]
     usage: Usage
     dropped: Dropped
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything as the JSON output gives it."""
+        """Return everything as in the JSON output."""
         return {
             "judge": self.judge,
             "items": self.items,
             "whole_way": round(self.whole_way, 4),
             "levels": [
-                {name: round(getattr(each, name), 4) for name in Level.__slots__}
+                {name: round(getattr(each, name), 4) for name in LevelAccuracy.__slots__}
                 for each in self.levels
             ],
             "worst": [
@@ -95,30 +98,32 @@ class DescriptionCheck:
 
 
 def check_descriptions(tree: ItemTree, judge: Judge, count: int, seed: int = 0) -> DescriptionCheck:
-    """Hide *count* items drawn by *seed*, and let *judge* look for each from the root down.
+    """Let *judge* look for *count* random items from the root down, and measure its accuracy.
 
-    An item counts as hidden when no description on its way cites it. The judge is asked again
-    from the right branch after a wrong turn, so that each level is measured by itself.
+    Only items that no description on their path mentions are used. After a wrong choice the
+    judge continues from the right branch, so that each level is measured by itself. *seed* draws
+    the items.
     """
     started = time.monotonic()
-    run = Run(tree, judge, Options())
+    run = start_run(tree, judge)
     tally = _Tally()
     families: dict[int, tuple[Choice, ...]] = {}
     hidden = draw_hidden_items(tree, count, seed)
     with ThreadPoolExecutor(max(1, judge.at_once), thread_name_prefix="unillmrec") as executor:
-        run.executor = executor if judge.at_once > 1 else None
+        run.asker.executor = executor if judge.at_once > 1 else None
         for start in range(0, len(hidden), BATCH):
             steps = list(_steps(run, hidden[start : start + BATCH], families))
-            for step, ranking in zip(steps, _asked(run, steps), strict=True):
-                tally.add(step, ranking)
+            answers = run.ask([step.question for step in steps])
+            for step, windows in zip(steps, answers, strict=True):
+                tally.add(step, ChoiceScores.merge(windows).scores)
     return DescriptionCheck(
         judge=judge.name,
         items=len(hidden),
         whole_way=tally.whole_way(),
         levels=tally.levels(),
         worst=tally.worst(tree),
-        usage=sum(run.bill.by_stage().values(), Usage()),
-        dropped=run.dropped,
+        usage=sum(run.asker.counts.bill.by_stage().values(), Usage()),
+        dropped=run.asker.counts.dropped,
         seconds=time.monotonic() - started,
     )
 
@@ -135,20 +140,20 @@ class _Step:
 
 
 def draw_hidden_items(tree: ItemTree, count: int, seed: int) -> list[tuple[PlacedItem, list[Node]]]:
-    """Draw items that no description on their way cites, each with its way."""
+    """Draw items that no description on their path mentions; return each with its path."""
     numbers = item_numbers(tree)
     random.Random(seed).shuffle(numbers)
-    found: list[tuple[PlacedItem, list[Node]]] = []
+    drawn: list[tuple[PlacedItem, list[Node]]] = []
     for start in range(0, len(numbers), max(2 * count, 1)):
         some = numbers[start : start + 2 * count]
         placed = tree.items_by_number(some)
         for number in some:
-            if len(found) == count:
-                return found
-            way = tree.ancestors(placed[number].leaf)
-            if not any(number in node.description.typical for node in way):
-                found.append((placed[number], way))
-    return found
+            if len(drawn) == count:
+                return drawn
+            path = tree.ancestors(placed[number].leaf)
+            if not any(number in node.description.typical for node in path):
+                drawn.append((placed[number], path))
+    return drawn
 
 
 def _steps(
@@ -157,10 +162,10 @@ def _steps(
     families: dict[int, tuple[Choice, ...]],
 ) -> Iterator[_Step]:
     vectors = run.tree.item_vectors([placed.number for placed, _ in hidden])
-    for (placed, way), vector in zip(hidden, vectors, strict=True):
-        sought = Interest(item_line(placed.item, SOUGHT_LINE), 1.0)
+    for (placed, path), vector in zip(hidden, vectors, strict=True):
+        sought = Interest(format_item(placed.item, SOUGHT_LINE), 1.0)
         profile = Profile((sought,), vector)
-        for above, node in zip([None, *way], way, strict=False):
+        for above, node in zip([None, *path], path, strict=False):
             parent = above.id if above else ROOT
             if parent not in families:
                 families[parent] = run.branch_choices(run.tree.children(parent))
@@ -171,28 +176,16 @@ def _steps(
                 yield _Step(placed.number, parent, node.depth, node.id, question)
 
 
-def _asked(run: Run, steps: Sequence[_Step]) -> list[dict[int, float]]:
-    """Return for each step the scores by child."""
-    parted = [run.windows(step.question) for step in steps]
-    verdicts: Iterator[Verdict] = iter(
-        run.ask([question for windows in parted for question, _ in windows])
-    )
-    return [
-        {keys[number]: score for _, keys in windows for number, score in next(verdicts).scores}
-        for windows in parted
-    ]
-
-
 @dataclass(slots=True)
 class _Tally:
-    """What was found, by level, by node and by item."""
+    """Accumulates accuracy by depth, by node and by item."""
 
     by_depth: dict[int, list[tuple[float, float, float]]] = field(default_factory=dict)
     by_node: dict[int, list[float]] = field(default_factory=dict)
     by_item: dict[int, float] = field(default_factory=dict)
     mistaken: dict[int, Counter[tuple[int, int]]] = field(default_factory=dict)
 
-    def add(self, step: _Step, scores: dict[int, float]) -> None:
+    def add(self, step: _Step, scores: Mapping[int, float]) -> None:
         first, near = _credit(scores, step.right, 1), _credit(scores, step.right, NEAR)
         chance = 1 / len(step.question.choices)
         self.by_depth.setdefault(step.depth, []).append((first, near, chance))
@@ -206,20 +199,20 @@ class _Tally:
     def whole_way(self) -> float:
         return sum(self.by_item.values()) / len(self.by_item) if self.by_item else 0.0
 
-    def levels(self) -> tuple[Level, ...]:
+    def levels(self) -> tuple[LevelAccuracy, ...]:
         levels = []
-        for depth, found in sorted(self.by_depth.items()):
-            means = (sum(column) / len(found) for column in zip(*found, strict=True))
-            levels.append(Level(depth, len(found), *means))
+        for depth, rows in sorted(self.by_depth.items()):
+            means = (sum(column) / len(rows) for column in zip(*rows, strict=True))
+            levels.append(LevelAccuracy(depth, len(rows), *means))
         return tuple(levels)
 
     def worst(self, tree: ItemTree) -> tuple[Confusion, ...]:
-        misled = sorted(self.by_node, key=lambda node: (-sum(self.by_node[node]), node))
+        worst = sorted(self.by_node, key=lambda node: (-sum(self.by_node[node]), node))
         return tuple(
-            self._misled(tree.node(node)) for node in misled[:WORST] if sum(self.by_node[node])
+            self._confusion(tree.node(node)) for node in worst[:WORST] if sum(self.by_node[node])
         )
 
-    def _misled(self, node: Node) -> Confusion:
+    def _confusion(self, node: Node) -> Confusion:
         label = "all items" if node.id == ROOT else node.description.label
         wrong = self.by_node[node.id]
         pairs = self.mistaken.get(node.id, Counter()).most_common(1)
@@ -227,8 +220,8 @@ class _Tally:
         return Confusion(node.id, label, len(wrong), sum(wrong), meant, taken)
 
 
-def _credit(scores: dict[int, float], right: int, places: int) -> float:
-    """Return the chance that *right* is among the best *places*, equal scores drawn by lot."""
+def _credit(scores: Mapping[int, float], right: int, places: int) -> float:
+    """Return the probability that *right* is among the best *places* with random tie-breaks."""
     if right not in scores:
         return 0.0
     better = sum(score > scores[right] for score in scores.values())

@@ -10,7 +10,7 @@ from typing import Any
 from unillmrec.judge import Choice, Profile, PromptWriter, Question, SimilarityJudge
 from unillmrec.judge.prompting.prompt_writer import LINE_CEILING, LINE_OVERHEAD
 from unillmrec.judge.questions import QuestionKind
-from unillmrec.stages import Options, Run
+from unillmrec.stages import start_run
 from unillmrec.stages.recall import ITEM_LINE
 from unillmrec.store import STALE_SHARE, ItemTree
 from unillmrec.store.invariants import breaches
@@ -87,7 +87,7 @@ class _PromptLengths:
     def __init__(self, tree: ItemTree, writer: PromptWriter) -> None:
         self._tree = tree
         self._writer = writer
-        self._run = Run(tree, SimilarityJudge(tree), Options())
+        self._run = start_run(tree, SimilarityJudge(tree))
 
     def find_too_long(self, result: TreeCheck) -> Iterator[str]:
         """Yield a breach for each prompt over the ceiling; note the longest in *result*."""

@@ -16,7 +16,7 @@ from unillmrec.recommending.recommendation import Recommendation
 from unillmrec.recommending.recommender import Recommender
 from unillmrec.settings import Settings
 from unillmrec.stages import Options, Person
-from unillmrec.stages.item_lines import item_line
+from unillmrec.stages.item_lines import format_item
 from unillmrec.stages.recall import ITEM_LINE
 from unillmrec.store import ItemTree, Node
 from unillmrec.tree.growing import Bounds
@@ -70,7 +70,7 @@ def flat_cost(tree: ItemTree, profile: Profile, writer: PromptWriter) -> Usage:
     """Count one prompt that lists every item of *tree*, in the lines that recall shows."""
     items = tree.items_by_number(range(len(tree)))
     lines = [
-        writer.line(Choice(number, item_line(each.item, ITEM_LINE), each.number))
+        writer.line(Choice(number, format_item(each.item, ITEM_LINE), each.number))
         for number, each in enumerate(items.values(), start=1)
     ]
     filled = writer.prompts["pick"].fill(

@@ -1,4 +1,4 @@
-"""What comes out of it: items in order, why each is there, and what the list has cost."""
+"""The result of a recommendation: items in order, a reason for each, and the cost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, Literal
 from unillmrec.items import Item
 from unillmrec.judge import Dropped, Profile
 from unillmrec.stages import WalkChoice, WalkStep
-from unillmrec.stages.run import CandidateSource, StopReason
+from unillmrec.stages.asker import StopReason
+from unillmrec.stages.choice_scores import CandidateSource
 from unillmrec.usage import Stage, Usage
 
 BEST_FIRST = WalkChoice("best-first")
@@ -16,7 +17,7 @@ BEST_FIRST = WalkChoice("best-first")
 
 @dataclass(frozen=True, slots=True)
 class RecommendedItem:
-    """An item of the list, why it is there, and how recall found it."""
+    """An item of the list, the reason for it, and how recall found it."""
 
     item: Item
     place: int
@@ -26,7 +27,7 @@ class RecommendedItem:
     found: CandidateSource
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the item as the JSON output gives it."""
+        """Return the item as in the JSON output."""
         return {
             "place": self.place,
             "id": self.item.id,
@@ -40,15 +41,16 @@ class RecommendedItem:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """Items in order, why, and at what cost.
+    """Items in order, with reasons, and what the recommendation cost.
 
-    *eligible* is how many items might have been recommended, *where* the predicate that said
-    so; *unknown* are ids to exclude that the tree does not have. *walk* is the way recall
-    took, *ended* why it opened no more, *waits* by stage how often answers were waited for.
-    *partial* names what kept the judge from answering everything: a part of the budget, an
-    interruption, or the endpoint; *overrun* counts tokens that a server took beyond what a call
-    may take.
-    *note* says why there are no items, if there are none, and what failed.
+    *opened* are the steps of the walk, *candidates* the ids that recall found. *excluded* counts
+    items that were ruled out, *eligible* those that could be recommended; *where* is the
+    predicate that selected them, and *unknown* are ids to exclude that are not in the tree.
+    *walk* is the order of the walk, *ended* why it ended, *waits* how often each stage waited
+    for answers.
+    *partial* says what stopped the judge before it had answered everything: a part of the budget,
+    an interruption, or the endpoint. *overrun* counts tokens that a server used beyond the limit
+    of a call. *note* explains an empty list or a failure.
     """
 
     items: tuple[RecommendedItem, ...]
@@ -72,20 +74,20 @@ class Recommendation:
 
     @property
     def rounds(self) -> int:
-        """How often answers were waited for, in all stages."""
+        """How often the recommendation waited for answers, in all stages."""
         return sum(self.waits.values())
 
     @property
     def stale(self) -> int:
-        """How many of the opened nodes stood there with a summary that is out of date."""
-        return sum(event.opened.is_stale() for event in self.opened)
+        """How many opened nodes have an outdated description."""
+        return sum(step.opened.is_stale() for step in self.opened)
 
     def total_usage(self) -> Usage:
-        """Return the sum over all stages."""
+        """Return the usage of all stages together."""
         return sum(self.usage.values(), Usage())
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything as the JSON output gives it."""
+        """Return everything as in the JSON output."""
         return {
             "items": [each.as_dict() for each in self.items],
             "profile": [
@@ -105,8 +107,8 @@ class Recommendation:
                 "ended": self.ended,
                 "rounds": self.rounds,
                 "overrun": self.overrun,
-                "branches": sum(not event.opened.is_leaf for event in self.opened),
-                "leaves": sum(event.opened.is_leaf for event in self.opened),
+                "branches": sum(not step.opened.is_leaf for step in self.opened),
+                "leaves": sum(step.opened.is_leaf for step in self.opened),
                 "stale": self.stale,
                 "candidates": len(self.candidates),
                 "excluded": self.excluded,

@@ -1,4 +1,4 @@
-"""The line from start to end: profile, recall, rank, rerank."""
+"""Recommend items: run the profile, recall, rank and rerank stages in order."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ from unillmrec.judge import (
 )
 from unillmrec.recommending.reasons import reasons_for
 from unillmrec.recommending.recommendation import Recommendation, RecommendedItem
-from unillmrec.stages import Candidate, Options, Person, Run, WalkStep
+from unillmrec.stages import Candidate, Options, Person, Run, WalkStep, start_run
 from unillmrec.stages import profile as profile_stage
 from unillmrec.stages import rank as rank_stage
 from unillmrec.stages import recall as recall_stage
 from unillmrec.stages import rerank as rerank_stage
+from unillmrec.stages.asker import Asker, OnCall
 from unillmrec.store import ItemTree, PlacedItem
 from unillmrec.usage import Stage
 
@@ -41,13 +42,17 @@ RecallStage = Callable[[Run, Profile], list[Candidate]]
 RankStage = Callable[[Run, Profile, Sequence[Candidate]], list[Candidate]]
 RerankStage = Callable[[Run, Profile, Sequence[Candidate]], list[Candidate]]
 Trace = Callable[[dict[str, Any]], None]
-OnCall = Callable[[Stage, Exchange], None]
 
 
 class Recommender:
-    """Recommends items of one tree. Each stage is a function and can be replaced.
+    """Recommends items of one tree.
 
-    Without a *judge* the embedded similarity judge answers.
+    Without a *judge*, the embedded similarity judge answers. Every stage is a function and can be
+    replaced by another one with the same signature::
+
+        with ItemTree.open("films.tree") as tree:
+            judge = LanguageModelJudge.of_model("gpt-4o-mini", tree)
+            recommendation = Recommender(tree, judge).recommend(["tt0111161"], limit=10)
     """
 
     def __init__(
@@ -82,16 +87,17 @@ class Recommender:
         trace: Trace | None = None,
         on_call: OnCall | None = None,
     ) -> Recommendation:
-        """Recommend to the person with this *history* (ids, oldest first), or who says so.
+        """Recommend items to a person with a *history* of item ids, oldest first.
 
-        *limit* stands in for `options.limit`. *where* is a predicate over attributes, such as
-        `price < 20 and in_stock`; only items for which it holds are looked at, and none of
-        those to *exclude*. What `select` returns serves many people. With a *budget* the list
-        comes whatever happens: when the budget is spent, a call fails, or somebody interrupts,
-        the embedded judge finishes it, and the result is *partial*. Several calls may share one
-        `BudgetTracker`.
-        *watch* is told of each opened node, *trace* of each question and answer, *on_call* of
-        each call to an endpoint.
+        *like* is a wish in words, *profile* a finished profile; either may replace the history or
+        add to it. *limit* overrides `options.limit`. *where* is a predicate over attributes, such
+        as `price < 20 and in_stock`, or a selection that `select` returned and that serves many
+        people. Only matching items are recommended, and none of those in *exclude*.
+        With a *budget* there is always a list: if the budget runs out, a call fails, or the user
+        interrupts, the embedded judge completes it, and the result is *partial*. Several calls may
+        share one `BudgetTracker`.
+        *watch* is called for each opened node, *trace* for each question and its answer, *on_call*
+        for each call to an endpoint.
 
         Raises:
             PersonError: nothing is known about the person, or an id is not in the tree.
@@ -112,7 +118,7 @@ class Recommender:
         )
 
     def select(self, where: str) -> Selection:
-        """Find the items for which a predicate holds.
+        """Return the items that match a predicate.
 
         Raises:
             PredicateError: it cannot be read, or does not fit the attributes of the tree.
@@ -139,59 +145,68 @@ class Recommender:
         history = find_history(self.tree, person.history)
         selection = self.select(where) if isinstance(where, str) else where
         with _executor(self.judge) as threads:
-            run = Run(self.tree, self.judge, options, selection, threads.executor, tracker)
-            run.watch = watch or run.watch
-            run.on_call = on_call or run.on_call
-            run.trace = partial(_write_trace, trace) if trace else run.trace
-            run.person = person.label
+            run = start_run(
+                self.tree,
+                self.judge,
+                options,
+                selection,
+                executor=threads.executor,
+                tracker=tracker,
+                person=person.label,
+            )
+            run.on_step = watch or run.on_step
+            run.asker.on_call = on_call or run.asker.on_call
+            run.asker.on_trace = partial(_write_trace, trace) if trace else run.asker.on_trace
             run.exclude(history)
             unknown = _exclude(run, exclude)
-            made = self._recommendation(run, person, history)
-            threads.waits = run.partial != "interrupted"
-        return replace(made, unknown=unknown, seconds=time.perf_counter() - started)
+            recommendation = self._run_stages(run, person, history)
+            threads.waits = run.asker.stop_reason != "interrupted"
+        return replace(recommendation, unknown=unknown, seconds=time.perf_counter() - started)
 
-    def _recommendation(
+    def _run_stages(
         self, run: Run, person: Person, history: Sequence[PlacedItem]
     ) -> Recommendation:
-        """Go through the stages; where nothing is eligible, through none of them."""
+        """Run all stages, or none of them if no item is eligible."""
+        asker = run.asker
         eligible = run.eligible(run.root)
         profile = self._profile(run, person, history) if eligible else Profile(())
         candidates = self._recall(run, profile) if eligible else []
         ranked = self._rank(run, profile, candidates) if eligible else []
         listed = self._rerank(run, profile, ranked) if eligible else []
         return Recommendation(
-            items=_recommended(run, profile, history, listed),
+            items=_recommended_items(run, profile, history, listed),
             profile=profile,
-            judge=_told_judge(run),
-            usage=run.bill.by_stage(),
-            dropped=run.dropped,
-            opened=tuple(run.opened),
+            judge=_judge_names(asker),
+            usage=asker.counts.bill.by_stage(),
+            dropped=asker.counts.dropped,
+            opened=tuple(run.steps),
             candidates=tuple(each.placed.item.id for each in candidates),
             excluded=len(run.eligibility.excluded),
             eligible=eligible,
             where=run.selection.predicate.text if run.selection else None,
             walk=run.walk,
             ended=run.ended,
-            waits=dict(run.waits),
-            partial=run.partial or run.cut,
-            overrun=run.tracker.overrun if run.tracker else 0,
-            note=run.failure if eligible else _nothing_eligible(run),
+            waits=dict(asker.counts.waits),
+            partial=asker.stop_reason or run.cut,
+            overrun=asker.tracker.overrun if asker.tracker else 0,
+            note=asker.failure if eligible else _nothing_eligible(run),
         )
 
 
-def _told_judge(run: Run) -> str:
-    """Name the judge, and who had to answer in its place."""
-    answers = f"{run.answers:,} answer{'' if run.answers == 1 else 's'}"
-    # What a name says in parentheses is for where it stands alone.
+def _judge_names(asker: Asker) -> str:
+    """Return the name of the judge, and of the fallback judges that answered for it."""
+    counts = asker.counts
+    answers = f"{counts.answers:,} answer{'' if counts.answers == 1 else 's'}"
+    # The part of a name in parentheses is left out: it explains a judge that stands alone.
     others = [
         f"{name.partition(' (')[0]} for {count:,} of {answers}"
-        for name, count in run.fallback_answers.items()
+        for name, count in counts.fallback_answers.items()
     ]
-    return "; ".join([run.judge.name, *others])
+    return "; ".join([asker.judge.name, *others])
 
 
 def _exclude(run: Run, ids: Iterable[str]) -> tuple[str, ...]:
-    """Keep items out; return the ids that the tree does not have."""
+    """Exclude items by id; return the ids that are not in the tree."""
     wanted = list(dict.fromkeys(ids))
     places = run.tree.locate(wanted)
     run.eligibility.exclude(places.values())
@@ -199,23 +214,23 @@ def _exclude(run: Run, ids: Iterable[str]) -> tuple[str, ...]:
 
 
 def _nothing_eligible(run: Run) -> str:
-    """Say why no item may be recommended."""
+    """Explain why no item can be recommended."""
     if run.selection is None:
         return f"No item is left: all {len(run.tree):,} are in the history or excluded."
-    where, fitting = one_line(run.selection.predicate.text, 120), run.selection.total
-    if not fitting:
+    where, matching = one_line(run.selection.predicate.text, 120), run.selection.total
+    if not matching:
         return f"No item is left: none of {len(run.tree):,} fits {where}."
-    return f"No item is left: all {fitting:,} that fit {where} are in the history or excluded."
+    return f"No item is left: all {matching:,} that fit {where} are in the history or excluded."
 
 
 def find_history(tree: ItemTree, ids: Sequence[str]) -> list[PlacedItem]:
-    """Return the items of a history, in its order, each once at its last place.
+    """Return the items of a history in order; a repeated item counts at its last position.
 
     Raises:
         PersonError: an id is not in the tree.
     """
-    found = tree.items_by_id(ids)
-    missing = [item_id for item_id in dict.fromkeys(ids) if item_id not in found]
+    items = tree.items_by_id(ids)
+    missing = [item_id for item_id in dict.fromkeys(ids) if item_id not in items]
     if missing:
         near = tree.nearest_id(missing[0])
         shown = ", ".join(map(repr, missing[:5])) + (", …" if len(missing) > 5 else "")
@@ -226,12 +241,12 @@ def find_history(tree: ItemTree, ids: Sequence[str]) -> list[PlacedItem]:
             remedy=f"`unillmrec tree {tree.path} --find TEXT` to look an item up.",
         )
     last_places = dict.fromkeys(reversed(ids))
-    return [found[item_id] for item_id in reversed(last_places)]
+    return [items[item_id] for item_id in reversed(last_places)]
 
 
 @dataclass(slots=True)
 class _Threads:
-    """Threads for questions, and whether those under way are waited for at the end."""
+    """The threads that ask questions; *waits* is whether to wait for running ones at the end."""
 
     executor: ThreadPoolExecutor | None
     waits: bool = False
@@ -239,8 +254,8 @@ class _Threads:
 
 @contextmanager
 def _executor(judge: Judge) -> Iterator[_Threads]:
-    """Give threads for the judge's questions; a walk that breaks off does not wait for them."""
-    # Where nothing is sent, nobody waits for an answer, and each thread would open the tree anew.
+    """Yield threads to ask the judge in parallel; after an error they are not waited for."""
+    # Without network calls, threads gain nothing, and each of them would open the tree again.
     if judge.at_once < 2 or isinstance(judge, WidthLimitedJudge):
         yield _Threads(None)
         return
@@ -252,7 +267,7 @@ def _executor(judge: Judge) -> Iterator[_Threads]:
         executor.shutdown(wait=threads.waits, cancel_futures=True)
 
 
-def _recommended(
+def _recommended_items(
     run: Run, profile: Profile, history: Sequence[PlacedItem], listed: Sequence[Candidate]
 ) -> tuple[RecommendedItem, ...]:
     reasons = reasons_for(run.tree, profile, history, [each.placed for each in listed])
@@ -272,33 +287,33 @@ def _recommended(
 def _write_trace(
     write: Trace, stage: Stage, answer: Exchange | Verdict, question: Question | None
 ) -> None:
-    """Write one line for each exchange, or one for an answer that took none.
+    """Write one trace line for each call of an answer, or a single line if it took no calls.
 
-    An exchange alone is one about a history, or of a question that failed.
+    A call without a verdict belongs to a history question or to a question that failed.
     """
-    asked: dict[str, Any] = {"stage": str(stage), "kind": question.kind if question else "profile"}
+    line: dict[str, Any] = {"stage": str(stage), "kind": question.kind if question else "profile"}
     if question:
-        told = [f"{choice.number}. {choice.line}" for choice in question.choices]
-        asked |= {"where": question.where, "choices": told}
+        choices = [f"{choice.number}. {choice.line}" for choice in question.choices]
+        line |= {"where": question.where, "choices": choices}
     if isinstance(answer, Exchange):
-        write(asked | _told_exchange(answer))
+        write(line | _exchange_fields(answer))
         return
-    asked |= {
+    line |= {
         "scores": [[number, round(score, 2)] for number, score in answer.scores],
         "dropped": answer.dropped.as_dict(),
     }
     if answer.shares:
-        asked["shares"] = [[number, round(share, 6)] for number, share in answer.shares]
+        line["shares"] = [[number, round(share, 6)] for number, share in answer.shares]
     for exchange in answer.exchanges or (None,):
-        write(asked | (_told_exchange(exchange) if exchange else {}))
+        write(line | (_exchange_fields(exchange) if exchange else {}))
 
 
-def _told_exchange(exchange: Exchange) -> dict[str, Any]:
-    some: dict[str, Any] = {"error": exchange.error} if exchange.error else {}
+def _exchange_fields(exchange: Exchange) -> dict[str, Any]:
+    optional: dict[str, Any] = {"error": exchange.error} if exchange.error else {}
     if exchange.off_labels is not None:
-        some["off_labels"] = exchange.off_labels
+        optional["off_labels"] = exchange.off_labels
     return {
-        **some,
+        **optional,
         "messages": [{"role": role, "content": content} for role, content in exchange.messages],
         "reply": exchange.reply,
         "asked_with": exchange.asked_with,

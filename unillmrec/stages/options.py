@@ -1,4 +1,4 @@
-"""How a recommendation is made: everything about it that can be chosen."""
+"""The options of a recommendation."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Literal, TypeAlias
 from unillmrec.errors import SettingsError
 
 WalkOrder: TypeAlias = Literal["auto", "best-first", "beam", "depth-first", "hybrid", "retrieve"]
-"""How recall goes about it: the first three open branches of the tree one after the other, the
-last two begin with vectors."""
+"""How recall searches the tree: "best-first", "beam" and "depth-first" open its branches from the
+root down, "hybrid" and "retrieve" begin with the nearest vectors, "auto" picks one of them."""
 
 PathScore: TypeAlias = Literal["absolute", "relative", "probability"]
-"""What a node is worth on the frontier: its own score, or what its path adds up to."""
+"""How nodes at different places in the tree are compared: by the judge's own score of each, or
+by sums of logarithms along the path, relative to the best sibling or of the probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
 class WalkChoice:
-    """The order recall went by, and why that one, where it was chosen for the user."""
+    """The walk order that recall used; *why* is the reason if it was chosen automatically."""
 
     order: WalkOrder
     why: str = ""
@@ -25,20 +26,20 @@ class WalkChoice:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a recommendation is made.
+    """The options of a recommendation.
 
-    *limit* items come back. Recall goes by *walk*: it opens *branches* branches, by default
-    the root and four more for each level below it, gathers the best *leaves* of the leaves it
-    saw, thirty by default, and shows the judge the *shown* items of them that are nearest to
-    the person; *candidates* go on to the ranking. With *whole_leaves* the judge sees all items
-    of each leaf, one leaf at a time and twelve leaves by default, and picks *per_leaf* of them.
-    *path_score* says what the frontier goes by: by default the judge's own scores, or sums along
-    the path where it gives probabilities and nothing else; *interests* whether each interest of the
-    profile walks by itself.
-    *variety* trades fit for difference in the final list, between 0 and 1;
-    *most_per_branch* caps how many items one child of the root may have in it.
-    *reorder* says who makes the final list: the tree's distances, the model, or nobody.
-    *seed* turns the lists that a judge is shown.
+    *limit* is the length of the list. Recall walks in the order *walk*: it opens *branches*
+    branches (default: the root and four for each level below it), reads the best *leaves* leaves
+    it saw (default: 30), and shows the judge the *shown* items of them that are nearest to the
+    person; *candidates* items go on to the ranking. With *whole_leaves* the judge sees all items
+    of each leaf, one leaf at a time (default: 12 leaves), and picks *per_leaf* of each.
+    *path_score* is how nodes are compared; the default depends on whether the judge gives
+    probabilities. *interests* says whether all interests share one walk or each has its own.
+    *history* is how many items of the history the judge sees.
+    *variety*, between 0 and 1, trades fit for difference in the final list; *most_per_branch*
+    limits the items below one child of the root. *reorder* makes the final list varied by
+    distances in the tree, by asking the model, or not at all.
+    *seed* decides where the lists that a judge sees begin.
     """
 
     limit: int = 10
@@ -72,15 +73,15 @@ class Options:
 
     @property
     def wanted(self) -> int:
-        """How many candidates recall is to find: more than the list, so that there is a choice."""
+        """How many candidates recall should find; more than the list holds."""
         return max(self.candidates, self.limit + self.limit // 2)
 
     @property
     def proves(self) -> bool:
-        """Whether a walk ends only when nothing that waits can come before what it has."""
+        """Whether a walk continues until no unopened node can beat the candidates."""
         return self.path_score == "probability"
 
     @property
     def shows_whole_leaves(self) -> bool:
-        """Whether the judge sees each leaf whole, as the paper's depth-first walk does."""
+        """Whether the judge sees all items of a leaf, as in the paper's depth-first walk."""
         return self.whole_leaves or self.walk == "depth-first"

@@ -1,49 +1,51 @@
-"""In which order many people are best served, so that neighbours read the same prompts."""
+"""Order people by their path in the tree, so that neighbours share prompts in a prefix cache."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from unillmrec.stages.profile import RECENT, Person, taste_of
+from unillmrec.stages.profile import RECENT, Person, person_vector
 from unillmrec.store import ROOT, ItemTree
 from unillmrec.tree.vectors import Vector, similarities
 
 
 def order_by_path(tree: ItemTree, people: Sequence[Person]) -> list[int]:
-    """Return the places of *people* in the order of their own way down the tree.
+    """Return the positions of *people*, ordered by their path down the tree.
 
-    Each goes from the root to the child most like them, until there is a leaf; no model is
-    asked. People after one another are then asked about the same branches, which a server's
-    prefix cache still holds where it could not hold all. Who cannot be placed comes last.
+    A path leads from the root to the most similar child, down to a leaf; no model is asked.
+    Neighbours in this order are asked about the same branches, which a server's prefix cache
+    still holds then. People without a vector come last.
     """
-    ways = _Ways(tree)
-    tastes = [_taste(tree, person) for person in people]
-    paths = [(taste is None, ways.of(taste)) for taste in tastes]
-    return sorted(range(len(people)), key=paths.__getitem__)
+    paths = _Paths(tree)
+    vectors = [_vector(tree, person) for person in people]
+    keys = [(vector is None, paths.find(vector)) for vector in vectors]
+    return sorted(range(len(people)), key=keys.__getitem__)
 
 
-def _taste(tree: ItemTree, person: Person) -> Vector | None:
+def _vector(tree: ItemTree, person: Person) -> Vector | None:
     last = list(dict.fromkeys(reversed(person.history)))[:RECENT][::-1]
     places = tree.locate(last)
-    return taste_of(tree, person, [places[item_id][0] for item_id in last if item_id in places])
+    return person_vector(
+        tree, person, [places[item_id][0] for item_id in last if item_id in places]
+    )
 
 
-class _Ways:
-    """Ways down a tree, of which each node is read once."""
+class _Paths:
+    """Finds paths down a tree; each node is read once."""
 
     def __init__(self, tree: ItemTree) -> None:
         self._tree = tree
         self._read: dict[int, tuple[list[int], list[Vector]]] = {}
 
-    def of(self, taste: Vector | None) -> tuple[int, ...]:
-        """Return the places of the most similar children, from the root's downwards."""
+    def find(self, vector: Vector | None) -> tuple[int, ...]:
+        """Return the index of the most similar child at each level, from the root down."""
         path: list[int] = []
         node = ROOT
-        while taste is not None:
+        while vector is not None:
             children, vectors = self._children(node)
             if not children:
                 break
-            best = int(similarities(taste, vectors).argmax())
+            best = int(similarities(vector, vectors).argmax())
             path.append(best)
             node = children[best]
         return tuple(path)

@@ -1,4 +1,4 @@
-"""The profile stage: from a history, or a sentence, to what the judge is told."""
+"""The profile stage: turn a history or a sentence into the profile that judges see."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from unillmrec.errors import PersonError
 from unillmrec.items import one_line
 from unillmrec.judge import HistoryQuestion, Interest, Profile
-from unillmrec.stages.interests import placed_interests, split_history
-from unillmrec.stages.item_lines import item_line
+from unillmrec.stages.interest_vectors import locate_interests, recency_weights, split_history
+from unillmrec.stages.item_lines import format_item
 from unillmrec.stages.run import Run
 from unillmrec.store import ItemTree, PlacedItem
 from unillmrec.tree.query_words import can_be_told
@@ -17,23 +17,23 @@ from unillmrec.tree.vectors import Vector, combine
 from unillmrec.usage import Stage
 
 NAME = Stage.PROFILE
-# The last items carry nearly all there is to know; benchmarks/results/history.json.
+# The last items carry nearly all the information; benchmarks/results/history.json.
 RECENT = 10
 DECAY = 0.7
 # How a long history is sampled for the prompt: shares of its last, middle and first part.
 SHARES = (0.6, 0.3, 0.1)
 HISTORY_LINE = 110
-TASTE_WORDS = 8
+PROFILE_WORDS = 8
 SENTENCE_LENGTH = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who the recommendation is for: a history of item ids, oldest first, or a sentence.
+    """The person to recommend to: a history of item ids, oldest first, or a sentence.
 
-    *like* says what is wanted; *profile* is a finished profile. Either skips the profile
-    call. A history beside them still places the person among the vectors and is left out
-    of the result. *label* is what this person is called in the usage log, and nowhere else.
+    *like* is a wish in the user's words, *profile* a finished profile; with either, no profile
+    call is made. A history given in addition locates the person among the vectors, and its items
+    are not recommended. *label* identifies the person in the usage log and nowhere else.
     """
 
     history: tuple[str, ...] = ()
@@ -48,76 +48,80 @@ class Person:
                 remedy='--history ID,ID… or --like "what they want".',
             )
 
+    @property
+    def own_words(self) -> str:
+        """The profile or wish in the user's words, in one line; empty if there is neither."""
+        return one_line(self.profile, SENTENCE_LENGTH) or one_line(self.like, SENTENCE_LENGTH)
+
 
 def profile(run: Run, person: Person, history: Sequence[PlacedItem]) -> Profile:
-    """Return what the judge is told about *person*, whose *history* was looked up."""
-    taste = taste_of(run.tree, person, [each.number for each in history])
-    if said := _said(person):
-        if taste is None and not run.judge.works_without_vector:
-            raise _nothing_to_go_by(run.tree, said)
-        return Profile((Interest(said, 1.0),), taste)
-    question = HistoryQuestion(_sampled_lines(history, run.options.history), _words(run, taste))
-    interests = run.ask_history(question).interests
+    """Return the profile of *person*, whose *history* holds the items themselves.
+
+    Raises:
+        PersonError: the judge works with vectors, and the person has none.
+    """
+    vector = person_vector(run.tree, person, [each.number for each in history])
+    if words := person.own_words:
+        if vector is None and not run.judge.works_without_vector:
+            raise _no_vector(run.tree, words)
+        return Profile((Interest(words, 1.0),), vector)
+    lines = _sample_lines(history, run.options.history)
+    interests = run.asker.ask_history(HistoryQuestion(lines, _words(run.tree, vector))).interests
     if run.options.interests == "apart":
-        interests = _apart(run, interests, history[-RECENT:])
-    return Profile(interests, taste)
+        interests = _with_vectors(run.tree, interests, history[-RECENT:])
+    return Profile(interests, vector)
 
 
-def _apart(
-    run: Run, interests: tuple[Interest, ...], recent: Sequence[PlacedItem]
+def person_vector(tree: ItemTree, person: Person, history: Sequence[int]) -> Vector | None:
+    """Return a vector for a person: of their own words, or the sum of their last items.
+
+    *history* are the numbers of the items, oldest first; the newest counts most.
+    """
+    words = person.own_words
+    vector = tree.vector_of_text(words) if words else None
+    if vector is not None and len(vector.weights):
+        return vector
+    recent = history[-RECENT:]
+    return combine(tree.item_vectors(recent), recency_weights(len(recent), DECAY))
+
+
+def _with_vectors(
+    tree: ItemTree, interests: tuple[Interest, ...], recent: Sequence[PlacedItem]
 ) -> tuple[Interest, ...]:
-    """Give interests their places; where the judge named but one, look for two in the items."""
+    """Return interests with vectors; a single interest is split in two if the items suggest it."""
     if len(interests) > 1:
-        return placed_interests(run.tree, interests, recent, DECAY)
-    return split_history(run.tree, recent, DECAY, lambda taste: _words(run, taste)) or interests
+        return locate_interests(tree, interests, recent, DECAY)
+    return split_history(tree, recent, DECAY, lambda vector: _words(tree, vector)) or interests
 
 
-def _nothing_to_go_by(tree: ItemTree, said: str) -> PersonError:
+def _no_vector(tree: ItemTree, words: str) -> PersonError:
     why = "none of its words is in the catalog" if tree.sparse else "its vectors are not of words"
     return PersonError(
-        f"{tree.path.name} has nothing to compare {one_line(said, 60)!r} with: {why}.",
+        f"{tree.path.name} has nothing to compare {one_line(words, 60)!r} with: {why}.",
         remedy="other words, a --history, or a language model (--judge endpoint).",
     )
 
 
-def _said(person: Person) -> str:
-    return one_line(person.profile, SENTENCE_LENGTH) or one_line(person.like, SENTENCE_LENGTH)
-
-
-def taste_of(tree: ItemTree, person: Person, history: Sequence[int]) -> Vector | None:
-    """Return the person's place: that of their own words, or the mean of their last items.
-
-    *history* are the numbers of the items, oldest first; the newest weighs most.
-    """
-    said = _said(person)
-    spoken = tree.vector_of_text(said) if said else None
-    if spoken is not None and len(spoken.weights):
-        return spoken
-    recent = history[-RECENT:]
-    weights = [DECAY**age for age in reversed(range(len(recent)))]
-    return combine(tree.item_vectors(recent), weights)
-
-
-def _words(run: Run, taste: Vector | None) -> tuple[str, ...]:
-    """Return the words that weigh most in a taste, the heaviest first."""
-    if taste is None or taste.ids is None:
+def _words(tree: ItemTree, vector: Vector | None) -> tuple[str, ...]:
+    """Return the words with the highest weights in a vector, the heaviest first."""
+    if vector is None or vector.ids is None:
         return ()
-    strong = taste.strongest(TASTE_WORDS * 4)
+    strong = vector.strongest(PROFILE_WORDS * 4)
     assert strong.ids is not None
-    terms = run.tree.terms_by_id(strong.ids.tolist())
+    terms = tree.terms_by_id(strong.ids.tolist())
     ordered = sorted(zip(strong.weights, strong.ids, strict=True), key=lambda pair: -pair[0])
-    told = [terms[int(number)] for _, number in ordered]
-    return tuple(word for word, _ in told if can_be_told(word))[:TASTE_WORDS]
+    words = [terms[int(number)][0] for _, number in ordered]
+    return tuple(word for word in words if can_be_told(word))[:PROFILE_WORDS]
 
 
-def _sampled_lines(history: Sequence[PlacedItem], limit: int) -> tuple[str, ...]:
-    """Return at most *limit* items as lines under headings, mostly recent ones.
+def _sample_lines(history: Sequence[PlacedItem], limit: int) -> tuple[str, ...]:
+    """Return at most *limit* items as lines, mostly recent ones.
 
-    A long history keeps a sample of its long and medium past, evenly spread, so that an
-    old love is not forgotten for last week's errand.
+    A long history gets headings, and keeps an even sample of its older parts, so that a few
+    recent items do not hide an interest of many years.
     """
     if len(history) <= limit:
-        return tuple(f"- {item_line(each.item, HISTORY_LINE)}" for each in history)
+        return tuple(map(_history_line, history))
     recent = max(1, round(SHARES[0] * limit))
     middle = round(SHARES[1] * limit)
     old = limit - recent - middle
@@ -129,15 +133,16 @@ def _sampled_lines(history: Sequence[PlacedItem], limit: int) -> tuple[str, ...]
         ("Lately:", newest),
     )
     return tuple(
-        line
-        for heading, items in blocks
-        if items
-        for line in (heading, *(f"- {item_line(each.item, HISTORY_LINE)}" for each in items))
+        line for heading, items in blocks if items for line in (heading, *map(_history_line, items))
     )
 
 
+def _history_line(each: PlacedItem) -> str:
+    return f"- {format_item(each.item, HISTORY_LINE)}"
+
+
 def _spread(items: Sequence[PlacedItem], count: int) -> Sequence[PlacedItem]:
-    """Return *count* of *items* at even distances, the last among them."""
+    """Return *count* of *items* at even distances, the last one included."""
     if len(items) <= count:
         return items
     return [items[(place + 1) * len(items) // count - 1] for place in range(count)]

@@ -1,4 +1,4 @@
-"""In which order choices are shown: turned by a seed, so that no place is always the best one's."""
+"""Rotate the choices of a question by a seed, so that no position always holds the best one."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from unillmrec.judge import Choice, Question
 from unillmrec.judge.questions import number_choices
 
 
-def turned(question: Question, seed: int) -> tuple[Choice, ...]:
-    """Return the choices of *question* turned, and numbered anew.
+def rotate_question(question: Question, seed: int) -> tuple[Choice, ...]:
+    """Return the choices of *question*, rotated and renumbered.
 
-    Branches are turned the same way for everybody, so that many prompts can begin with the
-    same list; items, of which everybody is shown others, by the person's profile as well. A
-    list that is to be read from the top, best first, stays as it is.
+    Branches are rotated in the same way for everybody, so that many prompts can begin with the
+    same list. Items differ from person to person, so their rotation depends on the profile too.
+    A rerank list keeps its order, best first.
     """
     if question.kind == "rerank":
         return question.choices
-    about = "" if question.about_nodes else question.profile.text()
-    return number_choices(rotated(question.choices, seed, about))
+    salt = "" if question.about_nodes else question.profile.text()
+    return number_choices(rotate_choices(question.choices, seed, salt))
 
 
-def rotated(choices: Sequence[Choice], seed: int, about: str = "") -> list[Choice]:
-    """Return *choices* turned so that the one with the smallest hash comes first.
+def rotate_choices(choices: Sequence[Choice], seed: int, salt: str = "") -> list[Choice]:
+    """Return *choices* rotated so that the one with the smallest hash comes first.
 
-    The hash is of *seed*, *about* and the choice's key. A list without one of its choices is
-    turned like the whole list, unless that one was the first: people who may be recommended
-    nearly the same things read nearly the same lists.
+    The hash is of *seed*, *salt* and the choice's key. Removing a choice does not change the
+    rotation unless it was the first one: people with nearly the same eligible items read nearly
+    the same lists.
     """
-    salt = f" {seed} {about}".encode("utf-8", "surrogatepass")
-    hashes = [hashlib.blake2b(b"%d" % each.key + salt).digest() for each in choices]
+    suffix = f" {seed} {salt}".encode("utf-8", "surrogatepass")
+    hashes = [hashlib.blake2b(b"%d" % each.key + suffix).digest() for each in choices]
     first = hashes.index(min(hashes)) if hashes else 0
     return [*choices[first:], *choices[:first]]

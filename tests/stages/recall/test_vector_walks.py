@@ -4,7 +4,7 @@ from tests.judges import ScriptedJudge, by_key, score_of
 from unillmrec.budget import Budget, BudgetTracker
 from unillmrec.errors import PersonError
 from unillmrec.judge import Interest, Profile
-from unillmrec.stages import Options, Run, recall
+from unillmrec.stages import Options, recall, start_run
 from unillmrec.stages.recall.vector_walks import CHOSEN, SHORTLIST
 from unillmrec.tree.vectors import similarities
 
@@ -37,26 +37,26 @@ def test_retrieve_takes_the_nearest_items_without_a_question(tree, somebody, run
 def test_hybrid_asks_once_about_the_nearest_leaves(tree, somebody):
     """Vectors make a short list, the judge chooses among its leaves, then picks their items."""
     judge = ScriptedJudge(by_key(4))
-    run = Run(tree, judge, Options(walk="hybrid"))
+    run = start_run(tree, judge, Options(walk="hybrid"))
 
     found = recall(run, somebody)
 
     (question,) = judge.of_kind("choose")
     keys = [choice.key for choice in question.choices]
     best = sorted(keys, key=lambda key: -score_of(key, 4))[:CHOSEN]
-    read = [event.opened.id for event in run.opened if event.opened.is_leaf]
+    read = [step.opened.id for step in run.steps if step.opened.is_leaf]
     near = nearest(tree, somebody, lambda number: True)[:5]
     assert len(keys) <= SHORTLIST
     assert {each.leaf for each in tree.items_by_number(near).values()} <= set(keys)
     assert best == read[:CHOSEN]
     assert {each.placed.leaf for each in found} <= set(read)
-    assert 2 == run.rounds
+    assert 2 == run.asker.counts.waits.total()
 
 
 @pytest.mark.parametrize("walk", ["hybrid", "retrieve"])
 def test_vectors_need_a_place_to_begin_from(tree, walk):
     """A person of whom nothing is among the vectors cannot be looked up by them."""
-    run = Run(tree, ScriptedJudge(by_key()), Options(walk=walk))
+    run = start_run(tree, ScriptedJudge(by_key()), Options(walk=walk))
 
     with pytest.raises(PersonError, match=f"--walk {walk} begins with vectors"):
         recall(run, Profile((Interest("something", 1.0),)))
@@ -77,7 +77,7 @@ def test_vectors_need_a_place_to_begin_from(tree, walk):
 def test_auto_chooses_by_what_there_is(tree, somebody, budget, order, why):
     """The way is the one the budget allows, and the result says why."""
     tracker = budget and BudgetTracker(budget)
-    run = Run(tree, ScriptedJudge(by_key()), Options(walk="auto"), tracker=tracker)
+    run = start_run(tree, ScriptedJudge(by_key()), Options(walk="auto"), tracker=tracker)
 
     recall(run, somebody)
 
@@ -87,7 +87,7 @@ def test_auto_chooses_by_what_there_is(tree, somebody, budget, order, why):
 
 def test_auto_walks_for_who_has_no_place(tree):
     """Words alone, which no vector stands for, need a judge that reads."""
-    run = Run(tree, ScriptedJudge(by_key()), Options(walk="auto"))
+    run = start_run(tree, ScriptedJudge(by_key()), Options(walk="auto"))
 
     recall(run, Profile((Interest("something", 1.0),)))
 

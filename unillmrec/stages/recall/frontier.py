@@ -1,98 +1,106 @@
-"""The nodes that wait to be opened, and the order they are taken in."""
+"""The nodes that wait to be opened, and the orders in which walks open them."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from unillmrec.judge import Profile
 from unillmrec.store import Node
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """A node on the frontier and what it is worth there; *came* tells equals apart."""
+class FrontierNode:
+    """A node on the frontier, with its path score; *number* breaks ties, oldest first."""
 
     node: Node
-    worth: float
-    came: int
-
-
-Rank: TypeAlias = Callable[[Waiting], tuple[float, ...]]
-"""What nodes are taken by, the least first."""
+    score: float
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One way to take nodes: their rank, and how many are opened in one round.
+    """An order in which nodes are opened.
 
-    With *levels*, all of one level are taken together, and only the best *width* of them
-    are opened: a beam. Without, *width* is the most that are opened in one round.
+    *key* sorts nodes, the smallest first; *width* is the most nodes opened in one round. With
+    *by_level*, a round is a level of the tree: its best *width* nodes are opened, the others
+    are passed over.
     """
 
-    rank: Rank
+    key: Callable[[FrontierNode], tuple[float, ...]]
     width: int
-    levels: bool = False
+    by_level: bool = False
 
 
 def best_first(at_once: int) -> Order:
-    """Take the best nodes wherever they are, several at a time."""
-    return Order(lambda each: (-each.worth, each.came), at_once)
+    """Open the best nodes of the whole tree, *at_once* of them per round."""
+    return Order(lambda each: (-each.score, each.number), at_once)
 
 
 def depth_first() -> Order:
-    """Take the best child of the node that was opened last, then its siblings."""
-    return Order(lambda each: (-each.node.depth, -each.worth, each.came), 1)
+    """Open the best child of the node opened last, then its siblings."""
+    return Order(lambda each: (-each.node.depth, -each.score, each.number), 1)
 
 
 def beam(width: int) -> Order:
-    """Take the best nodes of each level in one round."""
-    return Order(lambda each: (each.node.depth, -each.worth, each.came), width, levels=True)
+    """Open the best *width* nodes of each level in one round."""
+    return Order(lambda each: (each.node.depth, -each.score, each.number), width, by_level=True)
 
 
 @dataclass(slots=True)
 class Frontier:
-    """What one interest of a person has still to open.
+    """The nodes that one walker has still to open: the whole profile, or one interest.
 
-    *profile* is what the judge is told, *share* the part of the budget that belongs to it.
-    Leaves wait among the branches where *opens_leaves*; otherwise they are set apart as soon
-    as they are seen, since reading them costs no question. *passed_over* is what a beam left.
+    *profile* is what the judge sees, *share* the walker's share of the branches and items.
+    With *opens_leaves*, leaves wait among the branches; otherwise they are collected in *leaves*,
+    because reading them asks nothing. *passed_over* are the nodes a beam left out.
     """
 
     profile: Profile
     share: float
     order: Order
     opens_leaves: bool
-    leaves: list[Waiting] = field(default_factory=list)
-    passed_over: list[Waiting] = field(default_factory=list)
+    leaves: list[FrontierNode] = field(default_factory=list)
+    passed_over: list[FrontierNode] = field(default_factory=list)
     opened: int = 0
-    _heap: list[tuple[tuple[float, ...], Waiting]] = field(default_factory=list)
-    _came: int = 0
+    _heap: list[tuple[tuple[float, ...], FrontierNode]] = field(default_factory=list)
+    _count: int = 0
 
-    def add(self, node: Node, worth: float) -> None:
-        """Let a node wait."""
-        self._came += 1
-        waiting = Waiting(node, worth, self._came)
+    def add(self, node: Node, score: float) -> None:
+        """Add a node with its path score."""
+        self._count += 1
+        added = FrontierNode(node, score, self._count)
         if node.is_leaf and not self.opens_leaves:
-            self.leaves.append(waiting)
+            self.leaves.append(added)
         else:
-            heapq.heappush(self._heap, (self.order.rank(waiting), waiting))
+            self._push(added)
 
-    def take(self, most: int) -> list[Waiting]:
-        """Return what is to be opened next, at most so many nodes; of a beam, a whole level."""
-        if self.order.levels:
-            return self._level()
+    def take(self, most: int) -> list[FrontierNode]:
+        """Remove and return the next nodes to open, at most *most*; for a beam, a whole level."""
+        if self.order.by_level:
+            return self._take_level()
         count = min(most, self.order.width, len(self._heap))
         taken = [heapq.heappop(self._heap)[1] for _ in range(count)]
         self.opened += len(taken)
         return taken
 
-    def _level(self) -> list[Waiting]:
-        """Return the best of the uppermost level; those below its width are passed over."""
+    def restore_passed_over(self) -> None:
+        """Put the nodes that a beam passed over back on the frontier."""
+        for each in self.passed_over:
+            self._push(each)
+        self.passed_over = []
+
+    @property
+    def best_score(self) -> float | None:
+        """The best path score of all unopened nodes; None if there are none."""
+        scores = [each.score for _, each in self._heap]
+        return max(scores + [each.score for each in self.passed_over], default=None)
+
+    def _take_level(self) -> list[FrontierNode]:
+        """Remove the uppermost level; return its best nodes and pass over the others."""
         depth = self._heap[0][1].node.depth if self._heap else 0
-        level: list[Waiting] = []
+        level: list[FrontierNode] = []
         while self._heap and self._heap[0][1].node.depth == depth:
             level.append(heapq.heappop(self._heap)[1])
         self.passed_over += level[self.order.width :]
@@ -100,17 +108,8 @@ class Frontier:
         self.opened += len(taken)
         return taken
 
-    def take_passed_over(self) -> None:
-        """Let what a beam left wait again, best first, since the rest was not enough."""
-        for each in self.passed_over:
-            heapq.heappush(self._heap, (self.order.rank(each), each))
-        self.passed_over = []
-
-    @property
-    def best_worth(self) -> float | None:
-        """The most that anything still waiting is worth; None if nothing waits."""
-        waiting = [each.worth for _, each in self._heap]
-        return max(waiting + [each.worth for each in self.passed_over], default=None)
+    def _push(self, each: FrontierNode) -> None:
+        heapq.heappush(self._heap, (self.order.key(each), each))
 
     def __len__(self) -> int:
         return len(self._heap)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.judges import ScriptedJudge, by_key, in_order, moody, nothing, score_of
 from unillmrec.judge import Choice, Interest, Profile, Question, SimilarityJudge, Verdict
-from unillmrec.stages import Options, Run, recall
+from unillmrec.stages import Options, recall, start_run
 from unillmrec.stages.recall.path_scores import LEAST_SHARE
 from unillmrec.store import ROOT
 from unillmrec.tree.vectors import similarities
@@ -42,11 +42,11 @@ def branches_best_first(tree, score, branches, wanted, at_once=1):
 
 
 def opened_branches(run):
-    return [event.opened.id for event in run.opened if not event.opened.is_leaf]
+    return [step.opened.id for step in run.steps if not step.opened.is_leaf]
 
 
 def opened_leaves(run):
-    return [event.opened.id for event in run.opened if event.opened.is_leaf]
+    return [step.opened.id for step in run.steps if step.opened.is_leaf]
 
 
 def leaves_below(tree, node_id):
@@ -68,7 +68,7 @@ def items_below(tree, node_id):
 def test_opens_the_best_branches_first(tree, somebody, seed, branches, leaves, at_once):
     """Recall opens the branches that a plain search would, round by round, and no more."""
     judge = ScriptedJudge(by_key(seed), at_once=at_once)
-    run = Run(tree, judge, Options(1, leaves, branches=branches))
+    run = start_run(tree, judge, Options(1, leaves, branches=branches))
 
     recall(run, somebody)
 
@@ -82,7 +82,7 @@ def test_opens_the_best_branches_first(tree, somebody, seed, branches, leaves, a
 def test_branches_as_good_are_opened_in_the_order_they_came(tree, somebody):
     """A judge without a preference makes for a walk level by level."""
     judge = ScriptedJudge(lambda question: [(each.number, 50.0) for each in question.choices])
-    run = Run(tree, judge, Options(branches=9))
+    run = start_run(tree, judge, Options(branches=9))
 
     recall(run, somebody)
 
@@ -92,14 +92,14 @@ def test_branches_as_good_are_opened_in_the_order_they_came(tree, somebody):
 
 def test_gathers_the_best_leaves_of_all_that_were_seen(tree, somebody):
     """A leaf costs no question; the best of them are read, whichever branch they hang below."""
-    run = Run(tree, ScriptedJudge(by_key(8)), Options(leaves=6))
+    run = start_run(tree, ScriptedJudge(by_key(8)), Options(leaves=6))
 
     recall(run, somebody)
 
     scores = {
         child: score
-        for event in run.opened
-        for child, score in event.scores
+        for step in run.steps
+        for child, score in step.scores
         if tree.node(child).is_leaf
     }
     assert sorted(scores, key=lambda leaf: -scores[leaf])[:6] == opened_leaves(run)
@@ -107,15 +107,15 @@ def test_gathers_the_best_leaves_of_all_that_were_seen(tree, somebody):
 
 def test_a_beam_opens_the_best_of_each_level_in_one_round(tree, somebody):
     """No level is asked about twice, and none has more branches opened than the beam is wide."""
-    run = Run(tree, ScriptedJudge(by_key(3)), Options(walk="beam", branches=2))
+    run = start_run(tree, ScriptedJudge(by_key(3)), Options(walk="beam", branches=2))
 
     recall(run, somebody)
 
-    depths = [event.opened.depth for event in run.opened if not event.opened.is_leaf]
+    depths = [step.opened.depth for step in run.steps if not step.opened.is_leaf]
     assert sorted(depths) == depths
     assert all(depths.count(depth) <= 2 for depth in depths)
     # One round for each level, and one for the picking.
-    assert len(set(depths)) + 1 == run.rounds
+    assert len(set(depths)) + 1 == run.asker.counts.waits.total()
     assert "target" == run.ended
 
 
@@ -141,7 +141,9 @@ def test_depth_first_is_the_papers_walk(tree, somebody, seed):
     def score(key):
         return score_of(key, seed)
 
-    run = Run(tree, ScriptedJudge(by_key(seed), at_once=4), Options(walk="depth-first", per_leaf=3))
+    run = start_run(
+        tree, ScriptedJudge(by_key(seed), at_once=4), Options(walk="depth-first", per_leaf=3)
+    )
 
     found = recall(run, somebody)
 
@@ -163,7 +165,7 @@ def test_depth_first_is_the_papers_walk(tree, somebody, seed):
 def test_a_leaf_with_no_more_than_is_picked_is_taken_unasked(tree, somebody):
     """Where the judge may pick as many as there are, there is nothing to ask."""
     judge = ScriptedJudge(by_key(1))
-    run = Run(tree, judge, Options(walk="depth-first", per_leaf=50))
+    run = start_run(tree, judge, Options(walk="depth-first", per_leaf=50))
 
     recall(run, somebody)
 
@@ -173,7 +175,7 @@ def test_a_leaf_with_no_more_than_is_picked_is_taken_unasked(tree, somebody):
 
 def test_whole_leaves_are_filled_up_from_what_was_read(small, somebody):
     """A list is as long as was asked for, though the judge picked fewer of each leaf."""
-    run = Run(small, ScriptedJudge(by_key(1)), Options(limit=20, whole_leaves=True))
+    run = start_run(small, ScriptedJudge(by_key(1)), Options(limit=20, whole_leaves=True))
 
     assert 30 == len(recall(run, somebody))
 
@@ -225,11 +227,11 @@ def test_a_certified_walk_has_what_an_exhaustive_one_would_find(tree, somebody, 
     options = Options(
         limit=3, candidates=8, whole_leaves=True, path_score="probability", leaves=1000
     )
-    run = Run(tree, judge, options)
+    run = start_run(tree, judge, options)
 
     found = recall(run, somebody)
 
-    leaves = sum(event.opened.is_leaf for event in run.opened)
+    leaves = sum(step.opened.is_leaf for step in run.steps)
     assert "certified" == run.ended
     assert leaves < len(leaves_below(tree, ROOT))
     assert most_probable(tree, seed, 8) == {each.placed.number for each in found}
@@ -241,7 +243,7 @@ def test_shares_that_windows_leave_open_prove_nothing(tree, somebody):
     options = Options(
         limit=3, candidates=8, whole_leaves=True, path_score="probability", leaves=1000
     )
-    run = Run(tree, judge, options)
+    run = start_run(tree, judge, options)
 
     recall(run, somebody)
 
@@ -262,7 +264,7 @@ def test_each_interest_walks_by_itself(tree):
     )
     together = Profile(interests, tree.vector_of_text("whale telescope"))
     judge = Telling(tree)
-    run = Run(tree, judge, Options(interests="apart"))
+    run = start_run(tree, judge, Options(interests="apart"))
 
     found = recall(run, together)
 
@@ -285,7 +287,7 @@ def test_offers_no_branch_without_an_eligible_item(tree, somebody, run_with):
     found = recall(run, somebody)
 
     offered = {choice.key for question in judge.of_kind("choose") for choice in question.choices}
-    opened = {event.opened.id for event in run.opened}
+    opened = {step.opened.id for step in run.steps}
     assert not {branch.id, inner.id} & (offered | opened)
     assert len(tree) - len(excluded) == len(found)
 
@@ -313,7 +315,7 @@ def test_an_only_child_costs_no_question(tree, somebody, run_with):
 
     recall(run, somebody)
 
-    first, second = run.opened[:2]
+    first, second = run.steps[:2]
     assert (ROOT, branch.id) == (first.opened.id, second.opened.id)
     assert not first.asked
     assert ((branch.id, 100.0),) == first.scores
@@ -326,7 +328,7 @@ def test_asks_about_two_choices_at_least(tree, somebody):
     """No question of a walk has one choice or none."""
     judge = ScriptedJudge(by_key(3))
 
-    recall(Run(tree, judge, Options(leaves=100)), somebody)
+    recall(start_run(tree, judge, Options(leaves=100)), somebody)
 
     assert all(len(question.choices) > 1 for question in judge.asked)
 
@@ -334,24 +336,24 @@ def test_asks_about_two_choices_at_least(tree, somebody):
 @pytest.mark.parametrize("window", [1, 2, 3])
 def test_parts_a_question_about_branches_that_does_not_fit(tree, somebody, window):
     """Windows change how branches are asked about, not which are opened."""
-    whole = Run(tree, ScriptedJudge(by_key(5)), Options())
-    parted = Run(tree, ScriptedJudge(by_key(5), window=window), Options())
+    whole = start_run(tree, ScriptedJudge(by_key(5)))
+    parted = start_run(tree, ScriptedJudge(by_key(5), window=window))
 
     recall(whole, somebody)
     recall(parted, somebody)
 
     assert max(len(each.choices) for each in parted.judge.asked) <= window
-    assert [each.opened.id for each in whole.opened] == [each.opened.id for each in parted.opened]
-    assert [each.scores for each in whole.opened] == [each.scores for each in parted.opened]
+    assert [each.opened.id for each in whole.steps] == [each.opened.id for each in parted.steps]
+    assert [each.scores for each in whole.steps] == [each.scores for each in parted.steps]
 
 
 def test_a_branch_the_judge_left_out_is_opened_last(tree, somebody):
     """Nothing named does not mean nothing found: the walk goes on in the tree's order."""
-    run = Run(tree, ScriptedJudge(nothing), Options(leaves=2, limit=5, candidates=5))
+    run = start_run(tree, ScriptedJudge(nothing), Options(leaves=2, limit=5, candidates=5))
 
     found = recall(run, somebody)
 
-    scores = [score for event in run.opened for _, score in event.scores]
+    scores = [score for step in run.steps for _, score in step.scores]
     assert {0.0} == set(scores)
     assert 7 == len(found)
     assert {"nearest"} == {each.found for each in found}
@@ -365,7 +367,7 @@ def test_fills_up_with_the_nearest(tree, somebody):
             return in_order(question)
         return [(choice.number, 60 + choice.number) for choice in question.choices[-3:]]
 
-    run = Run(tree, ScriptedJudge(three_last), Options(candidates=20, limit=1))
+    run = start_run(tree, ScriptedJudge(three_last), Options(candidates=20, limit=1))
 
     found = recall(run, somebody)
 
@@ -380,13 +382,15 @@ def test_fills_up_with_the_nearest(tree, somebody):
 
 def test_shows_the_items_nearest_to_the_person(tree, somebody):
     """Of the gathered leaves' items, the judge sees those closest to the taste, turned."""
-    run = Run(tree, ScriptedJudge(by_key(1)), Options(leaves=30, shown=20, candidates=10, limit=1))
+    run = start_run(
+        tree, ScriptedJudge(by_key(1)), Options(leaves=30, shown=20, candidates=10, limit=1)
+    )
 
     recall(run, somebody)
 
     (question,) = run.judge.of_kind("pick")
     shown = [choice.key for choice in question.choices]
-    leaves = [event.opened.id for event in run.opened if event.opened.is_leaf]
+    leaves = [step.opened.id for step in run.steps if step.opened.is_leaf]
     hidden = [each.number for each in tree.items_in(leaves) if each.number not in shown]
     near = similarities(somebody.vector, tree.item_vectors(shown)).tolist()
     assert 20 == len(shown)
@@ -409,7 +413,7 @@ def test_does_not_ask_when_there_is_nothing_to_choose_between(tree, somebody, ru
 def test_picks_from_every_window(tree, somebody):
     """Where the items do not fit one question, the best of all windows are candidates."""
     judge = ScriptedJudge(by_key(7), window=9)
-    run = Run(tree, judge, Options(candidates=12, limit=1))
+    run = start_run(tree, judge, Options(candidates=12, limit=1))
 
     found = recall(run, somebody)
 
@@ -421,12 +425,12 @@ def test_picks_from_every_window(tree, somebody):
 
 def test_keeps_the_order_without_a_taste(tree):
     """Of a person without a place, items are shown as the leaves hold them, turned."""
-    run = Run(tree, ScriptedJudge(by_key(2)), Options(candidates=10, limit=1))
+    run = start_run(tree, ScriptedJudge(by_key(2)), Options(candidates=10, limit=1))
 
     recall(run, Profile((Interest("something", 1.0),)))
 
     (question,) = run.judge.of_kind("pick")
-    leaves = [event.opened.id for event in run.opened if event.opened.is_leaf]
+    leaves = [step.opened.id for step in run.steps if step.opened.is_leaf]
     shown = [choice.key for choice in question.choices]
     held = [each.number for each in tree.items_in(leaves)][: len(shown)]
     start = held.index(shown[0])
@@ -450,10 +454,10 @@ def test_finds_enough_whatever_the_judge_says(
     chance = data.draw(st.randoms(use_true_random=False))
     excluded = chance.sample(placed, len(placed) - kept)
     judge = ScriptedJudge(moody(seed), at_once=at_once, window=window)
-    run = Run(tree, judge, Options(limit, leaves, candidates=1))
+    run = start_run(tree, judge, Options(limit, leaves, candidates=1))
     run.exclude(excluded)
 
-    with ThreadPoolExecutor(at_once) as run.executor:
+    with ThreadPoolExecutor(at_once) as run.asker.executor:
         found = [each.placed.number for each in recall(run, somebody)]
 
     assert min(run.options.wanted, kept) == len(found) == len(set(found))
@@ -463,16 +467,16 @@ def test_finds_enough_whatever_the_judge_says(
 def test_reports_the_walk_as_it_happens(tree, somebody):
     """Whoever watches is told of each opened node, with its children and what waits."""
     seen = []
-    run = Run(tree, ScriptedJudge(by_key(4)), Options(leaves=4))
-    run.watch = seen.append
+    run = start_run(tree, ScriptedJudge(by_key(4)), Options(leaves=4))
+    run.on_step = seen.append
 
     recall(run, somebody)
 
-    assert run.opened == seen
+    assert run.steps == seen
     root = seen[0]
     assert (ROOT, len(tree.children(ROOT))) == (root.opened.id, root.waiting)
     assert {child.id for child in root.children} == {node_id for node_id, _ in root.scores}
-    assert all(() == event.children and not event.asked for event in seen if event.opened.is_leaf)
+    assert all(() == step.children and not step.asked for step in seen if step.opened.is_leaf)
 
 
 class Lettered(ScriptedJudge):
@@ -488,7 +492,9 @@ def test_probabilities_alone_are_compared_along_their_paths(tree, somebody):
     """Where scores say nothing beyond their family, a good path beats a family's best child."""
 
     def walked(seed, path_score):
-        run = Run(tree, Lettered(shares_by_key(seed)), Options(branches=9, path_score=path_score))
+        run = start_run(
+            tree, Lettered(shares_by_key(seed)), Options(branches=9, path_score=path_score)
+        )
         recall(run, somebody)
         return opened_branches(run)
 
