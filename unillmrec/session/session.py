@@ -25,10 +25,11 @@ from unillmrec.planning.planner import Planned, plan_recommendation
 from unillmrec.prices import Money, Price
 from unillmrec.prompts import PromptSet
 from unillmrec.recommending.recommendation import Recommendation
-from unillmrec.recommending.recommender import OnCall, Recommender, Trace
+from unillmrec.recommending.recommender import Recommender, Trace
 from unillmrec.session.reply_files import ReplyFiles, ReplyStorage
 from unillmrec.settings import Settings
 from unillmrec.stages import Options, WalkStep
+from unillmrec.stages.asker import OnCall
 from unillmrec.store import ItemTree
 from unillmrec.usage_log import LoggedEndpoint, UsageLog, log_path
 
