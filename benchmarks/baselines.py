@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.people import PEOPLE, SEED, interactions_of, last_out, others, shelf_of
 from benchmarks.results import save
-from unillmrec.evaluation.data.exam import Split
+from unillmrec.evaluation.data.cases import Split
 from unillmrec.evaluation.runner import evaluate
 from unillmrec.evaluation.statistics import Estimate
 from unillmrec.evaluation.systems.content import Bm25, MostPopular, RandomBaseline, TfIdf
@@ -82,13 +82,14 @@ def run(data: Path) -> None:
     rows: list[dict[str, Any]] = []
     protocol: dict[str, Any] = {}
     for name in SETS:
-        shelf, met = shelf_of(data, name), interactions_of(data, name)
-        parted = last_out(met, shelf, name, PEOPLE)
-        protocol[name] = parted.facts
-        tuning = others(parted, met, shelf, name, TUNED_ON)
+        index, met = shelf_of(data, name), interactions_of(data, name)
+        held_out = last_out(met, index, name, PEOPLE)
+        protocol[name] = held_out.facts
+        tuning = others(held_out, met, index, name, TUNED_ON)
         for method, makers in grid().items():
             system = _chosen(makers, tuning)
-            rows.append({"set": name, "method": method, **_measured(system, parted, name, method)})
+            row = {"set": name, "method": method, **_measured(system, held_out, name, method)}
+            rows.append(row)
             print(rows[-1], flush=True)
     save(
         "baselines",
@@ -107,20 +108,20 @@ def _chosen(makers: Sequence[Callable[[], System]], tuning: Split) -> System:
     if len(makers) == 1:
         return makers[0]()
     tried = [
-        (evaluate(tuning, [make()]).outcomes[0].estimates["ndcg@10"].value, make) for make in makers
+        (evaluate(tuning, [make()]).results[0].estimates["ndcg@10"].value, make) for make in makers
     ]
     return max(tried, key=lambda pair: pair[0] or 0.0)[1]()
 
 
-def _measured(system: System, parted: Split, name: str, method: str) -> dict[str, Any]:
+def _measured(system: System, held_out: Split, name: str, method: str) -> dict[str, Any]:
     there = dict(zip(METRICS, REFERENCE[name][method], strict=True))
     found: dict[str, Any] = {"setting": system.note}
     outside = []
     for at in CUTOFFS:
-        (outcome,) = evaluate(parted, [system], at=at).outcomes
+        (result,) = evaluate(held_out, [system], at=at).results
         for metric in (f"recall@{at}", f"ndcg@{at}"):
             if metric in there:
-                each = outcome.estimates[metric]
+                each = result.estimates[metric]
                 found[metric] = f"{each.value:.3f} [{each.low:.3f}, {each.high:.3f}]"
                 found[f"{metric} there"] = there[metric]
                 if not _is_within(each, there[metric]):

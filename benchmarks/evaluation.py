@@ -12,10 +12,10 @@ from benchmarks.intervals import format_estimate
 from benchmarks.people import EXAMINED, PEOPLE, SEED, interactions_of, last_out, shelf_of
 from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, Options, build
-from unillmrec.evaluation.data.exam import Split
-from unillmrec.evaluation.runner import Evaluation, Outcome, evaluate
-from unillmrec.evaluation.systems.registry import REFERENCE, Entry
-from unillmrec.evaluation.worker_processes import InProcesses
+from unillmrec.evaluation.data.cases import Split
+from unillmrec.evaluation.runner import Evaluation, SystemResult, evaluate
+from unillmrec.evaluation.systems.registry import REFERENCE, SystemSpec
+from unillmrec.evaluation.worker_processes import RunInProcesses
 from unillmrec.judge.from_settings import find_price
 from unillmrec.prices import Price, format_amount
 from unillmrec.settings import Settings
@@ -38,17 +38,17 @@ def run(data: Path) -> None:
     comparisons: list[dict[str, Any]] = []
     protocol: dict[str, Any] = {}
     for name in SETS:
-        shelf = shelf_of(data, name)
-        parted = last_out(interactions_of(data, name), shelf, name, PEOPLE)
-        protocol[name] = parted.facts
+        index = shelf_of(data, name)
+        held_out = last_out(interactions_of(data, name), index, name, PEOPLE)
+        protocol[name] = held_out.facts
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "measured.tree"
-            build(shelf.items, path, BuildOptions(workers=1))
+            build(index.items, path, BuildOptions(workers=1))
             with ItemTree.open(path) as tree:
                 started, cpu = time.perf_counter(), _cpu()
-                made = _evaluated(parted, tree, price)
+                made = _evaluated(held_out, tree, price)
                 took = time.perf_counter() - started, _cpu() - cpu
-        rows += [_row(name, outcome, made) for outcome in made.outcomes]
+        rows += [_row(name, result, made) for result in made.results]
         comparisons += [{"set": name, **each.as_dict()} for each in made.comparisons]
         timing = {"wall": round(took[0], 1), "cpu": round(took[1], 1)}
         timing |= {"processes": available_cores(), "measuring": round(made.measuring, 1)}
@@ -68,18 +68,18 @@ def run(data: Path) -> None:
     )
 
 
-def _evaluated(parted: Split, tree: ItemTree, price: Price | None) -> Evaluation:
+def _evaluated(held_out: Split, tree: ItemTree, price: Price | None) -> Evaluation:
     settings = Settings.resolve(SETTINGS)
-    entries = Entry.of_all(tree.path, settings, seed=SEED)
+    entries = SystemSpec.for_kinds(tree.path, settings, seed=SEED)
     plain = Options(variety=0.0, reorder="none")
-    entries.append(Entry(REFERENCE, tree.path, settings, plain, SEED, PLAIN))
+    entries.append(SystemSpec(REFERENCE, tree.path, settings, plain, SEED, PLAIN))
     return evaluate(
-        parted,
-        [each.made(tree) for each in entries],
+        held_out,
+        [each.build(tree) for each in entries],
         reference=REFERENCE,
         seed=SEED,
         price=price,
-        examine=InProcesses(entries, available_cores()),
+        run_systems=RunInProcesses(entries, available_cores()),
     )
 
 
@@ -88,11 +88,11 @@ def _cpu() -> float:
     return sum(os.times()[:4])
 
 
-def _row(name: str, outcome: Outcome, made: Evaluation) -> dict[str, Any]:
-    each = outcome.estimates
+def _row(name: str, result: SystemResult, made: Evaluation) -> dict[str, Any]:
+    each = result.estimates
     return {
         "set": name,
-        "system": outcome.name + ("" if outcome.zero_shot else " *"),
+        "system": result.name + ("" if result.zero_shot else " *"),
         "recall@10": format_estimate(each["recall@10"]),
         "ndcg@10": format_estimate(each["ndcg@10"]),
         "recalled": format_estimate(each.get("recalled")),
@@ -100,17 +100,17 @@ def _row(name: str, outcome: Outcome, made: Evaluation) -> dict[str, Any]:
         "distance": format_estimate(each["intra-list distance"]),
         "novelty": format_estimate(each["novelty"], 2),
         "popularity lift": format_estimate(each["popularity lift"], 2),
-        **_billed(outcome),
-        "ms a person": round(1_000 * outcome.answering / len(made.split.exam.cases), 1),
-        "note": "; ".join(outcome.remarks),
+        **_billed(result),
+        "ms a person": round(1_000 * result.answering / len(made.split.data.cases), 1),
+        "note": "; ".join(result.remarks),
     }
 
 
-def _billed(outcome: Outcome) -> dict[str, Any]:
+def _billed(result: SystemResult) -> dict[str, Any]:
     """Return the tokens of one person's recommendation, by our count."""
-    priced, cost = max(outcome.priced, 1), outcome.estimated_cost
+    priced, cost = max(result.priced, 1), result.estimated_cost
     return {
-        "prompt": round(outcome.usage.estimated_prompt / priced),
-        "completion": round(outcome.usage.estimated_completion / priced),
+        "prompt": round(result.usage.estimated_prompt / priced),
+        "completion": round(result.usage.estimated_completion / priced),
         "money": f"{cost.currency} {format_amount(cost.amount)}" if cost else "unknown",
     }

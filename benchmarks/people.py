@@ -7,8 +7,14 @@ from pathlib import Path
 
 from benchmarks.datasets import LEAST_RATING, DataSet, find, load_with_people
 from unillmrec import read_catalog
-from unillmrec.evaluation.data.exam import Case, Exam, ItemIndex, Split, Truth
-from unillmrec.evaluation.data.split import Protocol, split
+from unillmrec.evaluation.data.cases import (
+    EvaluationCase,
+    EvaluationData,
+    GroundTruth,
+    ItemIndex,
+    Split,
+)
+from unillmrec.evaluation.data.split import SplitProtocol, split
 from unillmrec.people.interactions import Interactions, read_interactions
 
 # The sets whose people the benchmark evaluation asks about.
@@ -27,45 +33,45 @@ def interactions_of(data: Path, name: str) -> Interactions:
     return read_interactions(find(data, name, "interactions.csv"))
 
 
-def last_out(met: Interactions, shelf: ItemIndex, name: str, people: int = PEOPLE) -> Split:
+def last_out(met: Interactions, index: ItemIndex, name: str, people: int = PEOPLE) -> Split:
     """Hold out the last item of each person, under the set's own rule of what counts as liked."""
     return split(
-        met, shelf, Protocol(people=people, seed=SEED, least_rating=LEAST_RATING.get(name))
+        met, index, SplitProtocol(people=people, seed=SEED, least_rating=LEAST_RATING.get(name))
     )
 
 
-def others(parted: Split, met: Interactions, shelf: ItemIndex, name: str, count: int) -> Split:
+def others(held_out: Split, met: Interactions, index: ItemIndex, name: str, count: int) -> Split:
     """Return people for tuning, disjoint from those evaluated, with their last two items held out.
 
     What is held out in the measurement is never visible: settings are chosen by the item before
     it.
     """
-    everybody = last_out(met, shelf, name, people=0)
-    used = len(parted.exam.cases)
-    cases = everybody.exam.cases[used : used + 3 * count]
+    everybody = last_out(met, index, name, people=0)
+    used = len(held_out.data.cases)
+    cases = everybody.data.cases[used : used + 3 * count]
     return shortened(everybody, cases, count)
 
 
-def shortened(whole: Split, cases: tuple[Case, ...], count: int) -> Split:
+def shortened(whole: Split, cases: tuple[EvaluationCase, ...], count: int) -> Split:
     """Hold out the last item of each history, from the training data too."""
     kept = [case for case in cases if len(case.history) > 2][:count]
-    made = tuple(Case(n, case.history[:-1], case.disliked) for n, case in enumerate(kept))
-    truth = Truth({n: [case.history[-1]] for n, case in enumerate(kept)})
-    shelf = whole.exam.shelf
+    made = tuple(EvaluationCase(n, case.history[:-1], case.disliked) for n, case in enumerate(kept))
+    truth = GroundTruth({n: [case.history[-1]] for n, case in enumerate(kept)})
+    index = whole.data.index
     rows = {n: whole.rows[case.number] for n, case in enumerate(kept)}
-    known = whole.exam.known.without(
-        (rows[n], shelf.places[case.history[-1]]) for n, case in enumerate(kept)
+    training = whole.data.training.without(
+        (rows[n], index.positions[case.history[-1]]) for n, case in enumerate(kept)
     )
-    return Split(Exam(shelf, known, made), truth, {"people": len(made)}, rows)
+    return Split(EvaluationData(index, training, made), truth, {"people": len(made)}, rows)
 
 
 def not_examined(data: Path, name: str, count: int) -> DataSet:
     """Return a set with people whom no evaluation asks about; defaults are chosen with these."""
     if name not in EXAMINED:
         return load_with_people(data, name, count)
-    shelf = shelf_of(data, name)
-    exam = last_out(interactions_of(data, name), shelf, name, PEOPLE)
-    asked = {(*case.history, *exam.truth.of(case.number)) for case in exam.exam.cases}
+    index = shelf_of(data, name)
+    held_out = last_out(interactions_of(data, name), index, name, PEOPLE)
+    asked = {(*case.history, *held_out.truth.items_of(case.number)) for case in held_out.data.cases}
     found = load_with_people(data, name, count + len(asked))
     ids = [item.id for item in found.items]
     others = [

@@ -17,9 +17,14 @@ from benchmarks.datasets import find
 from benchmarks.results import save
 from benchmarks.synthetic import SyntheticCatalog
 from unillmrec import BuildOptions, Item, ItemTree, Options, Recommender, build, read_catalog
-from unillmrec.evaluation.data.exam import Case, Exam, ItemIndex, Known
+from unillmrec.evaluation.data.cases import (
+    EvaluationCase,
+    EvaluationData,
+    ItemIndex,
+    TrainingInteractions,
+)
 from unillmrec.evaluation.statistics import Bootstrap, Estimate
-from unillmrec.evaluation.systems.model_baselines import HISTORY, SHORTLIST, title_of
+from unillmrec.evaluation.systems.model_baselines import HISTORY, SHORTLIST, one_line_title
 from unillmrec.evaluation.systems.paper import PaperScheme, levels_over_leaves
 from unillmrec.judge import HistoryQuestion, Interest, Interests, Profile, Question, Verdict
 from unillmrec.judge.from_settings import build_writer
@@ -176,7 +181,7 @@ class Titles:
     def of(cls, tree: ItemTree, counter: TokenCounter) -> Titles:
         """Count every line of the catalog, line ends included."""
         rows = tree.rows("SELECT id, title FROM item ORDER BY number")
-        titles = [title_of(Item(*row)) for row in rows]
+        titles = [one_line_title(Item(*row)) for row in rows]
         size = len(titles)
 
         def unnumbered(begin: int, end: int) -> int:
@@ -284,7 +289,7 @@ def histories(tree: ItemTree) -> list[tuple[str, ...]]:
 
 def _titles_met(tree: ItemTree, history: Sequence[str]) -> list[str]:
     placed = tree.items_by_id(history)
-    return [title_of(placed[each].item) for each in history]
+    return [one_line_title(placed[each].item) for each in history]
 
 
 def _walked(
@@ -305,25 +310,26 @@ def _paper(tree: ItemTree, counter: TokenCounter, people: Sequence[tuple[str, ..
     shown: list[int] = []
 
     class Counting(PaperScheme):
-        def _chosen(self, session: Any, question: Any, *rest: Any) -> list[int]:
-            listed = "".join(f"{n}. {line}\n" for n, line in enumerate(question[2], 1))
+        def _choose(self, search: Any, question: Any) -> list[int]:
+            listed = "".join(f"{n}. {line}\n" for n, line in enumerate(question.lines, 1))
             shown.append(counter.count(listed))
-            return super()._chosen(session, question, *rest)
+            return super()._choose(search, question)
 
     def searched(history: tuple[str, ...]) -> Spent:
         shown.clear()
-        usage, begun = scheme.answer(Case(0, history), LIMIT).usage, scheme.begun(history)
+        usage = scheme.answer(EvaluationCase(0, history), LIMIT).usage
+        profile_usage = scheme.profile_usage(history)
         assert usage is not None
-        profile = begun.estimated_prompt, begun.estimated_completion
+        profile = profile_usage.estimated_prompt, profile_usage.estimated_completion
         search = (
-            usage.estimated_prompt - begun.estimated_prompt,
-            usage.estimated_completion - begun.estimated_completion,
+            usage.estimated_prompt - profile_usage.estimated_prompt,
+            usage.estimated_completion - profile_usage.estimated_completion,
         )
         return Spent(usage.calls, (profile, search, (0, 0)), sum(shown))
 
     none = np.zeros(0, np.int64)
     scheme = Counting(tree, counter)
-    scheme.learn(Exam(ItemIndex(()), Known(none, none, 0, 0), ()))
+    scheme.learn(EvaluationData(ItemIndex(()), TrainingInteractions(none, none, 0, 0), ()))
     made = []
     for levels in LEVELS:
         scheme.groups = levels_over_leaves(tree, levels)

@@ -5,8 +5,8 @@ import numpy as np
 from benchmarks import people
 from benchmarks.people import interactions_of, last_out, not_examined, shelf_of, shortened
 from benchmarks.small import write_sets
-from unillmrec.evaluation.data.exam import ItemIndex
-from unillmrec.evaluation.data.split import Protocol, split
+from unillmrec.evaluation.data.cases import ItemIndex
+from unillmrec.evaluation.data.split import SplitProtocol, split
 from unillmrec.items import Item
 from unillmrec.people.interactions import read_interactions
 
@@ -22,38 +22,39 @@ def whole(tmp_path):
         for step in range(5)
     ]
     met.write_text("user_id,item_id,timestamp,rating\n" + "\n".join(rows) + "\n")
-    shelf = ItemIndex(
+    index = ItemIndex(
         tuple(Item(f"i{n}", f"Thing{'abcdefghij'[n % 10] * (n // 10 + 1)}") for n in range(60))
     )
-    return split(read_interactions(met), shelf, Protocol(people=0, least_rating=4))
+    return split(read_interactions(met), index, SplitProtocol(people=0, least_rating=4))
 
 
-def learnt(parted, number):
+def learnt(held_out, number):
     """What a trained system has of the person of a case."""
-    known = parted.exam.known
+    training = held_out.data.training
     return {
-        parted.exam.shelf.items[place].id
-        for place in known.item[known.person == parted.rows[number]]
+        held_out.data.index.items[place].id
+        for place in training.item[training.person == held_out.rows[number]]
     }
 
 
 def test_a_trained_system_has_nothing_of_what_it_is_tuned_by(tmp_path):
     """The item held out of the history is held out of the rows learnt from, and no other is."""
     everybody = whole(tmp_path)
-    for case in everybody.exam.cases:
+    for case in everybody.data.cases:
         assert set(case.history) == learnt(everybody, case.number)
 
-    tuned = shortened(everybody, everybody.exam.cases[4:], 5)
+    tuned = shortened(everybody, everybody.data.cases[4:], 5)
 
-    assert 5 == len(tuned.exam.cases)
-    for case in tuned.exam.cases:
-        assert not tuned.truth.of(case.number) & learnt(tuned, case.number)
+    assert 5 == len(tuned.data.cases)
+    for case in tuned.data.cases:
+        assert not tuned.truth.items_of(case.number) & learnt(tuned, case.number)
         assert set(case.history) == learnt(tuned, case.number)
-    assert len(everybody.exam.known.item) - 5 == len(tuned.exam.known.item)
+    assert len(everybody.data.training.item) - 5 == len(tuned.data.training.item)
     others = set(everybody.rows.values()) - set(tuned.rows.values())
     for person in others:
         before, after = (
-            each.item[each.person == person] for each in (everybody.exam.known, tuned.exam.known)
+            each.data.training.item[each.data.training.person == person]
+            for each in (everybody, tuned)
         )
         assert np.array_equal(before, after)
 
@@ -61,11 +62,11 @@ def test_a_trained_system_has_nothing_of_what_it_is_tuned_by(tmp_path):
 def test_what_people_to_tune_on_disliked_is_not_recommended_to_them(tmp_path):
     """As it is not to those who are asked about."""
     everybody = whole(tmp_path)
-    tuned = shortened(everybody, everybody.exam.cases, 5)
+    tuned = shortened(everybody, everybody.data.cases, 5)
 
-    assert all(case.disliked for case in everybody.exam.cases)
-    assert [case.disliked for case in everybody.exam.cases[:5]] == [
-        case.disliked for case in tuned.exam.cases
+    assert all(case.disliked for case in everybody.data.cases)
+    assert [case.disliked for case in everybody.data.cases[:5]] == [
+        case.disliked for case in tuned.data.cases
     ]
 
 
@@ -73,9 +74,9 @@ def test_defaults_are_chosen_by_people_whom_no_evaluation_asks(tmp_path, monkeyp
     """Ten of thirty are asked: the other twenty are left, by what they met."""
     write_sets(tmp_path, ("ml-1m",))
     monkeypatch.setattr(people, "PEOPLE", 10)
-    shelf = shelf_of(tmp_path, "ml-1m")
-    asked = last_out(interactions_of(tmp_path, "ml-1m"), shelf, "ml-1m", 10)
-    histories = {case.history for case in asked.exam.cases}
+    index = shelf_of(tmp_path, "ml-1m")
+    asked = last_out(interactions_of(tmp_path, "ml-1m"), index, "ml-1m", 10)
+    histories = {case.history for case in asked.data.cases}
 
     found = not_examined(tmp_path, "ml-1m", 100)
 

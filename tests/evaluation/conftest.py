@@ -1,10 +1,10 @@
 import pytest
 
-from tests.evaluation.exams import interactions, shelf
-from unillmrec.evaluation.data.split import Protocol, split
+from tests.evaluation.scripted import index, interactions
+from unillmrec.evaluation.data.split import SplitProtocol, split
 
 
 @pytest.fixture
-def parted():
+def held_out():
     """Three dozen people of the small catalog, their last items held out."""
-    return split(interactions(), shelf(), Protocol(people=0))
+    return split(interactions(), index(), SplitProtocol(people=0))

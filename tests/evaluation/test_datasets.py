@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from unillmrec.errors import EvaluationError
-from unillmrec.evaluation.datasets import FORMATS, parse
+from unillmrec.evaluation.datasets import DATASETS, parse_dataset
 
 
 def objects(*rows):
@@ -120,7 +120,7 @@ def laid_out(name, folder, packed=False, **changed):
 
 
 def load(given):
-    form, folder = parse(given)
+    form, folder = parse_dataset(given)
     return form.load(folder)
 
 
@@ -137,8 +137,8 @@ def test_every_set_is_read(name, packed, tmp_path):
 
 def test_every_format_is_tested_here():
     """And says where its set is to be had, and under which terms."""
-    assert set(FILES) == {each.name for each in FORMATS}
-    assert all(each.source and each.terms and each.files for each in FORMATS)
+    assert set(FILES) == {each.name for each in DATASETS}
+    assert all(each.source and each.terms and each.files for each in DATASETS)
 
 
 def test_films(tmp_path):
@@ -174,7 +174,9 @@ def test_the_news_of_the_test_split_have_no_clicks(tmp_path):
     for shown in ("N1 N2", "N-7"):
         blind = f"1\tU1\t11/15/2019 8:55:22 AM\tN2 N1\t{shown}\n"
         given = laid_out("mind", tmp_path / shown, **{"behaviors.tsv": blind})
-        with pytest.raises(EvaluationError, match=r"behaviors.tsv:1: 'N.* is no news") as told:
+        with pytest.raises(
+            EvaluationError, match=r"behaviors.tsv:1: 'N.* does not end in -1"
+        ) as told:
             load(given)
         assert "test split" in told.value.detail
         assert "train split or of the dev split" in told.value.remedy
@@ -249,19 +251,19 @@ def test_books_by_the_summary(tmp_path):
     ("name", "file", "text", "said"),
     [
         ("movielens-1m", "movies.dat", "1::Tin Town\n", "movies.dat:1: 2 fields where 3"),
-        ("movielens-1m", "ratings.dat", "9::1::good::1\n", "ratings.dat:1: 'good' is no rating"),
-        ("movielens-1m", "ratings.dat", None, "holds no ratings.dat"),
+        ("movielens-1m", "ratings.dat", "9::1::good::1\n", "ratings.dat:1: 'good' is not a rating"),
+        ("movielens-1m", "ratings.dat", None, "contains no ratings.dat"),
         ("movielens-latest", "ratings.csv", "a,b\n1,2\n", "there is no column 'userId'"),
         ("movielens-latest", "movies.csv", "movieId,title,genres\n1,2\n", "movies.csv:2: 2 fields"),
-        ("mind", "behaviors.tsv", "1\tU\t2019\t\tN1-1\n", "behaviors.tsv:1: '2019' is no time"),
-        ("mind", "behaviors.tsv", SHOWN.replace("N1-0", "N1"), "'N1' is no news with -1 or -0"),
-        ("amazon-2018", "Toys_5.json", "{]\n", "Toys_5.json:1: this is no object"),
+        ("mind", "behaviors.tsv", "1\tU\t2019\t\tN1-1\n", "behaviors.tsv:1: '2019' is not a time"),
+        ("mind", "behaviors.tsv", SHOWN.replace("N1-0", "N1"), "'N1' does not end in -1"),
+        ("amazon-2018", "Toys_5.json", "{]\n", "Toys_5.json:1: this is not an object"),
         ("amazon-2018", "Toys_5.json", '{"asin": "A1"}\n', "there is no 'reviewerID'"),
         (
             "amazon-2014",
             "meta_Toys.json",
             "__import__('os')\n",
-            "meta_Toys.json:1: this is no object",
+            "meta_Toys.json:1: this is not an object",
         ),
         ("amazon-2018", "meta_Toys.json", '{"asin": "A9", "title": "x"}\n', "none of its products"),
         ("amazon-2018", "more.json", "{}\n", "several files of reviews"),
@@ -287,14 +289,14 @@ def test_a_damaged_file_is_told(tmp_path):
 
 def test_a_set_that_is_not_there_says_where_it_is_to_be_had():
     """And under which terms; nothing is downloaded."""
-    with pytest.raises(EvaluationError, match="nowhere is no folder") as told:
-        parse("movielens-1m:nowhere")
+    with pytest.raises(EvaluationError, match="nowhere is not a folder") as told:
+        parse_dataset("movielens-1m:nowhere")
     assert "https://grouplens.org" in told.value.remedy
     assert "research use" in told.value.detail
 
     for given in ("movielens:here", "movielens-1m", "movielens-1m:"):
-        with pytest.raises(EvaluationError, match="names no data set"):
-            parse(given)
+        with pytest.raises(EvaluationError, match="is not a data set"):
+            parse_dataset(given)
 
 
 def test_an_own_folder(tmp_path):

@@ -12,30 +12,30 @@ import numpy as np
 import pytest
 
 from tests import trees
-from tests.evaluation.exams import Scripted, interactions, rows_of, shelf
+from tests.evaluation.scripted import Scripted, index, interactions, rows_of
 from unillmrec import Recommender
-from unillmrec.evaluation.data.exam import ItemIndex
-from unillmrec.evaluation.data.split import Protocol, split
-from unillmrec.evaluation.datasets import parse
+from unillmrec.evaluation.data.cases import ItemIndex
+from unillmrec.evaluation.data.split import SplitProtocol, split
+from unillmrec.evaluation.datasets import parse_dataset
 from unillmrec.evaluation.metrics import Scorer
 from unillmrec.evaluation.runner import evaluate
-from unillmrec.evaluation.systems.chain import Chain
 from unillmrec.evaluation.systems.content import MostPopular, TfIdf
-from unillmrec.evaluation.systems.contract import Ordering
+from unillmrec.evaluation.systems.contract import ScoreRanker
 from unillmrec.evaluation.systems.paper import PaperScheme
-from unillmrec.evaluation.systems.registry import REFERENCE, Entry
+from unillmrec.evaluation.systems.registry import REFERENCE, SystemSpec
+from unillmrec.evaluation.systems.unillmrec_system import UnillmrecSystem
 from unillmrec.items import Item
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
 from unillmrec.tokens import TokenCounter
 
 
-def figure(parted, system, name, at=10):
-    return evaluate(parted, [system], at=at).outcomes[0].estimates[f"{name}@{at}"].value
+def figure(held_out, system, name, at=10):
+    return evaluate(held_out, [system], at=at).results[0].estimates[f"{name}@{at}"].value
 
 
-def recall(parted, system, at=10):
-    return figure(parted, system, "recall", at)
+def recall(held_out, system, at=10):
+    return figure(held_out, system, "recall", at)
 
 
 class AllAlike(Scripted):
@@ -44,10 +44,10 @@ class AllAlike(Scripted):
     def __init__(self):
         super().__init__(None, "all alike")
 
-    def learn(self, exam):
-        self._ordering = Ordering(exam)
+    def learn(self, data):
+        self._ordering = ScoreRanker(data)
         self._answer = lambda case, limit: self._ordering.best(
-            np.zeros(len(exam.shelf)), case.history, limit
+            np.zeros(len(data.index)), case.history, limit
         )
 
 
@@ -61,7 +61,7 @@ def test_1_the_truth_stands_first_in_the_catalog():
     }
     leaking = ItemIndex(tuple(sorted(catalog, key=lambda item: item.id not in targets)))
 
-    found = recall(split(met, leaking, Protocol(people=0)), AllAlike())
+    found = recall(split(met, leaking, SplitProtocol(people=0)), AllAlike())
 
     assert len(targets) <= 36
     assert found < 3 * 10 / len(catalog)
@@ -71,9 +71,11 @@ def turned(branches):
     return tuple(replace(each, children=turned(each.children)) for each in reversed(branches))
 
 
-def test_1_the_truth_stands_first_in_a_leaf(parted, tmp_path, monkeypatch):
+def test_1_the_truth_stands_first_in_a_leaf(held_out, tmp_path, monkeypatch):
     """The scheme of the paper reads leaves as they lie there; of equals, a lot decides."""
-    targets = {each for case in parted.exam.cases for each in parted.truth.of(case.number)}
+    targets = {
+        each for case in held_out.data.cases for each in held_out.truth.items_of(case.number)
+    }
     alike = [Item(item.id, "The same", "as all others") for item in trees.items()]
     items_in, found = ItemTree.items_in, []
     with trees.tree(tmp_path, "alike", alike) as tree:
@@ -85,22 +87,24 @@ def test_1_the_truth_stands_first_in_a_leaf(parted, tmp_path, monkeypatch):
 
             monkeypatch.setattr(ItemTree, "items_in", planted)
             scheme = PaperScheme(tree, TokenCounter.for_model(None))
-            scheme.learn(parted.exam)
+            scheme.learn(held_out.data)
             scheme.groups = scheme.groups if first else turned(scheme.groups)
-            found.append([scheme.answer(case, 10).recalled for case in parted.exam.cases])
+            found.append([scheme.answer(case, 10).recalled for case in held_out.data.cases])
 
     assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("kind", ["retrieve", REFERENCE])
-def test_1_the_truth_stands_first_in_a_tree(parted, tmp_path, kind):
+def test_1_the_truth_stands_first_in_a_tree(held_out, tmp_path, kind):
     """All items are equally near, and a quarter of them is looked at: not the first quarter."""
-    targets = {each for case in parted.exam.cases for each in parted.truth.of(case.number)}
+    targets = {
+        each for case in held_out.data.cases for each in held_out.truth.items_of(case.number)
+    }
     alike = [Item(item.id, "The same", "as all others") for item in trees.items()]
     catalog = sorted(alike, key=lambda item: item.id not in targets)
     with trees.tree(tmp_path, "sorted", catalog) as tree:
-        system = Entry(kind, tree.path, Settings()).made(tree)
-        (outcome,) = evaluate(parted, [system]).outcomes
+        system = SystemSpec(kind, tree.path, Settings()).build(tree)
+        (outcome,) = evaluate(held_out, [system]).results
 
     assert outcome.estimates["recalled"].value < 0.5
 
@@ -111,10 +115,10 @@ def test_2_the_target_is_in_the_history():
     rows = [(f"p{n}", item, k + 0.5) for n, ids in enumerate(met) for k, item in enumerate(ids[:3])]
     rows += [(f"p{n}", ids[k], 100.0 + k) for n, ids in enumerate(met) for k in (3, 0)]
 
-    for protocol in (Protocol(people=0), Protocol(split="time", cutoff=50.0, people=0)):
+    for protocol in (SplitProtocol(people=0), SplitProtocol(split="time", cutoff=50.0, people=0)):
         # What comes back is the later row, and the first one in the file.
-        parted = split(rows_of(*sorted(rows, key=lambda row: -row[2])), shelf(), protocol)
-        asked = {case.history: parted.truth.of(case.number) for case in parted.exam.cases}
+        held_out = split(rows_of(*sorted(rows, key=lambda row: -row[2])), index(), protocol)
+        asked = {case.history: held_out.truth.items_of(case.number) for case in held_out.data.cases}
         assert {tuple(ids[:3]): {ids[3]} for ids in met} == asked
 
 
@@ -125,8 +129,8 @@ class Onlooker(Scripted):
         super().__init__(lambda case, limit: self.got.append(case) or ())
         self.got = []
 
-    def learn(self, exam):
-        self.got.append(exam)
+    def learn(self, data):
+        self.got.append(data)
 
 
 def reachable(thing, besides=()):
@@ -169,41 +173,41 @@ def test_3_the_truth_cannot_be_reached_from_what_a_system_gets(kind):
     """
     rows = [(f"p{n}", f"item-{100 + 3 * n + k:03}", k + 0.5) for n in range(30) for k in range(3)]
     rows += [(f"p{n}", f"item-{250 + n:03}", 100.0) for n in range(30)]
-    protocol = Protocol(split=kind, cutoff=50.0 if kind == "time" else None, people=20)
-    parted = split(rows_of(*rows), shelf(), protocol)
-    all_items = dict(enumerate(parted.exam.shelf.items))
-    held_out = {place: item for place, item in all_items.items() if 250 <= place < 280}
+    protocol = SplitProtocol(split=kind, cutoff=50.0 if kind == "time" else None, people=20)
+    held_out = split(rows_of(*rows), index(), protocol)
+    all_items = dict(enumerate(held_out.data.index.items))
+    targets = {place: item for place, item in all_items.items() if 250 <= place < 280}
     system = Onlooker()
-    evaluate(parted, [system])
+    evaluate(held_out, [system])
 
-    catalog = (parted.exam.shelf.items, parted.exam.shelf.places)
+    catalog = (held_out.data.index.items, held_out.data.index.positions)
     got = reachable(system.got, catalog)
 
     assert 1 + 20 == len(system.got)
-    assert trees.items() == list(parted.exam.shelf.items)
-    assert not told_of(held_out, got)
+    assert trees.items() == list(held_out.data.index.items)
+    assert not told_of(targets, got)
     # The walk has eyes: it finds what was met before, and the truth where it is.
     assert set(range(100, 190)) <= told_of(all_items, got)
-    assert 20 == len(told_of(held_out, reachable(parted, catalog)))
-    assert set(held_out) == told_of(held_out, reachable(parted))
+    assert 20 == len(told_of(targets, reachable(held_out, catalog)))
+    assert set(targets) == told_of(targets, reachable(held_out))
 
 
-def test_4_a_system_is_asked_once(parted):
+def test_4_a_system_is_asked_once(held_out):
     """Whatever it answers: nobody asks again because the truth was not in it."""
     asked = []
-    evaluate(parted, [Scripted(lambda case, limit: asked.append(case.number) or [])])
+    evaluate(held_out, [Scripted(lambda case, limit: asked.append(case.number) or [])])
 
-    assert [case.number for case in parted.exam.cases] == asked
+    assert [case.number for case in held_out.data.cases] == asked
 
 
-def test_5_a_title_that_looks_like_the_target_is_no_hit(parted):
+def test_5_a_title_that_looks_like_the_target_is_no_hit(held_out):
     """Hits are ids; a cutoff of likeness between titles makes some out of nothing."""
-    catalog = parted.exam.shelf.items
+    catalog = held_out.data.index.items
     twins = ItemIndex((*catalog, *(Item(f"{i.id}-b", f"{i.title}!", i.text) for i in catalog)))
-    doubled = split(interactions(), twins, Protocol(people=0))
+    doubled = split(interactions(), twins, SplitProtocol(people=0))
 
     def answer(case, limit):
-        return [f"{each}-b" for each in doubled.truth.of(case.number)]
+        return [f"{each}-b" for each in doubled.truth.items_of(case.number)]
 
     assert 0 == recall(doubled, Scripted(answer))
 
@@ -214,107 +218,111 @@ def test_6_the_target_was_met_under_another_id():
     copy = Item("copy", catalog[7].title, catalog[7].text, (), catalog[7].attributes)
     rows = [("anna", f"item-{n:03}", n) for n in (1, 7)] + [("anna", "copy", 9)]
     rows += [("ben", f"item-{n:03}", n) for n in (1, 2, 3)]
-    parted = split(rows_of(*rows), ItemIndex((*catalog, copy)), Protocol())
+    held_out = split(rows_of(*rows), ItemIndex((*catalog, copy)), SplitProtocol())
 
-    assert [("item-001", "item-002")] == [case.history for case in parted.exam.cases]
-    assert 1 == parted.facts["twins"]
+    assert [("item-001", "item-002")] == [case.history for case in held_out.data.cases]
+    assert 1 == held_out.facts["twins"]
 
 
 def test_7_popularity_is_not_counted_from_the_future():
     """What everybody meets after the cut is not known before it."""
     rows = [(f"p{n}", f"item-{(n + k) % 100:03}", k + 0.5) for n in range(50) for k in range(4)]
     rows += [(f"p{n}", f"item-{late}", float(late)) for n in range(50) for late in (298, 299)]
-    parted = split(rows_of(*rows), shelf(), Protocol(split="time", cutoff=50.0))
+    held_out = split(rows_of(*rows), index(), SplitProtocol(split="time", cutoff=50.0))
 
-    assert [0, 0] == parted.exam.known.counts[298:].tolist()
-    assert 0 == recall(parted, MostPopular())
+    assert [0, 0] == held_out.data.training.counts[298:].tolist()
+    assert 0 == recall(held_out, MostPopular())
 
 
 def test_8_nobodys_held_out_item_is_learnt_from():
     """Neither that of the people who are asked about, nor that of all others."""
     rows = [(f"p{n}", f"item-{(3 * n + k) % 200:03}", k) for n in range(60) for k in range(4)]
     rows += [(f"p{n}", f"item-{250 + n % 50:03}", 9) for n in range(60)]
-    parted = split(rows_of(*rows), shelf(), Protocol(people=5))
+    held_out = split(rows_of(*rows), index(), SplitProtocol(people=5))
 
-    assert 5 == len(parted.truth)
-    assert 0 == parted.exam.known.counts[250:].sum()
+    assert 5 == len(held_out.truth)
+    assert 0 == held_out.data.training.counts[250:].sum()
 
 
-def test_9_all_items_compete(parted):
+def test_9_all_items_compete(held_out):
     """Among a sample of easy negatives the tenth place would be the third, and the 31st a hit."""
 
     def standing(place):
         def answer(case, limit):
-            target = parted.truth.of(case.number)
-            others = [i.id for i in parted.exam.shelf.items if i.id not in {*target, *case.history}]
+            target = held_out.truth.items_of(case.number)
+            others = [
+                i.id for i in held_out.data.index.items if i.id not in {*target, *case.history}
+            ]
             return [*others[: place - 1], *target, *others[place - 1 :]]
 
         return Scripted(answer)
 
-    assert trees.ITEMS == len(parted.exam.shelf)
-    assert pytest.approx(1 / 10) == figure(parted, standing(10), "mrr")
-    assert pytest.approx(1 / np.log2(11)) == figure(parted, standing(10), "ndcg")
-    assert 0 == recall(parted, standing(11)) == recall(parted, standing(31))
+    assert trees.ITEMS == len(held_out.data.index)
+    assert pytest.approx(1 / 10) == figure(held_out, standing(10), "mrr")
+    assert pytest.approx(1 / np.log2(11)) == figure(held_out, standing(10), "ndcg")
+    assert 0 == recall(held_out, standing(11)) == recall(held_out, standing(31))
 
 
-def test_10_seen_items_do_not_make_room(parted):
+def test_10_seen_items_do_not_make_room(held_out):
     """A list that begins with the history is not closed up before it is measured."""
-    (at,) = {len(case.history) for case in parted.exam.cases}
+    (at,) = {len(case.history) for case in held_out.data.cases}
 
     def answer(case, limit):
-        return [*case.history, *parted.truth.of(case.number)]
+        return [*case.history, *held_out.truth.items_of(case.number)]
 
-    assert 0 == recall(parted, Scripted(answer), at=at)
-    assert 1 == recall(parted, Scripted(answer), at=at + 1)
-    assert pytest.approx(1 / (at + 1)) == figure(parted, Scripted(answer), "mrr", at=at + 1)
+    assert 0 == recall(held_out, Scripted(answer), at=at)
+    assert 1 == recall(held_out, Scripted(answer), at=at + 1)
+    assert pytest.approx(1 / (at + 1)) == figure(held_out, Scripted(answer), "mrr", at=at + 1)
 
 
-def test_11_a_list_is_cut_where_it_is_measured(parted):
+def test_11_a_list_is_cut_where_it_is_measured(held_out):
     """What stands further down does not count, however much a system returns."""
-    everything = [item.id for item in parted.exam.shelf.items]
+    everything = [item.id for item in held_out.data.index.items]
 
     def answer(case, limit):
-        (target,) = parted.truth.of(case.number)
+        (target,) = held_out.truth.items_of(case.number)
         unseen = [each for each in everything if each not in {target, *case.history}]
         return [*unseen[:10], target]
 
-    scorer = Scorer(parted, 10)
-    found = scorer.grade([Scripted(answer).answer(case, 10) for case in parted.exam.cases])
+    scorer = Scorer(held_out, 10)
+    found = scorer.score([Scripted(answer).answer(case, 10) for case in held_out.data.cases])
 
     assert 0 == found.accuracy.sum()
 
 
-def test_12_one_persons_answers_do_not_depend_on_anothers(parted, tmp_path):
+def test_12_one_persons_answers_do_not_depend_on_anothers(held_out, tmp_path):
     """A conversation that is kept from person to person lets one speak for the next."""
     with trees.tree(tmp_path) as tree:
-        chain = Chain(Recommender(tree))
-        forth = {each.number: chain.answer(each, 10).items for each in parted.exam.cases[:12]}
-        back = {each.number: chain.answer(each, 10).items for each in parted.exam.cases[11::-1]}
+        chain = UnillmrecSystem(Recommender(tree))
+        forth = {each.number: chain.answer(each, 10).items for each in held_out.data.cases[:12]}
+        back = {each.number: chain.answer(each, 10).items for each in held_out.data.cases[11::-1]}
 
     assert forth == back
 
 
-def test_13_numbers_of_people_say_nothing(parted):
+def test_13_numbers_of_people_say_nothing(held_out):
     """Neither the order of cases nor the rows to learn from are those of the file, or of names."""
     met = interactions()
     whole = {
         tuple(met.items[item] for item in met.item[met.person == person]): person
         for person in range(len(met.people))
     }
-    cases = parted.exam.cases
-    ends = [tuple(parted.truth.of(case.number)) for case in cases]
+    cases = held_out.data.cases
+    ends = [tuple(held_out.truth.items_of(case.number)) for case in cases]
     in_file = [whole[case.history + end] for case, end in zip(cases, ends, strict=True)]
     by_name = np.argsort(np.argsort(met.people))[in_file]
-    rows = [parted.rows[case.number] for case in cases]
+    rows = [held_out.rows[case.number] for case in cases]
 
     assert len(whole) == len(met.people) == len(set(in_file)) == len(set(rows))
     orders = np.corrcoef([range(len(cases)), rows, in_file, by_name])
     # Two orders of three dozen that are drawn by lot seldom correlate by more than a third.
     told = [*orders[:2, 2:].ravel().tolist(), orders[0, 1]]
     assert max(map(abs, told)) < 0.5
-    known, places = parted.exam.known, parted.exam.shelf.places
+    training, positions = held_out.data.training, held_out.data.index.positions
     for case, row in zip(cases, rows, strict=True):
-        assert [places[each] for each in case.history] == known.item[known.person == row].tolist()
+        assert [positions[each] for each in case.history] == training.item[
+            training.person == row
+        ].tolist()
 
 
 def test_14_nobodys_own_tags_are_in_the_catalog(tmp_path):
@@ -335,12 +343,12 @@ def test_14_nobodys_own_tags_are_in_the_catalog(tmp_path):
     }
     for name, header in tables.items():
         (tmp_path / f"{name}.csv").write_text("\n".join([header, *rows[name], ""]))
-    form, folder = parse(f"movielens-latest:{tmp_path}")
+    form, folder = parse_dataset(f"movielens-latest:{tmp_path}")
     loaded = form.load(folder)
 
     def found(items):
         return recall(
-            split(loaded.interactions, ItemIndex(tuple(items)), Protocol(people=0)), TfIdf()
+            split(loaded.interactions, ItemIndex(tuple(items)), SplitProtocol(people=0)), TfIdf()
         )
 
     def moods(item):

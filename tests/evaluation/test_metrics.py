@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score
 
-from tests.evaluation.exams import Scripted
+from tests.evaluation.scripted import Scripted
 from unillmrec.evaluation.metrics import Scorer, accuracy
-from unillmrec.evaluation.systems.contract import Answer
+from unillmrec.evaluation.systems.contract import RankedList
 
 ITEMS = 40
 
@@ -64,60 +64,63 @@ def test_with_one_wanted_item_recall_is_hit():
     np.testing.assert_allclose([[1, 1 / math.log2(3), 0.5, 1]], found, atol=1e-12)
 
 
-def graded(parted, answer, at=5):
-    scorer = Scorer(parted, at)
+def scored(held_out, answer, at=5):
+    scorer = Scorer(held_out, at)
     system = Scripted(answer)
-    found = scorer.grade([system.answer(case, at) for case in parted.exam.cases])
+    found = scorer.score([system.answer(case, at) for case in held_out.data.cases])
     return found, scorer.estimates(found)
 
 
-def test_what_may_not_be_listed_is_a_miss_in_its_place(parted):
+def test_what_may_not_be_listed_is_a_miss_in_its_place(held_out):
     """Seen, repeated and unknown items do not make room for what comes behind them."""
-    exam, truth = parted.exam, parted.truth
+    data, truth = held_out.data, held_out.truth
 
     def answer(case, limit):
-        (target,) = truth.of(case.number)
-        other = next(i.id for i in exam.shelf.items if i.id not in {target, *case.history})
+        (target,) = truth.items_of(case.number)
+        other = next(i.id for i in data.index.items if i.id not in {target, *case.history})
         return [case.history[0], "nowhere", other, other, target]
 
-    found, _ = graded(parted, answer)
-    people = len(exam.cases)
+    found, _ = scored(held_out, answer)
+    people = len(data.cases)
 
-    assert (people, people, people, 0) == tuple(found.void.as_dict().values())
+    assert (people, people, people, 0) == tuple(found.invalid.as_dict().values())
     np.testing.assert_allclose(found.accuracy[:, 2], 0.2)
 
 
-def test_a_short_list_is_counted(parted):
+def test_a_short_list_is_counted(held_out):
     """Places that nobody filled are misses too."""
-    found, _ = graded(parted, lambda case, limit: [])
+    found, _ = scored(held_out, lambda case, limit: [])
 
-    assert 5 * len(parted.exam.cases) == found.void.missing
+    assert 5 * len(held_out.data.cases) == found.invalid.missing
     assert 0 == found.accuracy.sum()
 
 
-def test_coverage_distance_novelty_and_popularity_by_hand(parted):
+def test_coverage_distance_novelty_and_popularity_by_hand(held_out):
     """On lists that are the same for everybody."""
-    counts = parted.exam.known.counts
-    everybody = {item for case in parted.exam.cases for item in case.history}
-    listed = [i.id for i in parted.exam.shelf.items if i.id not in everybody][:2]
-    places = [parted.exam.shelf.places[each] for each in listed]
-    _, found = graded(parted, lambda case, limit: listed, at=2)
+    counts = held_out.data.training.counts
+    everybody = {item for case in held_out.data.cases for item in case.history}
+    listed = [i.id for i in held_out.data.index.items if i.id not in everybody][:2]
+    positions = [held_out.data.index.positions[each] for each in listed]
+    _, found = scored(held_out, lambda case, limit: listed, at=2)
 
     assert pytest.approx(2 / 300) == found["coverage@2"].value
-    share = (counts[places] + 1) / (parted.exam.known.people + 1)
+    share = (counts[positions] + 1) / (held_out.data.training.people + 1)
     assert pytest.approx(float(-np.log2(share).mean())) == found["novelty"].value
     history = np.mean(
-        [counts[[parted.exam.shelf.places[i] for i in c.history]].mean() for c in parted.exam.cases]
+        [
+            counts[[held_out.data.index.positions[i] for i in c.history]].mean()
+            for c in held_out.data.cases
+        ]
     )
-    expected = counts[places].mean() / history - 1
+    expected = counts[positions].mean() / history - 1
     assert pytest.approx(float(expected)) == found["popularity lift"].value
     assert 0 < found["intra-list distance"].value < 1
 
 
-def test_distance_is_one_less_the_mean_cosine(parted):
+def test_distance_is_one_less_the_mean_cosine(held_out):
     """Of all pairs of a list."""
-    scorer = Scorer(parted, 4)
-    lists = np.array([[0, 6, 1, 2]] * len(parted.exam.cases))
+    scorer = Scorer(held_out, 4)
+    lists = np.array([[0, 6, 1, 2]] * len(held_out.data.cases))
     rows = scorer._rows[[0, 6, 1, 2]].toarray()
     cosines = rows @ rows.T
     expected = 1 - (cosines.sum() - 4) / 12
@@ -125,22 +128,27 @@ def test_distance_is_one_less_the_mean_cosine(parted):
     np.testing.assert_allclose(scorer._distance(lists), expected, atol=1e-6)
 
 
-def test_empty_lists_say_nothing_of_what_lists_are_like(parted):
+def test_empty_lists_say_nothing_of_what_lists_are_like(held_out):
     """They are left out of the mean; where all are empty, there is none."""
-    unseen = [item.id for item in parted.exam.shelf.items[-2:]]
+    unseen = [item.id for item in held_out.data.index.items[-2:]]
     likeness = ("intra-list distance", "novelty", "popularity lift")
-    _, full = graded(parted, lambda case, limit: unseen)
-    _, half = graded(parted, lambda case, limit: unseen if case.number % 2 else [])
-    _, alone = graded(parted, lambda case, limit: unseen[:1])
-    _, none = graded(parted, lambda case, limit: [])
+    _, full = scored(held_out, lambda case, limit: unseen)
+    _, half = scored(held_out, lambda case, limit: unseen if case.number % 2 else [])
+    _, alone = scored(held_out, lambda case, limit: unseen[:1])
+    _, none = scored(held_out, lambda case, limit: [])
 
     for name in likeness[:2]:
         assert pytest.approx(full[name].value) == half[name].value
         assert full[name].value > 0
     # The histories are those of the people who got something.
     histories = [
-        np.mean([parted.exam.known.counts[parted.exam.shelf.places[each]] for each in case.history])
-        for case in parted.exam.cases
+        np.mean(
+            [
+                held_out.data.training.counts[held_out.data.index.positions[each]]
+                for each in case.history
+            ]
+        )
+        for case in held_out.data.cases
     ]
     ratio = (1 + full["popularity lift"].value) / (1 + half["popularity lift"].value)
     assert pytest.approx(np.mean(histories[1::2]) / np.mean(histories)) == ratio
@@ -149,14 +157,14 @@ def test_empty_lists_say_nothing_of_what_lists_are_like(parted):
     assert [None] * 3 == [none[name].value for name in likeness]
 
 
-def test_the_share_of_targets_among_the_recalled_is_told(parted):
+def test_the_share_of_targets_among_the_recalled_is_told(held_out):
     """Which no ranking behind it can lift."""
-    truth = parted.truth
+    truth = held_out.truth
 
     def answer(case, limit):
-        found = tuple(truth.of(case.number)) if case.number % 2 else ("item-000",)
-        return Answer((), recalled=found)
+        found = tuple(truth.items_of(case.number)) if case.number % 2 else ("item-000",)
+        return RankedList((), recalled=found)
 
-    _, found = graded(parted, answer)
+    _, found = scored(held_out, answer)
 
     assert pytest.approx(0.5, abs=0.02) == found["recalled"].value

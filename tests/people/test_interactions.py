@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.evaluation.exams import rows_of
+from tests.evaluation.scripted import rows_of
 from unillmrec.errors import PersonError
 from unillmrec.people.interactions import read_interactions, sequences
 

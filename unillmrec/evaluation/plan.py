@@ -1,12 +1,17 @@
-"""What an evaluation would cost: some of its people are walked for, and counted up."""
+"""Estimate the cost of an evaluation from a sample of its people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
 
-from unillmrec.evaluation.data.exam import Split
-from unillmrec.evaluation.systems.registry import MADE_UP, REFERENCE, Means, expected
+from unillmrec.evaluation.data.cases import Split
+from unillmrec.evaluation.systems.registry import (
+    PSEUDONYMISED,
+    REFERENCE,
+    SystemContext,
+    estimate_usages,
+)
 from unillmrec.judge.registry import build_estimating_judge
 from unillmrec.planning.planner import (
     Plan,
@@ -25,46 +30,46 @@ SAMPLE = 40
 
 
 def plan_evaluation(
-    means: Means,
+    context: SystemContext,
     split: Split,
     settings: Settings,
     chosen: Iterable[str] = (),
     *,
     at: int = 10,
-    made_up: ItemTree | None = None,
+    pseudonymised: ItemTree | None = None,
 ) -> Plan:
-    """Plan what the systems that ask a model will take for all people; nothing is sent.
+    """Estimate the cost of the systems that ask a model, for all people; nothing is sent.
 
-    *means* holds a judge that is no model, and one that counts. *made_up* is the tree under false
-    names, if the chain walks that as well. What other systems ask stands under recall.
+    *context* must be one without a model. *pseudonymised* is the tree with made-up titles, if it
+    is walked as well. The calls of the baselines are listed under recall.
     """
-    cases = split.exam.cases
+    cases = split.data.cases
     people = [Person(case.history) for case in cases[:: max(1, len(cases) // SAMPLE)][:SAMPLE]]
-    options = means.options.with_limit(at)
-    plan = plan_recommendations(means.tree, people, options, settings, count=len(cases))
-    planner = Planner.of(settings, means.tree.path)
+    options = context.options.with_limit(at)
+    plan = plan_recommendations(context.tree, people, options, settings, count=len(cases))
+    planner = Planner.of(settings, context.tree.path)
     lines, notes = dict(plan.lines), list(plan.notes)
-    if made_up is not None:
-        judge = build_estimating_judge(made_up, settings, planner.profile_tokens)
-        recommender = Recommender(made_up, judge)
-        asked = [recommender.recommend_to(each, options).usage for each in people]
-        beside = scale_to_people(planner, asked, len(cases), settings.concurrency)
+    if pseudonymised is not None:
+        judge = build_estimating_judge(pseudonymised, settings, planner.profile_tokens)
+        recommender = Recommender(pseudonymised, judge)
+        bills = [recommender.recommend_to(each, options).usage for each in people]
+        extra = scale_to_people(planner, bills, len(cases), settings.concurrency)
         lines = {
-            stage: lines.get(stage, PlanLine()) + beside.lines.get(stage, PlanLine())
+            stage: lines.get(stage, PlanLine()) + extra.lines.get(stage, PlanLine())
             for stage in Stage
-            if stage in lines or stage in beside.lines
+            if stage in lines or stage in extra.lines
         }
-        notes.append(f"Of all stages: {_told(beside.total)} of {MADE_UP}.")
-    for name, usages in expected(means, split, chosen, at).items():
+        notes.append(f"Of all stages: {_format_line(extra.total)} of {PSEUDONYMISED}.")
+    for name, usages in estimate_usages(context, split, chosen, at).items():
         if name == REFERENCE or not usages:
             continue
-        asked = [{Stage.RECALL: usage} for usage in usages]
-        beside = scale_to_people(planner, asked, len(cases), settings.concurrency)
-        for stage, line in beside.lines.items():
+        bills = [{Stage.RECALL: usage} for usage in usages]
+        extra = scale_to_people(planner, bills, len(cases), settings.concurrency)
+        for stage, line in extra.lines.items():
             lines[stage] = lines.get(stage, PlanLine()) + line
-            notes.append(f"Under {stage}: {_told(line)} of {name}.")
+            notes.append(f"Under {stage}: {_format_line(line)} of {name}.")
     return replace(plan, lines=lines, notes=tuple(notes))
 
 
-def _told(line: PlanLine) -> str:
+def _format_line(line: PlanLine) -> str:
     return f"{line.calls.likely:,.0f} calls, about {line.tokens.likely:,.0f} tokens"

@@ -1,4 +1,4 @@
-"""Put systems through an exam, grade them, and compare them."""
+"""Evaluate systems on held-out interactions, and compare them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from unillmrec.errors import EvaluationError
-from unillmrec.evaluation.data.exam import Split
-from unillmrec.evaluation.metrics import ACCURACY, Graded, Scorer
+from unillmrec.evaluation.data.cases import Split
+from unillmrec.evaluation.metrics import ACCURACY, ScoredLists, Scorer
 from unillmrec.evaluation.statistics import Estimate, holm, paired_p
-from unillmrec.evaluation.system_runs import Examine, Progress, SystemRun, one_by_one
-from unillmrec.evaluation.systems.contract import Answer, System
+from unillmrec.evaluation.system_runs import Progress, RunSystems, SystemRun, run_sequentially
+from unillmrec.evaluation.systems.contract import RankedList, System
 from unillmrec.prices import Money, Price
 from unillmrec.usage import Usage
 
@@ -21,23 +21,23 @@ COMPARED = ("recall", "ndcg")
 
 
 def silent(system: str, done: int, total: int) -> None:
-    """Take no note."""
+    """Report no progress."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one system did: its lists, what they are worth, what they cost.
+class SystemResult:
+    """The lists of one system, their metrics, and their cost.
 
-    *usage* is that of the *priced* people together. *learning* and *answering* are seconds, the
-    latter for all people, in all processes. *price* is what a model's tokens cost; None if that
-    is unknown.
+    *usage* is the sum over the *priced* people. *learning* and *answering* are seconds, the
+    latter for all people in all processes. *price* is the price of the model's tokens, or None
+    if it is unknown.
     """
 
     name: str
     zero_shot: bool
     note: str
-    answers: tuple[Answer, ...]
-    graded: Graded
+    answers: tuple[RankedList, ...]
+    scored: ScoredLists
     estimates: dict[str, Estimate]
     usage: Usage
     priced: int
@@ -47,9 +47,9 @@ class Outcome:
 
     @property
     def cost(self) -> Money | None:
-        """What one person cost, by the tokens that the server counted; None if that is unknown.
+        """The cost per person by the tokens that the server counted; None if unknown.
 
-        What asks no model costs nothing, whatever models cost.
+        Without model calls it is zero, whatever the price.
         """
         if not self.priced:
             return None
@@ -60,7 +60,7 @@ class Outcome:
 
     @property
     def estimated_cost(self) -> Money | None:
-        """What one person costs by our own count of tokens, none of them cached."""
+        """The cost per person by our own token counts, assuming nothing is cached."""
         if not self.usage.calls or self.price is None:
             return self.cost
         counts = self.usage.estimated_prompt, self.usage.estimated_completion
@@ -68,70 +68,71 @@ class Outcome:
 
     @property
     def counted_only(self) -> int:
-        """To how many people the counting was confined; 0 where all were counted."""
+        """The number of people whose tokens were counted, if not all were; otherwise 0."""
         left_out = any(each.usage is None and not each.failed for each in self.answers)
         return self.priced if left_out else 0
 
     @property
     def partial(self) -> int:
-        """For how many people the embedded judge had to finish the list."""
+        """The number of people whose list the embedded judge had to finish."""
         return sum(bool(answer.partial) for answer in self.answers)
 
     @property
     def fallbacks(self) -> int:
-        """For how many people the embedded judge answered in place of an unusable reply."""
+        """The number of people for whom the embedded judge replaced an unusable reply."""
         return sum(bool(answer.fallbacks) for answer in self.answers)
 
     @property
     def unusable(self) -> int:
-        """For how many people a reply could not be used and nobody answered in its place."""
+        """The number of people with an unusable reply that nothing replaced."""
         return sum(bool(answer.unusable) for answer in self.answers)
 
     @property
     def failed(self) -> int:
-        """For how many people there is no list, because a call or its reply was of no use."""
+        """The number of people without a list because a call failed."""
         return sum(bool(answer.failed) for answer in self.answers)
 
     @property
     def remarks(self) -> list[str]:
-        """What a reader of the figures should know: the note, and what fell short of it."""
-        told = [self.note] if self.note else []
+        """What readers of the metrics should know: the note, and whatever went wrong."""
+        remarks = [self.note] if self.note else []
+        people = f"{len(self.answers):,} people"
         if self.partial:
-            told.append(
-                f"{self.partial:,} of {len(self.answers):,} people partial, "
-                "finished by the embedded judge"
-            )
+            remarks.append(f"{self.partial:,} of {people} partial, finished by the embedded judge")
         if self.fallbacks:
-            told.append(
-                f"{self.fallbacks:,} of {len(self.answers):,} people were answered by the embedded "
-                "judge at least once, because a reply could not be used"
+            remarks.append(
+                f"{self.fallbacks:,} of {people} were answered by the embedded judge at least "
+                "once, because a reply could not be used"
             )
         if self.unusable:
-            told.append(
-                f"{self.unusable:,} of {len(self.answers):,} people got at least one reply that "
-                "could not be used, and found nothing by it"
+            remarks.append(
+                f"{self.unusable:,} of {people} got at least one reply that could not be used, "
+                "which contributed no items"
             )
-        if self.failed:
-            first = next(answer.failed for answer in self.answers if answer.failed)
-            told.append(
-                f"{self.failed:,} of {len(self.answers):,} people failed and count as misses, "
-                f"the first because {first.rstrip('.')}"
-            )
-            unknown = sum(bool(each.failed) and each.usage is None for each in self.answers)
-            people = "person" if unknown == 1 else "people"
-            if unknown:
-                told.append(
-                    f"without the tokens of {unknown:,} failed {people}"
-                    if self.priced
-                    else "what the failed people took is unknown"
-                )
+        remarks += self._failure_remarks()
         if counted := self.counted_only:
-            told.append(f"tokens and money are those of the first {counted:,} people")
-        void = self.graded.void.as_dict()
-        return told + [f"{count:,} places {what}" for what, count in void.items() if count]
+            remarks.append(f"tokens and money are those of the first {counted:,} people")
+        invalid = self.scored.invalid.as_dict()
+        return remarks + [f"{count:,} places {kind}" for kind, count in invalid.items() if count]
+
+    def _failure_remarks(self) -> list[str]:
+        if not self.failed:
+            return []
+        first = next(answer.failed for answer in self.answers if answer.failed)
+        remarks = [
+            f"{self.failed:,} of {len(self.answers):,} people failed and count as misses, "
+            f"the first because {first.rstrip('.')}"
+        ]
+        unknown = sum(bool(each.failed) and each.usage is None for each in self.answers)
+        if unknown and self.priced:
+            people = "person" if unknown == 1 else "people"
+            remarks.append(f"without the tokens of {unknown:,} failed {people}")
+        elif unknown:
+            remarks.append("the tokens of the failed people are unknown")
+        return remarks
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures as the JSON output gives them; usage is that of the priced people."""
+        """Return the result for the JSON output; usage is the sum over the priced people."""
         costs = {"cost": self.cost, "estimated_cost": self.estimated_cost}
         return {
             "name": self.name,
@@ -145,7 +146,7 @@ class Outcome:
             "fallbacks": self.fallbacks,
             "unusable": self.unusable,
             "failed": self.failed,
-            "void": self.graded.void.as_dict(),
+            "void": self.scored.invalid.as_dict(),
             "seconds": {
                 "learning": round(self.learning, 3),
                 "answering": round(self.answering, 3),
@@ -155,7 +156,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How much more the reference is worth than another system, on the same people."""
+    """The difference in a metric between the reference and another system, on the same people."""
 
     reference: str
     system: str
@@ -165,7 +166,7 @@ class Comparison:
     p_corrected: float
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the comparison as the JSON output gives it."""
+        """Return the comparison for the JSON output."""
         return {
             "reference": self.reference,
             "system": self.system,
@@ -178,15 +179,15 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All outcomes of one exam, and how they compare.
+    """The results of all systems on one split, and their comparisons.
 
-    *seconds* is all it took, *measuring* the part of it that the figures did.
+    *seconds* is the total time, *measuring* the part spent on metrics.
     """
 
     split: Split
     at: int
     reference: str
-    outcomes: tuple[Outcome, ...]
+    results: tuple[SystemResult, ...]
     comparisons: tuple[Comparison, ...]
     seconds: float
     measuring: float = 0.0
@@ -194,18 +195,18 @@ class Evaluation:
 
     @property
     def facts(self) -> dict[str, object]:
-        """What was asked of whom."""
+        """The facts about the split, and the length of the lists."""
         return {**self.split.facts, "at": self.at}
 
-    def named(self, name: str) -> Outcome:
-        """Return the outcome of a system."""
-        return next(each for each in self.outcomes if each.name == name)
+    def result_of(self, name: str) -> SystemResult:
+        """Return the result of the system called *name*."""
+        return next(each for each in self.results if each.name == name)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything as the JSON output gives it."""
+        """Return the evaluation for the JSON output."""
         return {
             "protocol": self.facts,
-            "systems": [each.as_dict() for each in self.outcomes],
+            "systems": [each.as_dict() for each in self.results],
             "comparisons": [each.as_dict() for each in self.comparisons],
             "price": self.price.describe() if self.price else None,
             "seconds": round(self.seconds, 2),
@@ -221,72 +222,81 @@ def evaluate(
     seed: int = 0,
     price: Price | None = None,
     progress: Progress = silent,
-    examine: Examine = one_by_one,
+    run_systems: RunSystems = run_sequentially,
 ) -> Evaluation:
-    """Let *systems* answer every case, and grade the lists; only the scorer sees the truth.
+    """Run *systems* on every case and score their lists; only the scorer sees the ground truth.
 
-    *reference* is the system that all others are compared with; by default the last. *price* is
-    what the model's tokens cost, as far as that is known. *examine* lets systems answer.
+    All others are compared with the system *reference*, by default the last. *price* is the
+    price of the model's tokens, if it is known.
 
     Raises:
-        EvaluationError: two systems have the same name, or the reference is none of them.
+        EvaluationError: two systems have the same name, or none is called *reference*.
     """
     started = time.perf_counter()
     names = [system.name for system in systems]
     reference = reference or names[-1]
     if len(set(names)) < len(names) or reference not in names:
-        raise EvaluationError(f"systems need names of their own, and {reference!r} among them.")
+        raise EvaluationError(f"systems need unique names, and {reference!r} must be among them.")
     scorer = Scorer(split, at, seed)
-    made, measuring = [], 0.0
-    with closing(examine(systems, split.exam, at, progress)) as sheets:
-        for system, sheet in zip(systems, sheets, strict=True):
+    results, measuring = [], 0.0
+    with closing(run_systems(systems, split.data, at, progress)) as runs:
+        for system, run in zip(systems, runs, strict=True):
             begun = time.perf_counter()
-            made.append(_outcome(system, sheet, scorer, price))
+            results.append(_result(system, run, scorer, price))
             measuring += time.perf_counter() - begun
     begun = time.perf_counter()
-    compared = _comparisons(made, reference, scorer)
+    comparisons = _compare(results, reference, scorer)
     ended = time.perf_counter()
-    times = ended - started, measuring + ended - begun
-    return Evaluation(split, at, reference, tuple(made), compared, *times, price)
-
-
-def _outcome(system: System, sheet: SystemRun, scorer: Scorer, price: Price | None) -> Outcome:
-    graded = scorer.grade(sheet.answers)
-    bills = [answer.usage for answer in sheet.answers if answer.usage is not None]
-    return Outcome(
-        name=system.name,
-        zero_shot=system.zero_shot,
-        note=system.note,
-        answers=sheet.answers,
-        graded=graded,
-        estimates=scorer.estimates(graded),
-        usage=sum(bills, Usage()),
-        priced=len(bills),
-        learning=sheet.learning,
-        answering=sheet.answering,
+    return Evaluation(
+        split,
+        at,
+        reference,
+        tuple(results),
+        comparisons,
+        seconds=ended - started,
+        measuring=measuring + ended - begun,
         price=price,
     )
 
 
-def _comparisons(
-    outcomes: Sequence[Outcome], reference: str, scorer: Scorer
+def _result(system: System, run: SystemRun, scorer: Scorer, price: Price | None) -> SystemResult:
+    scored = scorer.score(run.answers)
+    usages = [answer.usage for answer in run.answers if answer.usage is not None]
+    return SystemResult(
+        name=system.name,
+        zero_shot=system.zero_shot,
+        note=system.note,
+        answers=run.answers,
+        scored=scored,
+        estimates=scorer.estimates(scored),
+        usage=sum(usages, Usage()),
+        priced=len(usages),
+        learning=run.learning,
+        answering=run.answering,
+        price=price,
+    )
+
+
+def _compare(
+    results: Sequence[SystemResult], reference: str, scorer: Scorer
 ) -> tuple[Comparison, ...]:
     """Compare the reference with every other system; p-values are corrected metric by metric."""
-    (best,) = [each for each in outcomes if each.name == reference]
-    others = [each for each in outcomes if each.name != reference]
-    made = []
+    (ours,) = [each for each in results if each.name == reference]
+    others = [each for each in results if each.name != reference]
+    comparisons = []
     for metric in COMPARED if others else ():
         column = ACCURACY.index(metric)
-        mine = best.graded.accuracy[:, column]
-        theirs = [each.graded.accuracy[:, column] for each in others]
-        p_values = [paired_p(mine, each) for each in theirs]
+        our_values = ours.scored.accuracy[:, column]
+        their_values = [each.scored.accuracy[:, column] for each in others]
+        p_values = [paired_p(our_values, each) for each in their_values]
+        corrected_values = holm(p_values)
         for other, values, p, corrected in zip(
-            others, theirs, p_values, holm(p_values), strict=True
+            others, their_values, p_values, corrected_values, strict=True
         ):
-            (difference,) = scorer.bootstrap.estimates((mine - values)[:, None])
-            if not mine.any() and not values.any():
-                # Where neither found anything, nothing is known of how far apart they are.
+            (difference,) = scorer.bootstrap.estimates((our_values - values)[:, None])
+            if not our_values.any() and not values.any():
+                # Neither system found anything, so the size of the difference is unknown.
                 difference = Estimate(None)
             name = f"{metric}@{scorer.at}"
-            made.append(Comparison(reference, other.name, name, difference, p, corrected))
-    return tuple(made)
+            comparisons.append(Comparison(reference, other.name, name, difference, p, corrected))
+    return tuple(comparisons)

@@ -1,4 +1,4 @@
-"""Intervals by the bootstrap, differences between systems, and tests corrected for their number."""
+"""Bootstrap confidence intervals, paired tests, and correction for multiple comparisons."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ Floats = NDArray[np.float64]
 
 RESAMPLES = 2_000
 COVERED = 0.95
-# Counts of people in resamples are held in blocks, so that memory does not grow with people.
+# Weights are computed in blocks of this many numbers, so that memory does not grow with people.
 _BLOCK = 8_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure and its interval; *value* is None where there is nothing to measure."""
+    """A metric with its interval; *value* is None if there is nothing to measure."""
 
     value: float | None
     low: float | None = None
     high: float | None = None
 
     def as_dict(self) -> dict[str, float | None]:
-        """Return the three, rounded to what they are worth."""
-        return {name: _rounded(getattr(self, name)) for name in self.__slots__}
+        """Return value, low and high with five significant digits."""
+        return {name: _round(getattr(self, name)) for name in self.__slots__}
 
 
-def _rounded(value: float | None) -> float | None:
+def _round(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.5g}")
 
 
 class Bootstrap:
-    """Resamples people, the same ones for everything that is asked: so differences are paired."""
+    """Resamples people, the same ones for every metric, so that differences are paired."""
 
     def __init__(self, people: int, seed: int = 0, resamples: int = RESAMPLES) -> None:
         self._people = people
@@ -47,28 +47,28 @@ class Bootstrap:
         return np.concatenate([weights @ values for weights in self._weights()]) / self._people
 
     def _weights(self) -> Iterable[Floats]:
-        """Return how often each person is in each resample, in blocks."""
+        """Return how often each person is in each resample, in blocks of resamples."""
         if self._resamples * self._people <= _BLOCK:
-            return [self._whole]
-        each = max(_BLOCK // self._people, 1)
-        counts = [min(each, self._resamples - at) for at in range(0, self._resamples, each)]
-        return self._drawn(counts)
+            return [self._all_weights]
+        size = max(_BLOCK // self._people, 1)
+        counts = [min(size, self._resamples - at) for at in range(0, self._resamples, size)]
+        return self._sample(counts)
 
     @cached_property
-    def _whole(self) -> Floats:
-        """All resamples, where they are few enough to be drawn once for all figures."""
-        (weights,) = self._drawn([self._resamples])
+    def _all_weights(self) -> Floats:
+        """The weights of all resamples, if they fit into one block."""
+        (weights,) = self._sample([self._resamples])
         return weights
 
-    def _drawn(self, counts: Iterable[int]) -> Iterator[Floats]:
+    def _sample(self, counts: Iterable[int]) -> Iterator[Floats]:
         people = self._people
         chance = np.random.default_rng((self._seed, people))
         for count in counts:
-            drawn = chance.multinomial(people, np.full(people, 1 / people), size=count)
-            yield drawn.astype(np.float64)
+            weights = chance.multinomial(people, np.full(people, 1 / people), size=count)
+            yield weights.astype(np.float64)
 
     def estimates(self, values: Floats) -> list[Estimate]:
-        """Return each column's mean with its percentile interval."""
+        """Return the mean of each column with its percentile interval."""
         resampled = self.means(values)
         tail = 100 * (1 - COVERED) / 2
         low, high = np.percentile(resampled, (tail, 100 - tail), axis=0)
@@ -76,7 +76,7 @@ class Bootstrap:
         return [Estimate(float(m), float(a), float(b)) for m, a, b in triples]
 
     def ratio(self, above: Floats, below: Floats, less: float = 0.0) -> Estimate:
-        """Return the ratio of two means, less a constant, with its interval."""
+        """Return the ratio of two means minus the constant *less*, with its interval."""
         if not below.sum():
             return Estimate(None)
         resampled = self.means(np.column_stack([above, below]))
@@ -88,10 +88,10 @@ class Bootstrap:
 
 
 def jackknife(value: float, without_one: Floats) -> Estimate:
-    """Return a figure with its interval from what it is without each person in turn.
+    """Return *value* with an interval from its values without each person in turn.
 
-    For figures that are no means, such as a count of distinct items, of which a resample with
-    repeated people always finds too few.
+    It is for metrics that are not means. The bootstrap would underestimate a count of distinct
+    items, for example, because resamples repeat people.
     """
     from scipy.stats import norm
 
@@ -102,9 +102,9 @@ def jackknife(value: float, without_one: Floats) -> Estimate:
 
 
 def same_for_all(value: float, people: int) -> Estimate:
-    """Return a share that is 0, or 1, for everybody, with the interval of Wilson.
+    """Return a share of 0 or 1 with its Wilson interval.
 
-    Resamples of people who are all alike are alike too, and would say that nothing is unsure.
+    If all people have the same value, so do all resamples: the bootstrap interval would be empty.
     """
     from scipy.stats import norm
 
@@ -114,10 +114,9 @@ def same_for_all(value: float, people: int) -> Estimate:
 
 
 def paired_p(one: Floats, other: Floats) -> float:
-    """Return the p-value of a paired t-test; 1 where nobody differs, or there are too few.
+    """Return the p-value of a paired t-test; 1 if there is no difference or only one person.
 
-    The same difference for everybody has no spread to be measured against: there the sign test
-    says how likely so many equal signs are.
+    If the difference is the same for everybody, it has no variance, and the sign test is used.
     """
     from scipy.stats import ttest_rel
 
@@ -130,11 +129,11 @@ def paired_p(one: Floats, other: Floats) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number, by the step-down rule of Holm."""
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    """Return p-values corrected for multiple comparisons by Holm's step-down method."""
+    order = sorted(range(len(p_values)), key=lambda position: p_values[position])
     corrected = [0.0] * len(p_values)
     worst = 0.0
-    for rank, place in enumerate(order):
-        worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[place]))
-        corrected[place] = worst
+    for rank, position in enumerate(order):
+        worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[position]))
+        corrected[position] = worst
     return corrected

@@ -1,4 +1,4 @@
-"""Let systems answer all cases of an exam, one system after the other, in this process."""
+"""Run systems on all cases of an evaluation, one system after the other, in this process."""
 
 from __future__ import annotations
 
@@ -9,66 +9,67 @@ from typing import TypeAlias
 
 from unillmrec.endpoint import FATAL_FAILURES, PERMANENT_FAILURES, CallError
 from unillmrec.errors import EndpointError, ReplyError
-from unillmrec.evaluation.data.exam import Case, Exam
-from unillmrec.evaluation.systems.contract import Answer, System
+from unillmrec.evaluation.data.cases import EvaluationCase, EvaluationData
+from unillmrec.evaluation.systems.contract import RankedList, System
 from unillmrec.tree.clustering import one_thread
 from unillmrec.usage import Usage
 
-Progress = Callable[[str, int, int], None]
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Is called with the name of a system, the number of people done, and their total."""
 
 
 @dataclass(frozen=True, slots=True)
 class SystemRun:
-    """What one system answered, in the order of the cases, and the seconds it took.
+    """The lists of one system, in the order of the cases, and the seconds it took.
 
-    *answering* is of all people; where several processes shared them, of all processes.
+    *answering* is the sum over all people, and over all processes that shared them.
     """
 
-    answers: tuple[Answer, ...]
+    answers: tuple[RankedList, ...]
     learning: float
     answering: float
 
 
-Examine: TypeAlias = Callable[
-    [Sequence[System], Exam, int, Progress], Generator[SystemRun, None, None]
+RunSystems: TypeAlias = Callable[
+    [Sequence[System], EvaluationData, int, Progress], Generator[SystemRun, None, None]
 ]
-"""Lets systems answer the cases of an exam with lists of some length: a sheet for each system."""
+"""Runs systems on all cases with a maximum list length, and yields a run for each system."""
 
 
-def one_by_one(
-    systems: Sequence[System], exam: Exam, limit: int, progress: Progress
+def run_sequentially(
+    systems: Sequence[System], data: EvaluationData, limit: int, progress: Progress
 ) -> Generator[SystemRun, None, None]:
     """Let each system learn, and answer case after case."""
     for system in systems:
-        progress(system.name, 0, len(exam.cases))
+        progress(system.name, 0, len(data.cases))
         with one_thread():
-            sheet = _sheet(system, exam, limit, progress)
-        yield sheet
+            run = _run(system, data, limit, progress)
+        yield run
 
 
-def _sheet(system: System, exam: Exam, limit: int, progress: Progress) -> SystemRun:
+def _run(system: System, data: EvaluationData, limit: int, progress: Progress) -> SystemRun:
     started = time.perf_counter()
-    system.learn(exam)
+    system.learn(data)
     learnt = time.perf_counter()
-    answers = []
-    for done, case in enumerate(exam.cases, start=1):
-        answers.append(_answered(system, case, limit, begun=done > 1))
-        progress(system.name, done, len(exam.cases))
+    answers: list[RankedList] = []
+    for case in data.cases:
+        answers.append(_answer(system, case, limit, is_first=not answers))
+        progress(system.name, len(answers), len(data.cases))
     return SystemRun(tuple(answers), learnt - started, time.perf_counter() - learnt)
 
 
-def _answered(system: System, case: Case, limit: int, *, begun: bool) -> Answer:
-    """Return the system's answer; where a call is of no use, an empty one that says why.
+def _answer(system: System, case: EvaluationCase, limit: int, *, is_first: bool) -> RankedList:
+    """Return the system's list, or an empty one with the reason if a call failed.
 
-    What everybody else was answered is paid for. Only what no other person would be spared
-    ends the evaluation: for some mistakes, if nobody was answered before. The calls that were
-    made for this person come with the error, and are billed.
+    A failure ends the evaluation only if it would repeat for everybody: the other lists are paid
+    for. Some failures are fatal only before the first list. Failed calls are billed.
     """
     try:
         return system.answer(case, limit)
     except (EndpointError, ReplyError) as error:
         kind = error.kind if isinstance(error, CallError) else None
-        if kind in PERMANENT_FAILURES or (kind in FATAL_FAILURES and not begun):
+        if kind in PERMANENT_FAILURES or (kind in FATAL_FAILURES and is_first):
             raise
-        bills = [each.usage for each in error.exchanges]
-        return Answer((), sum(bills, Usage()) if bills else None, (), failed=error.problem)
+        usages = [each.usage for each in error.exchanges]
+        usage = sum(usages, Usage()) if usages else None
+        return RankedList((), usage, (), failed=error.problem)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.evaluation.exams import interactions
-from unillmrec.evaluation.system_runs import one_by_one
+from tests.evaluation.scripted import interactions
+from unillmrec.evaluation.system_runs import run_sequentially
 from unillmrec.system.processes import available_cores
 
 WORDS = ("harbour", "whale", "comet", "rocket", "bread", "oven", "alibi", "violin")
@@ -67,9 +67,9 @@ def test_so_many_processes_as_are_wanted(run, shop, orders, server, monkeypatch)
 
     def made(entries, workers):
         wanted.append((workers, [each.kind for each in entries]))
-        return one_by_one
+        return run_sequentially
 
-    monkeypatch.setattr("unillmrec.cli.evaluate.run.InProcesses", made)
+    monkeypatch.setattr("unillmrec.cli.evaluate.run.RunInProcesses", made)
     few = ("--systems", "random", "--people", "2")
     asked = ("evaluate", shop, "--histories", orders, *few)
     for more in ((), ("--workers", "3")):
@@ -151,7 +151,7 @@ def test_files_that_cannot_be_written_are_refused_first(run, shop, orders, serve
 def test_the_table_is_shown_though_a_file_cannot_be_written(run, shop, orders, monkeypatch):
     """Its folder went away in the meantime."""
     Path("out").mkdir()
-    monkeypatch.setattr("unillmrec.cli.evaluate.files.page", lambda *_: Path("out").rmdir() or "")
+    monkeypatch.setattr("unillmrec.cli.evaluate.files.render_page", lambda *_: Path("out").rmdir())
     only = ("--systems", "tfidf", *FEW)
     done = run("evaluate", shop, "--histories", orders, *only, "--report", "out/page.html")
 
@@ -192,7 +192,7 @@ def test_money_stands_beside_every_figure(run, shop, orders):
         each["estimated_cost"] for each in made["systems"]
     ]
     assert made["systems"][-1]["cost"] is None
-    assert "Money is that of one person at USD 1000 for a million" in run(*asked, *named).out
+    assert "Money is per person, at USD 1000 for a million" in run(*asked, *named).out
     assert "unknown" in run(*asked, "--judge", "embedded").out
 
 

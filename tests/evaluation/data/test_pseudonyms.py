@@ -8,14 +8,14 @@ import pytest
 from tests import trees
 from unillmrec import BuildOptions, ItemTree
 from unillmrec.describing.run import describe
-from unillmrec.evaluation.data.exam import ItemIndex
+from unillmrec.evaluation.data.cases import ItemIndex
 from unillmrec.evaluation.data.pseudonyms import (
     Pseudonyms,
-    build_under_false_names,
-    pseudonymised,
-    remark_on,
+    build_pseudonymised_tree,
+    pseudonym_remark,
+    pseudonymise,
 )
-from unillmrec.evaluation.systems.registry import Means
+from unillmrec.evaluation.systems.registry import REFERENCE, SystemContext
 from unillmrec.items import Item
 from unillmrec.judge.describer import LanguageModelDescriber
 from unillmrec.judge.prompting.prompt_writer import CONTRACTS, PromptWriter
@@ -35,7 +35,7 @@ def title_words(items):
 def test_no_word_of_a_title_is_left():
     """Only those that join words; and nothing else of the item goes."""
     real = trees.items()
-    made = list(pseudonymised(real))
+    made = list(pseudonymise(real))
     left = title_words(real) & title_words(made)
 
     assert {"the", "and"} == left
@@ -47,10 +47,10 @@ def test_the_same_word_is_always_the_same_made_up_one():
     """So that what belongs together still does, and another seed gives other words."""
     made = Pseudonyms(1)
 
-    assert made.of("Whale") == made.of("whale").capitalize()
-    assert made.of("WHALE") == made.of("whale").upper()
-    assert made.of("whale") == Pseudonyms(1).of("whale")
-    assert made.of("whale") != Pseudonyms(2).of("whale")
+    assert made.replace_word("Whale") == made.replace_word("whale").capitalize()
+    assert made.replace_word("WHALE") == made.replace_word("whale").upper()
+    assert made.replace_word("whale") == Pseudonyms(1).replace_word("whale")
+    assert made.replace_word("whale") != Pseudonyms(2).replace_word("whale")
 
 
 def test_different_words_stay_different():
@@ -61,7 +61,7 @@ def test_different_words_stay_different():
         for n in range(1000)
     ]
 
-    assert len(words) == len({made.of(word) for word in words})
+    assert len(words) == len({made.replace_word(word) for word in words})
 
 
 def test_names_go_and_kinds_stay():
@@ -76,7 +76,7 @@ def test_names_go_and_kinds_stay():
         )
         for n in range(20)
     ]
-    first = next(iter(pseudonymised(items)))
+    first = next(iter(pseudonymise(items)))
 
     assert ("Books", "Sea") == first.path
     assert ("novel",) == first.attributes["genre"]
@@ -95,7 +95,7 @@ def goods(**attributes):
 
 def first_of(items):
     """Return the first item under false names."""
-    return next(iter(pseudonymised(items)))
+    return next(iter(pseudonymise(items)))
 
 
 @pytest.mark.parametrize("key", ["brand", "author", "store", "director", "publisher", "maker"])
@@ -125,7 +125,7 @@ def test_a_brand_among_the_categories_goes():
     """A title of its own items begins with it, whatever its apostrophe; elsewhere it goes too."""
     items = goods(categories=("Skin", "Burt's Bees"))
     items[7] = replace(items[7], title="BURTS BEES hand cream", path=("Skin", "Burt's Bees"))
-    made = list(pseudonymised(items))
+    made = list(pseudonymise(items))
 
     assert all("Skin" == item.attributes["categories"][0] for item in made)
     assert all("Burt's Bees" != item.attributes["categories"][1] for item in made)
@@ -138,7 +138,7 @@ def test_a_kind_that_begins_the_title_of_an_item_of_another_kind_stays():
     items = [*goods(genre="Soap"), *(replace(i, id=f"h{i.id}") for i in goods(genre="History"))]
     items[0] = replace(items[0], title="History of soap")
 
-    assert {"Soap", "History"} == {item.attributes["genre"] for item in pseudonymised(items)}
+    assert {"Soap", "History"} == {item.attributes["genre"] for item in pseudonymise(items)}
 
 
 def test_titles_are_found_in_texts_that_write_nothing_large():
@@ -153,24 +153,26 @@ def test_titles_are_found_in_texts_that_write_nothing_large():
         ),
         Item("b", "千と", "千と千尋の神隠しのあとで千とを見た。"),
     ]
-    first, second = pseudonymised(items)
+    first, second = pseudonymise(items)
     long, short = first.title.partition(" (")[0], second.title
 
     assert f"{long}は{first.attributes['author']}の映画。" == first.text
     assert f"{long}のあとで{short}を見た。" == second.text
 
 
-def test_the_embedded_judge_remembers_nothing(parted, tmp_path):
+def test_the_embedded_judge_remembers_nothing(held_out, tmp_path):
     """Words it compares are as alike under false names: its figures hardly change."""
-    from unillmrec.evaluation.data.exam import Exam, ItemIndex, Split
+    from unillmrec.evaluation.data.cases import EvaluationData, ItemIndex, Split
     from unillmrec.evaluation.runner import evaluate
     from unillmrec.evaluation.systems.content import TfIdf
 
-    made = ItemIndex(tuple(pseudonymised(parted.exam.shelf.items)))
-    renamed = Split(Exam(made, parted.exam.known, parted.exam.cases), parted.truth)
+    made = ItemIndex(tuple(pseudonymise(held_out.data.index.items)))
+    renamed = Split(
+        EvaluationData(made, held_out.data.training, held_out.data.cases), held_out.truth
+    )
     real, false = (
-        evaluate(each, [TfIdf("title")], at=20).outcomes[0].estimates["recall@20"].value
-        for each in (parted, renamed)
+        evaluate(each, [TfIdf("title")], at=20).results[0].estimates["recall@20"].value
+        for each in (held_out, renamed)
     )
 
     assert real == false
@@ -181,7 +183,7 @@ def test_a_tree_under_false_names_is_built_like_the_real_one(tmp_path):
     options = BuildOptions(seed=4, bounds=trees.NARROW, popularity="readers", tree="paths+clusters")
     pathed = [replace(item, path=(item.attributes["subjects"][0],)) for item in trees.items()]
     with trees.tree(tmp_path, "real", pathed, options) as real:
-        build_under_false_names(real, pathed, tmp_path / "false.tree", 1)
+        build_pseudonymised_tree(real, pathed, tmp_path / "false.tree", 1)
         with ItemTree.open(tmp_path / "false.tree") as made:
             for fact in ("seed", "bounds", "popularity", "tree", "items", "space"):
                 assert real.facts[fact] == made.facts[fact], fact
@@ -192,7 +194,7 @@ def test_given_vectors_are_given_again(tmp_path):
     """The same items sit together; only what is read of them is another."""
     with trees.given_tree(tmp_path) as real:
         items = ItemIndex.of_tree(real).items
-        build_under_false_names(real, items, tmp_path / "false.tree", 1)
+        build_pseudonymised_tree(real, items, tmp_path / "false.tree", 1)
         with ItemTree.open(tmp_path / "false.tree") as made:
             near = (made.item_matrix([0, 9]) * real.item_matrix([0, 9])).sum(axis=1)
 
@@ -203,17 +205,17 @@ def test_given_vectors_are_given_again(tmp_path):
 def test_summaries_that_are_missing_under_false_names_are_told(tmp_path):
     """A tree that a model has described is walked by other lines than its copy is."""
     with trees.tree(tmp_path) as tree:
-        assert "" == remark_on(tree)
+        assert "" == pseudonym_remark(tree)
     writer = PromptWriter(PromptSet.load(CONTRACTS), TokenCounter.for_model(None))
     model = ScriptedEndpoint(lambda r: sensible_answer(r.messages[-1].content, "descriptions"))
     with EditableTree.open(tree.path) as changed:
         describe(changed, LanguageModelDescriber(model, writer))
     with ItemTree.open(tree.path) as described:
-        told = remark_on(described)
-        means = replace(Means.without_model(described, Settings()), remark=told)
+        told = pseudonym_remark(described)
+        means = replace(SystemContext.without_model(described, Settings()), remark=told)
 
-        assert re.search(r"[1-9]\d* of words\.tree by what a model wrote", told)
-        assert told in means.chain().note
-        build_under_false_names(described, trees.items(), tmp_path / "false.tree", 1)
+        assert re.search(r"[1-9]\d* of words\.tree by summaries of a model", told)
+        assert told in means.build(REFERENCE).note
+        build_pseudonymised_tree(described, trees.items(), tmp_path / "false.tree", 1)
     with ItemTree.open(tmp_path / "false.tree") as made:
-        assert "" == remark_on(made)
+        assert "" == pseudonym_remark(made)

@@ -3,24 +3,26 @@
 import numpy as np
 import pytest
 
-from tests.evaluation.exams import interactions, rows_of, shelf
+from tests.evaluation.scripted import index, interactions, rows_of
 from unillmrec.errors import EvaluationError
-from unillmrec.evaluation.data.split import Protocol, split
+from unillmrec.evaluation.data.split import SplitProtocol, split
 from unillmrec.people.interactions import Interactions
 
 DAY = 86_400
 
 
 def everything(met, protocol):
-    parted = split(met, shelf(), protocol)
-    pairs = [(case.history, sorted(parted.truth.of(case.number))) for case in parted.exam.cases]
-    return parted, pairs
+    held_out = split(met, index(), protocol)
+    pairs = [
+        (case.history, sorted(held_out.truth.items_of(case.number))) for case in held_out.data.cases
+    ]
+    return held_out, pairs
 
 
 def test_the_last_item_is_held_out():
     """And nothing else."""
     met = rows_of(*(("anna", f"item-{n:03}", n) for n in (4, 2, 9)))
-    _, pairs = everything(met, Protocol())
+    _, pairs = everything(met, SplitProtocol())
 
     assert [(("item-002", "item-004"), ["item-009"])] == pairs
 
@@ -29,18 +31,18 @@ def test_a_split_by_time_holds_out_all_that_comes_later():
     """Also from what others may be learnt from."""
     rows = [("anna", f"item-{n:03}", n * DAY) for n in range(1, 5)]
     rows += [("ben", "item-050", 9 * DAY), ("ben", "item-051", 1 * DAY)]
-    parted, pairs = everything(rows_of(*rows), Protocol(split="time", cutoff=3.0 * DAY))
+    held_out, pairs = everything(rows_of(*rows), SplitProtocol(split="time", cutoff=3.0 * DAY))
 
     assert [(("item-001", "item-002"), ["item-003", "item-004"])] == pairs
-    assert {1, 2, 51} == set(parted.exam.known.item.tolist())
+    assert {1, 2, 51} == set(held_out.data.training.item.tolist())
 
 
 def test_a_split_by_time_leaves_nine_tenths_before_the_cut():
     """Where no date is given."""
     met = interactions()
-    parted = split(met, shelf(), Protocol(split="time", people=0))
+    held_out = split(met, index(), SplitProtocol(split="time", people=0))
 
-    assert np.quantile(met.time, 0.9) == parted.facts["cutoff"]
+    assert np.quantile(met.time, 0.9) == held_out.facts["cutoff"]
 
 
 def test_a_split_by_time_needs_times():
@@ -48,7 +50,7 @@ def test_a_split_by_time_needs_times():
     met = rows_of(*(("anna", f"item-{n:03}", n) for n in range(5)))
 
     with pytest.raises(EvaluationError, match="needs a time for every interaction"):
-        split(met, shelf(), Protocol(split="time"))
+        split(met, index(), SplitProtocol(split="time"))
 
 
 def test_places_in_a_sequence_are_no_times_where_low_ratings_are_left_out():
@@ -56,13 +58,13 @@ def test_places_in_a_sequence_are_no_times_where_low_ratings_are_left_out():
     met = rows_of(*(("anna", f"item-{n:03}", n, 1 if n == 2 else 5) for n in range(6)))
 
     with pytest.raises(EvaluationError, match="needs a time for every interaction"):
-        split(met, shelf(), Protocol(split="time", least_rating=4))
+        split(met, index(), SplitProtocol(split="time", least_rating=4))
 
 
 def test_low_ratings_do_not_count():
     """They are neither in a history nor held out."""
     met = rows_of(*(("anna", f"item-{n:03}", n, 5 - n % 2) for n in range(6)))
-    _, pairs = everything(met, Protocol(least_rating=5))
+    _, pairs = everything(met, SplitProtocol(least_rating=5))
 
     assert [(("item-000", "item-002"), ["item-004"])] == pairs
 
@@ -72,12 +74,12 @@ def test_what_was_rated_low_was_met_all_the_same(kind):
     """Before what is held out; what is liked the second time is liked."""
     rows = [("anna", f"item-{n:03}", n * DAY, 5) for n in (1, 3, 6)]
     rows += [("anna", f"item-{n:03}", day * DAY, 1) for n, day in ((2, 2), (3, 1), (6, 4), (7, 8))]
-    protocol = Protocol(kind, least_rating=4, cutoff=6.0 * DAY if kind == "time" else None)
-    parted, pairs = everything(rows_of(*rows), protocol)
+    protocol = SplitProtocol(kind, least_rating=4, cutoff=6.0 * DAY if kind == "time" else None)
+    held_out, pairs = everything(rows_of(*rows), protocol)
 
     assert [(("item-001", "item-003"), ["item-006"])] == pairs
-    assert ("item-002",) == parted.exam.cases[0].disliked
-    assert {1, 3} == set(parted.exam.known.item.tolist())
+    assert ("item-002",) == held_out.data.cases[0].disliked
+    assert {1, 3} == set(held_out.data.training.item.tolist())
 
 
 def test_a_least_rating_needs_ratings():
@@ -85,7 +87,7 @@ def test_a_least_rating_needs_ratings():
     met = rows_of(*(("anna", f"item-{n:03}", n) for n in range(6)))
 
     with pytest.raises(EvaluationError, match="there are no ratings"):
-        split(met, shelf(), Protocol(least_rating=4))
+        split(met, index(), SplitProtocol(least_rating=4))
 
 
 def test_who_is_drawn_does_not_depend_on_the_order_of_the_file():
@@ -94,10 +96,10 @@ def test_who_is_drawn_does_not_depend_on_the_order_of_the_file():
     turned = Interactions(
         met.people, met.items, *(c[::-1] for c in (met.person, met.item, met.time, met.rating))
     )
-    protocol = Protocol(people=10)
+    protocol = SplitProtocol(people=10)
 
     assert everything(met, protocol)[1] == everything(turned, protocol)[1]
-    assert everything(met, protocol)[1] != everything(met, Protocol(people=10, seed=1))[1]
+    assert everything(met, protocol)[1] != everything(met, SplitProtocol(people=10, seed=1))[1]
 
 
 def test_ties_are_counted():
@@ -105,28 +107,28 @@ def test_ties_are_counted():
     same = [("anna", f"item-{n:03}", 7) for n in range(4)]
     clear = [("ben", f"item-{n:03}", n) for n in range(4)]
 
-    assert 1 == split(rows_of(*same, *clear), shelf(), Protocol()).facts["ties"]
+    assert 1 == split(rows_of(*same, *clear), index(), SplitProtocol()).facts["ties"]
 
 
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
         ([("anna", "x", 1)], "none of the 1 interactions is with an item of the catalog"),
-        ([("anna", "item-001", 1)], "nobody is left to ask about: 1 people, 1 interactions"),
+        ([("anna", "item-001", 1)], "nobody is left to evaluate: 1 people, 1 interactions"),
     ],
 )
 def test_nobody_to_ask_is_told(rows, said):
     """With what is wrong with the histories."""
     with pytest.raises(EvaluationError, match=said):
-        split(rows_of(*rows), shelf(), Protocol())
+        split(rows_of(*rows), index(), SplitProtocol())
 
 
 def test_all_is_learnt_of_people_who_are_not_asked_about():
     """Of those with too few items nothing is held out, under "last"."""
     rows = [("anna", f"item-{n:03}", n * DAY) for n in (1, 2, 3)]
     rows += [("ben", "item-004", DAY), ("cleo", "item-005", DAY), ("cleo", "item-006", 2 * DAY)]
-    parted, pairs = everything(rows_of(*rows), Protocol())
+    held_out, pairs = everything(rows_of(*rows), SplitProtocol())
 
     assert [(("item-001", "item-002"), ["item-003"])] == pairs
-    assert {1, 2, 4, 5, 6} == set(parted.exam.known.item.tolist())
-    assert 5 == parted.facts["learnt_from"]
+    assert {1, 2, 4, 5, 6} == set(held_out.data.training.item.tolist())
+    assert 5 == held_out.facts["learnt_from"]

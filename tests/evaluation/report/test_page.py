@@ -5,14 +5,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tests.evaluation.exams import Scripted, rows_of
-from unillmrec.evaluation.data.exam import ItemIndex
-from unillmrec.evaluation.data.split import Protocol, split
-from unillmrec.evaluation.report.page import page, told_protocol
+from tests.evaluation.scripted import Scripted, rows_of
+from unillmrec.evaluation.data.cases import ItemIndex
+from unillmrec.evaluation.data.split import SplitProtocol, split
+from unillmrec.evaluation.report.page import describe_protocol, render_page
 from unillmrec.evaluation.report.plot import Point, cost_plot
 from unillmrec.evaluation.runner import evaluate
 from unillmrec.evaluation.statistics import Estimate
-from unillmrec.evaluation.systems.contract import Answer
+from unillmrec.evaluation.systems.contract import RankedList
 from unillmrec.items import Item
 from unillmrec.prices import Price
 from unillmrec.usage import Usage
@@ -49,19 +49,21 @@ def made():
     """Two people, a catalog of nothing but hostile titles, and two systems that differ."""
     items = [Item(f"<i>{n}", f"{HOSTILE[n % 4]} {n}") for n in range(12)]
     rows = [(f"p{p}", f"<i>{(p * 5 + n) % 12}", n) for p in range(2) for n in range(4)]
-    parted = split(rows_of(*rows), ItemIndex(tuple(items)), Protocol())
-    truth = parted.truth
+    held_out = split(rows_of(*rows), ItemIndex(tuple(items)), SplitProtocol())
+    truth = held_out.truth
     usage = Usage(2, None, None, None, None, 1_200, 90)
     systems = [
         Scripted(lambda case, limit: ["<i>9", "<b>unknown"], "<b>less</b>"),
-        Scripted(lambda case, limit: Answer(tuple(truth.of(case.number)), usage), "unillmrec"),
+        Scripted(
+            lambda case, limit: RankedList(tuple(truth.items_of(case.number)), usage), "unillmrec"
+        ),
     ]
-    return evaluate(parted, systems)
+    return evaluate(held_out, systems)
 
 
 def test_nothing_of_a_catalog_becomes_markup(made):
     """Titles, ids, names of systems and files are text and nothing else."""
-    found = Tags(page(made, {"tree": "<script>x</script>.tree"}))
+    found = Tags(render_page(made, {"tree": "<script>x</script>.tree"}))
 
     assert not {"script", "img", "iframe", "i", "b", "object", "link"} & set(found.tags)
     assert 1 == found.tags.count("title")
@@ -71,7 +73,7 @@ def test_nothing_of_a_catalog_becomes_markup(made):
 
 def test_it_needs_nothing_else(made):
     """No address that a browser would ask, and a policy that would forbid it."""
-    text = page(made, {"tree": "shop.tree"})
+    text = render_page(made, {"tree": "shop.tree"})
     found = Tags(text)
 
     assert not [value for name, value in found.attributes if name in ("src", "href")]
@@ -82,7 +84,7 @@ def test_it_needs_nothing_else(made):
 
 def test_it_shows_what_an_evaluation_is_for(made):
     """Every system with its intervals and tokens, and the people with both lists."""
-    text = page(made, {"tree": "shop.tree", "judge": "nobody"})
+    text = render_page(made, {"tree": "shop.tree", "judge": "nobody"})
 
     assert "~600" not in text
     assert "~1,200" in text
@@ -94,10 +96,10 @@ def test_it_shows_what_an_evaluation_is_for(made):
 
 def test_it_says_what_its_figures_mean(made):
     """Each one of the tables, and ndcg by its formula."""
-    text = page(made, {})
-    _, _, told = text.partition("What the figures mean")
+    text = render_page(made, {})
+    _, _, told = text.partition("Definitions of the metrics")
 
-    for name in (*made.outcomes[0].estimates, "prompt, completion, money"):
+    for name in (*made.results[0].estimates, "prompt, completion, money"):
         assert f"<li>{name}: " in told, name
     assert "1/log2(rank + 1)" in told
 
@@ -111,27 +113,29 @@ def test_the_protocol_says_what_decided():
         ("cleo", "D", 9, 5),
     ]
     items = [Item(each, f"The word {each * 3}") for each in ("a", "b", "c", "d", "low", "more")]
-    shelf = ItemIndex((*items, Item("D", "The word ddd")))
+    index = ItemIndex((*items, Item("D", "The word ddd")))
 
     def told(rows, least=4.0):
-        return told_protocol(
-            evaluate(split(rows_of(*rows), shelf, Protocol(least_rating=least)), [EMPTY])
+        return describe_protocol(
+            evaluate(split(rows_of(*rows), index, SplitProtocol(least_rating=least)), [EMPTY])
         )
 
-    assert "(of equal times the one further down in the file, as for 1 person)" in told(
+    assert "(if times are equal, the one further down in the file, as for 1 person)" in told(
         same + clear
     )
-    assert "(of equal times the one further down in the file)" in told(clear)
-    assert "What is rated below 4 was seen, and is no taste" in told(clear)
+    assert "(if times are equal, the one further down in the file)" in told(clear)
+    assert "Items rated below 4 count as seen but not liked" in told(clear)
     assert "rated below" not in told(clear, None)
-    assert "1 held-out item was met before under another id" in told(clear + twin)
+    assert "1 held-out item was left out, because the person had seen the same item" in told(
+        clear + twin
+    )
 
 
 def test_an_evaluation_of_one_system_has_nobody_to_differ(made):
     """And still is a page."""
     alone = evaluate(made.split, [Scripted(lambda case, limit: [])])
 
-    assert "no other system" in page(alone, {})
+    assert "no other system" in render_page(alone, {})
 
 
 def test_the_plot_puts_more_tokens_further_right_and_better_figures_higher():
@@ -157,14 +161,16 @@ def test_a_plot_of_nothing_found_is_drawn():
 
 def test_it_says_what_a_person_costs():
     """Counted by us where the server gave no count, and unknown where no price is."""
-    shelf = ItemIndex((Item("a", "A"), Item("b", "B"), Item("c", "C"), Item("d", "D")))
+    index = ItemIndex((Item("a", "A"), Item("b", "B"), Item("c", "C"), Item("d", "D")))
     met = rows_of(*((person, item, day, 5.0) for person in "xy" for day, item in enumerate("abc")))
-    parted = split(met, shelf, Protocol(people=0))
+    held_out = split(met, index, SplitProtocol(people=0))
     usage = Usage(1, None, None, estimated_prompt=1_000, estimated_completion=10)
-    system = Scripted(lambda case, limit: Answer(("d",), usage))
+    system = Scripted(lambda case, limit: RankedList(("d",), usage))
     price = Price(0.5, 2.0, per=1_000, source="your prices")
 
-    priced, unpriced = (page(evaluate(parted, [system], price=p), {}) for p in (price, None))
+    priced, unpriced = (
+        render_page(evaluate(held_out, [system], price=p), {}) for p in (price, None)
+    )
     assert "<td>~0.52</td>" in priced
     assert "USD 0.5 for 1,000 prompt tokens, 2 for completion (your prices)" in priced
     assert "<td>unknown</td>" in unpriced

@@ -15,10 +15,10 @@ from unillmrec.cli.evaluate.request import EvaluateRequest
 from unillmrec.cli.flags.settings import settings_of
 from unillmrec.cli.shared.output import note
 from unillmrec.errors import SettingsError
-from unillmrec.evaluation.data.exam import ItemIndex, Split
-from unillmrec.evaluation.data.pseudonyms import build_under_false_names
-from unillmrec.evaluation.data.split import Protocol, parse_cutoff, split
-from unillmrec.evaluation.datasets import Format, parse
+from unillmrec.evaluation.data.cases import ItemIndex, Split
+from unillmrec.evaluation.data.pseudonyms import build_pseudonymised_tree
+from unillmrec.evaluation.data.split import SplitProtocol, parse_cutoff, split
+from unillmrec.evaluation.datasets import DatasetFormat, parse_dataset
 from unillmrec.people.interactions import Interactions, read_interactions
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
@@ -34,7 +34,7 @@ class Experiment:
 
     request: EvaluateRequest
     settings: Settings
-    protocol: Protocol
+    protocol: SplitProtocol
     systems: tuple[str, ...]
     tree: ItemTree
     tree_name: str
@@ -52,7 +52,7 @@ def open_experiment(request: EvaluateRequest) -> Iterator[Experiment]:
         EvaluationError: the interactions or the data set cannot be used.
     """
     _check_flags(request)
-    dataset = parse(request.dataset) if request.dataset is not None else None
+    dataset = parse_dataset(request.dataset) if request.dataset is not None else None
     protocol = _protocol(request, dataset)
     settings = settings_of(request)
     names = (each.strip() for each in (request.systems or "").split(","))
@@ -63,7 +63,7 @@ def open_experiment(request: EvaluateRequest) -> Iterator[Experiment]:
         pseudonymous = None
         if request.pseudonymise:
             renamed = Path(stack.enter_context(TemporaryDirectory())) / "renamed.tree"
-            build_under_false_names(tree, parts.exam.shelf.items, renamed, protocol.seed)
+            build_pseudonymised_tree(tree, parts.data.index.items, renamed, protocol.seed)
             pseudonymous = stack.enter_context(ItemTree.open(renamed))
         yield Experiment(
             request,
@@ -86,16 +86,18 @@ def _check_flags(request: EvaluateRequest) -> None:
         raise SettingsError("--cutoff needs --split time.")
 
 
-def _protocol(request: EvaluateRequest, dataset: tuple[Format, Path] | None) -> Protocol:
+def _protocol(
+    request: EvaluateRequest, dataset: tuple[DatasetFormat, Path] | None
+) -> SplitProtocol:
     least_rating = request.least_rating
     if least_rating is None and dataset:
         least_rating = dataset[0].least_rating
     cutoff = None if request.cutoff is None else parse_cutoff(request.cutoff)
-    return Protocol(request.split, request.people, request.seed, least_rating, cutoff)
+    return SplitProtocol(request.split, request.people, request.seed, least_rating, cutoff)
 
 
 def _load(
-    request: EvaluateRequest, dataset: tuple[Format, Path] | None, stack: ExitStack
+    request: EvaluateRequest, dataset: tuple[DatasetFormat, Path] | None, stack: ExitStack
 ) -> tuple[Path, Interactions]:
     """Return the tree file and the interactions; build a temporary tree if none was named."""
     if dataset is None:

@@ -13,7 +13,7 @@ from unillmrec.cli.evaluate.request import EvaluateRequest
 from unillmrec.cli.evaluate.run import EvaluateReport
 from unillmrec.cli.shared.command_line import format_command
 from unillmrec.errors import SettingsError
-from unillmrec.evaluation.report.page import page
+from unillmrec.evaluation.report.page import render_page
 from unillmrec.evaluation.runner import Evaluation
 
 
@@ -55,7 +55,7 @@ def write_files(report: EvaluateReport, request: EvaluateRequest) -> None:
             "version": f"unillmrec {version('unillmrec')}",
             "command": format_command(request.context),
         }
-        _write(request.report, [page(report.evaluation, about)])
+        _write(request.report, [render_page(report.evaluation, about)])
 
 
 def _write(path: Path, texts: Iterable[str]) -> None:
@@ -75,12 +75,12 @@ def _write(path: Path, texts: Iterable[str]) -> None:
 
 def _rows(evaluation: Evaluation) -> Iterator[dict[str, object]]:
     """Yield what each system recommended to each person."""
-    for place, case in enumerate(evaluation.split.exam.cases):
-        for outcome in evaluation.outcomes:
+    for number, case in enumerate(evaluation.split.data.cases):
+        for result in evaluation.results:
             yield {
                 "case": case.number,
-                "system": outcome.name,
-                "items": list(outcome.answers[place].items),
-                "held_out": sorted(evaluation.split.truth.of(case.number)),
+                "system": result.name,
+                "items": list(result.answers[number].items),
+                "held_out": sorted(evaluation.split.truth.items_of(case.number)),
                 "history": len(case.history),
             }

@@ -12,20 +12,20 @@ from unillmrec.cli.shared.confirm import confirm
 from unillmrec.cli.shared.output import format_count, note
 from unillmrec.cli.shared.plan_output import PlanReport
 from unillmrec.cli.shared.progress import progress_bars
-from unillmrec.evaluation.data.pseudonyms import remark_on
+from unillmrec.evaluation.data.pseudonyms import pseudonym_remark
 from unillmrec.evaluation.plan import SAMPLE, plan_evaluation
 from unillmrec.evaluation.runner import Evaluation, evaluate
-from unillmrec.evaluation.system_runs import Examine, one_by_one
+from unillmrec.evaluation.system_runs import RunSystems, run_sequentially
 from unillmrec.evaluation.systems.contract import System
 from unillmrec.evaluation.systems.registry import (
-    MADE_UP,
+    PSEUDONYMISED,
     REFERENCE,
-    Entry,
-    Means,
-    expected_usage,
-    make_systems,
+    SystemContext,
+    SystemSpec,
+    build_systems,
+    estimate_total_usage,
 )
-from unillmrec.evaluation.worker_processes import InProcesses
+from unillmrec.evaluation.worker_processes import RunInProcesses
 from unillmrec.judge import LanguageModelJudge, SimilarityJudge
 from unillmrec.judge.from_settings import build_writer, find_price
 from unillmrec.session import Session
@@ -51,9 +51,9 @@ def evaluate_systems(request: EvaluateRequest) -> EvaluateReport:
         if isinstance(session.judge, LanguageModelJudge):
             systems = _systems_with_model(experiment, session.judge)
             # The usage log and the limits on calls belong to this process.
-            examine: Examine = one_by_one
+            run_systems: RunSystems = run_sequentially
         else:
-            systems, examine = _systems_without_model(experiment)
+            systems, run_systems = _systems_without_model(experiment)
         with _evaluation_progress() as on_progress:
             evaluation = evaluate(
                 experiment.split,
@@ -63,7 +63,7 @@ def evaluate_systems(request: EvaluateRequest) -> EvaluateReport:
                 seed=request.seed,
                 price=find_price(experiment.settings),
                 progress=on_progress,
-                examine=examine,
+                run_systems=run_systems,
             )
         return EvaluateReport(evaluation, experiment.tree_name, session.judge.name)
 
@@ -72,30 +72,30 @@ def _systems_with_model(experiment: Experiment, judge: LanguageModelJudge) -> li
     """Return systems that ask the model, after confirmation of the cost."""
     _confirm_cost(experiment, judge)
     writer = build_writer(experiment.settings)
-    means = Means(experiment.tree, judge, writer, Options(), experiment.protocol.seed)
-    systems = make_systems(means, experiment.systems)
+    context = SystemContext(experiment.tree, judge, writer, Options(), experiment.protocol.seed)
+    systems = build_systems(context, experiment.systems)
     if renamed := experiment.pseudonymous:
-        renamed_means = replace(
-            means,
+        renamed_context = replace(
+            context,
             tree=renamed,
             judge=judge.with_fallback(SimilarityJudge(renamed)),
-            name=MADE_UP,
-            remark=remark_on(experiment.tree),
+            name=PSEUDONYMISED,
+            remark=pseudonym_remark(experiment.tree),
         )
-        systems.append(renamed_means.chain())
+        systems.append(renamed_context.build(REFERENCE))
     return systems
 
 
-def _systems_without_model(experiment: Experiment) -> tuple[list[System], Examine]:
+def _systems_without_model(experiment: Experiment) -> tuple[list[System], RunSystems]:
     """Return systems that count prompts and send none, and the processes to run them in."""
     tree, settings, seed = experiment.tree, experiment.settings, experiment.protocol.seed
-    entries = Entry.of_all(tree.path, settings, experiment.systems, seed)
-    systems = [each.made(tree) for each in entries]
+    specs = SystemSpec.for_kinds(tree.path, settings, experiment.systems, seed)
+    systems = [each.build(tree) for each in specs]
     if renamed := experiment.pseudonymous:
-        chain = Entry(REFERENCE, renamed.path, settings, seed=seed)
-        entries.append(replace(chain, name=MADE_UP, remark=remark_on(tree)))
-        systems.append(entries[-1].made(renamed))
-    return systems, InProcesses(entries, experiment.request.workers or available_cores())
+        chain = SystemSpec(REFERENCE, renamed.path, settings, seed=seed)
+        specs.append(replace(chain, name=PSEUDONYMISED, remark=pseudonym_remark(tree)))
+        systems.append(specs[-1].build(renamed))
+    return systems, RunInProcesses(specs, experiment.request.workers or available_cores())
 
 
 def _confirm_cost(experiment: Experiment, judge: LanguageModelJudge) -> None:
@@ -105,12 +105,12 @@ def _confirm_cost(experiment: Experiment, judge: LanguageModelJudge) -> None:
         SettingsError: the answer was not yes.
     """
     settings, parts, at = experiment.settings, experiment.split, experiment.request.at
-    means = Means.without_model(experiment.tree, settings)
-    usage = expected_usage(means, parts, experiment.systems, at)
+    context = SystemContext.without_model(experiment.tree, settings)
+    usage = estimate_total_usage(context, parts, experiment.systems, at)
     if experiment.pseudonymous:
-        means = Means.without_model(experiment.pseudonymous, settings)
-        usage += expected_usage(means, parts, [REFERENCE], at)
-    people = format_count(len(parts.exam.cases), "person", "people")
+        context = SystemContext.without_model(experiment.pseudonymous, settings)
+        usage += estimate_total_usage(context, parts, [REFERENCE], at)
+    people = format_count(len(parts.data.cases), "person", "people")
     cost = f"{usage.calls:,} calls, {usage.estimated_prompt:,} prompt and "
     cost += f"{usage.estimated_completion:,} completion tokens"
     confirm(f"Asking {judge.name} about {people} takes about {cost}.", yes=experiment.request.yes)
@@ -120,16 +120,16 @@ def plan(request: EvaluateRequest) -> PlanReport:
     """Walk for some of the people with the embedded judge, and count the prompts."""
     with open_experiment(request) as experiment:
         settings = experiment.settings
-        means = Means.without_model(experiment.tree, settings, experiment.protocol.seed)
+        context = SystemContext.without_model(experiment.tree, settings, experiment.protocol.seed)
         estimate = plan_evaluation(
-            means,
+            context,
             experiment.split,
             settings,
             experiment.systems,
             at=request.at,
-            made_up=experiment.pseudonymous,
+            pseudonymised=experiment.pseudonymous,
         )
-        count = len(experiment.split.exam.cases)
+        count = len(experiment.split.data.cases)
         return PlanReport(
             estimate,
             what=f"An evaluation with {format_count(count, 'person', 'people')}",

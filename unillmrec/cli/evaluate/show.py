@@ -15,13 +15,13 @@ from unillmrec.cli.shared.output import (
 from unillmrec.evaluation.report.page import (
     CORRECTED,
     SIGNIFICANT,
-    money_column,
-    told_cost,
-    told_p,
-    told_price,
-    told_protocol,
-    told_tokens,
-    with_interval,
+    cost_heading,
+    describe_price,
+    describe_protocol,
+    format_cost,
+    format_estimate,
+    format_p_value,
+    format_tokens,
 )
 from unillmrec.evaluation.runner import Evaluation
 from unillmrec.evaluation.statistics import Estimate
@@ -35,7 +35,7 @@ def show_evaluation(report: EvaluateReport, *, as_json: bool) -> None:
         show_json({**evaluation.as_dict(), **about})
         return
     page = Page()
-    page.show(Text(told_protocol(evaluation)))
+    page.show(Text(describe_protocol(evaluation)))
     page.show(Text(f"Judge: {report.judge}.", style="dim"))
     page.blank()
     _show_accuracy(page, evaluation)
@@ -51,17 +51,17 @@ def _show_accuracy(page: Page, evaluation: Evaluation) -> None:
     at = evaluation.at
     names = [f"recall@{at}", f"ndcg@{at}", f"mrr@{at}", f"hit@{at}"]
     columns = names[:2] if page.is_narrow else names
-    table = numbers_table("system", [*columns, "prompt", "completion", money_column(evaluation)])
-    for outcome in evaluation.outcomes:
-        figures = [_with_interval(outcome.estimates[name]) for name in columns]
-        cells = [*figures, *told_tokens(outcome), told_cost(outcome)]
-        mark = "" if outcome.zero_shot else " *"
-        bold = "bold" if outcome.name == evaluation.reference else ""
-        table.add_row(Text(outcome.name + mark), *map(Text, cells), style=bold)
+    table = numbers_table("system", [*columns, "prompt", "completion", cost_heading(evaluation)])
+    for result in evaluation.results:
+        figures = [_with_interval(result.estimates[name]) for name in columns]
+        cells = [*figures, *format_tokens(result), format_cost(result)]
+        mark = "" if result.zero_shot else " *"
+        bold = "bold" if result.name == evaluation.reference else ""
+        table.add_row(Text(result.name + mark), *map(Text, cells), style=bold)
     page.show(table)
     tokens = "tokens per person; ~ estimated, nothing was sent"
     page.show(Text(f"* learns from other people's interactions. {tokens}", style="dim"))
-    page.show(Text(told_price(evaluation), style="dim"))
+    page.show(Text(describe_price(evaluation), style="dim"))
 
 
 def _show_lists(page: Page, evaluation: Evaluation) -> None:
@@ -69,9 +69,9 @@ def _show_lists(page: Page, evaluation: Evaluation) -> None:
     names = ["recalled", f"coverage@{at}", "intra-list distance", "novelty", "popularity lift"]
     columns = names[:3] if page.is_narrow else names
     table = numbers_table("system", columns)
-    for outcome in evaluation.outcomes:
-        cells = [_with_interval(outcome.estimates.get(name)) for name in columns]
-        table.add_row(Text(outcome.name), *map(Text, cells))
+    for result in evaluation.results:
+        cells = [_with_interval(result.estimates.get(name)) for name in columns]
+        table.add_row(Text(result.name), *map(Text, cells))
     page.show(table)
 
 
@@ -79,10 +79,10 @@ def _show_comparisons(page: Page, evaluation: Evaluation) -> None:
     if not evaluation.comparisons:
         return
     metric = f"ndcg@{evaluation.at}"
-    table = numbers_table(f"{evaluation.comparisons[0].reference} less", [metric, "p (Holm)"])
+    table = numbers_table(f"{evaluation.comparisons[0].reference} minus", [metric, "p (Holm)"])
     for each in evaluation.comparisons:
         if each.metric == metric:
-            cells = [_with_interval(each.difference, signed=True), told_p(each)]
+            cells = [_with_interval(each.difference, signed=True), format_p_value(each)]
             bold = "bold" if each.p_corrected < SIGNIFICANT else ""
             table.add_row(Text(each.system), *map(Text, cells), style=bold)
     page.show(table)
@@ -90,12 +90,12 @@ def _show_comparisons(page: Page, evaluation: Evaluation) -> None:
 
 
 def _show_notes(page: Page, evaluation: Evaluation) -> None:
-    for outcome in evaluation.outcomes:
-        if outcome.remarks:
-            remarks = printable("; ".join(outcome.remarks))
-            page.show(Text(f"{outcome.name}: {remarks}", style="dim"))
-    learning = sum(each.learning for each in evaluation.outcomes)
-    answering = sum(each.answering for each in evaluation.outcomes)
+    for result in evaluation.results:
+        if result.remarks:
+            remarks = printable("; ".join(result.remarks))
+            page.show(Text(f"{result.name}: {remarks}", style="dim"))
+    learning = sum(each.learning for each in evaluation.results)
+    answering = sum(each.answering for each in evaluation.results)
     page.show(
         Text(
             f"{format_seconds(learning)} learning, {format_seconds(answering)} recommending, "
@@ -107,4 +107,4 @@ def _show_notes(page: Page, evaluation: Evaluation) -> None:
 
 
 def _with_interval(estimate: Estimate | None, *, signed: bool = False) -> str:
-    return " ".join(filter(None, with_interval(estimate, signed=signed)))
+    return " ".join(filter(None, format_estimate(estimate, signed=signed)))

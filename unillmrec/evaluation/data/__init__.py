@@ -1,1 +1,1 @@
-"""What an evaluation reads: interactions, splits, held-out histories."""
+"""The data of an evaluation: cases, ground truth, splits and pseudonymised catalogs."""

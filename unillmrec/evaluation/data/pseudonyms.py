@@ -1,9 +1,9 @@
-"""A catalog under false names: what a model still finds there, it did not merely remember.
+"""Catalogs with pseudonyms: what a model still finds in them, it did not merely remember.
 
-A title's words, and names such as brands and authors, become made-up words, each word always
-the same one, so that what belongs together still does. What says of which kind an item is
-stays: paths, and tags of attributes that name kinds, where many items share them and no title
-begins with them. Ids, years and other numbers stay too.
+The words of titles, and names such as brands and authors, are replaced by made-up words. The
+same word always gets the same replacement, so items that share a word still do. What describes
+the kind of an item stays: paths, and tags of attributes that name kinds, if many items share
+them and no title begins with them. Ids, years and other numbers stay as well.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _BRACKETS = re.compile(r"\s*[(\[\uff08].*", re.DOTALL)
 _ONSETS = ("b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "br", "st", "tr")
 _VOWELS = ("a", "e", "i", "o", "u")
 _CODAS = ("", "", "l", "n", "r", "s", "x")
-# An attribute whose name ends in one of these says of which kind an item is; no other does, as
-# a brand or an author may have as many items as a genre.
+# Attributes whose names end in one of these words hold the kind of an item. Others may not: a
+# brand or an author can have as many items as a genre.
 _KIND_ATTRIBUTES = frozenset(
     {
         *("category", "categories", "genre", "genres", "subject", "subjects", "topic", "topics"),
@@ -40,13 +40,13 @@ _KIND_ATTRIBUTES = frozenset(
         *("section", "sections", "format", "formats", "language", "languages"),
     }
 )
-# And of those, a tag that at least so many items have: a rare one may name a few of them.
+# Of their tags, those shared by at least this many items: a rare tag may name a few of them.
 SHARED_TAG = 0.005
 LEAST_SHARED = 5
-# A name of one sign would be found in every text of a script that has a sign for a word.
-LEAST_WHOLE = 2
-# Words that join others; without them a made-up title would not look like one.
-_JOINING = frozenset(
+# In scripts with one character per word, a one-character name would match in every text.
+LEAST_NAME_LENGTH = 2
+# Function words; without them a made-up title would not look like a title.
+_FUNCTION_WORDS = frozenset(
     {
         *("a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with"),
         *("der", "die", "das", "und", "de", "du", "le", "la", "les", "el", "los", "y", "il"),
@@ -55,198 +55,199 @@ _JOINING = frozenset(
 
 
 class Pseudonyms:
-    """Made-up words for words: another *seed*, other words; the same word, always the same one."""
+    """Made-up replacements for words, each word always the same one; they depend on *seed*."""
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
-        self._made: dict[str, str] = {}
-        self._taken: set[str] = set()
+        self._replacements: dict[str, str] = {}
+        self._used: set[str] = set()
 
-    def of(self, word: str) -> str:
-        """Return the made-up word for *word*, written large where it is."""
-        made = self._invented(word.casefold())
+    def replace_word(self, word: str) -> str:
+        """Return the replacement for *word*, in the same upper or lower case."""
+        replacement = self._invent(word.casefold())
         if len(word) > 1 and word.isupper():
-            return made.upper()
-        return made.capitalize() if word[:1].isupper() else made
+            return replacement.upper()
+        return replacement.capitalize() if word[:1].isupper() else replacement
 
-    def _invented(self, word: str) -> str:
-        if word not in self._made:
+    def _invent(self, word: str) -> str:
+        if word not in self._replacements:
             chance = random.Random(f"{self._seed} {word}")
             syllables = 2 if len(word) < 7 else 3
-            made = ""
-            while not made or made in self._taken:
+            replacement = ""
+            while not replacement or replacement in self._used:
                 parts = [
                     chance.choice(_ONSETS) + chance.choice(_VOWELS) + chance.choice(_CODAS)
                     for _ in range(syllables)
                 ]
-                made = "".join(parts)
-                # A catalog with more words than there are short ones gets longer ones.
+                replacement = "".join(parts)
+                # When a large catalog has used up the short words, longer ones follow.
                 syllables += chance.random() < 0.1
-            self._taken.add(made)
-            self._made[word] = made
-        return self._made[word]
+            self._used.add(replacement)
+            self._replacements[word] = replacement
+        return self._replacements[word]
 
-    def text(self, text: str, only: frozenset[str] | None = None) -> str:
-        """Return *text* with its words replaced, or with those in *only*."""
+    def replace_words(self, text: str) -> str:
+        """Return *text* with all words replaced but function words."""
 
-        def replaced(found: re.Match[str]) -> str:
-            word = found[0]
-            plain = word.casefold()
-            if plain in _JOINING or (only is not None and plain not in only):
-                return word
-            return self.of(word)
+        def replace(match: re.Match[str]) -> str:
+            word = match[0]
+            return word if word.casefold() in _FUNCTION_WORDS else self.replace_word(word)
 
-        return _WORD.sub(replaced, text)
+        return _WORD.sub(replace, text)
 
 
-def pseudonymised(items: Sequence[Item], seed: int = 0) -> Iterator[Item]:
-    """Return *items* in their order under false names; ids, numbers and kinds are their own.
+def pseudonymise(items: Sequence[Item], seed: int = 0) -> Iterator[Item]:
+    """Yield *items* in their order under pseudonyms; ids, numbers and kinds stay.
 
-    In a text, words that are written large and stand in some title or name are replaced: the
-    others tell what an item is about, as a stranger would. Where a script writes nothing large,
-    whole titles and names are, wherever they stand.
+    In texts, capitalised words that occur in any title or name are replaced; the others
+    describe the item without naming it. In scripts without capital letters, whole titles and
+    names are replaced wherever they occur.
     """
-    kinds, branded = _kinds(items)
+    kinds, brands = _find_kinds(items)
     names = _Names(items, kinds)
-    made = Pseudonyms(seed)
+    pseudonyms = Pseudonyms(seed)
     for item in items:
         yield Item(
             item.id,
-            made.text(item.title),
-            names.replaced(item.text, made),
-            tuple(made.text(step) if step in branded else step for step in item.path),
+            pseudonyms.replace_words(item.title),
+            names.replace_in(item.text, pseudonyms),
+            tuple(pseudonyms.replace_words(step) if step in brands else step for step in item.path),
             {
-                key: _renamed(value, kinds if _says_kind(key) else frozenset(), made)
+                key: _replace_tags(value, kinds if _holds_kinds(key) else frozenset(), pseudonyms)
                 for key, value in item.attributes.items()
             },
         )
 
 
-def build_under_false_names(tree: ItemTree, items: Sequence[Item], path: Path, seed: int) -> None:
-    """Build a tree of *items*, which are those of *tree*, under false names and otherwise like it.
+def build_pseudonymised_tree(tree: ItemTree, items: Sequence[Item], path: Path, seed: int) -> None:
+    """Build a tree like *tree* from its *items* under pseudonyms.
 
-    Where its vectors were given, the same vectors are given: only what a model reads is false.
+    If the vectors of *tree* were supplied from outside, they are reused: only the text that a
+    model reads changes.
     """
     facts = tree.facts
     options = BuildOptions(
         seed=facts["seed"],
         bounds=Bounds(**facts["bounds"]),
         popularity=facts.get("popularity"),
-        given=None if tree.sparse else _Vectors(tree, items),
+        given=None if tree.sparse else _TreeVectors(tree, items),
         tree=facts.get("tree", "clusters"),
     )
-    build(pseudonymised(items, seed), path, options)
+    build(pseudonymise(items, seed), path, options)
 
 
-def remark_on(tree: ItemTree) -> str:
-    """Say what else than names is another in a tree under false names; nothing, if nothing is."""
-    described = count_summaries(tree)
-    if not described:
+def pseudonym_remark(tree: ItemTree) -> str:
+    """Describe what besides names differs in the pseudonymised tree; empty if nothing does."""
+    summaries = count_summaries(tree)
+    if not summaries:
         return ""
     return (
-        f"its branches are told by their words, {described:,} of {tree.path.name} by what a model "
-        "wrote of them: the two differ in that too"
+        f"its branches are described by their words, {summaries:,} of {tree.path.name} by "
+        "summaries of a model: the two also differ in that"
     )
 
 
-class _Vectors:
-    """The vectors of a tree, given once more."""
+class _TreeVectors:
+    """The item vectors of a tree, as the given vectors of a new one."""
 
     model = None
 
     def __init__(self, tree: ItemTree, items: Sequence[Item]) -> None:
-        places = tree.locate([item.id for item in items])
-        rows = tree.item_matrix([places[item.id][0] for item in items])
+        positions = tree.locate([item.id for item in items])
+        rows = tree.item_matrix([positions[item.id][0] for item in items])
         self._rows = unit_rows(np.asarray(rows, np.float32))
 
     def add(self, item: Item) -> None:
-        """Take no note: they are all there."""
+        """Do nothing: all vectors are there."""
 
     def for_items(self, count: int) -> Floats:
-        """Return them in the order of the items."""
+        """Return the vectors in the order of the items."""
         return self._rows
 
 
-def _says_kind(key: str) -> bool:
-    """Say whether an attribute is of kinds: "genres" and "main_category" are, "brand" is not."""
+def _holds_kinds(key: str) -> bool:
+    """Return whether an attribute holds kinds, as "genres" and "main_category" do."""
     words = _WORD.findall(_CAMEL.sub(" ", key).replace("_", " "))
     return bool(words) and words[-1].casefold() in _KIND_ATTRIBUTES
 
 
-def _kinds(items: Sequence[Item]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the tags that say of which kind items are, and those that name some of them.
+def _find_kinds(items: Sequence[Item]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the tags that describe kinds of items, and the tags that are brands.
 
-    A brand may stand among the categories: a title of its own items begins with it.
+    A brand may occur among the categories; a title of its own items begins with it.
     """
     counts: Counter[str] = Counter()
-    branded: set[str] = set()
+    brands: set[str] = set()
     for item in items:
         tags = set(_kind_tags(item))
         counts.update(tags)
-        title = _bare(item.title)
-        for tag in tags.union(item.path) - branded:
-            words = _bare(tag)
+        title = _plain_words(item.title)
+        for tag in tags.union(item.path) - brands:
+            words = _plain_words(tag)
             if words and words == title[: len(words)]:
-                branded.add(tag)
+                brands.add(tag)
     least = max(LEAST_SHARED, SHARED_TAG * len(items))
     kinds = frozenset(tag for tag, count in counts.items() if count >= least)
-    return kinds - branded, frozenset(branded)
+    return kinds - brands, frozenset(brands)
 
 
-def _bare(text: str) -> list[str]:
-    """Return the words of *text*, all the same however somebody wrote them."""
+def _plain_words(text: str) -> list[str]:
+    """Return the words of *text* without case and apostrophes."""
     plain = text.casefold().replace("'", "").replace("\u2019", "")
     return re.findall(r"\w+", plain)
 
 
 class _Names:
-    """All that titles and names hold, to be found again in texts."""
+    """The words and whole names in titles and attributes, to be replaced in texts."""
 
     def __init__(self, items: Iterable[Item], kinds: frozenset[str]) -> None:
         self._words: set[str] = set()
-        # Where nothing is written large: whole names, and by how they begin, how long they are.
+        # For scripts without capital letters: whole names, and their lengths by first characters.
         self._whole: set[str] = set()
         self._lengths: dict[str, set[int]] = {}
         for item in items:
-            kept = kinds.intersection(_kind_tags(item))
+            item_kinds = kinds.intersection(_kind_tags(item))
             tags = (tag for value in item.attributes.values() for tag in _tags(value))
-            for name in (item.title, *(tag for tag in tags if tag not in kept)):
+            for name in (item.title, *(tag for tag in tags if tag not in item_kinds)):
                 self._words.update(word.casefold() for word in _WORD.findall(name))
-                self._take_whole(_BRACKETS.sub("", name).strip())
+                self._add_whole(_BRACKETS.sub("", name).strip())
 
-    def _take_whole(self, name: str) -> None:
-        if len(name) >= LEAST_WHOLE and any(unicodedata.category(sign) == "Lo" for sign in name):
+    def _add_whole(self, name: str) -> None:
+        # "Lo": letters without upper and lower case.
+        if len(name) >= LEAST_NAME_LENGTH and any(unicodedata.category(c) == "Lo" for c in name):
             self._whole.add(name)
-            self._lengths.setdefault(name[:LEAST_WHOLE], set()).add(len(name))
+            self._lengths.setdefault(name[:LEAST_NAME_LENGTH], set()).add(len(name))
 
-    def replaced(self, text: str, made: Pseudonyms) -> str:
-        """Return *text* with these names replaced."""
+    def replace_in(self, text: str, pseudonyms: Pseudonyms) -> str:
+        """Return *text* with the names replaced."""
 
-        def word(found: re.Match[str]) -> str:
-            plain = found[0].casefold()
-            named = found[0][:1].isupper() and plain in self._words and plain not in _JOINING
-            return made.of(found[0]) if named else found[0]
+        def replace(match: re.Match[str]) -> str:
+            plain = match[0].casefold()
+            is_name = match[0][:1].isupper() and plain in self._words
+            if not is_name or plain in _FUNCTION_WORDS:
+                return match[0]
+            return pseudonyms.replace_word(match[0])
 
-        return self._without_whole(_WORD.sub(word, text), made)
+        return self._replace_whole(_WORD.sub(replace, text), pseudonyms)
 
-    def _without_whole(self, text: str, made: Pseudonyms) -> str:
+    def _replace_whole(self, text: str, pseudonyms: Pseudonyms) -> str:
         if not self._whole:
             return text
         parts: list[str] = []
         at = 0
         while at < len(text):
-            lengths = self._lengths.get(text[at : at + LEAST_WHOLE], ())
-            fitting = (text[at : at + length] for length in sorted(lengths, reverse=True))
-            name = next((each for each in fitting if each in self._whole), None)
-            parts.append(made.text(name) if name else text[at])
+            lengths = self._lengths.get(text[at : at + LEAST_NAME_LENGTH], ())
+            candidates = (text[at : at + length] for length in sorted(lengths, reverse=True))
+            name = next((each for each in candidates if each in self._whole), None)
+            parts.append(pseudonyms.replace_words(name) if name else text[at])
             at += len(name) if name else 1
         return "".join(parts)
 
 
 def _kind_tags(item: Item) -> Iterator[str]:
-    """Return the tags of an item that may say of which kind it is."""
+    """Yield the tags of the attributes that hold kinds."""
     for key, value in item.attributes.items():
-        if _says_kind(key):
+        if _holds_kinds(key):
             yield from _tags(value)
 
 
@@ -256,9 +257,9 @@ def _tags(value: Value) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else ()
 
 
-def _renamed(value: Value, kinds: frozenset[str], made: Pseudonyms) -> Value:
+def _replace_tags(value: Value, kinds: frozenset[str], pseudonyms: Pseudonyms) -> Value:
     if isinstance(value, tuple):
-        return tuple(tag if tag in kinds else made.text(tag) for tag in value)
+        return tuple(tag if tag in kinds else pseudonyms.replace_words(tag) for tag in value)
     if isinstance(value, str) and value not in kinds:
-        return made.text(value)
+        return pseudonyms.replace_words(value)
     return value

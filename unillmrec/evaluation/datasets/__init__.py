@@ -1,6 +1,7 @@
-"""Public data sets as their publishers hand them out, read from where somebody put them.
+"""Registry of public data sets, read from a folder as their publishers distribute them.
 
-Nothing is downloaded. Each loader says where its set is to be had and under which terms.
+Nothing is downloaded. Each format names the source of the data set and its terms of use. To
+add a data set, write a loader that returns a `LoadedDataset` and add it to `DATASETS`.
 """
 
 from __future__ import annotations
@@ -11,27 +12,30 @@ from pathlib import Path
 
 from unillmrec.errors import EvaluationError
 from unillmrec.evaluation.datasets import amazon, goodreads, mind, movielens, plain
-from unillmrec.evaluation.datasets.files import LoadedSet
+from unillmrec.evaluation.datasets.files import LoadedDataset
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
-    """How one data set is laid out, where it is to be had, and what its owners ask for."""
+class DatasetFormat:
+    """One data set: its files, where to get it, its terms of use, and its loader.
+
+    *least_rating* is the customary minimum rating of a liked item, if there is one.
+    """
 
     name: str
     title: str
     files: str
     source: str
     terms: str
-    load: Callable[[Path], LoadedSet]
+    load: Callable[[Path], LoadedDataset]
     least_rating: float | None = None
 
 
 _GROUPLENS = "research use; no redistribution and no commercial use without permission"
 _MCAULEY = "research use, as the McAuley lab asks; no licence is stated"
 
-FORMATS = (
-    Format(
+DATASETS = (
+    DatasetFormat(
         "movielens-100k",
         "MovieLens 100K",
         "u.item, u.genre, u.data",
@@ -40,7 +44,7 @@ FORMATS = (
         movielens.load_100k,
         4.0,
     ),
-    Format(
+    DatasetFormat(
         "movielens-1m",
         "MovieLens 1M",
         "movies.dat, ratings.dat",
@@ -49,16 +53,16 @@ FORMATS = (
         movielens.load_1m,
         4.0,
     ),
-    Format(
+    DatasetFormat(
         "movielens-latest",
         "MovieLens latest, 20M, 25M and 32M",
-        "movies.csv, ratings.csv; tags.csv is left alone, as it says who met what",
+        "movies.csv, ratings.csv; tags.csv is not read: tags reveal who has seen what",
         "https://grouplens.org/datasets/movielens/",
         "research use; redistribution under the same terms, no commercial use",
         movielens.load_latest,
         4.0,
     ),
-    Format(
+    DatasetFormat(
         "mind",
         "MIND (Microsoft News)",
         "news.tsv, behaviors.tsv, of the train or the dev split",
@@ -66,7 +70,7 @@ FORMATS = (
         "Microsoft Research Licence: non-commercial, no redistribution",
         mind.load,
     ),
-    Format(
+    DatasetFormat(
         "amazon-2014",
         "Amazon reviews 2014",
         "meta_*.json[.gz], and one file of reviews, *.json[.gz]",
@@ -74,7 +78,7 @@ FORMATS = (
         _MCAULEY,
         amazon.load_2014,
     ),
-    Format(
+    DatasetFormat(
         "amazon-2018",
         "Amazon reviews 2018",
         "meta_*.json[.gz], and one file of reviews, *.json[.gz]",
@@ -82,7 +86,7 @@ FORMATS = (
         _MCAULEY,
         amazon.load_2018,
     ),
-    Format(
+    DatasetFormat(
         "amazon-2023",
         "Amazon reviews 2023",
         "meta_*.jsonl[.gz], and one file of reviews, *.jsonl[.gz]",
@@ -90,47 +94,49 @@ FORMATS = (
         _MCAULEY,
         amazon.load_2023,
     ),
-    Format(
+    DatasetFormat(
         "goodreads",
         "Goodreads (UCSD Book Graph)",
         "goodreads_books*.json[.gz], goodreads_interactions*.json[.gz], and "
-        "goodreads_book_authors.json[.gz], without which no author has a name",
+        "goodreads_book_authors.json[.gz], without which authors have no names",
         "https://cseweb.ucsd.edu/~jmcauley/datasets/goodreads.html",
         "academic use, no redistribution, no commercial use",
         goodreads.load,
     ),
-    Format(
+    DatasetFormat(
         "plain",
         "A folder of your own",
-        "items.* and interactions.*, each CSV, TSV, JSON Lines or Parquet, packed or not",
+        "items.* and interactions.*, each CSV, TSV, JSON Lines or Parquet, gzipped or not",
         "your own",
         "your own",
         plain.load,
     ),
 )
-NAMES = tuple(each.name for each in FORMATS)
+NAMES = tuple(each.name for each in DATASETS)
 
 
-def parse(given: str) -> tuple[Format, Path]:
-    """Read `NAME:FOLDER`.
+def parse_dataset(argument: str) -> tuple[DatasetFormat, Path]:
+    """Parse `NAME:FOLDER`.
 
     Raises:
-        EvaluationError: there is no such format, or no such folder.
+        EvaluationError: there is no such data set, or no such folder.
     """
-    name, colon, folder = given.partition(":")
-    found = next((each for each in FORMATS if each.name == name), None)
-    if found is None or not colon or not folder:
+    name, colon, folder = argument.partition(":")
+    dataset = next((each for each in DATASETS if each.name == name), None)
+    if dataset is None or not colon or not folder:
         raise EvaluationError(
-            f"{given!r} names no data set.", remedy=f"NAME:FOLDER, NAME one of {', '.join(NAMES)}."
+            f"{argument!r} is not a data set.",
+            remedy=f"NAME:FOLDER, NAME one of {', '.join(NAMES)}.",
         )
     path = Path(folder)
     if not path.is_dir():
         raise EvaluationError(
-            f"{folder} is no folder.",
-            detail=f"{found.title}: {found.files}. Terms: {found.terms}.",
-            remedy=f"get the set from {found.source} and unpack it; nothing is downloaded here.",
+            f"{folder} is not a folder.",
+            detail=f"{dataset.title}: {dataset.files}. Terms: {dataset.terms}.",
+            remedy=f"download the set from {dataset.source} and unpack it; "
+            "this command downloads nothing.",
         )
-    return found, path
+    return dataset, path
 
 
-__all__ = ["FORMATS", "NAMES", "Format", "LoadedSet", "parse"]
+__all__ = ["DATASETS", "NAMES", "DatasetFormat", "LoadedDataset", "parse_dataset"]

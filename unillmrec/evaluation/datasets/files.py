@@ -1,4 +1,4 @@
-"""Files of a data set: found by name, packed or not, read line by line with their places."""
+"""Read the files of a data set line by line, gzipped or not, with places for error messages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,43 +19,43 @@ from unillmrec.people.interactions import Interactions
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedSet:
-    """The items of a data set, and who met them."""
+class LoadedDataset:
+    """The items of a data set, and its interactions."""
 
     items: tuple[Item, ...]
     interactions: Interactions
 
 
-def find(folder: Path, *patterns: str) -> Path:
-    """Return the one file in *folder* that fits one of *patterns*, packed or not.
+def find_file(folder: Path, *patterns: str) -> Path:
+    """Return the only file in *folder* that matches one of *patterns*, gzipped or not.
 
     Raises:
         EvaluationError: there is none, or there are several.
     """
-    found = sorted(
+    matches = sorted(
         {path for each in patterns for end in ("", ".gz") for path in folder.glob(each + end)}
     )
-    if len(found) == 1:
-        return found[0]
+    if len(matches) == 1:
+        return matches[0]
     wanted = " or ".join(patterns)
-    if not found:
-        there = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
+    if not matches:
+        content = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
         raise EvaluationError(
-            f"{folder} holds no {wanted}.",
-            detail=f"It holds {there}.",
+            f"{folder} contains no {wanted}.",
+            detail=f"It contains {content}.",
             remedy="the folder into which the set was unpacked.",
         )
     raise EvaluationError(
-        f"{folder} holds several of {wanted}: {', '.join(path.name for path in found[:4])}.",
+        f"{folder} contains several of {wanted}: {', '.join(path.name for path in matches[:4])}.",
         remedy="a folder with one of them.",
     )
 
 
-def lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[str, str]]:
-    """Return the lines of a text that are not blank, each with its place for an error.
+def read_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[str, str]]:
+    """Yield the lines of a text file that are not blank, each with its place for errors.
 
     Raises:
-        EvaluationError: the file cannot be read, or is in another encoding.
+        EvaluationError: the file cannot be read, or has another encoding.
     """
     number = 0
     try:
@@ -66,79 +67,93 @@ def lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[str, str]]:
     except UnicodeDecodeError as error:
         raise EvaluationError(f"{path.name}:{number + 1} is not {encoding.upper()}.") from error
     except (OSError, EOFError, zlib.error) as error:
-        told = f"after line {number:,}: {error}" if number else str(error)
+        reason = f"after line {number:,}: {error}" if number else str(error)
         raise EvaluationError(
-            f"{path.name} cannot be read {told}.", remedy="get the file again."
+            f"{path.name} cannot be read {reason}.", remedy="download the file again."
         ) from error
 
 
-def fields(place: str, line: str, separator: str, least: int) -> list[str]:
+def split_fields(place: str, line: str, separator: str, least: int) -> list[str]:
     """Return the fields of a line.
 
     Raises:
         EvaluationError: there are fewer than *least*.
     """
-    found = line.split(separator)
-    if len(found) < least:
+    fields = line.split(separator)
+    if len(fields) < least:
         raise EvaluationError(
-            f"{place}: {len(found)} fields where {least} are needed; it begins {shown(line, 40)}.",
-            remedy="the file as its publisher hands it out.",
+            f"{place}: {len(fields)} fields where {least} are needed; it begins {shown(line, 40)}.",
+            remedy="the file as its publisher distributes it.",
         )
-    return found
+    return fields
 
 
-def number(place: str, text: object, what: str) -> float:
-    """Read a number.
+def parse_number(place: str, text: object, kind: str) -> float:
+    """Read a number; *kind* says in errors which one.
 
     Raises:
-        EvaluationError: it is none.
+        EvaluationError: it is not a number.
     """
     try:
         return float(str(text))
     except ValueError as error:
-        raise EvaluationError(f"{place}: {shown(text)} is no {what}.") from error
+        raise EvaluationError(f"{place}: {shown(text)} is not a {kind}.") from error
 
 
-def table(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Return the rows of a CSV file none of whose fields holds a line break.
+def parse_date(place: str, text: object, format: str, example: str) -> datetime:
+    """Read a date in the `strptime` *format*.
+
+    Raises:
+        EvaluationError: it has another format.
+    """
+    try:
+        return datetime.strptime(str(text), format)
+    except ValueError as error:
+        raise EvaluationError(f"{place}: {text!r} is not a time such as {example}.") from error
+
+
+def read_table(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the rows of a CSV file whose fields contain no line breaks.
 
     Raises:
         EvaluationError: a column is missing, or a row has another number of fields.
     """
-    placed = lines(path)
-    header = next(placed, ("", ""))[1].lstrip("\ufeff")
+    lines = read_lines(path)
+    header = next(lines, ("", ""))[1].lstrip("\ufeff")
     names = next(csv.reader([header]), [])
     if missing := [each for each in needed if each not in names]:
         raise EvaluationError(f"{path.name}: there is no column {missing[0]!r} in its header.")
-    for place, line in placed:
+    for place, line in lines:
         row = next(csv.reader([line]))
         if len(row) != len(names):
             raise EvaluationError(f"{place}: {len(row)} fields where {len(names)} are needed.")
         yield place, dict(zip(names, row, strict=True))
 
 
-def objects(
-    path: Path, read: Callable[[str], Any] = json.loads
+def read_objects(
+    path: Path, parse: Callable[[str], Any] = json.loads
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Return the objects of a file that has one on each line.
+    """Yield the objects of a file with one object per line.
 
     Raises:
-        EvaluationError: a line is none.
+        EvaluationError: a line is not an object.
     """
-    for place, line in lines(path):
+    for place, line in read_lines(path):
         try:
-            found = read(line)
+            row = parse(line)
         except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
-            raise EvaluationError(
-                f"{place}: this is no object; it begins {shown(line, 40)}."
-            ) from error
-        if not isinstance(found, Mapping):
-            raise EvaluationError(f"{place}: this is no object; it begins {shown(line, 40)}.")
-        yield place, found
+            raise _not_an_object(place, line) from error
+        if not isinstance(row, Mapping):
+            raise _not_an_object(place, line)
+        yield place, row
 
 
-def named(place: str, row: Mapping[str, Any], name: str) -> str:
-    """Return an id.
+def _not_an_object(place: str, line: str) -> EvaluationError:
+    return EvaluationError(f"{place}: this is not an object; it begins {shown(line, 40)}.")
+
+
+def get_id(place: str, row: Mapping[str, Any], name: str) -> str:
+    """Return the id in the field *name*.
 
     Raises:
         EvaluationError: there is none.
@@ -149,10 +164,10 @@ def named(place: str, row: Mapping[str, Any], name: str) -> str:
     return str(value)
 
 
-def words(value: object) -> str:
-    """Return a text, or the texts of a list one after the other."""
+def join_texts(value: object) -> str:
+    """Return a text, or the texts in a list joined by spaces; empty for anything else."""
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, list):
-        return " ".join(filter(None, map(words, value)))
+        return " ".join(filter(None, map(join_texts, value)))
     return ""

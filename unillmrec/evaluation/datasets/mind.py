@@ -1,56 +1,62 @@
-"""MIND: news with categories, and what people clicked before and in each impression."""
+"""MIND (Microsoft News): news with categories, reading histories, and clicks."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 
 from unillmrec.errors import EvaluationError
-from unillmrec.evaluation.datasets.files import LoadedSet, fields, find, lines
+from unillmrec.evaluation.datasets.files import (
+    LoadedDataset,
+    find_file,
+    parse_date,
+    read_lines,
+    split_fields,
+)
 from unillmrec.items import Item
-from unillmrec.people.interactions import InteractionsBuilder
+from unillmrec.people.interactions import Interactions, InteractionsBuilder
 
-_WRITTEN = "%m/%d/%Y %I:%M:%S %p"
+_DATE_FORMAT = "%m/%d/%Y %I:%M:%S %p"
 
 
-def load(folder: Path) -> LoadedSet:
+def load(folder: Path) -> LoadedDataset:
     """Read `news.tsv` and `behaviors.tsv`.
 
-    A history has an order and no times: its clicks are put before all impressions, in their
-    order. Of an impression only what was clicked counts.
+    The clicks of a history have an order but no times, so they are placed before all
+    impressions. Of an impression, only the clicked news count.
     """
     items = []
-    for place, line in lines(find(folder, "news.tsv")):
-        news, category, finer, title, abstract = fields(place, line, "\t", 5)[:5]
-        path = tuple(filter(None, (category, finer)))
+    for place, line in read_lines(find_file(folder, "news.tsv")):
+        news, category, subcategory, title, abstract = split_fields(place, line, "\t", 5)[:5]
+        path = tuple(filter(None, (category, subcategory)))
         items.append(Item(news, title or news, abstract, path, {}))
-    taken = InteractionsBuilder()
-    known: set[str] = set()
-    for place, line in lines(find(folder, "behaviors.tsv")):
-        _, person, time, history, shown = fields(place, line, "\t", 5)[:5]
-        before = history.split()
-        if person not in known:
-            known.add(person)
-            for position, news in enumerate(before):
-                taken.add(person, news, float(position - len(before)))
-        when = _seconds(place, time)
-        for each in shown.split():
-            news, dash, clicked = each.rpartition("-")
+    return LoadedDataset(tuple(items), _read_behaviors(find_file(folder, "behaviors.tsv")))
+
+
+def _read_behaviors(path: Path) -> Interactions:
+    interactions = InteractionsBuilder()
+    people: set[str] = set()
+    for place, line in read_lines(path):
+        _, person, time, history, shown = split_fields(place, line, "\t", 5)[:5]
+        if person not in people:
+            people.add(person)
+            clicks = history.split()
+            for position, news in enumerate(clicks):
+                interactions.add(person, news, float(position - len(clicks)))
+        date = parse_date(place, time, _DATE_FORMAT, "11/15/2019 8:55:22 AM")
+        seconds = date.replace(tzinfo=UTC).timestamp()
+        for entry in shown.split():
+            news, dash, clicked = entry.rpartition("-")
             if not dash or clicked not in ("0", "1"):
-                raise EvaluationError(
-                    f"{place}: {each!r} is no news with -1 or -0 behind it, clicked or not.",
-                    detail="The test split is published without its clicks.",
-                    remedy="the folder of the train split or of the dev split.",
-                )
+                raise _no_click_label(place, entry)
             if clicked == "1":
-                taken.add(person, news, when)
-    return LoadedSet(tuple(items), taken.finish())
+                interactions.add(person, news, seconds)
+    return interactions.finish()
 
 
-def _seconds(place: str, text: str) -> float:
-    try:
-        return datetime.strptime(text, _WRITTEN).replace(tzinfo=UTC).timestamp()
-    except ValueError as error:
-        raise EvaluationError(
-            f"{place}: {text!r} is no time such as 11/15/2019 8:55:22 AM."
-        ) from error
+def _no_click_label(place: str, entry: str) -> EvaluationError:
+    return EvaluationError(
+        f"{place}: {entry!r} does not end in -1 (clicked) or -0 (not clicked).",
+        detail="The test split is published without its clicks.",
+        remedy="the folder of the train split or of the dev split.",
+    )

@@ -1,18 +1,20 @@
-"""A folder with a catalog and a table of interactions, each in any form that is read here."""
+"""A folder of your own: a catalog and a table of interactions in any format read elsewhere."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from unillmrec.catalog import read_catalog
-from unillmrec.evaluation.datasets.files import LoadedSet, find
+from unillmrec.evaluation.datasets.files import LoadedDataset, find_file
 from unillmrec.people.interactions import read_interactions
 
-_ENDINGS = ("jsonl", "csv", "tsv", "json", "parquet")
+_SUFFIXES = ("jsonl", "csv", "tsv", "json", "parquet")
 
 
-def load(folder: Path) -> LoadedSet:
+def load(folder: Path) -> LoadedDataset:
     """Read `items.*` and `interactions.*`."""
-    items = find(folder, *(f"items.{ending}" for ending in _ENDINGS))
-    met = find(folder, *(f"interactions.{ending}" for ending in _ENDINGS))
-    return LoadedSet(tuple(read_catalog(items)), read_interactions(met))
+    items, interactions = (
+        find_file(folder, *(f"{name}.{suffix}" for suffix in _SUFFIXES))
+        for name in ("items", "interactions")
+    )
+    return LoadedDataset(tuple(read_catalog(items)), read_interactions(interactions))

@@ -1,4 +1,4 @@
-"""An evaluation as one page that needs nothing else: tables, a plot, people to look at."""
+"""Render an evaluation as one self-contained HTML page: tables, a plot, and example people."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from html import escape
 
 import numpy as np
 
-from unillmrec.evaluation.data.split import told_time
+from unillmrec.evaluation.data.split import format_time
 from unillmrec.evaluation.metrics import ACCURACY
-from unillmrec.evaluation.report.definitions import definitions
+from unillmrec.evaluation.report.definitions import metric_definitions
 from unillmrec.evaluation.report.plot import Point, cost_plot
-from unillmrec.evaluation.runner import Comparison, Evaluation, Outcome
+from unillmrec.evaluation.runner import Comparison, Evaluation, SystemResult
 from unillmrec.evaluation.statistics import Estimate
 from unillmrec.prices import format_amount
 
@@ -24,8 +24,8 @@ CORRECTED = (
     "intervals are not. A dash: neither found anything."
 )
 
-# A catalog's text is written by strangers: besides being escaped, it could not run or load
-# anything here, for there is no script and no address that the page may ask.
+# The text of a catalog is untrusted. It is escaped; besides, the policy below allows neither
+# scripts nor requests.
 _HEAD = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -67,126 +67,126 @@ svg .ours text {{ fill: var(--paper); }} svg .soft {{ fill: var(--soft); }}
 """
 
 
-def page(made: Evaluation, about: Mapping[str, str]) -> str:
-    """Return the whole page; *about* are facts to stand at its top, such as the tree."""
+def render_page(evaluation: Evaluation, about: Mapping[str, str]) -> str:
+    """Return the page; *about* are facts for its top, such as the name of the tree."""
     title = f"Evaluation of {about.get('tree', 'a tree')}"
     body = [
         f"<h1>{escape(title)}</h1>",
-        f"<p>{escape(told_protocol(made))}</p>",
+        f"<p>{escape(describe_protocol(evaluation))}</p>",
         _facts(about),
-        "<h2>How good, and at what cost</h2>",
-        _accuracy(made),
-        _plot(made),
-        "<h2>What the lists are like</h2>",
-        _lists(made),
-        "<h2>How sure the differences are</h2>",
-        _comparisons(made),
-        "<h2>What the figures mean</h2>",
-        _definitions(made.at),
-        "<h2>People to look at</h2>",
-        _people(made),
-        "<h2>What the systems are</h2>",
-        _notes(made),
+        "<h2>Accuracy and cost</h2>",
+        _accuracy_table(evaluation),
+        _plot(evaluation),
+        "<h2>Properties of the lists</h2>",
+        _lists_table(evaluation),
+        "<h2>Significance of the differences</h2>",
+        _comparisons_table(evaluation),
+        "<h2>Definitions of the metrics</h2>",
+        _definitions(evaluation.at),
+        "<h2>Example people</h2>",
+        _people(evaluation),
+        "<h2>About the systems</h2>",
+        _notes(evaluation),
     ]
     return _HEAD.format(title=escape(title)) + "\n".join(body) + "\n</html>\n"
 
 
-def told_protocol(made: Evaluation) -> str:
-    """Say in words who was asked, what was held out, and what had to be set aside."""
-    facts = made.facts
-    count = int(str(facts["people"]))
-    held = f"the last item of each is held out ({_told_ties(int(str(facts['ties'])))})"
+def describe_protocol(evaluation: Evaluation) -> str:
+    """Describe who was evaluated, what was held out, and what was left out."""
+    facts = evaluation.facts
+    people = _count(int(str(facts["people"])), "person", "people")
+    held_out = f"the last item of each is held out ({_describe_ties(int(str(facts['ties'])))})"
     if facts["split"] == "time":
-        held = f"all they met from {told_time(float(str(facts['cutoff'])))} on is held out"
-    told = (
-        f"{_counted(count, 'person', 'people')} of {facts['eligible']:,}, seed "
-        f"{facts['seed']}; {held}, and all unseen items of {facts['items']:,} compete."
+        cutoff = format_time(float(str(facts["cutoff"])))
+        held_out = f"all their interactions from {cutoff} on are held out"
+    text = (
+        f"{people} of {facts['eligible']:,}, seed {facts['seed']}; {held_out}, and all unseen "
+        f"items of {facts['items']:,} compete."
     )
     if facts["least_rating"] is not None:
-        told += f" What is rated below {facts['least_rating']:g} was seen, and is no taste:"
-        told += " neither in a history nor held out."
+        text += f" Items rated below {facts['least_rating']:g} count as seen but not liked:"
+        text += " they are neither in a history nor held out."
     if count := int(str(facts["not_on_shelf"])):
-        told += f" {_counted(count, 'interaction is', 'interactions are')} with items the tree"
-        told += " does not have."
+        text += f" {_count(count, 'interaction is', 'interactions are')} with items that are not"
+        text += " in the tree."
     if count := int(str(facts["twins"])):
-        told += f" {_counted(count, 'held-out item was', 'held-out items were')} met before under"
-        told += " another id, and set aside."
-    return told
+        text += f" {_count(count, 'held-out item was', 'held-out items were')} left out, because"
+        text += " the person had seen the same item under another id."
+    return text
 
 
-def _counted(count: int, one: str, many: str) -> str:
+def _count(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
 
 
-def _told_ties(count: int) -> str:
-    """Say which of two items of the same time is the last, and how often that decides."""
-    rule = "of equal times the one further down in the file"
-    return f"{rule}, as for {_counted(count, 'person', 'people')}" if count else rule
+def _describe_ties(count: int) -> str:
+    """Describe which item is the last if two have the same time, and for how many people."""
+    rule = "if times are equal, the one further down in the file"
+    return f"{rule}, as for {_count(count, 'person', 'people')}" if count else rule
 
 
-def with_interval(estimate: Estimate | None, *, signed: bool = False) -> tuple[str, str]:
-    """Return a figure and its interval as people write them."""
+def format_estimate(estimate: Estimate | None, *, signed: bool = False) -> tuple[str, str]:
+    """Format a metric and its interval; the interval may be empty."""
     if estimate is None or estimate.value is None:
         return "-", ""
     digits = 3 if abs(estimate.value) < 10 else 2
-    told = f"{estimate.value:{'+' if signed else ''}.{digits}f}"
+    value = f"{estimate.value:{'+' if signed else ''}.{digits}f}"
     if estimate.low is None or estimate.high is None:
-        return told, ""
-    return told, f"[{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
+        return value, ""
+    return value, f"[{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
 
 
-def told_p(each: Comparison) -> str:
-    """Return a corrected p-value as people write it."""
-    if each.difference.value is None:
+def format_p_value(comparison: Comparison) -> str:
+    """Format the corrected p-value of a comparison."""
+    if comparison.difference.value is None:
         return "-"
-    return "< 0.001" if each.p_corrected < 0.001 else f"{each.p_corrected:.3f}"
+    return "< 0.001" if comparison.p_corrected < 0.001 else f"{comparison.p_corrected:.3f}"
 
 
-def told_tokens(outcome: Outcome) -> tuple[str, str]:
-    """Return a person's tokens, as the server counted them or, with a ~, as we estimate them."""
-    usage, people = outcome.usage, outcome.priced
+def format_tokens(result: SystemResult) -> tuple[str, str]:
+    """Format prompt and completion tokens per person; ~ marks our own estimates."""
+    usage, people = result.usage, result.priced
     if not people:
         return "unknown", "unknown"
     if not usage.calls:
         return "0", "0"
-    pairs = (
-        (usage.prompt, usage.estimated_prompt),
-        (usage.completion, usage.estimated_completion),
+
+    def per_person(reported: int | None, estimated: int) -> str:
+        return f"~{estimated / people:,.0f}" if reported is None else f"{reported / people:,.0f}"
+
+    return (
+        per_person(usage.prompt, usage.estimated_prompt),
+        per_person(usage.completion, usage.estimated_completion),
     )
-    told = [
-        f"~{ours / people:,.0f}" if theirs is None else f"{theirs / people:,.0f}"
-        for theirs, ours in pairs
-    ]
-    return told[0], told[1]
 
 
-def told_cost(outcome: Outcome) -> str:
-    """Return what a person cost; with a ~ by our own count, where the server gave none."""
-    if outcome.cost is not None:
-        return format_amount(outcome.cost.amount) if outcome.cost.amount else "0"
-    estimated = outcome.estimated_cost
+def format_cost(result: SystemResult) -> str:
+    """Format the cost per person; ~ marks an estimate, if the server reported no tokens."""
+    if result.cost is not None:
+        return format_amount(result.cost.amount) if result.cost.amount else "0"
+    estimated = result.estimated_cost
     return f"~{format_amount(estimated.amount)}" if estimated else "unknown"
 
 
-def money_column(made: Evaluation) -> str:
-    """Return the heading of the money."""
-    return made.price.currency if made.price else "money"
+def cost_heading(evaluation: Evaluation) -> str:
+    """Return the heading of the cost column: the currency, if there is a price."""
+    return evaluation.price.currency if evaluation.price else "money"
 
 
-def told_price(made: Evaluation) -> str:
-    """Say what money is reckoned from, or why it is not."""
-    if made.price:
-        return f"Money is that of one person at {made.price.describe()}."
-    return "What a person costs is unknown: no model is named, or its price is not known."
+def describe_price(evaluation: Evaluation) -> str:
+    """Describe the price that costs are based on, or why there are none."""
+    if evaluation.price:
+        return f"Money is per person, at {evaluation.price.describe()}."
+    return "The cost per person is unknown: no model is named, or its price is not known."
 
 
 def _facts(about: Mapping[str, str]) -> str:
-    told = " · ".join(f"{escape(name)}: {escape(value)}" for name, value in about.items())
-    return f'<p class="note">{told}</p>'
+    facts = " · ".join(f"{escape(name)}: {escape(value)}" for name, value in about.items())
+    return f'<p class="note">{facts}</p>'
 
 
 def _table(header: Sequence[str], rows: Iterable[tuple[bool, Sequence[str]]]) -> str:
-    """Return a table; cells are HTML already."""
+    """Return a table from rows of HTML cells; true marks a row as ours."""
     head = "".join(f"<th>{escape(each)}</th>" for each in header)
     body = "".join(
         f"<tr{' class=ours' if ours else ''}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
@@ -196,123 +196,131 @@ def _table(header: Sequence[str], rows: Iterable[tuple[bool, Sequence[str]]]) ->
 
 
 def _cell(estimate: Estimate | None, *, signed: bool = False) -> str:
-    told, interval = with_interval(estimate, signed=signed)
-    return f"{told}<small>{interval}</small>"
+    value, interval = format_estimate(estimate, signed=signed)
+    return f"{value}<small>{interval}</small>"
 
 
-def _accuracy(made: Evaluation) -> str:
-    names = [f"{name}@{made.at}" for name in ACCURACY]
+def _accuracy_table(evaluation: Evaluation) -> str:
+    names = [f"{name}@{evaluation.at}" for name in ACCURACY]
     rows = []
-    for number, outcome in enumerate(made.outcomes, start=1):
-        mark = "" if outcome.zero_shot else " *"
-        figures = [_cell(outcome.estimates[name]) for name in names]
-        name = f"{number}. {escape(outcome.name)}{mark}"
-        rows.append((outcome.name == made.reference, [name, *figures, *told_tokens(outcome)]))
-        rows[-1][1].append(told_cost(outcome))
-    table = _table(["system", *names, "prompt", "completion", money_column(made)], rows)
-    told = "Intervals cover 95 %. Tokens are those of one person; ~ estimated, nothing was sent. "
-    for each in made.outcomes:
+    for number, result in enumerate(evaluation.results, start=1):
+        mark = "" if result.zero_shot else " *"
+        name = f"{number}. {escape(result.name)}{mark}"
+        metrics = [_cell(result.estimates[each]) for each in names]
+        cells = [name, *metrics, *format_tokens(result), format_cost(result)]
+        rows.append((result.name == evaluation.reference, cells))
+    header = ["system", *names, "prompt", "completion", cost_heading(evaluation)]
+    note = "Intervals cover 95 %. Tokens are per person; ~ estimated, nothing was sent. "
+    for each in evaluation.results:
         if count := each.counted_only:
-            told += f"Of {escape(each.name)} they are those of the first {count:,} people. "
-    told += escape(told_price(made))
-    return f'{table}<p class="note">* learns from other people\'s interactions. {told}</p>'
+            note += f"Of {escape(each.name)} they are those of the first {count:,} people. "
+    note += escape(describe_price(evaluation))
+    learns = "* learns from other people's interactions."
+    return f'{_table(header, rows)}<p class="note">{learns} {note}</p>'
 
 
-def _lists(made: Evaluation) -> str:
-    at = made.at
+def _lists_table(evaluation: Evaluation) -> str:
+    at = evaluation.at
     names = ["recalled", f"coverage@{at}", "intra-list distance", "novelty", "popularity lift"]
     rows = [
         (
-            outcome.name == made.reference,
-            [escape(outcome.name), *(_cell(outcome.estimates.get(name)) for name in names)],
+            result.name == evaluation.reference,
+            [escape(result.name), *(_cell(result.estimates.get(name)) for name in names)],
         )
-        for outcome in made.outcomes
+        for result in evaluation.results
     ]
     return _table(["system", *names], rows)
 
 
-def _plot(made: Evaluation) -> str:
+def _plot(evaluation: Evaluation) -> str:
+    metric = f"ndcg@{evaluation.at}"
     points = []
-    for number, outcome in enumerate(made.outcomes, start=1):
-        usage, people = outcome.usage, outcome.priced
+    for number, result in enumerate(evaluation.results, start=1):
+        usage, people = result.usage, result.priced
         if not people:
             continue
         prompt = usage.estimated_prompt if usage.prompt is None else usage.prompt
-        figure = outcome.estimates[f"ndcg@{made.at}"]
-        ours = outcome.name == made.reference
-        points.append(Point(str(number), prompt / people, figure, ours))
+        ours = result.name == evaluation.reference
+        points.append(Point(str(number), prompt / people, result.estimates[metric], ours))
     if not points:
-        return '<p class="note">What a person took is unknown of every system.</p>'
-    told = f"ndcg@{made.at} against the prompt tokens of one person; numbers are those of the table"
-    return f"<figure>{cost_plot(points, f'ndcg@{made.at}')}<figcaption>{told}</figcaption></figure>"
+        return '<p class="note">The tokens per person are unknown for every system.</p>'
+    caption = f"{metric} against the prompt tokens per person; numbers are those of the table"
+    return f"<figure>{cost_plot(points, metric)}<figcaption>{caption}</figcaption></figure>"
 
 
-def _comparisons(made: Evaluation) -> str:
+def _comparisons_table(evaluation: Evaluation) -> str:
     rows = [
         (
             each.p_corrected < SIGNIFICANT,
-            [escape(each.system), each.metric, _cell(each.difference, signed=True), told_p(each)],
+            [
+                escape(each.system),
+                each.metric,
+                _cell(each.difference, signed=True),
+                format_p_value(each),
+            ],
         )
-        for each in made.comparisons
+        for each in evaluation.comparisons
     ]
-    header = [f"{made.reference} less", "metric", "difference", "p (Holm)"]
+    header = [f"{evaluation.reference} minus", "metric", "difference", "p (Holm)"]
     return f'{_table(header, rows)}<p class="note">{CORRECTED}</p>'
 
 
 def _definitions(at: int) -> str:
-    told = (f"<li>{escape(name)}: {escape(what)}.</li>" for name, what in definitions(at))
-    return f"<ul>{''.join(told)}</ul>"
+    entries = (
+        f"<li>{escape(name)}: {escape(meaning)}.</li>" for name, meaning in metric_definitions(at)
+    )
+    return f"<ul>{''.join(entries)}</ul>"
 
 
-def _people(made: Evaluation) -> str:
-    """Show those for whom the reference and the best of the others differ most."""
-    others = [each for each in made.outcomes if each.name != made.reference]
+def _people(evaluation: Evaluation) -> str:
+    """Show the people for whom the reference and the best other system differ most."""
+    others = [each for each in evaluation.results if each.name != evaluation.reference]
     if not others:
-        return '<p class="note">There is no other system to differ from.</p>'
+        return '<p class="note">There is no other system to compare with.</p>'
     column = ACCURACY.index("ndcg")
-    ours = made.named(made.reference)
-    other = max(others, key=lambda each: float(each.graded.accuracy[:, column].mean()))
-    gap = np.abs(ours.graded.accuracy[:, column] - other.graded.accuracy[:, column])
-    apart = [
-        len(set(mine.items[: made.at]) - set(theirs.items[: made.at]))
+    ours = evaluation.result_of(evaluation.reference)
+    other = max(others, key=lambda each: float(each.scored.accuracy[:, column].mean()))
+    gap = np.abs(ours.scored.accuracy[:, column] - other.scored.accuracy[:, column])
+    different = [
+        len(set(mine.items[: evaluation.at]) - set(theirs.items[: evaluation.at]))
         for mine, theirs in zip(ours.answers, other.answers, strict=True)
     ]
-    order = np.lexsort((-np.array(apart), -gap))[:PEOPLE_SHOWN]
-    told = f"Where {escape(ours.name)} and {escape(other.name)} differ most."
-    people = [_person(made, int(place), (ours, other)) for place in order]
-    return f'<p class="note">{told}</p>' + "".join(people)
+    order = np.lexsort((-np.array(different), -gap))[:PEOPLE_SHOWN]
+    note = f"Where {escape(ours.name)} and {escape(other.name)} differ most."
+    people = [_person(evaluation, int(number), (ours, other)) for number in order]
+    return f'<p class="note">{note}</p>' + "".join(people)
 
 
-def _person(made: Evaluation, place: int, pair: Sequence[Outcome]) -> str:
-    shelf, case = made.split.exam.shelf, made.split.exam.cases[place]
-    targets = made.split.truth.of(case.number)
+def _person(evaluation: Evaluation, number: int, pair: Sequence[SystemResult]) -> str:
+    index, case = evaluation.split.data.index, evaluation.split.data.cases[number]
+    targets = evaluation.split.truth.items_of(case.number)
 
-    def title(item_id: str) -> str:
-        found = shelf.places.get(item_id)
-        told = shelf.items[found].title if found is not None else item_id
-        kept = told if len(told) <= TITLE_LENGTH else told[: TITLE_LENGTH - 1] + "…"
+    def entry(item_id: str) -> str:
+        position = index.positions.get(item_id)
+        title = index.items[position].title if position is not None else item_id
+        short = title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1] + "…"
         mark = ' class="hit"' if item_id in targets else ""
-        return f"<li{mark}>{escape(kept)}</li>"
+        return f"<li{mark}>{escape(short)}</li>"
 
-    met = "".join(map(title, case.history[-HISTORY_SHOWN:]))
-    more = max(len(case.history) - HISTORY_SHOWN, 0)
-    before = f" (and {more:,} before)" if more else ""
-    blocks = [f"<div><h3>Met{before}</h3><ul>{met}</ul></div>"]
-    blocks.append(f"<div><h3>Held out</h3><ul>{''.join(map(title, sorted(targets)))}</ul></div>")
-    for outcome in pair:
-        listed = "".join(map(title, outcome.answers[place].items[: made.at]))
-        blocks.append(f"<div><h3>{escape(outcome.name)}</h3><ol>{listed}</ol></div>")
-    hits = [
-        f"{escape(outcome.name)}: {outcome.graded.accuracy[place, ACCURACY.index('ndcg')]:.2f}"
-        for outcome in pair
+    history = "".join(map(entry, case.history[-HISTORY_SHOWN:]))
+    earlier = max(len(case.history) - HISTORY_SHOWN, 0)
+    before = f" (and {earlier:,} before)" if earlier else ""
+    blocks = [f"<div><h3>History{before}</h3><ul>{history}</ul></div>"]
+    blocks.append(f"<div><h3>Held out</h3><ul>{''.join(map(entry, sorted(targets)))}</ul></div>")
+    scores = []
+    for result in pair:
+        listed = "".join(map(entry, result.answers[number].items[: evaluation.at]))
+        blocks.append(f"<div><h3>{escape(result.name)}</h3><ol>{listed}</ol></div>")
+        ndcg = result.scored.accuracy[number, ACCURACY.index("ndcg")]
+        scores.append(f"{escape(result.name)}: {ndcg:.2f}")
+    summary = f"<summary>Person {case.number + 1} · ndcg {' · '.join(scores)}</summary>"
+    return f'<details>{summary}<div class="lists">{"".join(blocks)}</div></details>'
+
+
+def _notes(evaluation: Evaluation) -> str:
+    notes = [
+        f"<li>{escape(result.name)}: {escape('; '.join(result.remarks))}</li>"
+        for result in evaluation.results
+        if result.remarks
     ]
-    head = f"<summary>Person {case.number + 1} · ndcg {' · '.join(hits)}</summary>"
-    return f'<details>{head}<div class="lists">{"".join(blocks)}</div></details>'
-
-
-def _notes(made: Evaluation) -> str:
-    told = []
-    for outcome in made.outcomes:
-        if outcome.remarks:
-            told.append(f"<li>{escape(outcome.name)}: {escape('; '.join(outcome.remarks))}</li>")
-    return f"<ul>{''.join(told)}</ul>"
+    return f"<ul>{''.join(notes)}</ul>"

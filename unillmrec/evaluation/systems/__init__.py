@@ -1,1 +1,1 @@
-"""The systems an evaluation compares: baselines, the paper's scheme, and ours."""
+"""The systems of an evaluation: this package and its baselines. New ones go in `registry`."""

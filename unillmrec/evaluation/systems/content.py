@@ -1,4 +1,4 @@
-"""Baselines that need no model: by lot, by what is popular, by the words of the history."""
+"""Baselines without a model: random, most popular, and by the words or vectors of items."""
 
 from __future__ import annotations
 
@@ -10,50 +10,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unillmrec.errors import EvaluationError, MissingExtraError
-from unillmrec.evaluation.data.exam import Case, Exam, ItemIndex
-from unillmrec.evaluation.systems.contract import Answer, Ordering, Scores
+from unillmrec.evaluation.data.cases import EvaluationCase, EvaluationData, ItemIndex
+from unillmrec.evaluation.systems.contract import RankedList, ScoreRanker, Scores
 from unillmrec.items import Item
 from unillmrec.store import ItemTree
 
-# The last items of a history, each weighing less than the next newer one.
+# How many of the last items of a history count, and the weight of an item relative to the next.
 RECENT = 10
 DECAY = 0.7
-# Words of the history for BM25: the query grows with every item, and so does its noise.
+# BM25 searches for the words of fewer items: a longer query adds more noise.
 QUERY_ITEMS = 5
 _WORD = re.compile(r"\w+")
-# Stands for a text without a word, such as one of emoji: a catalog may hold nothing else.
+# Replaces a text without words, such as emoji only, so that the vocabulary is never empty.
 _WORDLESS = "_"
 
 Fields = Literal["title", "all"]
 
 
 def item_text(item: Item, fields: Fields = "all") -> str:
-    """Return what is compared: the title, or the title with categories, tags and text."""
+    """Return the title, or the title with categories, tags and text."""
     if fields == "title":
         return item.title
-    told = [", ".join(v) if isinstance(v, tuple) else v for v in item.attributes.values()]
-    tags = [each for each in told if isinstance(each, str) and "://" not in each]
+    values = [", ".join(v) if isinstance(v, tuple) else v for v in item.attributes.values()]
+    tags = [each for each in values if isinstance(each, str) and "://" not in each]
     return " ".join([item.title, *item.path, *tags, item.text])
 
 
-def text_rows(shelf: ItemIndex, fields: Fields = "all") -> Any:
-    """Return the words of each item as a sparse row of length one."""
+def text_rows(index: ItemIndex, fields: Fields = "all") -> Any:
+    """Return the TF-IDF vectors of the items as sparse rows of length one."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    # One pattern for all scripts; a catalog of nothing but single letters has words too.
+    # The default pattern of scikit-learn drops words of a single letter.
     vectorizer = TfidfVectorizer(sublinear_tf=True, dtype=np.float32, token_pattern=_WORD.pattern)
-    texts = (item_text(item, fields) for item in shelf.items)
+    texts = (item_text(item, fields) for item in index.items)
     return vectorizer.fit_transform([text if _WORD.search(text) else _WORDLESS for text in texts])
 
 
 def recency(count: int, recent: int = RECENT, decay: float = DECAY) -> NDArray[np.float64]:
-    """Return the weights of the last items of a history, the newest last and heaviest."""
+    """Return weights for the last items of a history, oldest first; the newest weighs most."""
     weights: NDArray[np.float64] = decay ** np.arange(min(count, recent), dtype=float)[::-1]
     return weights
 
 
 class RandomBaseline:
-    """Draws items by lot."""
+    """Recommends items at random."""
 
     name = "random"
     zero_shot = True
@@ -62,36 +62,36 @@ class RandomBaseline:
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
 
-    def learn(self, exam: Exam) -> None:
-        """Take in how many items there are."""
-        self._ordering = Ordering(exam, self._seed)
-        self._size = len(exam.shelf)
+    def learn(self, data: EvaluationData) -> None:
+        """Store the number of items."""
+        self._ranker = ScoreRanker(data, self._seed)
+        self._size = len(data.index)
 
-    def answer(self, case: Case, limit: int) -> Answer:
-        """Draw for one person."""
-        drawn = np.random.default_rng((self._seed, case.number)).random(self._size)
-        return Answer(self._ordering.best(drawn, case.seen, limit))
+    def answer(self, case: EvaluationCase, limit: int) -> RankedList:
+        """Return a random sample, reproducible by seed and case."""
+        scores = np.random.default_rng((self._seed, case.number)).random(self._size)
+        return RankedList(self._ranker.best(scores, case.seen, limit))
 
 
 class MostPopular:
-    """Recommends what most people met."""
+    """Recommends the items with the most interactions."""
 
     name = "most popular"
     zero_shot = False
     note = "counts other people's interactions"
 
-    def learn(self, exam: Exam) -> None:
-        """Count."""
-        self._ordering = Ordering(exam)
-        self._counts = exam.known.counts
+    def learn(self, data: EvaluationData) -> None:
+        """Count the interactions of each item."""
+        self._ranker = ScoreRanker(data)
+        self._counts = data.training.counts
 
-    def answer(self, case: Case, limit: int) -> Answer:
-        """Return the most popular items that are new to the person."""
-        return Answer(self._ordering.best(self._counts, case.seen, limit))
+    def answer(self, case: EvaluationCase, limit: int) -> RankedList:
+        """Return the most popular items the person has not seen."""
+        return RankedList(self._ranker.best(self._counts, case.seen, limit))
 
 
 class TfIdf:
-    """Compares words with those of the last items, the newest weighted most."""
+    """Recommends items with words like those of the last items; newer items weigh more."""
 
     name = "TF-IDF"
     zero_shot = True
@@ -101,30 +101,25 @@ class TfIdf:
         self._fields: Fields = fields
         self._recent, self._decay = recent, decay
 
-    def learn(self, exam: Exam) -> None:
-        """Weigh the words of the catalog."""
-        self._ordering = Ordering(exam)
-        self._rows = text_rows(exam.shelf, self._fields)
+    def learn(self, data: EvaluationData) -> None:
+        """Compute the TF-IDF vectors of the catalog."""
+        self._ranker = ScoreRanker(data)
+        self._rows = text_rows(data.index, self._fields)
         self._columns = self._rows.T.tocsr()
 
-    def answer(self, case: Case, limit: int) -> Answer:
-        """Return the items whose words are most like the recent history's."""
-        near = self.scores(case.history)
-        return Answer(self._ordering.best(near, case.seen, limit))
+    def answer(self, case: EvaluationCase, limit: int) -> RankedList:
+        """Return the items most similar to the recent history."""
+        return RankedList(self._ranker.best(self.scores(case.history), case.seen, limit))
 
     def scores(self, history: Sequence[str]) -> Scores:
-        """Return how like each item is to a history."""
-        places = self._ordering.places(history[-self._recent :])
-        weights = recency(len(places), self._recent, self._decay)
-        taste = _weighted(self._rows[places], weights)
+        """Return the similarity of each item to a history."""
+        from scipy.sparse import csr_matrix
+
+        positions = self._ranker.positions(history[-self._recent :])
+        weights = recency(len(positions), self._recent, self._decay)
+        taste = csr_matrix(weights.astype(np.float32)) @ self._rows[positions]
         scores: Scores = (taste @ self._columns).toarray().ravel()
         return scores
-
-
-def _weighted(rows: Any, weights: NDArray[np.float64]) -> Any:
-    from scipy.sparse import csr_matrix
-
-    return csr_matrix(weights.astype(np.float32)) @ rows
 
 
 class Bm25:
@@ -137,7 +132,7 @@ class Bm25:
         self.note = f"{fields}, words of the last {recent}"
         self._recent, self._fields = recent, fields
 
-    def learn(self, exam: Exam) -> None:
+    def learn(self, data: EvaluationData) -> None:
         """Index the catalog.
 
         Raises:
@@ -147,22 +142,22 @@ class Bm25:
             import bm25s
         except ImportError as error:
             raise MissingExtraError("the BM25 baseline", "bm25s", "eval") from error
-        self._ordering = Ordering(exam)
-        texts = [item_text(item, self._fields) for item in exam.shelf.items]
+        self._ranker = ScoreRanker(data)
+        texts = [item_text(item, self._fields) for item in data.index.items]
         tokens = bm25s.tokenize(texts, stopwords="en", show_progress=False, return_ids=False)
         self._words = [each or ["-"] for each in tokens]
-        self._index = bm25s.BM25()
-        self._index.index(self._words, show_progress=False)
+        self._bm25 = bm25s.BM25()
+        self._bm25.index(self._words, show_progress=False)
 
-    def answer(self, case: Case, limit: int) -> Answer:
-        """Return what is found."""
-        places = self._ordering.places(case.history[-self._recent :])
-        query = [word for place in places for word in self._words[place]]
-        return Answer(self._ordering.best(self._index.get_scores(query), case.seen, limit))
+    def answer(self, case: EvaluationCase, limit: int) -> RankedList:
+        """Return the best matches of the query."""
+        positions = self._ranker.positions(case.history[-self._recent :])
+        query = [word for position in positions for word in self._words[position]]
+        return RankedList(self._ranker.best(self._bm25.get_scores(query), case.seen, limit))
 
 
 class FlatVectors:
-    """Compares the vectors of a tree without walking it: what the walk itself loses shows here."""
+    """Compares all vectors of a tree without a walk, which shows what the walk misses."""
 
     name = "vectors, no tree"
     zero_shot = True
@@ -171,38 +166,38 @@ class FlatVectors:
     def __init__(self, tree: ItemTree) -> None:
         self._tree = tree
 
-    def learn(self, exam: Exam) -> None:
+    def learn(self, data: EvaluationData) -> None:
         """Read all vectors.
 
         Raises:
-            EvaluationError: somebody has deleted an item meanwhile.
+            EvaluationError: an item was deleted since the evaluation began.
         """
-        self._ordering = Ordering(exam)
-        placed = self._tree.items_by_id([item.id for item in exam.shelf.items])
-        if len(placed) < len(exam.shelf):
+        self._ranker = ScoreRanker(data)
+        placed = self._tree.items_by_id([item.id for item in data.index.items])
+        if len(placed) < len(data.index):
             raise EvaluationError(
-                f"{self._tree.path} holds less than when the evaluation began.",
-                detail="Somebody has changed it meanwhile.",
+                f"{self._tree.path} contains fewer items than when the evaluation began.",
+                detail="It was changed in the meantime.",
                 remedy="the same command again.",
             )
-        numbers = [placed[item.id].number for item in exam.shelf.items]
+        numbers = [placed[item.id].number for item in data.index.items]
         self.rows = unit_rows(self._tree.item_matrix(numbers))
 
-    def answer(self, case: Case, limit: int) -> Answer:
+    def answer(self, case: EvaluationCase, limit: int) -> RankedList:
         """Return the nearest items."""
-        return Answer(self._ordering.best(self.scores(case.history), case.seen, limit))
+        return RankedList(self._ranker.best(self.scores(case.history), case.seen, limit))
 
     def scores(self, history: Sequence[str]) -> Scores:
         """Return the cosine of each item with the recent history."""
-        places = self._ordering.places(history[-RECENT:])
-        weights = recency(len(places)).astype(np.float32)
-        taste = self.rows[places].T @ weights
+        positions = self._ranker.positions(history[-RECENT:])
+        weights = recency(len(positions)).astype(np.float32)
+        taste = self.rows[positions].T @ weights
         scores: Scores = np.asarray(self.rows @ taste).ravel()
         return scores / (np.linalg.norm(taste) or 1.0)
 
 
 def unit_rows(rows: Any) -> Any:
-    """Return rows of length one; those without weight stay as they are."""
+    """Return the rows scaled to length one; rows of zeros stay as they are."""
     if isinstance(rows, np.ndarray):
         length = np.linalg.norm(rows, axis=1, keepdims=True)
         return rows / np.where(length > 0, length, 1)

@@ -1,4 +1,4 @@
-"""One shape for whatever recommends, and for what it answers."""
+"""The interface of a system under evaluation, the lists it returns, and tie-breaking."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from unillmrec.evaluation.data.exam import Case, Exam, Integers
+from unillmrec.evaluation.data.cases import EvaluationCase, EvaluationData, Integers
 from unillmrec.usage import Usage
 
 Scores = NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Item ids, the best first, and what they cost; None where that was not counted.
+class RankedList:
+    """Item ids, best first, and the usage of the calls; None if it was not counted.
 
-    *recalled* are the ids that were looked at before the ranking, where a system has such a
-    stage: what is not among them no ranking can find. *partial* says what kept the judge from
-    answering everything, so that the embedded judge finished the list; *failed* why there is
-    no list at all. *fallbacks* counts replies that could not be used and in whose place the
-    embedded judge answered; *unusable* those in whose place nobody did.
+    *recalled* are the candidates before ranking, if a system has such a stage; ranking cannot
+    find anything else. *partial* is the reason why the embedded judge had to finish the list,
+    *failed* the reason why there is none. *fallbacks* counts unusable replies that the embedded
+    judge replaced, *unusable* those that nothing replaced.
     """
 
     items: tuple[str, ...]
@@ -37,67 +36,66 @@ class Answer:
 
 
 class System(Protocol):
-    """Recommends to the people of an exam.
+    """Recommends to the people of an evaluation.
 
-    A system learns from the exam once, then answers case by case; it is handed no truth.
-    *zero_shot* says whether it does without other people's interactions; *note* what a reader
-    of its figures should know, such as who answered in place of a model.
+    A system learns from the evaluation data once, then answers case by case; it never receives
+    the ground truth.
     """
 
     @property
     def name(self) -> str:
-        """What it is called in tables."""
+        """The name in tables."""
 
     @property
     def zero_shot(self) -> bool:
-        """Whether it uses nobody's interactions but the person's own."""
+        """Whether it uses no interactions but the person's own."""
 
     @property
     def note(self) -> str:
-        """What has to be said beside its figures."""
+        """What readers of the metrics should know, such as who answered instead of a model."""
 
-    def learn(self, exam: Exam) -> None:
-        """Take in the catalog and what may be learnt from."""
+    def learn(self, data: EvaluationData) -> None:
+        """Prepare to answer, from the items and the training interactions."""
 
-    def answer(self, case: Case, limit: int) -> Answer:
+    def answer(self, case: EvaluationCase, limit: int) -> RankedList:
         """Recommend at most *limit* items to the person of a case.
 
         Raises:
-            EndpointError, ReplyError: there is no list; the calls that were made for this
-                person are in its `exchanges`, as far as they are known.
+            EndpointError, ReplyError: there is no list; `exchanges` of the error has the calls
+                made for this person, as far as they are known.
         """
 
 
-def lot_of(name: str) -> int:
-    """Return what breaks a tie where no shelf is at hand: a number that a name alone decides."""
+def tie_break_key(name: str) -> int:
+    """Return a pseudo-random number that depends on *name* only."""
     content = name.encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
 
 
-class Ordering:
-    """Takes the best of scores over a shelf; equal ones in a fixed order drawn by lot.
+class ScoreRanker:
+    """Selects the items with the best scores; ties are broken pseudo-randomly.
 
-    A catalog may be sorted by popularity, or list what is asked for first: its own order must
-    never decide.
+    The order of the catalog must not break ties: it may be sorted by popularity, or begin with
+    the held-out items.
     """
 
-    def __init__(self, exam: Exam, seed: int = 0) -> None:
-        self._shelf = exam.shelf
-        self._lot = np.random.default_rng((seed, 7)).permutation(len(exam.shelf))
+    def __init__(self, data: EvaluationData, seed: int = 0) -> None:
+        self._index = data.index
+        self._tie_break = np.random.default_rng((seed, 7)).permutation(len(data.index))
 
-    def places(self, ids: Iterable[str]) -> list[int]:
-        """Return where items stand."""
-        return [self._shelf.places[each] for each in ids]
+    def positions(self, ids: Iterable[str]) -> list[int]:
+        """Return the positions of item ids in the index."""
+        return [self._index.positions[each] for each in ids]
 
     def best(self, scores: Scores | Integers, seen: Collection[str], limit: int) -> tuple[str, ...]:
         """Return the ids of the best unseen items."""
-        left = np.array(scores, np.float64)
-        left[self.places(seen)] = -np.inf
-        count = min(limit, len(left) - len(set(seen)))
+        unseen = np.array(scores, np.float64)
+        unseen[self.positions(seen)] = -np.inf
+        count = min(limit, len(unseen) - len(set(seen)))
         if count <= 0:
             return ()
-        # All that may be among the best, ties at the end included; then by score and lot.
-        least = np.partition(left, len(left) - count)[len(left) - count]
-        near = np.flatnonzero(left >= least)
-        order = np.lexsort((self._lot[near], -left[near]))
-        return tuple(self._shelf.items[place].id for place in near[order[:count]])
+        # Sort only the candidates for the top, ties with the last place included.
+        least = np.partition(unseen, len(unseen) - count)[len(unseen) - count]
+        top = np.flatnonzero(unseen >= least)
+        order = np.lexsort((self._tie_break[top], -unseen[top]))
+        return tuple(self._index.items[position].id for position in top[order[:count]])

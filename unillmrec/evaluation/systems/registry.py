@@ -1,4 +1,7 @@
-"""The systems of a comparison, by the names that a command line gives them."""
+"""Registry of the systems under evaluation, by the names that the command line uses.
+
+To add a baseline, write a class with the methods of `contract.System` and add it to `REGISTRY`.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unillmrec.errors import EvaluationError
-from unillmrec.evaluation.data.exam import Split
-from unillmrec.evaluation.systems.chain import Chain
+from unillmrec.evaluation.data.cases import Split
 from unillmrec.evaluation.systems.content import (
     Bm25,
     FlatVectors,
@@ -25,6 +27,7 @@ from unillmrec.evaluation.systems.model_baselines import (
 )
 from unillmrec.evaluation.systems.paper import PaperScheme
 from unillmrec.evaluation.systems.trained import Als, ItemKnn
+from unillmrec.evaluation.systems.unillmrec_system import UnillmrecSystem
 from unillmrec.judge import Judge, LanguageModelJudge, SimilarityJudge
 from unillmrec.judge.from_settings import build_writer, uses_letters
 from unillmrec.judge.prompting.prompt_writer import PromptWriter
@@ -36,19 +39,21 @@ from unillmrec.store import ItemTree
 from unillmrec.usage import Usage
 
 REFERENCE = "unillmrec"
-MADE_UP = f"{REFERENCE}, made-up titles"
-# The chain with the embedded judge within the limits of a model, where no model is asked: what
-# it finds belongs to the tokens beside it, and what a wider walk finds does not.
-PACED = f"{REFERENCE}, as for a model"
+PSEUDONYMISED = f"{REFERENCE}, made-up titles"
+# The embedded judge within the limits of a model: without a model, the estimated tokens belong
+# to these lists, not to those of the wider walk that the embedded judge can afford.
+WIDTH_LIMITED = f"{REFERENCE}, as for a model"
+# How many people stand for all when usage is estimated.
+SAMPLED_CASES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
-    """What systems are made from: the tree, who answers, how prompts are written and counted.
+class SystemContext:
+    """What systems are built from: the tree, the judge, and the prompts.
 
-    *options* are those of the chain, *name* is what it is called in tables, and *remark* what is
-    to be said of it there. Where no model is asked, *paced* answers within a model's limits, and
-    *counting* bills what asking one would cost besides.
+    *options*, *name* and *remark* (an addition to the note) are for this package's own system.
+    Without a model, *width_limited* is a judge within the limits of a model, and *estimating*
+    also bills what a model would cost.
     """
 
     tree: ItemTree
@@ -56,83 +61,107 @@ class Means:
     writer: PromptWriter
     options: Options = field(default_factory=Options)
     seed: int = 0
-    paced: Judge | None = None
-    counting: Judge | None = None
+    width_limited: Judge | None = None
+    estimating: Judge | None = None
     name: str = REFERENCE
     remark: str = ""
 
     @classmethod
-    def without_model(cls, tree: ItemTree, settings: Settings, seed: int = 0) -> Means:
-        """Return those of an evaluation in which no model is asked; asking it is counted."""
+    def without_model(cls, tree: ItemTree, settings: Settings, seed: int = 0) -> SystemContext:
+        """Return a context in which the embedded judge answers and a model's cost is estimated."""
         return cls(
             tree,
             SimilarityJudge(tree),
             build_writer(settings),
             seed=seed,
-            paced=build_width_limited_judge(tree, settings),
-            counting=build_estimating_judge(tree, settings),
+            width_limited=build_width_limited_judge(tree, settings),
+            estimating=build_estimating_judge(tree, settings),
         )
 
-    def chain(self) -> Chain:
-        """Make this package's own chain; where its judge is no model, it asks nobody."""
-        free = "asks nobody, and looks further than a model is asked to" if self.paced else ""
-        remark = "; ".join(filter(None, [free, self.remark]))
-        recommender = Recommender(self.tree, self.judge)
-        return Chain(recommender, self.options, self.name, remark=remark)
-
-    def paced_chain(self) -> Chain:
-        """Make the same with the limits that a model's walk has, and the bill of that walk."""
-        assert self.paced is not None
-        assert self.counting is not None
-        walking, counting = (Recommender(self.tree, each) for each in (self.paced, self.counting))
-        remark = "walks no further than a model is asked to, prompts are counted and not sent"
-        return Chain(walking, self.options, PACED, counting=counting, remark=remark)
-
-    def flat(self) -> FlatListing:
-        """Make the listing of everything, with room for a long prompt."""
-        judge = None
-        if isinstance(self.judge, LanguageModelJudge):
-            # The list itself, the titles of a history, and what is said around them.
-            roomy = PromptWriter(self.writer.prompts, self.writer.counter, 2 * FLAT_CEILING)
-            judge = self.judge.with_writer(roomy)
-        return FlatListing(self.tree, self.writer, judge)
-
-    def retrieve(self) -> Chain:
-        """Make the shortlist by vectors."""
-        return retrieve_and_rank(self.tree, self.paced or self.judge, self.counting)
-
-    def paper(self) -> PaperScheme:
-        """Make the scheme of the paper."""
-        asked = self.judge.endpoint if isinstance(self.judge, LanguageModelJudge) else None
-        return PaperScheme(self.tree, self.writer.counter, asked)
+    def build(self, kind: str) -> System:
+        """Build the system that is registered as *kind*."""
+        return REGISTRY[kind].build(self)
 
 
-_MAKERS: dict[str, Callable[[Means], System]] = {
-    "random": lambda means: RandomBaseline(means.seed),
-    "popular": lambda means: MostPopular(),
-    "tfidf": lambda means: TfIdf(),
-    "bm25": lambda means: Bm25(),
-    "vectors": lambda means: FlatVectors(means.tree),
-    "item-knn": lambda means: ItemKnn(),
-    "als": lambda means: Als(),
-    "flat": lambda means: means.flat(),
-    "retrieve": lambda means: means.retrieve(),
-    "paper": lambda means: means.paper(),
-    REFERENCE: lambda means: means.chain(),
-    PACED: lambda means: means.paced_chain(),
-}
-SYSTEMS = tuple(kind for kind in _MAKERS if kind != PACED)
-ASKING = frozenset({"flat", "retrieve", "paper", REFERENCE})
-# These take in nothing of an exam.
-TREE_ALONE = frozenset({"retrieve", "paper", REFERENCE, PACED})
-EXPECTED_FROM = 5
+def _unillmrec(context: SystemContext) -> System:
+    free = (
+        "asks nobody, and looks further than a model is asked to" if context.width_limited else ""
+    )
+    remark = "; ".join(filter(None, [free, context.remark]))
+    recommender = Recommender(context.tree, context.judge)
+    return UnillmrecSystem(recommender, context.options, context.name, remark=remark)
+
+
+def _width_limited(context: SystemContext) -> System:
+    assert context.width_limited is not None
+    assert context.estimating is not None
+    return UnillmrecSystem(
+        Recommender(context.tree, context.width_limited),
+        context.options,
+        WIDTH_LIMITED,
+        estimating=Recommender(context.tree, context.estimating),
+        remark="walks no further than a model is asked to, prompts are counted and not sent",
+    )
+
+
+def _flat_listing(context: SystemContext) -> System:
+    judge = None
+    if isinstance(context.judge, LanguageModelJudge):
+        # Room for the list itself, the titles of a history, and the text around them.
+        writer = context.writer
+        judge = context.judge.with_writer(
+            PromptWriter(writer.prompts, writer.counter, 2 * FLAT_CEILING)
+        )
+    return FlatListing(context.tree, context.writer, judge)
+
+
+def _retrieve_and_rank(context: SystemContext) -> System:
+    judge = context.width_limited or context.judge
+    return retrieve_and_rank(context.tree, judge, context.estimating)
+
+
+def _paper_scheme(context: SystemContext) -> System:
+    judge = context.judge
+    endpoint = judge.endpoint if isinstance(judge, LanguageModelJudge) else None
+    return PaperScheme(context.tree, context.writer.counter, endpoint)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One system of a comparison in which no model is asked, before it is made.
+class RegisteredSystem:
+    """How to build a system, whether it asks a model, and whether it needs nothing but the tree.
 
-    It holds what another process needs to make the same one, and no key.
+    Systems that need only the tree are not given the catalog or the training interactions, and
+    can answer different people in different processes.
+    """
+
+    build: Callable[[SystemContext], System]
+    asks_model: bool = False
+    tree_only: bool = False
+
+
+REGISTRY: dict[str, RegisteredSystem] = {
+    "random": RegisteredSystem(lambda context: RandomBaseline(context.seed)),
+    "popular": RegisteredSystem(lambda context: MostPopular()),
+    "tfidf": RegisteredSystem(lambda context: TfIdf()),
+    "bm25": RegisteredSystem(lambda context: Bm25()),
+    "vectors": RegisteredSystem(lambda context: FlatVectors(context.tree)),
+    "item-knn": RegisteredSystem(lambda context: ItemKnn()),
+    "als": RegisteredSystem(lambda context: Als()),
+    "flat": RegisteredSystem(_flat_listing, asks_model=True),
+    "retrieve": RegisteredSystem(_retrieve_and_rank, asks_model=True, tree_only=True),
+    "paper": RegisteredSystem(_paper_scheme, asks_model=True, tree_only=True),
+    REFERENCE: RegisteredSystem(_unillmrec, asks_model=True, tree_only=True),
+    WIDTH_LIMITED: RegisteredSystem(_width_limited, tree_only=True),
+}
+SYSTEMS = tuple(kind for kind in REGISTRY if kind != WIDTH_LIMITED)
+MODEL_SYSTEMS = frozenset(kind for kind, each in REGISTRY.items() if each.asks_model)
+
+
+@dataclass(frozen=True, slots=True)
+class SystemSpec:
+    """A system of an evaluation without a model, before it is built.
+
+    It contains what another process needs to build the same system, but no API key.
     """
 
     kind: str
@@ -144,24 +173,25 @@ class Entry:
     remark: str = ""
 
     @classmethod
-    def of_all(
+    def for_kinds(
         cls, tree: Path, settings: Settings, chosen: Iterable[str] = (), seed: int = 0
-    ) -> list[Entry]:
-        """Return the entries of the *chosen* systems, or of all; the chain is there in two widths.
+    ) -> list[SystemSpec]:
+        """Return the specs of the *chosen* systems, or of all; the last one is width-limited.
 
         Raises:
-            EvaluationError: a name is that of no system.
+            EvaluationError: a name is unknown.
         """
-        return [cls(kind, tree, settings, seed=seed) for kind in [*kinds_of(chosen), PACED]]
+        kinds = [*resolve_kinds(chosen), WIDTH_LIMITED]
+        return [cls(kind, tree, settings, seed=seed) for kind in kinds]
 
-    def made(self, tree: ItemTree) -> System:
-        """Make the system over its tree, which is open."""
-        means = Means.without_model(tree, self.settings, self.seed)
-        named = replace(means, options=self.options, name=self.name, remark=self.remark)
-        return _MAKERS[self.kind](named)
+    def build(self, tree: ItemTree) -> System:
+        """Build the system over *tree*, its open tree."""
+        context = SystemContext.without_model(tree, self.settings, self.seed)
+        named = replace(context, options=self.options, name=self.name, remark=self.remark)
+        return named.build(self.kind)
 
-    def told(self) -> dict[str, Any]:
-        """Return the entry as JSON has it, how a model would be asked already decided."""
+    def to_plain(self) -> dict[str, Any]:
+        """Return the spec as plain values for JSON; the request style is already decided."""
         settings = self.settings
         return {
             "kind": self.kind,
@@ -177,33 +207,36 @@ class Entry:
         }
 
     @classmethod
-    def read(cls, told: dict[str, Any]) -> Entry:
-        """Return what `told` has told."""
+    def from_plain(cls, plain: dict[str, Any]) -> SystemSpec:
+        """Restore a spec from what `to_plain` returned."""
         settings = Settings(
-            model=told["model"],
-            prompts=Path(told["prompts"]) if told["prompts"] else None,
-            ask=told["ask"],
-            concurrency=told["concurrency"],
+            model=plain["model"],
+            prompts=Path(plain["prompts"]) if plain["prompts"] else None,
+            ask=plain["ask"],
+            concurrency=plain["concurrency"],
         )
-        same = {name: told[name] for name in ("kind", "seed", "name", "remark")}
-        where, options = Path(told["tree"]), Options(**told["options"])
-        return cls(tree=where, settings=settings, options=options, **same)
+        return cls(
+            tree=Path(plain["tree"]),
+            settings=settings,
+            options=Options(**plain["options"]),
+            **{name: plain[name] for name in ("kind", "seed", "name", "remark")},
+        )
 
 
-def make_systems(means: Means, chosen: Iterable[str] = ()) -> list[System]:
-    """Make the *chosen* systems, or all; this chain is always among them, and last.
+def build_systems(context: SystemContext, chosen: Iterable[str] = ()) -> list[System]:
+    """Build the *chosen* systems, or all; this package's own is always included, and last.
 
     Raises:
-        EvaluationError: a name is that of no system.
+        EvaluationError: a name is unknown.
     """
-    return [_MAKERS[kind](means) for kind in kinds_of(chosen)]
+    return [context.build(kind) for kind in resolve_kinds(chosen)]
 
 
-def kinds_of(chosen: Iterable[str] = ()) -> list[str]:
-    """Return the names of the *chosen* systems, or all; this chain is always among them, and last.
+def resolve_kinds(chosen: Iterable[str] = ()) -> list[str]:
+    """Return the *chosen* names, or all, in the order of the registry, this package's own last.
 
     Raises:
-        EvaluationError: a name is that of no system.
+        EvaluationError: a name is unknown.
     """
     wanted = set(chosen) or set(SYSTEMS)
     if unknown := sorted(wanted - set(SYSTEMS)):
@@ -213,34 +246,35 @@ def kinds_of(chosen: Iterable[str] = ()) -> list[str]:
     return [kind for kind in SYSTEMS if kind in wanted | {REFERENCE}]
 
 
-def expected(
-    means: Means, split: Split, chosen: Iterable[str] = (), at: int = 10
+def estimate_usages(
+    context: SystemContext, split: Split, chosen: Iterable[str] = (), at: int = 10
 ) -> dict[str, list[Usage]]:
-    """Return about what each system that asks a model will take for some people of a split.
+    """Estimate the usage of each system that asks a model, for a few people of a split.
 
-    Nothing is sent: *means* holds a judge that is no model, and one that counts.
+    Nothing is sent: *context* must be one without a model.
     """
-    some = replace(split.exam, cases=split.exam.cases[:EXPECTED_FROM])
-    # Without a name all systems are made, and the chain always is.
-    names = [name for name in SYSTEMS if name in (set(chosen) or ASKING) & ASKING | {REFERENCE}]
+    sample = replace(split.data, cases=split.data.cases[:SAMPLED_CASES])
+    wanted = (set(chosen) or MODEL_SYSTEMS) & MODEL_SYSTEMS | {REFERENCE}
     usages: dict[str, list[Usage]] = {}
-    for name in names:
-        system = _MAKERS[PACED if name == REFERENCE else name](means)
-        system.learn(some)
+    for kind in (kind for kind in SYSTEMS if kind in wanted):
+        system = context.build(WIDTH_LIMITED if kind == REFERENCE else kind)
+        system.learn(sample)
         if isinstance(system, FlatListing) and system.listed > FLAT_CEILING:
             continue
-        usages[name] = [system.answer(case, at).usage or Usage() for case in some.cases]
+        usages[kind] = [system.answer(case, at).usage or Usage() for case in sample.cases]
     return usages
 
 
-def expected_usage(means: Means, split: Split, chosen: Iterable[str] = (), at: int = 10) -> Usage:
-    """Return about what the systems that ask a model will take for all people of a split.
+def estimate_total_usage(
+    context: SystemContext, split: Split, chosen: Iterable[str] = (), at: int = 10
+) -> Usage:
+    """Estimate the usage of the systems that ask a model, for all people of a split.
 
-    A few people are counted, and stand for all.
+    A few people are counted and scaled to all.
     """
-    by_system = expected(means, split, chosen, at)
-    usage = sum((each for usages in by_system.values() for each in usages), Usage())
-    share = len(split.exam.cases) / len(by_system[REFERENCE])
+    by_kind = estimate_usages(context, split, chosen, at)
+    usage = sum((each for usages in by_kind.values() for each in usages), Usage())
+    share = len(split.data.cases) / len(by_kind[REFERENCE])
     return Usage(
         round(usage.calls * share),
         None,

@@ -1,4 +1,4 @@
-"""Baselines that learn from other people's interactions, by a maintained library."""
+"""Baselines that learn from other people's interactions, with the library `implicit`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from unillmrec.errors import MissingExtraError
-from unillmrec.evaluation.data.exam import Case, Exam
+from unillmrec.evaluation.data.cases import EvaluationCase, EvaluationData
 from unillmrec.evaluation.systems.content import recency
-from unillmrec.evaluation.systems.contract import Answer, Ordering
+from unillmrec.evaluation.systems.contract import RankedList, ScoreRanker
 
 NEIGHBOURS = 200
 FACTORS = 64
@@ -24,7 +24,7 @@ ITERATIONS = 15
 
 @cache
 def _blas() -> Any:
-    """Return what holds the libraries below numpy back; to find them takes milliseconds."""
+    """Return the controller of the BLAS threads; creating one takes milliseconds."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
@@ -32,7 +32,11 @@ def _blas() -> Any:
 
 @contextmanager
 def _implicit(feature: str) -> Iterator[None]:
-    """Let `implicit` be used: one thread below it, no advice about threads, a clear refusal."""
+    """Use `implicit` with one BLAS thread and without its warnings.
+
+    Raises:
+        MissingExtraError: implicit is not installed.
+    """
     with warnings.catch_warnings(), _blas().limit(limits=1, user_api="blas"):
         warnings.simplefilter("ignore")
         try:
@@ -42,7 +46,7 @@ def _implicit(feature: str) -> Iterator[None]:
 
 
 class ItemKnn:
-    """Recommends what was met by those who met the last items, the newest weighted most."""
+    """Recommends the nearest neighbours of the last items; newer items weigh more."""
 
     name = "item-kNN"
     zero_shot = False
@@ -52,34 +56,34 @@ class ItemKnn:
         self._recent, self._decay = recent, decay
         self._neighbours = neighbours
 
-    def learn(self, exam: Exam) -> None:
+    def learn(self, data: EvaluationData) -> None:
         """Find the neighbours of every item.
 
         Raises:
             MissingExtraError: implicit is not installed.
         """
-        self._ordering = Ordering(exam)
+        self._ranker = ScoreRanker(data)
         with _implicit("the item-kNN baseline"):
             from implicit.nearest_neighbours import CosineRecommender
 
             model = CosineRecommender(K=self._neighbours, num_threads=1)
-            model.fit(exam.known.matrix(), show_progress=False)
-        self._near = model.similarity.tocsr()
+            model.fit(data.training.matrix(), show_progress=False)
+        self._similarity = model.similarity.tocsr()
 
-    def answer(self, case: Case, limit: int) -> Answer:
-        """Return the items with the most, and the nearest, neighbours in the history."""
+    def answer(self, case: EvaluationCase, limit: int) -> RankedList:
+        """Return the items with the highest total similarity to the history."""
         from scipy.sparse import csr_matrix
 
-        places = self._ordering.places(case.history[-self._recent :])
-        weights = recency(len(places), self._recent, self._decay)
-        shape = (1, self._near.shape[0])
-        met = csr_matrix((weights, (np.zeros(len(places), int), places)), shape)
-        scores = (met @ self._near).toarray().ravel()
-        return Answer(self._ordering.best(scores, case.seen, limit))
+        positions = self._ranker.positions(case.history[-self._recent :])
+        weights = recency(len(positions), self._recent, self._decay)
+        shape = (1, self._similarity.shape[0])
+        history = csr_matrix((weights, (np.zeros(len(positions), int), positions)), shape)
+        scores = (history @ self._similarity).toarray().ravel()
+        return RankedList(self._ranker.best(scores, case.seen, limit))
 
 
 class Als:
-    """Factorises who met what by alternating least squares; a person is folded in anew."""
+    """Factorises the interactions by alternating least squares; people are folded in."""
 
     name = "ALS"
     zero_shot = False
@@ -90,14 +94,14 @@ class Als:
         self.note = f"{factors} factors, alpha {alpha:g}, {iterations} rounds"
         self._factors, self._alpha, self._iterations = factors, alpha, iterations
 
-    def learn(self, exam: Exam) -> None:
-        """Find the factors.
+    def learn(self, data: EvaluationData) -> None:
+        """Compute the factors.
 
         Raises:
             MissingExtraError: implicit is not installed.
         """
-        self._ordering = Ordering(exam)
-        self._shape = (1, len(exam.shelf))
+        self._ranker = ScoreRanker(data)
+        self._shape = (1, len(data.index))
         with _implicit("the ALS baseline"):
             from implicit.als import AlternatingLeastSquares
 
@@ -109,16 +113,16 @@ class Als:
                 num_threads=1,
                 random_state=42,
             )
-            self._model.fit(exam.known.matrix(), show_progress=False)
+            self._model.fit(data.training.matrix(), show_progress=False)
 
-    def answer(self, case: Case, limit: int) -> Answer:
-        """Return the items whose factors fit the history."""
+    def answer(self, case: EvaluationCase, limit: int) -> RankedList:
+        """Return the items whose factors fit the history best."""
         from scipy.sparse import csr_matrix
 
-        places = self._ordering.places(case.history)
-        ones = np.ones(len(places), np.float32)
-        met = csr_matrix((ones, (np.zeros(len(places), int), places)), self._shape)
+        positions = self._ranker.positions(case.history)
+        ones = np.ones(len(positions), np.float32)
+        history = csr_matrix((ones, (np.zeros(len(positions), int), positions)), self._shape)
         with _implicit("the ALS baseline"):
-            factors = self._model.recalculate_user(0, met)
+            factors = self._model.recalculate_user(0, history)
         scores = self._model.item_factors @ np.asarray(factors).ravel()
-        return Answer(self._ordering.best(scores, case.seen, limit))
+        return RankedList(self._ranker.best(scores, case.seen, limit))

@@ -3,15 +3,15 @@
 import random
 
 from tests import trees
-from unillmrec.evaluation.data.exam import ItemIndex
-from unillmrec.evaluation.systems.contract import Answer
+from unillmrec.evaluation.data.cases import ItemIndex
+from unillmrec.evaluation.systems.contract import RankedList
 from unillmrec.people.interactions import InteractionsBuilder
 
 PEOPLE = 36
 TOPICS = len(trees.TOPICS)
 
 
-def shelf():
+def index():
     return ItemIndex(tuple(trees.items()))
 
 
@@ -44,9 +44,9 @@ class Scripted:
         self.name = name
         self._answer = answer
 
-    def learn(self, exam):
-        self.exam = exam
+    def learn(self, data):
+        self.data = data
 
     def answer(self, case, limit):
         made = self._answer(case, limit)
-        return made if isinstance(made, Answer) else Answer(tuple(made))
+        return made if isinstance(made, RankedList) else RankedList(tuple(made))
