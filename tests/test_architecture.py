@@ -37,6 +37,8 @@ HOMES = {
     "httpx2": {"endpoint"},
     "tiktoken": {"tokens"},
     "genai_prices": {"prices"},
+    "filelock": {"system"},
+    "platformdirs": {"system"},
     "networkx": {"store.graph"},
     "sklearn": {"tree", "evaluation"},
     "threadpoolctl": {"tree", "evaluation"},

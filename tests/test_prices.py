@@ -72,9 +72,7 @@ def test_an_unknown_price_stays_unknown(model, place):
 
 
 def test_the_package_knows_hosted_models():
-    """With the extra, a model at its own host has its price, and says where that is from."""
-    pytest.importorskip("genai_prices", reason="the prices extra is not installed")
-
+    """A model at its own host has its price, and says where that is from."""
     found = price_of("gpt-4o-mini", *HOSTED)
 
     assert found is not None

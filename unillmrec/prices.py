@@ -147,10 +147,7 @@ def _from_package(model: str, base_url: str) -> Price | None:
     """
     if not base_url.startswith("https:"):
         return None
-    try:
-        import genai_prices
-    except ImportError:
-        return None
+    import genai_prices
 
     def of(**tokens: int) -> float:
         # Small enough for the first tier of prices that depend on the prompt length; our

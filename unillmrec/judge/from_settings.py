@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -96,4 +95,4 @@ def load_label_bias(endpoint: OpenAIEndpoint, writer: PromptWriter) -> Bias | No
 def _capabilities_path(settings: Settings) -> Path | None:
     if settings.endpoint_memory == "off":
         return None
-    return settings.endpoint_memory or default_path(os.environ)
+    return settings.endpoint_memory or default_path()

@@ -197,9 +197,13 @@ def test_other_users_cannot_read_the_file(path):
 
 
 @pytest.mark.parametrize("state", ["", "relative/state"])
-def test_the_default_path_is_in_the_users_state_folder(state):
+def test_the_default_path_is_in_the_users_state_folder(state, monkeypatch):
     """By the XDG rules; a relative folder is ignored."""
     home = Path.home() / ".local" / "state" / "unillmrec" / "endpoints.json"
+    monkeypatch.setenv("XDG_STATE_HOME", state)
 
-    assert home == default_path({"XDG_STATE_HOME": state})
-    assert Path("/state/unillmrec/endpoints.json") == default_path({"XDG_STATE_HOME": "/state"})
+    assert home == default_path()
+
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+
+    assert Path("/state/unillmrec/endpoints.json") == default_path()

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from unillmrec.endpoint.capabilities.request_style import FORMATS, LIMITS, RequestStyle
+from unillmrec.system.folders import state_folder
+from unillmrec.system.locks import file_lock
 
 LAYOUT = 1
 # Tests and tunnels give a server a new port every time; the oldest entries are removed.
@@ -83,15 +85,10 @@ class CapabilityStore:
             _write_entries(self.path, dict(newest[-MOST_ENTRIES:]))
 
 
-def default_path(environment: Mapping[str, str]) -> Path | None:
+def default_path() -> Path | None:
     """Return the path of the file in the user's state folder; None for users without a home."""
-    state = environment.get("XDG_STATE_HOME", "")
-    if not os.path.isabs(state):
-        try:
-            state = str(Path.home() / ".local" / "state")
-        except RuntimeError:
-            return None
-    return Path(state) / "unillmrec" / "endpoints.json"
+    folder = state_folder()
+    return folder and folder / "endpoints.json"
 
 
 def _read_entries(path: Path) -> dict[str, Any]:
@@ -152,13 +149,7 @@ def _parse_bias(value: object) -> dict[str, float]:
 def _locked(path: Path) -> Iterator[None]:
     """Wait until no other process is changing the file at *path*."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        import fcntl
-    except ImportError:  # On Windows a change may be lost, but the file is never broken.
-        yield
-        return
-    with path.with_name(path.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with file_lock(path.with_name(path.name + ".lock")):
         yield
 
 
