@@ -126,7 +126,7 @@ class Change:
     def made(self, folder: Path, walks: Walks) -> list[dict[str, Any]]:
         """Change a tree step by step; return each walk's quality relative to a fresh tree."""
         from unillmrec import BuildOptions, build
-        from unillmrec.store.invariants import breaches
+        from unillmrec.store.invariants import find_breaches
         from unillmrec.updating.applier import ChangeReport
         from unillmrec.updating.changer import TreeChanger
 
@@ -140,7 +140,7 @@ class Change:
                 report += changer.delete([item.id for item in self.go[place : place + STEP]])
                 report += changer.insert(self.come[place : place + STEP])
             cpu = time.process_time() - cpu
-            assert not list(breaches(changer.tree))
+            assert not list(find_breaches(changer.tree))
         report = {
             "cpu ms a change": round(1000 * cpu / report.changed, 2),
             **_shape(path),

@@ -145,11 +145,11 @@ def _left(path: Path, whole: list[Any]) -> str:
     """Return which of the expected states a killed process left, or that it left none of them."""
     from unillmrec.errors import UnillmrecError
     from unillmrec.store import EditableTree
-    from unillmrec.store.invariants import breaches
+    from unillmrec.store.invariants import find_breaches
 
     try:
         with EditableTree.open(path) as tree:
-            if list(breaches(tree)):
+            if list(find_breaches(tree)):
                 return "broken"
         content = _content(path)
     except UnillmrecError:

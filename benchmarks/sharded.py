@@ -23,7 +23,7 @@ from benchmarks.intervals import mean
 from benchmarks.results import save
 from unillmrec import BuildOptions, ItemTree, Options, Recommender, build, read_catalog
 from unillmrec.building import Sharding
-from unillmrec.store.invariants import breaches
+from unillmrec.store.invariants import find_breaches
 
 QUESTION = __doc__
 LARGE, WITH_PEOPLE = "catalog-mixed", "amazon-beauty"
@@ -148,7 +148,7 @@ def _shape(path: Path) -> dict[str, Any]:
             "largest leaf": largest,
             "most children": widest,
             "depth": depth,
-            "breaches": len(list(breaches(tree))),
+            "breaches": len(list(find_breaches(tree))),
         }
 
 

@@ -1,4 +1,4 @@
-"""Items with all sorts of attributes, random predicates about them, and what these mean."""
+"""Items with all kinds of attributes, random predicates, and a plain evaluation of these."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import random
 from hypothesis import strategies as st
 
 from unillmrec.filters.conditions import (
-    All,
-    Among,
-    Any,
+    And,
+    AttributeName,
     Clause,
     Condition,
     Constant,
-    Flag,
-    Has,
-    Name,
+    HasAttribute,
+    IsTrue,
     Not,
-    Ordered,
+    OneOf,
+    Or,
+    OrderComparison,
 )
 from unillmrec.items import Item, Value
 
@@ -27,7 +27,7 @@ LANGUAGES = ("en", "fr", "de", "日本語", "it's", 'so "called"')
 SUBJECTS = ("sea", "crime", "garden", "Sea", "sea ", "and", "a, b")
 AUTHORS = (*(f"author {n}" for n in range(30)), "x" * 81, "y" * 200)
 NUMBERS = (-1e20, -3, -0.5, 0, 0.1 + 0.2, 0.3, 1, 2, 3.5, 20, 127, 128, 40_000, 2**40, 1e300)
-ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 KINDS = {
     "price": "number",
@@ -41,19 +41,19 @@ KINDS = {
     "mixed": "any",
     "rare": "any",
 }
-"""Attributes by what they hold; the one called path is not the item's path."""
+"""The kind of each attribute; the one called path is not the item's path."""
 
 _SHARES = {"rare": 0.05, "in_stock": 0.6, "language": 1.0}
 
 
 def items(count: int, seed: int = 0) -> list[Item]:
-    """Return items that have or have not attributes of all kinds."""
+    """Return items, each with some of the attributes."""
     chance = random.Random(seed)
     return [_item(chance, number) for number in range(count)]
 
 
 def changed(item: Item, seed: int) -> Item:
-    """Return an item with the same id, of which some is as it was and some is not."""
+    """Return an item with the same id and some of its attributes changed."""
     chance = random.Random(seed)
     other = _item(chance, 0)
     mixed = dict(item.attributes) | dict(other.attributes)
@@ -83,72 +83,76 @@ def _value(chance: random.Random, name: str, kind: str) -> Value:
     return chance.choice(AUTHORS if name == "author" else LANGUAGES)
 
 
-def names(*kinds: str) -> st.SearchStrategy[Name]:
-    """Return names of attributes that hold one of *kinds*; they may be quoted, or have to be."""
-    found = [name for name, kind in KINDS.items() if kind in (*kinds, "any")]
-    plain = [name for name in found if "`" not in name and name != "path"]
+def names(*kinds: str) -> st.SearchStrategy[AttributeName]:
+    """Return names of attributes of these *kinds*, in backquotes or not."""
+    chosen = [name for name, kind in KINDS.items() if kind in (*kinds, "any")]
+    plain = [name for name in chosen if "`" not in name and name != "path"]
     return st.sampled_from(
-        [Name(name) for name in plain] + [Name(name, quoted=True) for name in found]
+        [AttributeName(name) for name in plain]
+        + [AttributeName(name, quoted=True) for name in chosen]
     )
 
 
 NUMBER = st.sampled_from([Constant(float(number)) for number in (*NUMBERS, -2, 0.25, 19)])
 TRUTH = st.sampled_from([Constant(True), Constant(False)])
 TEXT = st.sampled_from([Constant(text) for text in (*LANGUAGES, *SUBJECTS, *AUTHORS, "", "other")])
-PATH, ID = Name("path"), Name("id")
+SIGNS = st.sampled_from(list(OPERATORS))
+PATH, ID = AttributeName("path"), AttributeName("id")
 
 
-def _among(names: st.SearchStrategy[Name], constants: st.SearchStrategy[Constant]):
+def _one_of(names: st.SearchStrategy[AttributeName], constants: st.SearchStrategy[Constant]):
     lists = st.lists(constants, min_size=1, max_size=4).map(tuple)
-    return st.builds(Among, names, lists, st.booleans())
+    return st.builds(OneOf, names, lists, st.booleans())
 
 
-def _orderly(name: Name) -> bool:
+def _has_order(name: AttributeName) -> bool:
     # The catalog of the tests has too many authors to be compared with <.
     return name.text not in ("author",)
 
 
 CLAUSES = st.one_of(
-    st.builds(Has, st.one_of(names(*set(KINDS.values())), st.sampled_from([PATH, ID]))),
-    st.builds(Flag, names("truth")),
-    _among(names("number"), NUMBER),
-    _among(names("truth"), TRUTH),
-    _among(names("text", "tags"), TEXT),
-    _among(names(), st.one_of(NUMBER, TRUTH, TEXT)),
-    _among(st.just(PATH), TEXT),
-    _among(st.just(ID), st.sampled_from([Constant(f"item-{n}") for n in (0, 7, 500, 99_999)])),
-    st.builds(Ordered, names("number"), st.sampled_from(list(ORDERS)), NUMBER),
-    st.builds(Ordered, names("text").filter(_orderly), st.sampled_from(list(ORDERS)), TEXT),
+    st.builds(HasAttribute, st.one_of(names(*set(KINDS.values())), st.sampled_from([PATH, ID]))),
+    st.builds(IsTrue, names("truth")),
+    _one_of(names("number"), NUMBER),
+    _one_of(names("truth"), TRUTH),
+    _one_of(names("text", "tags"), TEXT),
+    _one_of(names(), st.one_of(NUMBER, TRUTH, TEXT)),
+    _one_of(st.just(PATH), TEXT),
+    _one_of(st.just(ID), st.sampled_from([Constant(f"item-{n}") for n in (0, 7, 500, 99_999)])),
+    st.builds(OrderComparison, names("number"), st.sampled_from(list(OPERATORS)), NUMBER),
+    st.builds(
+        OrderComparison, names("text").filter(_has_order), st.sampled_from(list(OPERATORS)), TEXT
+    ),
 )
 
 
 def _combined(parts: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
     several = st.lists(parts, min_size=2, max_size=3).map(tuple)
-    return st.one_of(st.builds(Not, parts), st.builds(All, several), st.builds(Any, several))
+    return st.one_of(st.builds(Not, parts), st.builds(And, several), st.builds(Or, several))
 
 
 CONDITIONS: st.SearchStrategy[Condition] = st.recursive(CLAUSES, _combined, max_leaves=8)
 
 
 def holds(condition: Condition, item: Item) -> bool:
-    """Return whether a condition holds for an item, the plain way."""
+    """Return whether a condition holds for an item, evaluated in plain Python."""
     if isinstance(condition, Not):
         return not holds(condition.part, item)
-    if isinstance(condition, All):
+    if isinstance(condition, And):
         return all(holds(part, item) for part in condition.parts)
-    if isinstance(condition, Any):
+    if isinstance(condition, Or):
         return any(holds(part, item) for part in condition.parts)
     return _clause_holds(condition, _held(condition.name, item))
 
 
 def _clause_holds(condition: Clause, value: object) -> bool:
-    if isinstance(condition, Has):
+    if isinstance(condition, HasAttribute):
         return value is not None
-    if isinstance(condition, Flag):
+    if isinstance(condition, IsTrue):
         return value is True
-    if isinstance(condition, Ordered):
+    if isinstance(condition, OrderComparison):
         constant = condition.constant.value
-        return _kind(value) == _kind(constant) and ORDERS[condition.order](value, constant)
+        return _kind(value) == _kind(constant) and OPERATORS[condition.operator](value, constant)
     constants = [each.value for each in condition.constants]
     comparable = {_kind(constant) for constant in constants}
     if "text" in comparable:
@@ -160,7 +164,7 @@ def _clause_holds(condition: Clause, value: object) -> bool:
     return hit != condition.negated
 
 
-def _held(name: Name, item: Item) -> object:
+def _held(name: AttributeName, item: Item) -> object:
     if name.built_in:
         value: object = item.id if name.text == "id" else item.path
     else:

@@ -93,10 +93,10 @@ def test_the_items_of_a_leaf_must_fit_as_well():
     ("statement", "breach"),
     [
         ("UPDATE node SET size = size + 1 WHERE id = 2", "node 2 holds"),
-        ("UPDATE node SET parent = 99 WHERE id = 3", "node 3 does not hang from the root"),
+        ("UPDATE node SET parent = 99 WHERE id = 3", "node 3 does not descend from the root"),
         ("UPDATE node SET stale = 4 WHERE id = 2", "node 2 counts 4 items newer"),
         ("DELETE FROM item_vector WHERE item = 7", "1 items without a vector: 7"),
-        ("UPDATE item SET leaf = 1 WHERE number = 7", "1 items sit in 1, which is no leaf"),
+        ("UPDATE item SET leaf = 1 WHERE number = 7", "1 items are in 1, which is not a leaf"),
     ],
 )
 def test_each_damage_is_reported(path, statement, breach):

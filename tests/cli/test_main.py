@@ -91,7 +91,7 @@ def test_errors_of_the_library_become_text(run):
 
 def test_other_errors_are_not_caught(shop, monkeypatch):
     """A bug keeps its traceback."""
-    monkeypatch.setattr("unillmrec.cli.tree.show.survey", lambda tree: 1 / 0)
+    monkeypatch.setattr("unillmrec.cli.tree.show.measure_shape", lambda tree: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         main(["tree", shop])
@@ -103,7 +103,7 @@ def test_an_interrupt_prints_one_line(run, shop, monkeypatch):
     def interrupted(tree):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("unillmrec.cli.tree.show.survey", interrupted)
+    monkeypatch.setattr("unillmrec.cli.tree.show.measure_shape", interrupted)
 
     ended = run("tree", shop)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unillmrec.errors import PredicateError
-from unillmrec.filters.grammar import DEEPEST, LONGEST, MOST_CLAUSES, read
+from unillmrec.filters.grammar import MAX_CLAUSES, MAX_DEPTH, MAX_LENGTH, parse_condition
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ from unillmrec.filters.grammar import DEEPEST, LONGEST, MOST_CLAUSES, read
         ("`a``b` > 3 and\n\t`not`", "`a``b` > 3 and `not`"),
     ],
 )
-def test_reads(given, expected):
-    """The grammar by examples: what is read, and how it is written when it is all spelt out."""
-    assert expected == str(read(given))
+def test_parses(given, expected):
+    """Each expression, and the condition that it means written in full."""
+    assert expected == str(parse_condition(given))
 
 
 @pytest.mark.parametrize(
@@ -64,63 +64,68 @@ def test_reads(given, expected):
             "expected `and`, `or` or the end, found -01.",
             "",
         ),
-        ("5", "^", "5 alone is no condition.", "`name == 5`."),
-        ("'a' and b", "^^^", "'a' alone is no condition.", "`name == 'a'`."),
-        ("x == null", "     ^^^^", "there is no null.", "`not has(name)`."),
+        ("5", "^", "5 alone is not a condition.", "`name == 5`."),
+        ("'a' and b", "^^^", "'a' alone is not a condition.", "`name == 'a'`."),
+        ("x == null", "     ^^^^", "there is no value null.", "`not has(name)`."),
         ("x < 1e999", "    ^^^^^", "the number is too large.", ""),
         ("x in 5", "     ^", "expected a list in parentheses, found 5.", ""),
         ("x in ()", "      ^", "expected a value, found ).", ""),
         ("x in ('a' 'b')", "          ^^^", "expected `,` or `)`, found 'b'.", ""),
         ("x not 5", "      ^", "expected `in`, found 5.", ""),
         ("5 in (1, 2)", "     ^", "expected an attribute, found (.", ""),
-        ("5 in 'a'", "     ^^^", "'a' is no attribute.", "`name == 5`."),
-        ("has(5)", "    ^", "5 is no attribute.", "its name without quotes."),
+        ("5 in 'a'", "     ^^^", "'a' is not an attribute.", "`name == 5`."),
+        ("has(5)", "    ^", "5 is not an attribute.", "its name without quotes."),
         ("has(x", "     ^", "expected `)`, found the end.", ""),
         (
             "x in (en)",
             "      ^^",
-            "en is no value.",
-            "quotes, if a text is meant: 'en'",
+            "en is not a value.",
+            "quotes, if you mean a text: 'en'",
         ),
         (
             "x == en",
             "     ^^",
-            "x and en are both attributes; one side has to be a value.",
-            "quotes, if a text is meant: x == 'en'",
+            "x and en are both attributes; one side must be a value.",
+            "quotes, if you mean a text: x == 'en'",
         ),
         (
             "'price' < 3",
             "^^^^^^^",
-            "'price' and 3 are both values; one side has to be an attribute.",
-            "an attribute's name without quotes.",
+            "'price' and 3 are both values; one side must be an attribute.",
+            "the name of an attribute without quotes.",
         ),
         (
             "1 < x < 2 < 3",
             "        ^",
-            "2 and 3 are both values; one side has to be an attribute.",
+            "2 and 3 are both values; one side must be an attribute.",
             "",
         ),
-        ("a && b", "  ^", "'&' means nothing here.", "`and`."),
-        ("a | b", "  ^", "'|' means nothing here.", "`or`."),
-        ("!a", "^", "'!' means nothing here.", "`not`, or `!=`."),
-        ("a in ['b']", "     ^", "'[' means nothing here.", "parentheses: in ('a', 'b')."),
+        ("a && b", "  ^", "'&' is not expected here.", "`and`."),
+        ("a | b", "  ^", "'|' is not expected here.", "`or`."),
+        ("!a", "^", "'!' is not expected here.", "`not`, or `!=`."),
+        ("a in ['b']", "     ^", "'[' is not expected here.", "parentheses: in ('a', 'b')."),
         (
             "list-price < 3",
             "    ^",
-            "'-' means nothing here.",
-            "backquotes round a name with such a character: `list-price`.",
+            "'-' is not expected here.",
+            "backquotes around a name with such a character: `list-price`.",
         ),
-        ("x == 'a", "     ^", '"\'" means nothing here.', "a second quote where the text ends."),
-        ("x == “a”", "     ^", "'“' means nothing here.", "straight quotes: 'text'."),
-        ("`a", "^", "'`' means nothing here.", "a second backquote where the name ends."),
-        ("a ; b", "  ^", "';' means nothing here.", ""),
-        ("a.b. == 1", "   ^", "'.' means nothing here.", ""),
+        (
+            "x == 'a",
+            "     ^",
+            '"\'" is not expected here.',
+            "a second quote at the end of the text.",
+        ),
+        ("x == “a”", "     ^", "'“' is not expected here.", "straight quotes: 'text'."),
+        ("`a", "^", "'`' is not expected here.", "a second backquote at the end of the name."),
+        ("a ; b", "  ^", "';' is not expected here.", ""),
+        ("a.b. == 1", "   ^", "'.' is not expected here.", ""),
     ],
 )
-def test_shows_where_it_is_wrong(given, carets, problem, remedy):
-    """An error names the mistake, points at it, and says what may have been meant."""
+def test_marks_the_mistake(given, carets, problem, remedy):
+    """An error names the mistake, marks it, and suggests a correction."""
     with pytest.raises(PredicateError) as caught:
-        read(given)
+        parse_condition(given)
 
     assert problem == caught.value.problem
     assert f"{given}\n  {carets}" == caught.value.detail
@@ -129,23 +134,23 @@ def test_shows_where_it_is_wrong(given, carets, problem, remedy):
 
 @pytest.mark.parametrize("given", ["", "  \n"])
 def test_refuses_an_empty_expression(given):
-    """Nothing is no predicate; the error shows one."""
+    """The error gives an example of a predicate."""
     with pytest.raises(PredicateError, match=r"is empty\.\n  Try: price < 20 and in_stock"):
-        read(given)
+        parse_condition(given)
 
 
-def test_points_below_wide_letters():
-    """A letter that takes two columns of a terminal gets two."""
+def test_carets_fit_wide_characters():
+    """A character that is two columns wide in a terminal gets two carets."""
     with pytest.raises(PredicateError) as caught:
-        read("日本 == '語' 語")
+        parse_condition("日本 == '語' 語")
 
     assert "日本 == '語' 語\n  " + " " * 13 + "^^" == caught.value.detail
 
 
-def test_shows_a_piece_of_a_long_expression():
-    """What is too long for a line is cut on both sides, with the place in the middle."""
+def test_shows_part_of_a_long_expression():
+    """A long expression is cut on both sides, with the mistake in the middle."""
     with pytest.raises(PredicateError) as caught:
-        read("in_stock and\n" * 20 + "oh no and " + "in_stock and " * 20)
+        parse_condition("in_stock and\n" * 20 + "oh no and " + "in_stock and " * 20)
 
     line, carets = caught.value.detail.split("\n  ")
     assert "oh no" in line
@@ -164,40 +169,40 @@ def test_shows_a_piece_of_a_long_expression():
     ],
 )
 def test_depth_has_a_limit(given):
-    """What is nested ten thousand deep is refused in words."""
-    with pytest.raises(PredicateError, match=f"nested more than {DEEPEST} deep"):
-        read(given)
+    """Nesting of ten thousand levels is refused with a message."""
+    with pytest.raises(PredicateError, match=f"nested more than {MAX_DEPTH} levels deep"):
+        parse_condition(given)
 
 
-def test_what_is_nested_as_deep_as_allowed_is_read():
-    """The limit is what the message says."""
-    assert "x" == str(read("(" * DEEPEST + "x" + ")" * DEEPEST))
+def test_the_deepest_allowed_nesting_is_parsed():
+    """The limit is the one in the message."""
+    assert "x" == str(parse_condition("(" * MAX_DEPTH + "x" + ")" * MAX_DEPTH))
 
 
 @pytest.mark.parametrize("given", [" and ".join("x" * 201), "1" + " < x < 1" * 101])
 def test_the_number_of_conditions_has_a_limit(given):
-    """Nobody may make us read a column a thousand times; a chain counts link by link."""
-    with pytest.raises(PredicateError, match=f"more than {MOST_CLAUSES} conditions"):
-        read(given)
+    """No filter may read a column a thousand times; each comparison of a chain counts."""
+    with pytest.raises(PredicateError, match=f"more than {MAX_CLAUSES} conditions"):
+        parse_condition(given)
 
 
 def test_a_list_may_be_long():
     """Thousands of ids are one condition."""
     ids = ", ".join(f"'{n}'" for n in range(3_000))
 
-    assert 3_000 == len(read(f"id in ({ids})").constants)
+    assert 3_000 == len(parse_condition(f"id in ({ids})").constants)
 
 
 def test_length_has_a_limit():
-    """A text longer than anybody would write is not even looked at."""
-    with pytest.raises(PredicateError, match=f"50,001 characters; {LONGEST:,} are allowed"):
-        read("x" * (LONGEST + 1))
+    """A very long text is refused before it is parsed."""
+    with pytest.raises(PredicateError, match=f"50,001 characters; {MAX_LENGTH:,} are allowed"):
+        parse_condition("x" * (MAX_LENGTH + 1))
 
 
 def test_refuses_half_a_surrogate_pair():
-    """What the command line could not decode is no text that could be in a catalog."""
+    """Text that the command line could not decode cannot be in a catalog."""
     with pytest.raises(PredicateError, match="half a surrogate pair"):
-        read("x == '\udcff'")
+        parse_condition("x == '\udcff'")
 
 
 SIGNS = ("(", ")", ",", "<", "<=", "==", "=", "!=", "`", "'", ".x", "[", "¼", "3", "-.5")
@@ -206,8 +211,8 @@ WORDS = st.sampled_from((*SIGNS, *NAMES))
 
 
 @given(given=st.one_of(st.text(), st.lists(WORDS).map(" ".join), st.lists(WORDS).map("".join)))
-def test_any_text_is_read_or_refused(given):
-    """No text does anything else than be a condition or an error."""
+def test_any_text_is_parsed_or_refused(given):
+    """Every text is either a condition or a `PredicateError`."""
     with suppress(PredicateError):
-        condition = read(given)
-        assert condition == read(str(condition))
+        condition = parse_condition(given)
+        assert condition == parse_condition(str(condition))

@@ -1,16 +1,16 @@
 import pytest
 
 from unillmrec.errors import PredicateError, UnillmrecError
-from unillmrec.filters.predicates import Known, Predicate
+from unillmrec.filters.predicates import AttributeInfo, Predicate
 
 KNOWN = {
-    "price": Known(frozenset({"number"})),
-    "in_stock": Known(frozenset({"truth"})),
-    "language": Known(frozenset({"text"})),
-    "subjects": Known(frozenset({"tags"})),
-    "year": Known(frozenset({"number", "text"})),
-    "link": Known(frozenset({"text"}), "its texts are long"),
-    "path": Known(frozenset({"number"})),
+    "price": AttributeInfo(frozenset({"number"})),
+    "in_stock": AttributeInfo(frozenset({"truth"})),
+    "language": AttributeInfo(frozenset({"text"})),
+    "subjects": AttributeInfo(frozenset({"tags"})),
+    "year": AttributeInfo(frozenset({"number", "text"})),
+    "link": AttributeInfo(frozenset({"text"}), "its texts are long"),
+    "path": AttributeInfo(frozenset({"number"})),
 }
 
 
@@ -26,8 +26,8 @@ KNOWN = {
         "'Books' in path and has(path) and `path` > 3",
     ],
 )
-def test_accepts_what_fits_the_catalog(given):
-    """Each attribute is compared with what it holds; the item's own path goes before a column."""
+def test_accepts_suitable_predicates(given):
+    """Attributes are compared with their kinds of values; `path` means the item's own path."""
     Predicate.parse(given).check(KNOWN)
 
 
@@ -91,25 +91,25 @@ def test_accepts_what_fits_the_catalog(given):
         (
             "price",
             "price",
-            "price holds numbers; alone it would have to be true or false.",
+            "price holds numbers; a name alone has to be true or false.",
             "price == 1, or has(price)",
         ),
         (
             "not language",
             "language",
-            "language holds texts; alone it would have to be true or false.",
+            "language holds texts; a name alone has to be true or false.",
             "has(language), or a comparison.",
         ),
         (
             "id",
             "id",
-            "id holds texts; alone it would have to be true or false.",
+            "id holds texts; a name alone has to be true or false.",
             "has(id), or a comparison.",
         ),
     ],
 )
-def test_names_what_does_not_fit(given, place, problem, remedy):
-    """An attribute compared with what it never holds is an error rather than never true."""
+def test_reports_unsuitable_comparisons(given, place, problem, remedy):
+    """Comparing an attribute with a kind that it never holds is an error, not just false."""
     with pytest.raises(PredicateError) as caught:
         Predicate.parse(given).check(KNOWN)
 
@@ -130,7 +130,7 @@ def test_names_what_does_not_fit(given, place, problem, remedy):
     ],
 )
 def test_names_the_nearest_attribute(given, remedy):
-    """An unknown attribute is an error that lists those there are."""
+    """The error about an unknown attribute lists the known ones."""
     with pytest.raises(PredicateError, match="there is no attribute") as caught:
         Predicate.parse(given).check(KNOWN)
 
@@ -139,25 +139,25 @@ def test_names_the_nearest_attribute(given, remedy):
     assert caught.value.detail.endswith(f"\n  The attributes are {listed}.")
 
 
-def test_says_that_titles_cannot_be_asked_about():
-    """Titles and texts are not kept in columns; nobody is left guessing why."""
-    with pytest.raises(PredicateError, match="Titles and texts cannot be asked about"):
+def test_explains_that_titles_cannot_be_filtered_by():
+    """Titles and texts are not stored in columns, and the error says so."""
+    with pytest.raises(PredicateError, match="but not titles and texts"):
         Predicate.parse("title == 'Emma'").check(KNOWN)
 
 
 def test_says_that_there_are_no_attributes():
-    """A catalog of ids and titles only has nothing to offer in place of a wrong name."""
+    """A catalog with ids and titles only has no attribute to suggest."""
     with pytest.raises(PredicateError, match="There are none"):
         Predicate.parse("price < 3").check({})
 
 
-def test_is_an_error_of_the_user():
-    """It ends the program with the exit code for wrong input."""
+def test_is_a_user_error():
+    """The program exits with the code for wrong input."""
     assert issubclass(PredicateError, UnillmrecError)
     assert 3 == PredicateError.exit_code
 
 
-def test_is_written_out():
+def test_is_written_in_full():
     """A predicate keeps its text, and can be written without abbreviations."""
     predicate = Predicate.parse("10 <= price < 20")
 

@@ -36,7 +36,7 @@ def nodes_of(tree):
     return {row[0]: row[1:] for row in tree.rows("SELECT id, parent, size, leaf, depth FROM node")}
 
 
-def test_an_item_comes_back_as_it_was(shop):
+def test_an_item_is_read_as_it_was_written(shop):
     """Every field keeps its type; lists are tuples again."""
     full = {"year": 1999, "price": 9.5, "stock": True, "tags": ("slow", "blue"), "maker": "Ann"}
 
@@ -66,7 +66,7 @@ def test_the_stored_nodes_are_a_tree(tree):
 
 
 def test_items_come_leaf_by_leaf(tree):
-    """In the order of the leaves asked for, and in the catalog's order inside each."""
+    """Items come in the order of the requested leaves, and of the catalog inside each."""
     leaves = [node for node, (_, _, leaf, _) in nodes_of(tree).items() if leaf]
     wanted = [leaves[3], leaves[0], leaves[5]]
 
@@ -80,8 +80,8 @@ def test_items_come_leaf_by_leaf(tree):
     assert [each.number for each in found] == tree.item_numbers_in(wanted)
 
 
-def test_ancestors_lead_from_the_root_to_the_node(tree):
-    """The root itself is not among them; its own way is empty."""
+def test_ancestors_are_the_path_from_the_root(tree):
+    """The root itself is not part of it; its own path is empty."""
     nodes = nodes_of(tree)
 
     for node in nodes:
@@ -92,8 +92,8 @@ def test_ancestors_lead_from_the_root_to_the_node(tree):
     assert {node: tree.ancestors(node) for node in nodes} == tree.ancestors_by_node(nodes)
 
 
-def test_a_node_that_is_not_there_is_said(tree):
-    """The file and the number are named."""
+def test_an_unknown_node_is_reported(tree):
+    """The error names the file and the node."""
     with pytest.raises(StoreError, match=r"words\.tree has no node 999"):
         tree.node(999)
     with pytest.raises(StoreError, match=r"words\.tree has no node 999"):
@@ -101,7 +101,7 @@ def test_a_node_that_is_not_there_is_said(tree):
 
 
 def test_vectors_are_those_of_the_build(tree):
-    """Items keep half precision, nodes the sum of their items' rows."""
+    """Items have half precision, nodes the sum of their items' rows."""
     counter = TermCounter()
     for item in trees.items():
         counter.add(item)
@@ -117,43 +117,43 @@ def test_vectors_are_those_of_the_build(tree):
     assert spread == pytest.approx(rows.toarray().sum(0), rel=1e-4)
 
 
-def test_a_sentence_is_placed_among_the_items():
-    """The vector of a text is the row of the item that says the same."""
+def test_a_text_has_the_vector_of_an_equal_item():
+    """The vector of a text equals the row of the item with the same words."""
     titles = ["Big red fox", "Blue dog", "Red, red rose", "日本の庭"]
     build([Item(str(n), title) for n, title in enumerate(titles)], "t.tree")
 
     with ItemTree.open("t.tree") as tree:
         for number, title in enumerate(titles):
             (row,) = tree.item_vectors([number])
-            said = tree.vector_of_text(title)
-            assert row.ids.tolist() == said.ids.tolist()
-            assert row.weights == pytest.approx(said.weights, rel=1e-3)
+            vector = tree.vector_of_text(title)
+            assert row.ids.tolist() == vector.ids.tolist()
+            assert row.weights == pytest.approx(vector.weights, rel=1e-3)
         assert [] == tree.vector_of_text("zzz").ids.tolist()
 
 
-def test_a_sentence_finds_the_other_number_and_skips_what_only_joins_words():
-    """Who asks for "dogs with foxes" means a dog and a fox, and nothing called "with"."""
+def test_a_text_matches_singular_and_plural_and_ignores_function_words():
+    """The query "dogs with foxes" means dog and fox, and not the title "With"."""
     items = [Item("1", "Blue dog", "runs"), Item("2", "Red fox", "hides"), Item("3", "With", "in")]
     build(items, "t.tree")
 
     with ItemTree.open("t.tree") as tree:
-        said = tree.vector_of_text("dogs with the foxes")
-        found = [float(near) for near in similarities(said, tree.item_vectors([0, 1, 2]))]
+        vector = tree.vector_of_text("dogs with the foxes")
+        found = [float(near) for near in similarities(vector, tree.item_vectors([0, 1, 2]))]
 
     assert found[0] > 0.3
     assert found[1] > 0.3
     assert 0 == found[2]
 
 
-def test_given_vectors_know_no_words(tmp_path):
-    """A sentence has no place among vectors that come from elsewhere."""
+def test_vectors_from_outside_have_no_terms(tmp_path):
+    """A text has no vector among vectors that come from outside."""
     with trees.given_tree(tmp_path) as tree:
         assert tree.vector_of_text("sea") is None
         assert all(each.ids is None for each in tree.item_vectors([0, 7]))
 
 
 @pytest.mark.parametrize(
-    ("asked", "expected"),
+    ("item_id", "expected"),
     [
         ("tt011116", "tt0111161"),
         ("tt0111193", "tt0111192"),
@@ -167,22 +167,22 @@ def test_given_vectors_know_no_words(tmp_path):
         ("a' OR 1=1 --", None),
     ],
 )
-def test_the_nearest_id(shop, asked, expected):
-    """An id that begins alike and looks alike is offered; nothing far-fetched is."""
-    assert expected == shop.nearest_id(asked)
+def test_the_nearest_id(shop, item_id, expected):
+    """An id with the same beginning that looks similar is suggested, but no distant one."""
+    assert expected == shop.nearest_id(item_id)
 
 
 def test_unknown_ids_are_left_out(shop):
-    """Whoever asks sees which are missing."""
+    """The caller can tell which are missing."""
     assert ["a", "99"] == sorted(shop.items_by_id(["99", "nope", "a", "\udcff"]), reverse=True)
     assert [2] == list(shop.items_by_number([2, 100]))
 
 
 def test_many_ids_at_once(shop):
-    """However many are asked for, it is one query."""
-    asked = [f"no-{n}" for n in range(100_000)]
+    """It is one query, however many ids there are."""
+    unknown = [f"no-{n}" for n in range(100_000)]
 
-    assert ["ab"] == list(shop.items_by_id([*asked, "ab"]))
+    assert ["ab"] == list(shop.items_by_id([*unknown, "ab"]))
 
 
 def test_threads_share_a_tree(tree):
@@ -193,8 +193,8 @@ def test_threads_share_a_tree(tree):
     assert [item.id for item in trees.items()] == found
 
 
-def test_a_damaged_page_is_said(tmp_path):
-    """A file that is damaged inside is found out when it is read, in one sentence."""
+def test_a_damaged_page_is_reported(tmp_path):
+    """Damage inside a file is detected when it is read."""
     trees.tree(tmp_path).close()
     path = tmp_path / "words.tree"
     whole = bytearray(path.read_bytes())
@@ -205,8 +205,8 @@ def test_a_damaged_page_is_said(tmp_path):
         tree.items_by_number(list(range(300)))
 
 
-def test_a_tree_says_what_it_is(tree):
-    """Its name and its size, for a prompt at the shell."""
+def test_a_tree_has_a_readable_repr(tree):
+    """It gives the name and the number of items."""
     assert "<ItemTree words.tree: 300 items>" == repr(tree)
     assert 300 == len(tree)
     assert tree.sparse

@@ -24,14 +24,14 @@ def test_an_empty_file_gets_every_layout(db):
     assert [] == migrate(db)
 
 
-def test_names_tell_the_number():
-    """A migration's name begins with the layout that it makes."""
+def test_names_contain_the_number():
+    """The name of a migration begins with the layout that it creates."""
     for number, migration in enumerate(MIGRATIONS, start=1):
         assert migration.__name__.startswith(f"{layout_name(number)}_")
 
 
-def test_a_failing_migration_leaves_the_layout_before(db, monkeypatch):
-    """What it did and the record that it ran come together, or not at all."""
+def test_a_failing_migration_changes_nothing(db, monkeypatch):
+    """Its changes and the record that it ran are committed together, or not at all."""
     migrate(db)
 
     def m999_breaks(db):

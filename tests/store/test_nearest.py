@@ -22,17 +22,17 @@ def tree(request, tmp_path_factory):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(item=st.integers(0, 299), count=st.integers(1, 310), block=st.sampled_from([1, 7, 20_000]))
-def test_finds_what_a_plain_search_finds(tree, item, count, block):
-    """Block by block or at once: the nearest of all, best first, excluded ones left out."""
-    (taste,) = tree.item_vectors([item])
+def test_finds_the_same_as_a_plain_search(tree, item, count, block):
+    """The nearest items, best first, without the excluded ones, whatever the block size."""
+    (query,) = tree.item_vectors([item])
     eligibility = Eligibility(tree)
     eligibility.exclude((number, 1) for number in range(0, 300, 4))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nearest, "BLOCK", block)
-        found = nearest_items(tree, taste, count, eligibility)
+        found = nearest_items(tree, query, count, eligibility)
 
     numbers = [number for number in range(300) if number % 4]
-    plain = similarities(taste, tree.item_vectors(numbers)).tolist()
+    plain = similarities(query, tree.item_vectors(numbers)).tolist()
     assert sorted(plain, reverse=True)[:count] == pytest.approx(
         [near for _, near in found], abs=2e-3
     )
@@ -41,12 +41,12 @@ def test_finds_what_a_plain_search_finds(tree, item, count, block):
         assert by_number[number] == pytest.approx(near, abs=2e-3)
 
 
-def test_finds_only_what_a_predicate_lets_through(tree):
-    """A filter holds for a search by vectors as for a walk."""
-    (taste,) = tree.item_vectors([5])
+def test_finds_only_selected_items(tree):
+    """A filter applies to a vector search too."""
+    (query,) = tree.item_vectors([5])
     selection = Selection.of(tree, "year < 1810")
 
-    found = nearest_items(tree, taste, 300, Eligibility(tree, selection))
+    found = nearest_items(tree, query, 300, Eligibility(tree, selection))
 
     assert selection.total == len(found)
     assert all(number in selection for number, _ in found)
@@ -54,17 +54,17 @@ def test_finds_only_what_a_predicate_lets_through(tree):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(item=st.integers(0, 299), count=st.integers(1, 80), chosen=st.sets(st.integers(0, 30)))
-def test_finds_in_some_leaves_what_a_plain_search_finds_there(tree, item, count, chosen):
-    """Also twice in a row, when the leaves are kept; no leaf at all holds nothing."""
+def test_finds_the_same_in_some_leaves_as_a_plain_search(tree, item, count, chosen):
+    """Also a second time, from the cache; without leaves there are no items."""
     leaves = [leaf for (leaf,) in tree.rows("SELECT id FROM node WHERE leaf = 1 ORDER BY id")]
     some = [leaves[number] for number in sorted(chosen) if number < len(leaves)]
-    (taste,) = tree.item_vectors([item])
+    (query,) = tree.item_vectors([item])
     eligibility = Eligibility(tree)
     eligibility.exclude((number, 1) for number in range(0, 300, 4))
-    found, again = (nearest_of_leaves(tree, taste, some, count, eligibility) for _ in range(2))
+    found, again = (nearest_of_leaves(tree, query, some, count, eligibility) for _ in range(2))
 
-    numbers = eligibility.among(tree.item_numbers_in(some))
-    plain = tree.item_similarities(taste, numbers)
+    numbers = eligibility.filter(tree.item_numbers_in(some))
+    plain = tree.item_similarities(query, numbers)
     order = np.argsort(-plain, kind="stable")[:count]
     by_number = dict(zip(numbers, plain.tolist(), strict=True))
     assert len({number for number, _ in found}) == len(found)
@@ -74,16 +74,16 @@ def test_finds_in_some_leaves_what_a_plain_search_finds_there(tree, item, count,
 
 
 @pytest.mark.parametrize("block", [7, 20_000])
-def test_of_equals_the_first_of_the_catalog_are_not_preferred(tmp_path, monkeypatch, block):
-    """Neither of all items, block by block or at once, nor of those of leaves."""
+def test_ties_do_not_favour_the_first_items_of_the_catalog(tmp_path, monkeypatch, block):
+    """Neither among all items, nor among those of some leaves."""
     monkeypatch.setattr(nearest, "BLOCK", block)
     alike = [Item(item.id, "The same", "as all others") for item in trees.items()]
     with trees.tree(tmp_path, "alike", alike) as tree:
-        (taste,) = tree.item_vectors([0])
+        (query,) = tree.item_vectors([0])
         leaves = [leaf for (leaf,) in tree.rows("SELECT id FROM node WHERE leaf = 1")]
-        some = nearest_items(tree, taste, 60, Eligibility(tree))
-        there = nearest_of_leaves(tree, taste, leaves, 60, Eligibility(tree))
-        again = nearest_items(tree, taste, 60, Eligibility(tree))
+        some = nearest_items(tree, query, 60, Eligibility(tree))
+        there = nearest_of_leaves(tree, query, leaves, 60, Eligibility(tree))
+        again = nearest_items(tree, query, 60, Eligibility(tree))
 
     numbers = [number for number, _ in some]
     assert 60 == len(set(numbers))
@@ -92,8 +92,8 @@ def test_of_equals_the_first_of_the_catalog_are_not_preferred(tmp_path, monkeypa
     assert numbers == [number for number, _ in there]
 
 
-def test_words_that_came_after_opening_do_no_harm(tmp_path):
-    """Another process may add items with new words; a tree that is open finds those as well."""
+def test_terms_added_after_opening_are_found(tmp_path):
+    """Another process may add items with new terms; an open tree finds them."""
     with trees.tree(tmp_path) as tree:
         with TreeChanger(tmp_path / "words.tree") as changer:
             changer.insert([Item("new", "A whale and a submarine", "A periscope, a torpedo.")])

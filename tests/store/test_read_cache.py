@@ -1,4 +1,4 @@
-"""What a reader keeps of a file, and when it lets go of it."""
+"""The read cache: what it holds, and when it is cleared."""
 
 from tests import trees
 from unillmrec import ItemTree
@@ -6,54 +6,54 @@ from unillmrec.store.read_cache import ReadCache
 from unillmrec.updating.changer import TreeChanger
 
 
-def squares(asked):
+def squares(calls):
     def read(keys):
-        asked.append(list(keys))
+        calls.append(list(keys))
         return {key: key * key for key in keys}
 
     return read
 
 
-def test_only_what_is_not_kept_is_read():
-    """The answer is in the order asked for, wherever each part comes from."""
-    kept, asked = ReadCache(), []
+def test_only_missing_values_are_read():
+    """The result has the order of the keys, wherever each value comes from."""
+    cache, calls = ReadCache(), []
 
-    first = kept.of("squares", [3, 1], squares(asked), version=1, most=9)
-    second = kept.of("squares", [2, 3, 1], squares(asked), version=1, most=9)
+    first = cache.get("squares", [3, 1], squares(calls), version=1, limit=9)
+    second = cache.get("squares", [2, 3, 1], squares(calls), version=1, limit=9)
 
     assert ([9, 1], [4, 9, 1]) == (first, second)
-    assert [[3, 1], [2]] == asked
+    assert [[3, 1], [2]] == calls
 
 
-def test_no_more_than_so_many_are_kept():
-    """What finds no room is read each time, and what has room stays."""
-    kept, asked = ReadCache(), []
+def test_the_cache_has_a_limit():
+    """Values beyond the limit are read each time; the others stay."""
+    cache, calls = ReadCache(), []
     for _ in range(2):
-        assert [1, 4, 9] == kept.of("squares", [1, 2, 3], squares(asked), version=1, most=2)
+        assert [1, 4, 9] == cache.get("squares", [1, 2, 3], squares(calls), version=1, limit=2)
 
-    assert [[1, 2, 3], [3]] == asked
-
-
-def test_a_change_makes_all_forgotten():
-    """Of every kind."""
-    kept, asked = ReadCache(), []
-    kept.of("squares", [2], squares(asked), version=1, most=9)
-    kept.of("others", [2], squares([]), version=2, most=9)
-
-    kept.of("squares", [2], squares(asked), version=2, most=9)
-
-    assert [[2], [2]] == asked
+    assert [[1, 2, 3], [3]] == calls
 
 
-def test_an_open_tree_sees_what_others_change(tmp_path):
-    """What was read before of the same nodes and items is read anew."""
+def test_a_change_clears_the_cache():
+    """Values of every kind are dropped."""
+    cache, calls = ReadCache(), []
+    cache.get("squares", [2], squares(calls), version=1, limit=9)
+    cache.get("others", [2], squares([]), version=2, limit=9)
+
+    cache.get("squares", [2], squares(calls), version=2, limit=9)
+
+    assert [[2], [2]] == calls
+
+
+def test_an_open_tree_sees_changes_by_others(tmp_path):
+    """Nodes and items that were read before are read again."""
     with trees.tree(tmp_path) as tree:
         leaf = next(node for (node,) in tree.rows("SELECT id FROM node WHERE leaf = 1"))
         before = tree.item_numbers_in([leaf])
-        gone = tree.items_by_number(before)[before[0]].item.id
+        removed = tree.items_by_number(before)[before[0]].item.id
 
         with TreeChanger(tree.path) as changer:
-            changer.delete([gone])
+            changer.delete([removed])
 
         with ItemTree.open(tree.path) as fresh:
             assert before != fresh.item_numbers_in([leaf])
@@ -63,13 +63,13 @@ def test_an_open_tree_sees_what_others_change(tmp_path):
             ]
 
 
-def test_what_is_kept_is_read_without_the_file(tmp_path, monkeypatch):
-    """A second walk over the same branch asks only whether anything changed."""
+def test_cached_values_are_not_read_from_the_file(tmp_path, monkeypatch):
+    """A second walk over the same branch only checks whether the file changed."""
     with trees.tree(tmp_path) as tree:
         children = tree.children(1)
-        asked = []
+        queries = []
         rows = tree.rows
-        monkeypatch.setattr(tree, "rows", lambda *query: asked.append(query[0]) or rows(*query))
+        monkeypatch.setattr(tree, "rows", lambda *query: queries.append(query[0]) or rows(*query))
 
         assert children == tree.children(1)
-        assert ["PRAGMA data_version"] == asked
+        assert ["PRAGMA data_version"] == queries

@@ -7,7 +7,7 @@ from unillmrec import BuildOptions, TreeChanger, build
 from unillmrec.building.given_vectors import EmbeddedVectors
 from unillmrec.errors import TreeError
 from unillmrec.items import Item
-from unillmrec.store.invariants import breaches
+from unillmrec.store.invariants import find_breaches
 from unillmrec.updating.change_vectors import EmbeddedChanges
 
 TOPICS = ("whale", "orbit", "clue")
@@ -51,7 +51,7 @@ def test_new_items_are_embedded_once_and_placed_with_similar_ones(embed, tmp_pat
 
         assert 2 == len(embed.texts)
         assert {"whale"} == beside
-        assert [] == list(breaches(changer.tree))
+        assert [] == list(find_breaches(changer.tree))
 
 
 def test_unchanged_texts_are_not_embedded_again(embed, tmp_path):

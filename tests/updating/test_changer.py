@@ -16,7 +16,7 @@ from unillmrec import Recommender
 from unillmrec.errors import StoreError, TreeError
 from unillmrec.items import Item
 from unillmrec.store import EditableTree, ItemTree, files
-from unillmrec.store.invariants import breaches
+from unillmrec.store.invariants import find_breaches
 from unillmrec.updating.changer import TreeChanger
 
 NEW = [Item(f"new-{n}", f"A storm over the island {n}", "Sea and tide.") for n in range(80)]
@@ -96,7 +96,7 @@ def test_every_batch_is_a_transaction(path):
             changer.insert([*NEW[:60], trees.items()[0]])
 
         assert 360 == len(changer.tree)
-        assert [] == list(breaches(changer.tree))
+        assert [] == list(find_breaches(changer.tree))
 
 
 def test_a_reader_keeps_reading_during_a_change(path):
@@ -174,7 +174,7 @@ def test_a_file_size_limit_leaves_the_old_state(path):
     assert before == content(path)
     with TreeChanger(path) as changer:
         assert 80 == changer.insert(NEW).inserted
-        assert [] == list(breaches(changer.tree))
+        assert [] == list(find_breaches(changer.tree))
 
 
 @contextmanager
@@ -266,4 +266,4 @@ def test_a_killed_change_leaves_a_sound_tree(path, share):
 
     with ItemTree.open(path) as tree:
         assert len(tree) in (300, 3300)
-        assert [] == list(breaches(tree))
+        assert [] == list(find_breaches(tree))

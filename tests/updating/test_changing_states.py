@@ -25,7 +25,7 @@ from unillmrec.building import BuildOptions, build
 from unillmrec.errors import TreeError
 from unillmrec.items import Item
 from unillmrec.store.columns.selection import Selection
-from unillmrec.store.invariants import breaches
+from unillmrec.store.invariants import find_breaches
 from unillmrec.tree.growing import Bounds
 from unillmrec.tree.terms import count_terms, weighted_words
 from unillmrec.updating.changer import TreeChanger
@@ -179,7 +179,7 @@ class Changes(RuleBasedStateMachine):
         if self.changer is None:
             return
         tree = self.changer.tree
-        assert [] == list(breaches(tree))
+        assert [] == list(find_breaches(tree))
         self._equals_model(tree)
         self._sums_are_right(tree)
         self._describes_itself(tree)
@@ -340,6 +340,6 @@ def test_an_emptied_tree_has_no_leftovers(tmp_path):
         assert [] == changer.tree.rows("SELECT 1 FROM item_vector")
         changer.insert(items)
 
-        assert [] == list(breaches(changer.tree))
+        assert [] == list(find_breaches(changer.tree))
         assert 1 < len(changer.tree.children(1))
         assert json.loads(json.dumps(changer.tree.facts)) == changer.tree.facts

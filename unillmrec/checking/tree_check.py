@@ -13,7 +13,7 @@ from unillmrec.judge.questions import QuestionKind
 from unillmrec.stages import start_run
 from unillmrec.stages.recall import ITEM_LINE
 from unillmrec.store import STALE_SHARE, ItemTree
-from unillmrec.store.invariants import breaches
+from unillmrec.store.invariants import find_breaches
 from unillmrec.store.survey import branch_ids, leaf_ids, summary_ages
 from unillmrec.usage import Stage
 
@@ -58,7 +58,7 @@ def check(tree: ItemTree, writer: PromptWriter, share: float = STALE_SHARE) -> T
     started = time.monotonic()
     ages = summary_ages(tree)
     result = TreeCheck(len(tree), len(ages), ceiling=writer.ceiling)
-    result.breaches += breaches(tree)
+    result.breaches += find_breaches(tree)
     for age in ages:
         result.described += age.has_summary
         result.stale += age.has_summary and age.stale > share * age.size

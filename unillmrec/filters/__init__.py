@@ -1,1 +1,1 @@
-"""The `--where` language: its grammar, its conditions, and predicates over attributes."""
+"""The language of `--where`: parse a predicate over attributes, and check it against a catalog."""

@@ -1,4 +1,4 @@
-"""What a predicate is made of: conditions on attributes, and how they combine."""
+"""The syntax tree of a predicate: conditions on attributes, and their combinations."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-Span: TypeAlias = tuple[int, int]
-"""Where in its expression something stands: from the first number to before the second."""
+Location: TypeAlias = tuple[int, int]
+"""The part of an expression from the first index up to but not including the second."""
 
-Order: TypeAlias = Literal["<", "<=", ">", ">="]
+Operator: TypeAlias = Literal["<", "<=", ">", ">="]
 
 BUILT_IN = frozenset({"id", "path"})
-"""What every item has beside its attributes and can be asked about."""
+"""What a filter may name besides attributes."""
 
-# A name that needs no backquotes, and the words that are no names.
+# A name that needs no backquotes, and the words that are not names.
 PLAIN_NAME = re.compile(r"[^\W\d]\w*(?:\.\w+)*")
 KEYWORDS = frozenset({"and", "or", "not", "in", "true", "false"})
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
-    """An attribute; or the item's own id or path, unless it is in backquotes."""
+class AttributeName:
+    """The name of an attribute; without backquotes, `id` and `path` are the item's own."""
 
     text: str
     quoted: bool = False
-    at: Span = field(default=(0, 0), compare=False)
+    at: Location = field(default=(0, 0), compare=False)
 
     @property
     def built_in(self) -> bool:
@@ -45,7 +45,7 @@ class Constant:
     """A text, a number, or true or false."""
 
     value: str | float | bool
-    at: Span = field(default=(0, 0), compare=False)
+    at: Location = field(default=(0, 0), compare=False)
 
     def __str__(self) -> str:
         if isinstance(self.value, bool):
@@ -56,50 +56,50 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
-class Has:
-    """The item has the attribute, whatever it holds."""
+class HasAttribute:
+    """The item has the attribute, with any value."""
 
-    name: Name
+    name: AttributeName
 
     def __str__(self) -> str:
         return f"has({self.name})"
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
-    """The attribute, a truth value, is true."""
+class IsTrue:
+    """The attribute is a truth value, and true."""
 
-    name: Name
+    name: AttributeName
 
     def __str__(self) -> str:
         return str(self.name)
 
 
 @dataclass(frozen=True, slots=True)
-class Among:
-    """The attribute is, or has among its texts, one of *constants*; or, if *negated*, none."""
+class OneOf:
+    """The attribute equals one of *constants*, or if *negated* none; a list if it contains one."""
 
-    name: Name
+    name: AttributeName
     constants: tuple[Constant, ...]
     negated: bool = False
 
     def __str__(self) -> str:
         if len(self.constants) == 1:
             return f"{self.name} {'!=' if self.negated else '=='} {self.constants[0]}"
-        told = ", ".join(map(str, self.constants))
-        return f"{self.name} {'not in' if self.negated else 'in'} ({told})"
+        constants = ", ".join(map(str, self.constants))
+        return f"{self.name} {'not in' if self.negated else 'in'} ({constants})"
 
 
 @dataclass(frozen=True, slots=True)
-class Ordered:
-    """The attribute comes before or after a number or a text."""
+class OrderComparison:
+    """The attribute is less or greater than a number, or before or after a text."""
 
-    name: Name
-    order: Order
+    name: AttributeName
+    operator: Operator
     constant: Constant
 
     def __str__(self) -> str:
-        return f"{self.name} {self.order} {self.constant}"
+        return f"{self.name} {self.operator} {self.constant}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,43 +109,43 @@ class Not:
     part: Condition
 
     def __str__(self) -> str:
-        return f"not {_enclosed(self.part)}"
+        return f"not {_parenthesized(self.part)}"
 
 
 @dataclass(frozen=True, slots=True)
-class All:
-    """Every one of the parts holds."""
+class And:
+    """All parts hold."""
 
     parts: tuple[Condition, ...]
 
     def __str__(self) -> str:
-        return " and ".join(map(_enclosed, self.parts))
+        return " and ".join(map(_parenthesized, self.parts))
 
 
 @dataclass(frozen=True, slots=True)
-class Any:
-    """One of the parts holds, or several."""
+class Or:
+    """At least one part holds."""
 
     parts: tuple[Condition, ...]
 
     def __str__(self) -> str:
-        return " or ".join(map(_enclosed, self.parts))
+        return " or ".join(map(_parenthesized, self.parts))
 
 
-Clause: TypeAlias = Has | Flag | Among | Ordered
-Condition: TypeAlias = Clause | Not | All | Any
+Clause: TypeAlias = HasAttribute | IsTrue | OneOf | OrderComparison
+Condition: TypeAlias = Clause | Not | And | Or
 
 
 def clauses(condition: Condition) -> Iterator[Clause]:
-    """Return the conditions that others are made of, from left to right."""
+    """Yield the conditions on single attributes, from left to right."""
     if isinstance(condition, Not):
         yield from clauses(condition.part)
-    elif isinstance(condition, All | Any):
+    elif isinstance(condition, And | Or):
         for part in condition.parts:
             yield from clauses(part)
     else:
         yield condition
 
 
-def _enclosed(part: Condition) -> str:
-    return f"({part})" if isinstance(part, All | Any) else str(part)
+def _parenthesized(part: Condition) -> str:
+    return f"({part})" if isinstance(part, And | Or) else str(part)

@@ -1,9 +1,9 @@
-"""From the text of a predicate to its conditions: the words, the grammar, the caret of an error.
+"""Parse the text of a predicate into conditions, with carets that mark errors.
 
 either    = both { "or" both }
 both      = negation { "and" negation }
 negation  = "not" negation | "(" either ")" | clause
-clause    = "has" "(" name ")" | operand { order operand }
+clause    = "has" "(" name ")" | operand { comparison operand }
 | name [ "not" ] "in" "(" constant { "," constant } ")" | text [ "not" ] "in" name
 operand   = name | constant
 """
@@ -20,26 +20,26 @@ from unillmrec.errors import PredicateError
 from unillmrec.filters.conditions import (
     KEYWORDS,
     PLAIN_NAME,
-    All,
-    Among,
-    Any,
+    And,
+    AttributeName,
     Condition,
     Constant,
-    Flag,
-    Has,
-    Name,
+    HasAttribute,
+    IsTrue,
+    Location,
     Not,
-    Order,
-    Ordered,
-    Span,
+    OneOf,
+    Operator,
+    Or,
+    OrderComparison,
 )
 
-# Texts come from strangers as well: none may exhaust the stack, the memory or the patience.
-LONGEST = 50_000
-DEEPEST = 50
-MOST_CLAUSES = 200
+# Expressions also come from untrusted users: none may exhaust the stack, the memory or the time.
+MAX_LENGTH = 50_000
+MAX_DEPTH = 50
+MAX_CLAUSES = 200
 
-_Kind = Literal["word", "name", "number", "text", "sign", "end"]
+_TokenKind = Literal["word", "name", "number", "text", "sign", "end"]
 _TOKEN = re.compile(
     r"""\s*(?:
     (?P<number>[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)
@@ -52,31 +52,31 @@ _TOKEN = re.compile(
     |(?P<end>\Z))""",
     re.VERBOSE,
 )
-_FLIPPED: Final[dict[str, Order]] = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_FLIPPED: Final[dict[str, Operator]] = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _COMPARISONS = frozenset({"=", "==", "!=", *_FLIPPED})
 _HINTS = {
     "&": "`and`.",
     "|": "`or`.",
     "!": "`not`, or `!=`.",
     "[": "parentheses: in ('a', 'b').",
-    "-": "backquotes round a name with such a character: `list-price`.",
-    "`": "a second backquote where the name ends.",
-    "'": "a second quote where the text ends.",
-    '"': "a second quote where the text ends.",
+    "-": "backquotes around a name with such a character: `list-price`.",
+    "`": "a second backquote at the end of the name.",
+    "'": "a second quote at the end of the text.",
+    '"': "a second quote at the end of the text.",
     **dict.fromkeys("‘’‚“”„«»", "straight quotes: 'text'."),  # noqa: RUF001 (the quotes people paste)
 }
-_NOTHING = frozenset({"null", "none", "nan"})
+_NULLS = frozenset({"null", "none", "nan"})
 _WINDOW = 72
 
 
 def error_at(
-    expression: str, at: Span, problem: str, *, detail: str = "", remedy: str = ""
+    expression: str, at: Location, problem: str, *, detail: str = "", remedy: str = ""
 ) -> PredicateError:
-    """Return an error that shows *expression* with carets below the place."""
+    """Return an error that shows *expression* with carets below the location."""
     start, end = at
     first = max(0, min(start - _WINDOW // 2, len(expression) - _WINDOW))
     shown = expression[first : first + _WINDOW]
-    # One character for each, or the carets would stand elsewhere.
+    # Each character becomes exactly one, or the carets would be misplaced.
     shown = "".join(each if each.isprintable() else " " for each in shown)
     before, cut = ("…" if first else ""), ("…" if first + _WINDOW < len(expression) else "")
     blanks = len(before) + _width(shown[: start - first])
@@ -91,32 +91,32 @@ def _width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
 
 
-def read(expression: str) -> Condition:
-    """Return the condition an expression describes.
+def parse_condition(expression: str) -> Condition:
+    """Parse an expression.
 
     Raises:
-        PredicateError: it is none, or is longer or deeper than any person would write.
+        PredicateError: it is not valid, or longer or more deeply nested than is allowed.
     """
-    if len(expression) > LONGEST:
+    if len(expression) > MAX_LENGTH:
         raise PredicateError(
-            f"the expression has {len(expression):,} characters; {LONGEST:,} are allowed."
+            f"the expression has {len(expression):,} characters; {MAX_LENGTH:,} are allowed."
         )
     try:
         expression.encode()
     except UnicodeEncodeError as error:
         raise error_at(
-            expression, (error.start, error.end), "this is half a surrogate pair, no character."
+            expression, (error.start, error.end), "this is half a surrogate pair, not a character."
         ) from error
-    return _Parser(expression).whole()
+    return _Parser(expression).parse()
 
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    kind: _Kind
+    kind: _TokenKind
     text: str
-    at: Span
+    at: Location
 
-    def says(self, *words: str) -> bool:
+    def matches(self, *words: str) -> bool:
         return self.kind in ("word", "sign") and self.text.lower() in words
 
     def __str__(self) -> str:
@@ -124,40 +124,40 @@ class _Token:
 
 
 class _Parser:
-    """Reads one expression, one token ahead."""
+    """A recursive-descent parser that looks one token ahead."""
 
     def __init__(self, expression: str) -> None:
         self._expression = expression
         self._depth = 0
         self._clauses = 0
-        self._next = self._token(0)
+        self._next = self._token_at(0)
 
     # Tokens
 
-    def _token(self, position: int) -> _Token:
-        found = _TOKEN.match(self._expression, position)
-        if found is None or found.lastgroup is None:
+    def _token_at(self, position: int) -> _Token:
+        match = _TOKEN.match(self._expression, position)
+        if match is None or match.lastgroup is None:
             start = position
             while self._expression[start].isspace():
                 start += 1
             character = self._expression[start]
             self._fail(
-                (start, start + 1), f"{character!r} means nothing here", _HINTS.get(character, "")
+                (start, start + 1), f"{character!r} is not expected here", _HINTS.get(character, "")
             )
-        kind = found.lastgroup
-        return _Token(cast(_Kind, kind), found.group(kind), found.span(kind))
+        kind = match.lastgroup
+        return _Token(cast(_TokenKind, kind), match.group(kind), match.span(kind))
 
     def _take(self) -> _Token:
         token = self._next
-        self._next = self._token(token.at[1])
+        self._next = self._token_at(token.at[1])
         return token
 
-    def _expect(self, sign: str, what: str) -> _Token:
-        if not self._next.says(sign):
-            self._unexpected(what)
+    def _expect(self, sign: str, wanted: str) -> _Token:
+        if not self._next.matches(sign):
+            self._unexpected(wanted)
         return self._take()
 
-    def _fail(self, at: Span, problem: str, remedy: str = "") -> NoReturn:
+    def _fail(self, at: Location, problem: str, remedy: str = "") -> NoReturn:
         raise error_at(self._expression, at, f"{problem}.", remedy=remedy)
 
     def _unexpected(self, wanted: str) -> NoReturn:
@@ -165,7 +165,7 @@ class _Parser:
 
     # Conditions
 
-    def whole(self) -> Condition:
+    def parse(self) -> Condition:
         if not self._expression.strip():
             raise PredicateError("the expression is empty.", remedy="price < 20 and in_stock")
         condition = self._either()
@@ -175,27 +175,27 @@ class _Parser:
 
     def _either(self) -> Condition:
         parts = [self._both()]
-        while self._next.says("or"):
+        while self._next.matches("or"):
             self._take()
             parts.append(self._both())
-        return parts[0] if len(parts) == 1 else Any(tuple(parts))
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
     def _both(self) -> Condition:
         parts = [self._negation()]
-        while self._next.says("and"):
+        while self._next.matches("and"):
             self._take()
             parts.append(self._negation())
-        return parts[0] if len(parts) == 1 else All(tuple(parts))
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
 
     def _negation(self) -> Condition:
-        if not self._next.says("not", "("):
+        if not self._next.matches("not", "("):
             return self._clause()
         opening = self._take()
         self._depth += 1
-        if self._depth > DEEPEST:
-            self._fail(opening.at, f"this is nested more than {DEEPEST} deep")
+        if self._depth > MAX_DEPTH:
+            self._fail(opening.at, f"this is nested more than {MAX_DEPTH} levels deep")
         condition: Condition
-        if opening.says("not"):
+        if opening.matches("not"):
             condition = Not(self._negation())
         else:
             condition = self._either()
@@ -205,97 +205,103 @@ class _Parser:
 
     # Clauses
 
-    def _count(self) -> None:
+    def _count_clause(self) -> None:
         self._clauses += 1
-        if self._clauses > MOST_CLAUSES:
-            self._fail(self._next.at, f"there are more than {MOST_CLAUSES} conditions")
+        if self._clauses > MAX_CLAUSES:
+            self._fail(self._next.at, f"there are more than {MAX_CLAUSES} conditions")
 
     def _clause(self) -> Condition:
-        self._count()
+        self._count_clause()
         left = self._operand("a condition")
-        if isinstance(left, Name) and left.text.lower() == "has" and self._next.says("("):
+        if (
+            isinstance(left, AttributeName)
+            and left.text.lower() == "has"
+            and self._next.matches("(")
+        ):
             return self._has()
-        if self._next.says("in", "not"):
+        if self._next.matches("in", "not"):
             return self._membership(left)
-        if not self._next.says(*_COMPARISONS):
-            if isinstance(left, Name):
-                return Flag(left)
-            self._fail(left.at, f"{left} alone is no condition", f"`name == {left}`.")
+        if not self._next.matches(*_COMPARISONS):
+            if isinstance(left, AttributeName):
+                return IsTrue(left)
+            self._fail(left.at, f"{left} alone is not a condition", f"`name == {left}`.")
         return self._chain(left)
 
-    def _chain(self, left: Name | Constant) -> Condition:
+    def _chain(self, left: AttributeName | Constant) -> Condition:
         """Read `a < b < c`, which is `a < b and b < c`."""
-        links: list[Condition] = []
-        while self._next.says(*_COMPARISONS):
+        comparisons: list[Condition] = []
+        while self._next.matches(*_COMPARISONS):
             sign = self._take().text
-            if links:
-                self._count()
+            if comparisons:
+                self._count_clause()
             right = self._operand("an attribute or a value")
-            links.append(self._link(left, sign, right))
+            comparisons.append(self._compare(left, sign, right))
             left = right
-        return links[0] if len(links) == 1 else All(tuple(links))
+        return comparisons[0] if len(comparisons) == 1 else And(tuple(comparisons))
 
-    def _link(self, left: Name | Constant, sign: str, right: Name | Constant) -> Condition:
-        if isinstance(left, Name) and isinstance(right, Name):
+    def _compare(
+        self, left: AttributeName | Constant, sign: str, right: AttributeName | Constant
+    ) -> Condition:
+        if isinstance(left, AttributeName) and isinstance(right, AttributeName):
             self._fail(
                 right.at,
-                f"{left} and {right} are both attributes; one side has to be a value",
-                f"quotes, if a text is meant: {left} {sign} {Constant(right.text)}",
+                f"{left} and {right} are both attributes; one side must be a value",
+                f"quotes, if you mean a text: {left} {sign} {Constant(right.text)}",
             )
         if isinstance(left, Constant) and isinstance(right, Constant):
             self._fail(
                 left.at,
-                f"{left} and {right} are both values; one side has to be an attribute",
-                "an attribute's name without quotes." if isinstance(left.value, str) else "",
+                f"{left} and {right} are both values; one side must be an attribute",
+                "the name of an attribute without quotes." if isinstance(left.value, str) else "",
             )
-        if isinstance(left, Name):
+        if isinstance(left, AttributeName):
             name, constant = left, cast(Constant, right)
         else:
-            name, constant = cast(Name, right), left
+            name, constant = cast(AttributeName, right), left
             sign = _FLIPPED.get(sign, sign)
         if sign in _FLIPPED:
-            return Ordered(name, cast(Order, sign), constant)
-        return Among(name, (constant,), negated=sign == "!=")
+            return OrderComparison(name, cast(Operator, sign), constant)
+        return OneOf(name, (constant,), negated=sign == "!=")
 
-    def _membership(self, left: Name | Constant) -> Condition:
-        negated = self._next.says("not")
+    def _membership(self, left: AttributeName | Constant) -> Condition:
+        negated = self._next.matches("not")
         if negated:
             self._take()
         self._expect("in", "`in`")
         if isinstance(left, Constant):
             name = self._operand("an attribute")
             if isinstance(name, Constant):
-                self._fail(name.at, f"{name} is no attribute", f"`name == {left}`.")
-            return Among(name, (left,), negated)
+                self._fail(name.at, f"{name} is not an attribute", f"`name == {left}`.")
+            return OneOf(name, (left,), negated)
         self._expect("(", "a list in parentheses")
         constants = [self._constant()]
-        while self._next.says(","):
+        while self._next.matches(","):
             self._take()
-            if not self._next.says(")"):
+            if not self._next.matches(")"):
                 constants.append(self._constant())
         self._expect(")", "`,` or `)`")
-        return Among(left, tuple(constants), negated)
+        return OneOf(left, tuple(constants), negated)
 
     def _has(self) -> Condition:
         self._take()
         name = self._operand("an attribute")
         if isinstance(name, Constant):
-            self._fail(name.at, f"{name} is no attribute", "its name without quotes.")
+            self._fail(name.at, f"{name} is not an attribute", "its name without quotes.")
         self._expect(")", "`)`")
-        return Has(name)
+        return HasAttribute(name)
 
     # Operands
 
     def _constant(self) -> Constant:
         constant = self._operand("a value")
-        if isinstance(constant, Name):
-            hint = f"quotes, if a text is meant: {Constant(constant.text)}"
-            self._fail(constant.at, f"{constant} is no value", hint)
+        if isinstance(constant, AttributeName):
+            hint = f"quotes, if you mean a text: {Constant(constant.text)}"
+            self._fail(constant.at, f"{constant} is not a value", hint)
         return constant
 
-    def _operand(self, wanted: str) -> Name | Constant:
+    def _operand(self, wanted: str) -> AttributeName | Constant:
         token = self._next
-        if token.kind in ("end", "sign") or token.says(*KEYWORDS - {"true", "false"}):
+        if token.kind in ("end", "sign") or token.matches(*KEYWORDS - {"true", "false"}):
             self._unexpected(wanted)
         self._take()
         if token.kind == "number":
@@ -307,9 +313,9 @@ class _Parser:
             quote = token.text[0]
             return Constant(token.text[1:-1].replace(quote * 2, quote), token.at)
         if token.kind == "name":
-            return Name(token.text[1:-1].replace("``", "`"), quoted=True, at=token.at)
-        if token.says("true", "false"):
-            return Constant(token.says("true"), token.at)
-        if token.says(*_NOTHING):
-            self._fail(token.at, f"there is no {token}", "`not has(name)`.")
-        return Name(token.text, at=token.at)
+            return AttributeName(token.text[1:-1].replace("``", "`"), quoted=True, at=token.at)
+        if token.matches("true", "false"):
+            return Constant(token.matches("true"), token.at)
+        if token.matches(*_NULLS):
+            self._fail(token.at, f"there is no value {token}", "`not has(name)`.")
+        return AttributeName(token.text, at=token.at)

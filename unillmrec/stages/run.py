@@ -144,7 +144,7 @@ class Run:
         return tuple(
             Choice(
                 number,
-                self.description(node).line(self.eligibility.selected(node)),
+                self.description(node).line(self.eligibility.count_selected(node)),
                 node.id,
                 self._prior(node),
             )

@@ -1,10 +1,13 @@
-"""The SQLite file of a tree: its layout, writing it whole, reading it piece by piece."""
+"""The SQLite file that holds a tree: write it, read it piece by piece, change it."""
 
-from unillmrec.store.editable_tree import EditableTree, LeafItem, NodeState, NodeTotals
-from unillmrec.store.files import Staging
+from unillmrec.store.editing.editable_tree import EditableTree
+from unillmrec.store.editing.item_edits import LeafItem
+from unillmrec.store.editing.node_edits import NodeState, NodeTotals
 from unillmrec.store.item_tree import ItemTree
 from unillmrec.store.nodes import ROOT, STALE_SHARE, Node, PlacedItem
-from unillmrec.store.writer import NodeRow, TreeWriter
+from unillmrec.store.rows import NodeRow
+from unillmrec.store.staging.staging import Staging
+from unillmrec.store.staging.tree_writer import TreeWriter
 
 __all__ = [
     "ROOT",

@@ -1,4 +1,4 @@
-"""A tree as a networkx graph: its nodes and their descriptions, without the items."""
+"""Export the nodes of a tree as a networkx graph, or as GraphML, JSON or Graphviz text."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from unillmrec.store.nodes import ROOT, Node
 
 
 def to_networkx(tree: ItemTree, root: int = ROOT, depth: int | None = None) -> networkx.DiGraph:
-    """Return the nodes from *root* down, at most *depth* levels of them, as a directed graph.
+    """Return *root* and *depth* levels below it, or all of them, as a directed graph.
 
-    A node has the attributes label, size, leaf and depth; edges lead from parent to child
-    in the order of the children. Items stay in the store: `tree.items_in` reads them.
+    Nodes have the attributes label, size, leaf and depth; edges lead from parent to child, in
+    the order of the children. Items are not part of it: `ItemTree.items_in` reads them.
     """
     graph = networkx.DiGraph(name=tree.path.name)
     level = [tree.node(root)]
     _add(graph, level[0], tree)
     while level and depth != 0:
-        below = []
+        next_level = []
         for node in level:
             children = [] if node.is_leaf else tree.children(node.id)
             for child in children:
                 _add(graph, child, tree)
                 graph.add_edge(node.id, child.id)
-            below += children
-        level = below
+            next_level += children
+        level = next_level
         depth = None if depth is None else depth - 1
     return graph
 
 
 def _add(graph: networkx.DiGraph, node: Node, tree: ItemTree) -> None:
-    # Nothing sets the root apart, so its words say nothing.
+    # The root has no siblings that a label could tell it from.
     label = tree.path.name if node.id == ROOT else node.description.label
     graph.add_node(
         node.id,
@@ -55,16 +55,16 @@ def graph_text(graph: networkx.DiGraph, name: str) -> str:
 
 
 def _dot(graph: networkx.DiGraph) -> str:
-    """Return the graph in the language of Graphviz."""
+    """Return the graph as Graphviz source."""
     lines = ["digraph {", "  rankdir=LR; node [shape=box];"]
-    for node, told in graph.nodes(data=True):
-        shape = ", style=rounded" if told["leaf"] else ""
-        label = _quoted(f"{told['label']} ({told['size']:,})")
+    for node, attributes in graph.nodes(data=True):
+        shape = ", style=rounded" if attributes["leaf"] else ""
+        label = _quoted(f"{attributes['label']} ({attributes['size']:,})")
         lines.append(f"  {node} [label={label}{shape}];")
-    lines += [f"  {one} -> {other};" for one, other in graph.edges]
+    lines += [f"  {parent} -> {child};" for parent, child in graph.edges]
     return "\n".join([*lines, "}"]) + "\n"
 
 
 def _quoted(text: str) -> str:
-    # A backslash begins an escape of Graphviz's own, also one that draws a line break.
+    # Graphviz has escapes of its own that begin with a backslash, such as one for line breaks.
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,7 +1,7 @@
-"""The layouts a tree file has had, and the way from each to the next.
+"""The layouts of tree files, each as a migration from the one before.
 
-A layout is never edited after a release. Each migration runs in one transaction together
-with the record that it ran.
+A migration is never edited after a release. Each runs in one transaction, together with the
+record that it ran.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
-# "ULMR": what makes the file ours, wherever it is and whatever it is called.
+# "ULMR" marks a file as a tree, wherever it is and whatever its name.
 APPLICATION_ID = 0x554C4D52
 
 
@@ -29,7 +29,7 @@ def m001_first_layout(db: sqlite3.Connection) -> None:
             moved INTEGER NOT NULL DEFAULT 0, stale INTEGER NOT NULL DEFAULT 0)""",
         "CREATE TABLE node_sum (node INTEGER PRIMARY KEY, packed BLOB NOT NULL)",
         "CREATE TABLE term (id INTEGER PRIMARY KEY, term TEXT NOT NULL, used_by INTEGER NOT NULL)",
-        # The attributes once more, by column: what a predicate reads.
+        # The attributes a second time, by column, for filters.
         """CREATE TABLE attribute (
             id INTEGER PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL,
             texts INTEGER NOT NULL DEFAULT 0, hashed INTEGER NOT NULL DEFAULT 0)""",
@@ -41,7 +41,7 @@ def m001_first_layout(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
-# Indexes wait until the rows are in: filling a table under an index takes twice as long.
+# Created once the rows are in: filling a table that has an index takes twice as long.
 ID_INDEX = "CREATE UNIQUE INDEX IF NOT EXISTS item_by_id ON item (id)"
 LEAF_INDEX = "CREATE INDEX IF NOT EXISTS item_by_leaf ON item (leaf)"
 INDEXES = (
@@ -55,12 +55,12 @@ LAYOUT = len(MIGRATIONS)
 
 
 def layout_name(number: int) -> str:
-    """Return a layout's name as error messages give it."""
+    """Return the name of a layout for error messages, such as m001."""
     return f"m{number:03d}"
 
 
 def migrate(db: sqlite3.Connection) -> list[str]:
-    """Bring *db* to the newest layout; return the names of the migrations that ran."""
+    """Upgrade *db* to the newest layout, and return the names of the migrations that ran."""
     (at,) = db.execute("PRAGMA user_version").fetchone()
     ran = []
     for number, migration in enumerate(MIGRATIONS[at:], start=at + 1):

@@ -1,4 +1,4 @@
-"""The items nearest to a vector, found by looking at every one there is, or at those of leaves."""
+"""Find the items nearest to a vector: among all, or among those of some leaves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from unillmrec.store.item_tree import IN_LIST, ItemTree, sql_list
+from unillmrec.store.item_tree import ItemTree
+from unillmrec.store.tree_file import IN_LIST, sql_list
 from unillmrec.tree.vectors import Stacked, Vector
 
 if TYPE_CHECKING:
@@ -16,79 +17,81 @@ if TYPE_CHECKING:
     from unillmrec.store.columns.eligibility import Eligibility
     from unillmrec.tree.vectors import Floats
 
-# So many vectors are unpacked at once: the memory of a search does not grow with the catalog.
+# How many vectors are unpacked at once, so that memory does not grow with the catalog.
 BLOCK = 20_000
-# Some ten megabytes each where vectors are of words, so that a shop of the usual size is read once
-# for many people.
-KEPT_BLOCKS = 4
-# And as many leaves, which hold a few dozen each.
-KEPT_LEAVES = 500
+# Some ten megabytes each where vectors are weighted terms. A shop of the usual size fits in, and is
+# read once for many people.
+CACHED_BLOCKS = 4
+# Leaves hold a few dozen items each.
+CACHED_LEAVES = 500
 
-Numbered: TypeAlias = "tuple[NDArray[np.int64], Stacked]"
+NumberedVectors: TypeAlias = "tuple[NDArray[np.int64], Stacked]"
+"""The numbers of items, and their vectors."""
 
 
 def nearest_items(
-    tree: ItemTree, taste: Vector, count: int, eligibility: Eligibility
+    tree: ItemTree, query: Vector, count: int, eligibility: Eligibility
 ) -> list[tuple[int, float]]:
-    """Return the *count* eligible items nearest to *taste*, by number, each with its cosine.
+    """Return the *count* eligible items nearest to *query* as (number, cosine) pairs.
 
     Every vector of the tree is read: tens of milliseconds for ten thousand items, one to two
     seconds for a million.
     """
     numbers = np.zeros(0, np.int64)
-    near = np.zeros(0, np.float32)
-    for some, similar in _similar(tree, taste):
+    similarities = np.zeros(0, np.float32)
+    for some, similar in _similarities_by_block(tree, query):
         allowed = _allowed(some, eligibility)
         numbers = np.concatenate([numbers, some[allowed]])
-        near = np.concatenate([near, similar[allowed]])
-        if len(near) > count:
-            best = _first(numbers, near, count)
-            numbers, near = numbers[best], near[best]
-    return _best(numbers, near, count)
+        similarities = np.concatenate([similarities, similar[allowed]])
+        if len(similarities) > count:
+            best = _order(numbers, similarities, count)
+            numbers, similarities = numbers[best], similarities[best]
+    return _best(numbers, similarities, count)
 
 
 def nearest_of_leaves(
-    tree: ItemTree, taste: Vector, leaves: Sequence[int], count: int, eligibility: Eligibility
+    tree: ItemTree, query: Vector, leaves: Sequence[int], count: int, eligibility: Eligibility
 ) -> list[tuple[int, float]]:
-    """Return the *count* eligible items of *leaves* nearest to *taste*, each with its cosine."""
-    held = [each for each in _leaves(tree, leaves) if len(each[0])]
-    if not held:
+    """Return the *count* eligible items of *leaves* nearest to *query*, as `nearest_items` does."""
+    parts = [each for each in _vectors_of_leaves(tree, leaves) if len(each[0])]
+    if not parts:
         return []
-    numbers = np.concatenate([each for each, _ in held])
-    near = Stacked.joined([vectors for _, vectors in held]).similarities(taste)
+    numbers = np.concatenate([each for each, _ in parts])
+    similarities = Stacked.joined([vectors for _, vectors in parts]).similarities(query)
     allowed = _allowed(numbers, eligibility)
-    return _best(numbers[allowed], near[allowed], count)
+    return _best(numbers[allowed], similarities[allowed], count)
 
 
-def _best(numbers: NDArray[np.int64], near: Floats, count: int) -> list[tuple[int, float]]:
-    """Return the nearest by number, each with its cosine."""
-    best = _first(numbers, near, count)
-    return list(zip(numbers[best].tolist(), near[best].tolist(), strict=True))
+def _best(numbers: NDArray[np.int64], similarities: Floats, count: int) -> list[tuple[int, float]]:
+    """Return the nearest items as (number, cosine) pairs."""
+    best = _order(numbers, similarities, count)
+    return list(zip(numbers[best].tolist(), similarities[best].tolist(), strict=True))
 
 
-def _first(numbers: NDArray[np.int64], near: Floats, count: int) -> NDArray[np.int64]:
-    """Return the places of the nearest, best first; equals in an order drawn by lot.
+def _order(numbers: NDArray[np.int64], similarities: Floats, count: int) -> NDArray[np.int64]:
+    """Return the positions of the nearest items, best first, with pseudo-random tie-breaks.
 
-    The same search finds the same items, and what stands first in a catalog is not preferred.
+    The same search always finds the same items, and the first items of a catalog have no
+    advantage.
     """
-    some = np.arange(len(near))
-    if len(near) > count:
-        # All that may be among the nearest, ties at the end included.
-        some = np.flatnonzero(near >= np.partition(near, -count)[-count])
-    order = np.lexsort((_lots(numbers[some]), -near[some]))
-    return some[order[:count]]
+    positions = np.arange(len(similarities))
+    if len(similarities) > count:
+        # All that may be among the nearest, including ties at the end.
+        positions = np.flatnonzero(similarities >= np.partition(similarities, -count)[-count])
+    order = np.lexsort((_tie_breaks(numbers[positions]), -similarities[positions]))
+    return positions[order[:count]]
 
 
-def _lots(numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Return the lot of each number, which differs for every number and says nothing of it.
+def _tie_breaks(numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return a pseudo-random number for each number, different for different ones.
 
     The finalizer of SplitMix64 (Steele, Lea and Flood, 2014), which maps numbers one to one.
     """
     mixed = numbers.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    lots: NDArray[np.uint64] = mixed ^ (mixed >> np.uint64(31))
-    return lots
+    result: NDArray[np.uint64] = mixed ^ (mixed >> np.uint64(31))
+    return result
 
 
 def _allowed(numbers: NDArray[np.int64], eligibility: Eligibility) -> NDArray[np.bool_]:
@@ -100,46 +103,46 @@ def _allowed(numbers: NDArray[np.int64], eligibility: Eligibility) -> NDArray[np
     return allowed
 
 
-def _similar(tree: ItemTree, taste: Vector) -> Iterator[tuple[NDArray[np.int64], Floats]]:
-    """Give the numbers of items and their likeness to *taste*, block by block."""
+def _similarities_by_block(
+    tree: ItemTree, query: Vector
+) -> Iterator[tuple[NDArray[np.int64], Floats]]:
+    """Yield the numbers of items and their cosine with *query*, block by block."""
     last = -1
-    while block := _block(tree, last):
+    while block := _block_after(tree, last):
         numbers, vectors = block
         last = int(numbers[-1])
-        yield numbers, vectors.similarities(taste)
+        yield numbers, vectors.similarities(query)
 
 
-def _block(tree: ItemTree, last: int) -> Numbered | None:
-    """Return the vectors of the items after the one numbered *last*, and their numbers."""
+def _block_after(tree: ItemTree, last: int) -> NumberedVectors | None:
+    """Return the next block of items, those after number *last*."""
 
-    def read(_: Sequence[int]) -> dict[int, Numbered | None]:
-        query = "SELECT item, packed FROM item_vector WHERE item > ? ORDER BY item LIMIT ?"
-        rows = tree.rows(query, (last, BLOCK))
-        if not rows:
-            return {last: None}
-        return {last: _numbered(tree, rows)}
+    def read(_: Sequence[int]) -> dict[int, NumberedVectors | None]:
+        statement = "SELECT item, packed FROM item_vector WHERE item > ? ORDER BY item LIMIT ?"
+        rows = tree.rows(statement, (last, BLOCK))
+        return {last: _unpacked(tree, rows) if rows else None}
 
-    (block,) = tree.kept("block", [last], read, most=KEPT_BLOCKS)
+    (block,) = tree.cached("block", [last], read, limit=CACHED_BLOCKS)
     return block
 
 
-def _leaves(tree: ItemTree, leaves: Sequence[int]) -> list[Numbered]:
-    """Return the vectors of the items of each leaf, and their numbers."""
+def _vectors_of_leaves(tree: ItemTree, leaves: Sequence[int]) -> list[NumberedVectors]:
+    """Return the items of each leaf."""
 
-    def read(missing: Sequence[int]) -> dict[int, Numbered]:
-        # Told to order them, SQLite would rather read all items than sort those of some leaves.
-        query = (
+    def read(missing: Sequence[int]) -> dict[int, NumberedVectors]:
+        # With ORDER BY, SQLite would scan all items rather than sort those of a few leaves.
+        statement = (
             "SELECT leaf, number, packed FROM item JOIN item_vector ON item = number "
             f"WHERE leaf {IN_LIST}"
         )
-        held: dict[int, list[tuple[int, bytes]]] = {leaf: [] for leaf in missing}
-        for leaf, number, packed in tree.rows(query, (sql_list(missing),)):
-            held[leaf].append((number, packed))
-        return {leaf: _numbered(tree, sorted(rows)) for leaf, rows in held.items()}
+        items: dict[int, list[tuple[int, bytes]]] = {leaf: [] for leaf in missing}
+        for leaf, number, packed in tree.rows(statement, (sql_list(missing),)):
+            items[leaf].append((number, packed))
+        return {leaf: _unpacked(tree, sorted(rows)) for leaf, rows in items.items()}
 
-    return tree.kept("leaf vectors", leaves, read, most=KEPT_LEAVES)
+    return tree.cached("leaf vectors", leaves, read, limit=CACHED_LEAVES)
 
 
-def _numbered(tree: ItemTree, rows: Sequence[tuple[int, bytes]]) -> Numbered:
+def _unpacked(tree: ItemTree, rows: Sequence[tuple[int, bytes]]) -> NumberedVectors:
     numbers = np.array([row[0] for row in rows], np.int64)
     return numbers, Stacked.of_packed([row[1] for row in rows], sparse=tree.sparse)

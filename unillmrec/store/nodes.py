@@ -1,4 +1,4 @@
-"""What a tree is made of, as whoever reads it gets it: nodes, and items in their places."""
+"""Values read from a tree: nodes, and items with the leaf they are in."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from unillmrec.items import Item
 from unillmrec.tree.descriptions import Description
 
 ROOT = 1
-# Judging by summaries that are out of date by up to this share of the items cost nothing
-# measurable; beyond it a summary is due to be written anew.
+# Summaries that are out of date by up to this share of the items made no measurable difference to
+# judges; beyond it a summary is due to be rewritten.
 STALE_SHARE = 0.2
 
 
@@ -17,8 +17,8 @@ STALE_SHARE = 0.2
 class Node:
     """A node of the tree: the root, a branch, or a leaf that holds *size* items.
 
-    *moved* counts the items that came or went below it since it was grown, *stale* those since
-    its summary was written.
+    *moved* counts the items that were added or removed below it since it was built, *stale*
+    those since its summary was written. *prior* is the popularity of its items.
     """
 
     id: int
@@ -38,7 +38,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class PlacedItem:
-    """An item of the catalog, its number in the store, and the leaf it sits in."""
+    """An item with its number in the store, the leaf it is in, and its popularity."""
 
     number: int
     item: Item

@@ -1,4 +1,4 @@
-"""What was read from a tree's file, kept for the next reader while nobody changes the file."""
+"""In-process read cache of a tree file, cleared when another connection commits."""
 
 from __future__ import annotations
 
@@ -10,34 +10,35 @@ Value = TypeVar("Value")
 
 
 class ReadCache:
-    """Values by what they are of; when the file has changed, all are forgotten.
+    """Cached values by kind and key, all dropped when the file's version changes.
 
-    Whoever is recommended to, the same branches are read. So many values of each kind are kept,
-    and no more: memory does not grow with the catalog.
+    Recommendations for different people read the same branches. Each kind has a limit, so that
+    memory does not grow with the catalog.
     """
 
     def __init__(self) -> None:
         self._version: object = None
         self._kinds: dict[str, dict[Any, Any]] = {}
 
-    def of(
+    def get(
         self,
         kind: str,
         keys: Sequence[Key],
         read: Callable[[list[Key]], Mapping[Key, Value]],
         *,
         version: object,
-        most: int,
+        limit: int,
     ) -> list[Value]:
-        """Return the values of *keys*, of which those that are not kept are *read*.
+        """Return the values of *keys* in order, calling *read* with those that are not cached.
 
-        Threads may ask at the same time: what one forgets, another still holds in its hands.
+        Safe to call from several threads: clearing the cache replaces the dictionaries, and a
+        call that is under way keeps its own.
         """
         if version != self._version:
             self._kinds, self._version = {}, version
-        held: dict[Any, Any] = self._kinds.setdefault(kind, {})
-        missing = [key for key in keys if key not in held]
-        found = read(missing) if missing else {}
-        for key in missing[: max(most - len(held), 0)]:
-            held[key] = found[key]
-        return [found[key] if key in found else held[key] for key in keys]
+        cached: dict[Any, Any] = self._kinds.setdefault(kind, {})
+        missing = [key for key in keys if key not in cached]
+        values = read(missing) if missing else {}
+        for key in missing[: max(limit - len(cached), 0)]:
+            cached[key] = values[key]
+        return [values[key] if key in values else cached[key] for key in keys]

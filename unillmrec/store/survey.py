@@ -12,8 +12,8 @@ from unillmrec.store.nodes import ROOT, STALE_SHARE, PlacedItem
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """The size and the shape of a tree."""
+class TreeShape:
+    """How many items and nodes a tree has, and how they are distributed."""
 
     items: int
     leaves: int
@@ -24,8 +24,8 @@ class Survey:
     most_children: int
 
 
-def survey(tree: ItemTree) -> Survey:
-    """Count the nodes of *tree*."""
+def measure_shape(tree: ItemTree) -> TreeShape:
+    """Count the items and the nodes of *tree*."""
     ((leaves, branches, depth, smallest, largest, children),) = tree.rows(
         """SELECT sum(leaf), sum(NOT leaf), max(depth),
             min(CASE WHEN leaf THEN size END), max(CASE WHEN leaf THEN size END),
@@ -33,24 +33,24 @@ def survey(tree: ItemTree) -> Survey:
                 FROM (SELECT count(parent) AS count FROM node GROUP BY parent))
         FROM node"""
     )
-    return Survey(len(tree), leaves, branches, depth, smallest, largest, children)
+    return TreeShape(len(tree), leaves, branches, depth, smallest, largest, children)
 
 
 def find_items(tree: ItemTree, text: str, limit: int) -> tuple[list[PlacedItem], int]:
-    """Return the first *limit* items whose id or title contains *text*, and how many do.
+    """Return the first *limit* items whose id or title contains *text*, and how many there are.
 
-    Upper and lower case do not matter.
+    Case is ignored.
     """
     patterns = sorted({_pattern(form) for form in (text, text.lower(), text.upper(), text.title())})
-    # SQLite folds the case of ASCII letters only; for the others all usual forms are tried.
+    # SQLite ignores the case of ASCII letters only; for others the usual spellings are tried.
     clauses = " OR ".join(["id LIKE ? ESCAPE '\\' OR title LIKE ? ESCAPE '\\'"] * len(patterns))
     values = [pattern for each in patterns for pattern in (each, each)]
     rows = tree.rows(f"SELECT number FROM item WHERE {clauses} LIMIT ?", [*values, limit + 1])
     count = len(rows)
     if count > limit:
         ((count,),) = tree.rows(f"SELECT count(*) FROM item WHERE {clauses}", values)
-    found = tree.items_by_number([number for (number,) in rows[:limit]])
-    return [found[number] for (number,) in rows[:limit]], count
+    items = tree.items_by_number([number for (number,) in rows[:limit]])
+    return [items[number] for (number,) in rows[:limit]], count
 
 
 def _pattern(text: str) -> str:

@@ -15,7 +15,7 @@ from unillmrec.building.given_vectors import VectorFile
 from unillmrec.errors import StoreError, TreeError
 from unillmrec.items import Item
 from unillmrec.store import ROOT, ItemTree
-from unillmrec.store.invariants import breaches
+from unillmrec.store.invariants import find_breaches
 from unillmrec.tree.growing import Bounds
 
 
@@ -45,7 +45,7 @@ def test_a_tree_built_in_shards_keeps_all_bounds(catalog):
     report = build_small("t.tree", catalog)
 
     with ItemTree.open("t.tree") as tree:
-        assert [] == list(breaches(tree))
+        assert [] == list(find_breaches(tree))
         widths = dict(
             tree.rows("SELECT parent, count(*) FROM node WHERE parent NOT NULL GROUP BY parent")
         )
@@ -157,7 +157,7 @@ def test_unusual_bounds_are_kept():
     build(trees.items(), "t.tree", BuildOptions(bounds=bounds), sharding=sharding)
 
     with ItemTree.open("t.tree") as tree:
-        assert [] == list(breaches(tree))
+        assert [] == list(find_breaches(tree))
 
 
 def test_progress_is_reported_for_each_phase():

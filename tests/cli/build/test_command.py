@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import lead_to, names_in
 from unillmrec.cli.build.command import FIELDS
 from unillmrec.store import ItemTree
-from unillmrec.store.survey import survey
+from unillmrec.store.survey import measure_shape
 from unillmrec.testing import FakeServer
 from unillmrec.usage_log import read_log
 
@@ -147,7 +147,7 @@ def test_bounds_and_popularity_reach_the_tree(run, tmp_path):
 
     assert told["largest_leaf"] <= 10
     with ItemTree.open("c.tree") as tree:
-        assert told["leaves"] == survey(tree).leaves
+        assert told["leaves"] == measure_shape(tree).leaves
         assert (4, 6, 10) == tuple(
             tree.facts["bounds"][name] for name in ("fan_out", "leaf_target", "leaf_capacity")
         )

@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 from unillmrec.store.columns.blocks import BLOCK, Block
 
 
-def masked(places):
+def masked(positions):
     present = np.zeros(BLOCK, np.bool_)
-    present[sorted(places)] = True
+    present[sorted(positions)] = True
     return present
 
 
-PLACES = st.one_of(
+POSITIONS = st.one_of(
     st.sets(st.integers(0, BLOCK - 1), max_size=40),
     st.integers(0, BLOCK).map(range),
     st.integers(0, 7).map(lambda first: range(first, BLOCK, 3)),
@@ -24,39 +24,39 @@ NUMBERS = st.one_of(
 )
 
 
-@given(places=PLACES, numbers=st.lists(NUMBERS, min_size=1, max_size=6))
-def test_numbers_come_back(places, numbers):
-    """Whatever is present, in however few bytes it is kept, every number is as it was."""
-    present = masked(places)
+@given(positions=POSITIONS, numbers=st.lists(NUMBERS, min_size=1, max_size=6))
+def test_numbers_survive_packing(positions, numbers):
+    """Every number is unpacked as it was packed, however few bytes it took."""
+    present = masked(positions)
     values = np.resize(np.array(numbers, np.float64), present.sum())
 
-    kept = Block.unpack(Block(present, values).pack())
+    unpacked = Block.unpack(Block(present, values).pack())
 
-    assert present.tolist() == kept.present.tolist()
-    assert values.tolist() == kept.values.tolist()
-    assert kept.counts is None
+    assert present.tolist() == unpacked.present.tolist()
+    assert values.tolist() == unpacked.values.tolist()
+    assert unpacked.counts is None
 
 
 @given(
-    places=PLACES,
+    positions=POSITIONS,
     codes=st.lists(st.integers(-(2**63), 2**16), min_size=1, max_size=6),
     counts=st.lists(st.sampled_from([1, 2, 5, 300]), min_size=1, max_size=5),
 )
-def test_lists_come_back(places, codes, counts):
-    """Each item keeps its own number of codes."""
-    present = masked(places)
+def test_lists_survive_packing(positions, codes, counts):
+    """Each item has as many codes as before."""
+    present = masked(positions)
     lengths = np.resize(np.array(counts), present.sum())
     values = np.resize(np.array(codes, np.int64), lengths.sum())
 
-    kept = Block.unpack(Block(present, values, lengths).pack())
+    unpacked = Block.unpack(Block(present, values, lengths).pack())
 
-    assert present.tolist() == kept.present.tolist()
-    assert lengths.tolist() == kept.counts.tolist()
-    assert values.tolist() == kept.values.tolist()
+    assert present.tolist() == unpacked.present.tolist()
+    assert lengths.tolist() == unpacked.counts.tolist()
+    assert values.tolist() == unpacked.values.tolist()
 
 
 @pytest.mark.parametrize(
-    ("places", "values", "size"),
+    ("positions", "values", "size"),
     [
         (range(BLOCK), [1900.0, 2026.0], 3 + 2 * BLOCK),
         (range(BLOCK), [0, 1], 3 + BLOCK),
@@ -66,9 +66,9 @@ def test_lists_come_back(places, codes, counts):
         ([], [7], 3 + 2),
     ],
 )
-def test_is_packed_small(places, values, size):
-    """Whole numbers take what they need, and a rare attribute next to nothing."""
-    present = masked(places)
+def test_blocks_are_small(positions, values, size):
+    """Integers take the narrowest type, and a rare attribute a few bytes."""
+    present = masked(positions)
 
     packed = Block(present, np.resize(np.array(values), present.sum())).pack()
 
@@ -78,7 +78,7 @@ def test_is_packed_small(places, values, size):
 @pytest.mark.parametrize(
     "packed", [b"", b"\x00", b"\x07\x00\xff", b"\x00\x63\xff", b"\x00\x00\xff\x01", b"\x02\x00\xff"]
 )
-def test_damage_is_noticed(packed):
-    """Bytes that are no block are an error rather than values."""
+def test_damage_is_detected(packed):
+    """Damaged bytes raise an error instead of giving values."""
     with pytest.raises(ValueError, match=r".+"):
         Block.unpack(packed)

@@ -47,27 +47,27 @@ YEARS = st.integers(1795, 1955)
     filtered=st.booleans(),
     excluded=st.lists(st.lists(st.integers(0, 299), max_size=40), max_size=3),
 )
-def test_counts_what_is_left_below_every_node(tree, placed, nodes, low, high, filtered, excluded):
-    """With a predicate or without, however often items are excluded, each count is right."""
+def test_counts_eligible_items_below_every_node(tree, placed, nodes, low, high, filtered, excluded):
+    """Counts are right with and without a predicate, however often items are excluded."""
     selection = Selection.of(tree, f"{low} <= year < {high}") if filtered else None
     eligibility = Eligibility(tree, selection)
     for numbers in excluded:
         eligibility.exclude((number, placed[number].leaf) for number in numbers)
 
-    gone = {number for numbers in excluded for number in numbers}
+    removed = {number for numbers in excluded for number in numbers}
     expected = {
         number
         for number, each in placed.items()
-        if number not in gone and (not filtered or low <= each.item.attributes["year"] < high)
+        if number not in removed and (not filtered or low <= each.item.attributes["year"] < high)
     }
     assert expected == {number for number in placed if eligibility.allows(number)}
-    assert gone == eligibility.excluded
+    assert removed == eligibility.excluded
     by_hand = counts_by_hand(tree, placed, expected)
     assert [by_hand[node.id] for node in nodes] == [eligibility.count(node) for node in nodes]
 
 
 def test_a_selection_serves_many_people(tree, placed):
-    """What is excluded for one person is not for the next."""
+    """Items excluded for one person are not excluded for the next."""
     selection = Selection.of(tree, "year < 1900")
     number = int(selection.mask.argmax())
 
@@ -81,17 +81,17 @@ def test_a_selection_serves_many_people(tree, placed):
 
 def test_reads_little_without_a_predicate(tree, placed):
     """A history costs a query for each level of the tree, whatever the size of the catalog."""
-    asked = []
+    queries = []
 
-    class Watched:
+    class Recorded:
         def rows(self, query, values=()):
-            asked.append(query)
+            queries.append(query)
             return tree.rows(query, values)
 
-    eligibility = Eligibility(Watched())
+    eligibility = Eligibility(Recorded())
     eligibility.exclude((number, placed[number].leaf) for number in range(50))
     eligibility.count(tree.node(ROOT))
 
     levels = max(len(tree.ancestors(each.leaf)) for each in placed.values()) + 1
-    assert levels == len(asked)
-    assert not any("attribute" in query for query in asked)
+    assert levels == len(queries)
+    assert not any("attribute" in query for query in queries)

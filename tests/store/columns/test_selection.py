@@ -21,8 +21,8 @@ COUNT = 700
 NODES = 60
 
 
-class Columns:
-    """As much of a tree as a selection reads: items by number, some of them gone, and nodes."""
+class FakeTree:
+    """The part of a tree that a selection reads: items by number, with gaps, and nodes."""
 
     def __init__(self, catalog, parents, leaves):
         self.catalog = catalog
@@ -32,8 +32,8 @@ class Columns:
         migrate(self.db)
         writer = ColumnWriter(self.db)
         for number, item in catalog.items():
-            writer.put(number, item)
-            writer.place(number, leaves[number])
+            writer.set_item(number, item)
+            writer.set_leaf(number, leaves[number])
         writer.flush()
         self.db.executemany(
             "INSERT INTO item VALUES (?, ?, '', '', '[]', '{}', x'', ?, 0)",
@@ -51,12 +51,12 @@ class Columns:
     def rows(self, query, values=()):
         return self.db.execute(query, values).fetchall()
 
-    def fitting(self, condition):
+    def matching(self, condition):
         """Return the numbers of the items for which a condition holds."""
         return {number for number, item in self.catalog.items() if holds(condition, item)}
 
     def below(self, numbers):
-        """Count items at their leaves and at all nodes above them."""
+        """Count items at their leaves and at all ancestors of these."""
         counts = Counter()
         for number in numbers:
             at = self.leaves[number]
@@ -68,22 +68,22 @@ class Columns:
 
 @pytest.fixture(scope="module")
 def tree():
-    """Items here and there in three blocks, with more authors than a dictionary holds."""
+    """Items scattered over three blocks, with more authors than a dictionary holds."""
     chance = random.Random(5)
     parents = {1: None} | {n: chance.randrange(1, n) for n in range(2, NODES)}
     numbers = [0, BLOCK - 1, BLOCK, *chance.sample(range(2 * BLOCK + 100), COUNT)]
     catalog = dict(zip(numbers, items(COUNT), strict=False))
     leaves = {number: chance.randrange(1, NODES) for number in catalog}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("unillmrec.store.columns.writer.MOST_TEXTS", 12)
-        patch.setattr("unillmrec.store.columns.reader.STRETCH", 1)
-        yield Columns(catalog, parents, leaves)
+        patch.setattr("unillmrec.store.columns.writer.MAX_DICTIONARY", 12)
+        patch.setattr("unillmrec.store.columns.reader.SEGMENT_BLOCKS", 1)
+        yield FakeTree(catalog, parents, leaves)
 
 
 @given(condition=CONDITIONS)
-def test_finds_what_the_predicate_says(tree, condition):
+def test_selects_what_the_predicate_describes(tree, condition):
     """Columns and plain Python agree on every item, and on the count of every node."""
-    expected = tree.fitting(condition)
+    expected = tree.matching(condition)
 
     found = Selection.of(tree, str(condition))
 
@@ -99,14 +99,14 @@ CATALOG = [
     {"price": "on request", "language": "EN", "kinds": "a"},
     {},
 ]
-"""Four items: cheap, dear, odd, and of nothing known."""
+"""Four items: cheap, expensive, unusual, and without attributes."""
 
 
 @pytest.fixture(scope="module")
 def four():
     catalog = {n: Item(f"i{n}", "x", attributes=each) for n, each in enumerate(CATALOG)}
     catalog[0] = Item("i0", "x", path=("Books", "Art"), attributes=CATALOG[0])
-    return Columns(catalog, {1: None}, dict.fromkeys(catalog, 1))
+    return FakeTree(catalog, {1: None}, dict.fromkeys(catalog, 1))
 
 
 @pytest.mark.parametrize(
@@ -150,15 +150,15 @@ def four():
         ("id == 'i1' or price < 10", {0, 1}),
     ],
 )
-def test_means_what_it_says(four, where, expected):
-    """The rules by examples: missing values, values of two kinds, lists, paths and ids."""
+def test_rules_by_example(four, where, expected):
+    """Missing values, values of two kinds, lists, paths and ids."""
     found = Selection.of(four, where)
 
     assert expected == {number for number in range(4) if number in found}
 
 
-def test_takes_a_predicate_that_has_been_read(four):
-    """A text or a predicate, it makes no difference; the result keeps it."""
+def test_takes_a_parsed_predicate(four):
+    """The result holds the same predicate."""
     predicate = Predicate.parse("price < 20")
 
     found = Selection.of(four, predicate)
@@ -167,8 +167,8 @@ def test_takes_a_predicate_that_has_been_read(four):
     assert (1, 1, 1) == (found.total, found.count(1), 0 in found)
 
 
-def test_a_number_the_tree_never_had_is_not_in_it(four):
-    """Items that came later, and nodes that did, are not counted."""
+def test_unknown_numbers_are_not_selected(four):
+    """Items and nodes added later are not counted."""
     found = Selection.of(four, "has(id)")
 
     assert 10_000_000 not in found
@@ -183,29 +183,29 @@ def test_a_number_the_tree_never_had_is_not_in_it(four):
         ("language < 20", "language holds texts; 20 is a number"),
         ("kinds < 20", "kinds holds texts and lists of texts"),
         ("path < 'a'", "path holds lists of texts, which have no order"),
-        ("price ! 20", "'!' means nothing here"),
+        ("price ! 20", "'!' is not expected here"),
     ],
 )
-def test_refuses_what_does_not_fit(four, where, problem):
-    """The tree knows its attributes and what they hold."""
+def test_refuses_unsuitable_predicates(four, where, problem):
+    """The tree knows its attributes and their kinds of values."""
     with pytest.raises(PredicateError, match=problem):
         Selection.of(four, where)
 
 
-def test_another_writer_does_not_change_what_is_half_read(tmp_path):
-    """Columns, leaves and nodes are of one state, though a writer commits between two reads."""
+def test_a_commit_does_not_change_a_selection_being_read(tmp_path):
+    """Columns, leaves and nodes have one state, although a writer commits between two reads."""
     with trees.tree(tmp_path) as made:
         path = made.path
     with ItemTree.open(path) as reader, EditableTree.open(path) as writer:
-        gone = list(writer.items_by_id([f"item-{n:03}" for n in range(100)]).values())
+        removed = list(writer.items_by_id([f"item-{n:03}" for n in range(100)]).values())
         read = reader.rows
 
         def interrupted(query, values=()):
             rows = read(query, values)
-            if gone and "FROM attribute" in query:
+            if removed and "FROM attribute" in query:
                 with writer.transaction():
-                    writer.remove_items(gone)
-                gone.clear()
+                    writer.remove_items(removed)
+                removed.clear()
             return rows
 
         reader.rows = interrupted
@@ -217,7 +217,7 @@ def test_another_writer_does_not_change_what_is_half_read(tmp_path):
 
 
 def test_a_full_dictionary_has_no_order(tree):
-    """Texts that are kept as hashes can be told apart; `<` is refused, and says why."""
+    """Hashed texts can be compared with `==`; `<` is refused, with the reason."""
     some = next(
         item.attributes["author"] for item in tree.catalog.values() if "author" in item.attributes
     )
@@ -227,27 +227,27 @@ def test_a_full_dictionary_has_no_order(tree):
         Selection.of(tree, "author < 'b'")
 
 
-def test_says_that_there_were_too_many_attributes(monkeypatch):
-    """An attribute that found no room is not called unknown without a reason."""
-    monkeypatch.setattr("unillmrec.store.columns.writer.MOST_COLUMNS", 2)
-    monkeypatch.setattr("unillmrec.store.columns.reader.MOST_COLUMNS", 2)
+def test_explains_that_there_are_too_many_attributes(monkeypatch):
+    """An unknown attribute may be one that was not stored."""
+    monkeypatch.setattr("unillmrec.store.columns.writer.MAX_COLUMNS", 2)
+    monkeypatch.setattr("unillmrec.store.columns.reader.MAX_COLUMNS", 2)
     item = Item("a", "a", attributes={"one": 1, "two": 2, "three": 3})
-    tree = Columns({0: item}, {1: None}, {0: 1})
+    tree = FakeTree({0: item}, {1: None}, {0: 1})
 
-    with pytest.raises(PredicateError, match="No more than 2 attributes can be asked about"):
+    with pytest.raises(PredicateError, match="Filters know the first 2 attributes only"):
         Selection.of(tree, "three == 3")
 
 
-def test_an_emptied_tree_has_nothing():
-    """A tree without items answers as any other."""
-    found = Selection.of(Columns({}, {1: None}, {}), "has(id)")
+def test_an_emptied_tree_has_no_items():
+    """A tree without items can be filtered like any other."""
+    found = Selection.of(FakeTree({}, {1: None}, {}), "has(id)")
 
     assert (0, 0) == (found.total, found.count(1))
 
 
-def test_a_tree_that_hangs_below_itself_is_refused():
-    """A damaged file is no reason to climb for ever."""
-    tree = Columns({0: Item("a", "a")}, {1: 2, 2: 1}, {0: 1})
+def test_a_cycle_of_nodes_is_refused():
+    """A damaged file does not cause an endless loop."""
+    tree = FakeTree({0: Item("a", "a")}, {1: 2, 2: 1}, {0: 1})
 
-    with pytest.raises(StoreError, match="hangs below itself"):
+    with pytest.raises(StoreError, match="is its own ancestor"):
         Selection.of(tree, "has(id)")

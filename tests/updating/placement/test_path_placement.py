@@ -4,7 +4,7 @@ import pytest
 
 from unillmrec.building import BuildOptions, build
 from unillmrec.items import Item
-from unillmrec.store.invariants import breaches
+from unillmrec.store.invariants import find_breaches
 from unillmrec.updating.changer import TreeChanger
 
 WORDS = ["green", "dark", "fresh", "old", "small", "round", "soft", "plain", "fine", "warm", "cold"]
@@ -24,7 +24,7 @@ def changer(request, tmp_path):
     build(items, tmp_path / "a.tree", BuildOptions(tree=request.param, workers=1))
     with TreeChanger(tmp_path / "a.tree") as changer:
         yield changer
-        assert [] == list(breaches(changer.tree))
+        assert [] == list(find_breaches(changer.tree))
 
 
 def names(tree, node=1):

@@ -6,7 +6,7 @@ from tests import trees
 from unillmrec.building import BuildOptions, build
 from unillmrec.building.given_vectors import VectorFile
 from unillmrec.store import ROOT, EditableTree
-from unillmrec.store.invariants import breaches
+from unillmrec.store.invariants import find_breaches
 from unillmrec.tree.growing import Bounds
 from unillmrec.updating.placement.nearest_leaf import ChangeSet
 from unillmrec.updating.upkeep.branch_joiner import ROOM_MADE, BranchJoiner
@@ -48,7 +48,7 @@ def test_children_are_joined_until_there_is_room(tree):
     assert len(tree.children(ROOT)) == most - ROOM_MADE
     assert leaves == {node for node, is_leaf in tree.subtree(ROOT) if is_leaf}
     assert max(tree.node(leaf).depth for leaf in leaves) <= depth + 1
-    assert [] == list(breaches(tree))
+    assert [] == list(find_breaches(tree))
 
 
 def test_children_that_fit_nowhere_stay(tree):
@@ -76,4 +76,4 @@ def test_joined_nodes_make_a_summary_older(tree):
     assert larger
     for node in kept:
         assert node.size - before[node.id].size == node.stale
-    assert [] == list(breaches(tree))
+    assert [] == list(find_breaches(tree))

@@ -3,7 +3,7 @@ import pytest
 from tests import trees
 from unillmrec.building import BuildOptions, build
 from unillmrec.items import Item
-from unillmrec.store.invariants import breaches
+from unillmrec.store.invariants import find_breaches
 from unillmrec.tree.growing import Bounds
 from unillmrec.updating.changer import TreeChanger
 
@@ -23,7 +23,7 @@ def changer(tmp_path):
     build(items, tmp_path / "a.tree", BuildOptions(bounds=BOUNDS, workers=1))
     with TreeChanger(tmp_path / "a.tree") as changer:
         yield changer
-        assert [] == list(breaches(changer.tree))
+        assert [] == list(find_breaches(changer.tree))
 
 
 def topics_by_leaf(tree):
@@ -117,4 +117,4 @@ def test_a_summary_stays_with_its_leaf(tmp_path):
         assert all(f"line of {node.id}" == node.description.summary for node in described)
         assert any(node.stale for node in described)
         assert all(not node.stale for node in kept if not node.description.summary)
-        assert [] == list(breaches(tree))
+        assert [] == list(find_breaches(tree))

@@ -2,7 +2,7 @@ import pytest
 
 from tests import trees
 from unillmrec.store import ROOT, EditableTree
-from unillmrec.store.invariants import breaches
+from unillmrec.store.invariants import find_breaches
 from unillmrec.updating.placement.nearest_leaf import ChangeSet
 from unillmrec.updating.upkeep.refresh import Refresh
 from unillmrec.updating.upkeep.splitter import Splitter
@@ -49,7 +49,7 @@ def test_the_parts_of_a_leaf_replace_it(tree):
     # The siblings before and after them are the same.
     at = before.index(leaf.id)
     assert before[:at] == [child.id for child in family[:at]]
-    assert [] == list(breaches(tree))
+    assert [] == list(find_breaches(tree))
 
 
 def test_no_leaves_to_split_change_nothing(tree):

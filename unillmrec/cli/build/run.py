@@ -17,7 +17,7 @@ from unillmrec.cli.flags.catalog import column_flags, open_catalog
 from unillmrec.cli.flags.settings import settings_of
 from unillmrec.cli.shared.progress import build_progress
 from unillmrec.settings import Settings
-from unillmrec.store.files import check_place
+from unillmrec.store.staging.staging import check_target
 from unillmrec.tree.growing import Bounds
 from unillmrec.usage import Bill
 
@@ -67,7 +67,7 @@ def build_tree(request: BuildRequest) -> BuildOutcome:
         raise typer.TyperException("--vectors and --embed exclude each other; give one.")
     # Fail before anything is read or paid for; the build reports what cannot be checked yet.
     with suppress(OSError):
-        check_place(path, overwrite=request.overwrite)
+        check_target(path, overwrite=request.overwrite)
     with _vectors(request, settings, bill) as given, build_progress(reader) as progress:
         options = build_options(request, given)
         report = build(reader, path, options, progress, sharding=_sharding(request))

@@ -17,7 +17,7 @@ from unillmrec.usage import Usage
 if TYPE_CHECKING:
     from unillmrec.building import BuildReport
     from unillmrec.catalog import CatalogReader
-    from unillmrec.store.survey import Survey
+    from unillmrec.store.survey import TreeShape
 
 # Lines are not wrapped where the output is not a terminal.
 UNWRAPPED = 4_000
@@ -126,7 +126,7 @@ def format_count(number: int, singular: str, plural: str = "") -> str:
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
-def format_shape(tree: BuildReport | Survey) -> str:
+def format_shape(tree: BuildReport | TreeShape) -> str:
     """Return leaves, branches and depth of a tree in one line."""
     sizes = f"{tree.smallest_leaf} to " if tree.smallest_leaf != tree.largest_leaf else ""
     leaves = f"{format_count(tree.leaves, 'leaf', 'leaves')} of {sizes}{tree.largest_leaf:,} items"

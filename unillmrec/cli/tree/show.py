@@ -21,7 +21,7 @@ from unillmrec.cli.shared.output import (
 )
 from unillmrec.cli.tree.export import TreeExport
 from unillmrec.store import ROOT, ItemTree, Node, PlacedItem
-from unillmrec.store.survey import Survey, find_items, survey
+from unillmrec.store.survey import TreeShape, find_items, measure_shape
 
 # An overview of a tree has no more lines than this.
 SCREEN = 48
@@ -29,7 +29,7 @@ SCREEN = 48
 
 def show_tree(tree: ItemTree, depth: int | None, *, as_json: bool) -> None:
     """Print the facts of a tree and its top levels."""
-    surveyed = survey(tree)
+    surveyed = measure_shape(tree)
     root = tree.node(ROOT)
     levels = list(_levels(tree, root, depth))
     if as_json:
@@ -171,12 +171,12 @@ def show_export(exported: TreeExport, *, as_json: bool) -> None:
     Page().show(Text(f"{exported.path}: {size} as {exported.format}."))
 
 
-def facts_as_dict(tree: ItemTree, surveyed: Survey) -> dict[str, Any]:
+def facts_as_dict(tree: ItemTree, surveyed: TreeShape) -> dict[str, Any]:
     """Return the facts of a tree as a JSON object."""
     return {
         "tree": str(tree.path),
         "bytes": tree.path.stat().st_size,
-        **{name: getattr(surveyed, name) for name in Survey.__slots__},
+        **{name: getattr(surveyed, name) for name in TreeShape.__slots__},
         "space": tree.facts["space"],
         "embedded_by": tree.facts.get("embedded_by"),
         "popularity": tree.facts.get("popularity"),
@@ -203,7 +203,7 @@ def node_as_dict(node: Node) -> dict[str, Any]:
     }
 
 
-def _facts(tree: ItemTree, surveyed: Survey) -> Iterator[tuple[str, str]]:
+def _facts(tree: ItemTree, surveyed: TreeShape) -> Iterator[tuple[str, str]]:
     yield "items", f"{surveyed.items:,}"
     yield "tree", format_shape(surveyed)
     given = tree.facts.get("embedded_by") or "given"

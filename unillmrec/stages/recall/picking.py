@@ -43,7 +43,7 @@ def fill_up(run: Run, profile: Profile, chosen: Sequence[Candidate]) -> list[Can
         return list(chosen)
     taken = {each.placed.number for each in chosen}
     leaves = [step.opened.id for step in run.steps if step.opened.is_leaf]
-    allowed = run.eligibility.among(run.tree.item_numbers_in(leaves))
+    allowed = run.eligibility.filter(run.tree.item_numbers_in(leaves))
     others = [number for number in allowed if number not in taken]
     return [*chosen, *nearest_first(run, profile, others, missing)]
 
@@ -86,7 +86,7 @@ def read_leaves(
         run.report(WalkStep(leaf))
     ids = [leaf.id for leaf in leaves]
     if profile.vector is None:
-        numbers = run.eligibility.among(run.tree.item_numbers_in(ids))
+        numbers = run.eligibility.filter(run.tree.item_numbers_in(ids))
         return [(number, 0.0) for number in numbers[:most]]
     nearest = nearest_of_leaves(run.tree, profile.vector, ids, most, run.eligibility)
     return [(number, 100 * near) for number, near in nearest]

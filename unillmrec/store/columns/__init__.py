@@ -1,1 +1,1 @@
-"""The attributes of all items by column, and the selections made from them."""
+"""The attributes of all items by column, and the selections that predicates make from them."""

@@ -1,4 +1,4 @@
-"""The values of 4,096 consecutive items, packed small and read fast."""
+"""Pack the values of 4,096 consecutive items compactly, and unpack them quickly."""
 
 from __future__ import annotations
 
@@ -13,33 +13,35 @@ BLOCK = 4_096
 Mask: TypeAlias = NDArray[np.bool_]
 Values: TypeAlias = NDArray[Any]
 
-# How the items that have a value are given: all of them, a bit for each, or their places.
-_EVERY, _BITS, _PLACES = 0, 1, 2
+# How the items that have a value are stored: all of them, one bit each, or their positions.
+_ALL, _BITS, _POSITIONS = 0, 1, 2
 _TYPES = tuple(np.dtype(name) for name in ("<u1", "<i1", "<u2", "<i2", "<i4", "<i8", "<f8"))
-_WHOLE = _TYPES[:6]
-_PLACE = np.dtype("<u2")
+_INTEGERS = _TYPES[:6]
+_POSITION = np.dtype("<u2")
+# The third byte of the header, if each item has one value.
+_NO_COUNTS = 255
 _HEADER = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Which of a block's items have values, and these: one for each, or *counts* of them."""
+    """The items of a block that have values, and the values: one for each, or *counts* of them."""
 
     present: Mask
     values: Values
     counts: Values | None = None
 
     def pack(self) -> bytes:
-        """Return the block as bytes; `unpack` reads them."""
+        """Return the block as bytes that `unpack` reads."""
         values = _narrow(self.values)
         form, present = _packed_mask(self.present)
         parts = [present]
-        counted = 255
+        count_type = _NO_COUNTS
         if self.counts is not None:
             counts = _narrow(self.counts)
-            counted = _TYPES.index(counts.dtype)
+            count_type = _TYPES.index(counts.dtype)
             parts.append(counts.tobytes())
-        header = bytes([form, _TYPES.index(values.dtype), counted])
+        header = bytes([form, _TYPES.index(values.dtype), count_type])
         return b"".join([header, *parts, values.tobytes()])
 
     @classmethod
@@ -47,42 +49,42 @@ class Block:
         """Read what `pack` wrote.
 
         Raises:
-            ValueError: the bytes are no such thing.
+            ValueError: the bytes are damaged.
         """
-        if len(packed) < _HEADER or packed[0] > _PLACES or packed[1] >= len(_TYPES):
+        if len(packed) < _HEADER or packed[0] > _POSITIONS or packed[1] >= len(_TYPES):
             raise ValueError("the header of a block is damaged")
-        present, position = _unpacked_mask(packed)
-        many = int(np.count_nonzero(present))
+        present, offset = _unpacked_mask(packed)
+        size = int(np.count_nonzero(present))
         counts = None
-        if packed[2] != 255:
-            kind = _TYPES[packed[2]]
-            counts = np.frombuffer(packed, kind, many, position)
-            position += many * kind.itemsize
-            many = int(counts.sum(dtype=np.int64))
-        values = np.frombuffer(packed, _TYPES[packed[1]], many, position)
+        if packed[2] != _NO_COUNTS:
+            count_type = _TYPES[packed[2]]
+            counts = np.frombuffer(packed, count_type, size, offset)
+            offset += size * count_type.itemsize
+            size = int(counts.sum(dtype=np.int64))
+        values = np.frombuffer(packed, _TYPES[packed[1]], size, offset)
         return cls(present, values, counts)
 
 
 def _packed_mask(present: Mask) -> tuple[int, bytes]:
-    places = np.flatnonzero(present)
-    if len(places) == BLOCK:
-        return _EVERY, b""
-    if 2 * len(places) + 2 < BLOCK // 8:
-        count = np.array([len(places)], _PLACE)
-        return _PLACES, count.tobytes() + places.astype(_PLACE).tobytes()
+    positions = np.flatnonzero(present)
+    if len(positions) == BLOCK:
+        return _ALL, b""
+    if 2 * len(positions) + 2 < BLOCK // 8:
+        count = np.array([len(positions)], _POSITION)
+        return _POSITIONS, count.tobytes() + positions.astype(_POSITION).tobytes()
     return _BITS, np.packbits(present).tobytes()
 
 
 def _unpacked_mask(packed: bytes) -> tuple[Mask, int]:
-    """Return which items have values, and where the packed mask ends."""
-    if packed[0] == _EVERY:
+    """Return which items have values, and the offset behind the packed mask."""
+    if packed[0] == _ALL:
         return np.ones(BLOCK, np.bool_), _HEADER
     if packed[0] == _BITS:
         bits = np.frombuffer(packed, np.uint8, BLOCK // 8, _HEADER)
         return np.unpackbits(bits).view(np.bool_), _HEADER + BLOCK // 8
-    (count,) = np.frombuffer(packed, _PLACE, 1, _HEADER)
+    (count,) = np.frombuffer(packed, _POSITION, 1, _HEADER)
     present = np.zeros(BLOCK, np.bool_)
-    present[np.frombuffer(packed, _PLACE, int(count), _HEADER + 2)] = True
+    present[np.frombuffer(packed, _POSITION, int(count), _HEADER + 2)] = True
     return present, _HEADER + 2 + 2 * int(count)
 
 
@@ -94,10 +96,10 @@ def _narrow(values: Values) -> Values:
             return values.astype(_TYPES[-1])
         values = values.astype(np.int64)
     if not len(values):
-        return values.astype(_WHOLE[0])
+        return values.astype(_INTEGERS[0])
     low, high = int(values.min()), int(values.max())
-    for kind in _WHOLE:
-        limits = np.iinfo(kind)
+    for type_ in _INTEGERS:
+        limits = np.iinfo(type_)
         if limits.min <= low and high <= limits.max:
-            return values.astype(kind)
+            return values.astype(type_)
     return values

@@ -6,20 +6,21 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from unillmrec.store.item_tree import IN_LIST, ItemTree, sql_list
+from unillmrec.store.item_tree import ItemTree
 from unillmrec.store.nodes import Node
+from unillmrec.store.tree_file import IN_LIST, sql_list
 
 if TYPE_CHECKING:
     from unillmrec.store.columns.selection import Selection
 
-Placed = tuple[int, int]
+NumberAndLeaf = tuple[int, int]
 """The number of an item, and its leaf."""
 
 
 class Eligibility:
-    """What a predicate lets through, if there is one, without the items that are excluded.
+    """The items that a predicate selects, or all, without those that are excluded.
 
-    Excluding costs a few small queries; nothing is looked at that is not excluded.
+    Excluding items costs a few small queries, which read the ancestors of these items only.
     """
 
     def __init__(self, tree: ItemTree, selection: Selection | None = None) -> None:
@@ -28,43 +29,43 @@ class Eligibility:
         self.excluded: set[int] = set()
         self._excluded_below: Counter[int] = Counter()
 
-    def exclude(self, items: Iterable[Placed]) -> None:
-        """Keep items out from here on."""
-        leaves: Counter[int] = Counter()
+    def exclude(self, items: Iterable[NumberAndLeaf]) -> None:
+        """Exclude items from now on."""
+        level: Counter[int] = Counter()
         for number, leaf in items:
             if self.allows(number):
-                leaves[leaf] += 1
+                level[leaf] += 1
             self.excluded.add(number)
-        while leaves:
-            self._excluded_below.update(leaves)
-            above = self._parents(leaves)
+        while level:
+            self._excluded_below.update(level)
+            parents = self._parents(level)
             higher: Counter[int] = Counter()
-            for node, count in leaves.items():
-                if node in above:
-                    higher[above[node]] += count
-            leaves = higher
+            for node, count in level.items():
+                if node in parents:
+                    higher[parents[node]] += count
+            level = higher
 
     def _parents(self, nodes: Iterable[int]) -> dict[int, int]:
         query = f"SELECT id, parent FROM node WHERE id {IN_LIST} AND parent IS NOT NULL"
         return dict(self._tree.rows(query, (sql_list(list(nodes)),)))
 
     def selects(self, number: int) -> bool:
-        """Return whether the predicate lets an item through."""
+        """Return whether an item satisfies the predicate."""
         return self.selection is None or number in self.selection
 
     def allows(self, number: int) -> bool:
         """Return whether an item may be recommended."""
         return number not in self.excluded and self.selects(number)
 
-    def among(self, numbers: Iterable[int]) -> list[int]:
-        """Return those of the items that may be recommended."""
+    def filter(self, numbers: Iterable[int]) -> list[int]:
+        """Return those of the items that may be recommended, in their order."""
         left = [number for number in numbers if number not in self.excluded]
         return left if self.selection is None else [n for n in left if n in self.selection]
 
     def count(self, node: Node) -> int:
         """Return how many items below *node* may be recommended."""
-        return self.selected(node) - self._excluded_below[node.id]
+        return self.count_selected(node) - self._excluded_below[node.id]
 
-    def selected(self, node: Node) -> int:
-        """Return how many items below *node* the predicate lets through, excluded or not."""
+    def count_selected(self, node: Node) -> int:
+        """Return how many items below *node* satisfy the predicate, excluded or not."""
         return node.size if self.selection is None else self.selection.count(node.id)

@@ -21,10 +21,10 @@ def tree(tmp_path_factory, tmp_path):
 
 
 def test_a_transaction_is_all_or_nothing(tree):
-    """What an error breaks off was never there: neither rows, nor facts, nor columns."""
+    """An error rolls back rows, facts and columns."""
     placed = tree.items_by_id(["item-001"])["item-001"]
 
-    def break_off():
+    def fail_midway():
         with tree.transaction():
             tree.facts["items"] = 1
             tree.take_numbers("node", 5)
@@ -32,15 +32,15 @@ def test_a_transaction_is_all_or_nothing(tree):
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        break_off()
+        fail_midway()
 
     assert 300 == len(tree)
     assert tree.items_by_id(["item-001"])
     assert 300 == Selection.of(tree, "year > 0").total
 
 
-def test_numbers_are_never_used_again(tree):
-    """Numbers of new nodes go on where the last ones ended, in later transactions too."""
+def test_numbers_are_never_reused(tree):
+    """New nodes continue the numbering, in later transactions too."""
     with tree.transaction():
         first = tree.take_numbers("node", 3)
     with tree.transaction():
@@ -50,37 +50,37 @@ def test_numbers_are_never_used_again(tree):
     assert not set(first) & {node for node, _ in tree.subtree(1)}
 
 
-def test_items_and_columns_go_together(tree):
-    """An item that is written, moved or taken out is so in the columns as well."""
+def test_columns_follow_item_changes(tree):
+    """Items that are added, moved or removed are so in the columns too."""
     leaf, other = [node for node, is_leaf in tree.subtree(1) if is_leaf][:2]
     item = Item("x", "X", attributes={"year": 3000, "colour": "red"})
     with tree.transaction():
         tree.put_items([PlacedItem(900, item, leaf)])
-    there = Selection.of(tree, "year = 3000 and colour = 'red'")
+    added = Selection.of(tree, "year = 3000 and colour = 'red'")
     with tree.transaction():
         tree.move_items([(other, 900)])
     moved = Selection.of(tree, "year = 3000")
     with tree.transaction():
         tree.remove_items([PlacedItem(900, item, other)])
 
-    assert (1, 1, 0) == (there.total, there.count(leaf), moved.count(leaf))
+    assert (1, 1, 0) == (added.total, added.count(leaf), moved.count(leaf))
     assert 1 == moved.count(other)
     assert 0 == Selection.of(tree, "year = 3000").total
 
 
-def test_finds_what_is_above_and_below(tree):
-    """Ancestors come with a node, and a node comes first of what is below it."""
+def test_finds_ancestors_and_descendants(tree):
+    """A node is returned with its ancestors, and first in its subtree."""
     leaf = max((node for node, is_leaf in tree.subtree(1) if is_leaf))
-    way = [node.id for node in tree.ancestors(leaf)]
+    path = [node.id for node in tree.ancestors(leaf)]
 
-    assert {1, *way} == set(tree.states_with_ancestors([leaf]))
+    assert {1, *path} == set(tree.states_with_ancestors([leaf]))
     assert (1, False) == tree.subtree(1)[0]
     assert [(leaf, True)] == tree.subtree(leaf)
     assert len(tree.rows("SELECT 1 FROM node")) == len(tree.subtree(1))
 
 
-def test_a_moved_subtree_keeps_its_depths_right(tree):
-    """Hanging a branch elsewhere changes the depth of all that is below it."""
+def test_moving_a_subtree_corrects_depths(tree):
+    """Moving a branch changes the depth of all its descendants."""
     branch = max(node for node, is_leaf in tree.subtree(1) if not is_leaf)
     before = {node: state.depth for node, state in tree.node_states(_ids(tree, branch)).items()}
     with tree.transaction():
@@ -95,7 +95,7 @@ def _ids(tree, node):
 
 
 def test_terms_are_counted_up_and_down(tree):
-    """A new term gets a number, and none is ever used by fewer than no items."""
+    """A new term gets an id, and no count is ever negative."""
     with tree.transaction():
         tree.add_term_counts({"whale": 2, "zeppelin": 1, "unheard": -1})
     known = dict(tree.rows("SELECT term, used_by FROM term WHERE term IN ('zeppelin', 'unheard')"))
@@ -106,8 +106,8 @@ def test_terms_are_counted_up_and_down(tree):
     assert [(0,)] == tree.rows("SELECT used_by FROM term WHERE term = 'zeppelin'")
 
 
-def test_the_version_tells_that_somebody_else_wrote(tree):
-    """A change by another connection is noticed, one's own is not."""
+def test_the_version_changes_when_another_connection_writes(tree):
+    """A connection's own changes do not change it."""
     before = tree.version()
     with tree.transaction():
         tree.facts["items"] = 300
@@ -119,15 +119,15 @@ def test_the_version_tells_that_somebody_else_wrote(tree):
     assert own != tree.version()
 
 
-def test_what_is_no_tree_cannot_be_changed(tmp_path):
-    """A missing file is not made by opening it."""
+def test_a_missing_file_cannot_be_changed(tmp_path):
+    """Opening it does not create it."""
     with pytest.raises(StoreError, match="does not exist"):
         EditableTree.open(tmp_path / "none.tree")
     assert not (tmp_path / "none.tree").exists()
 
 
-def test_readers_see_facts_of_a_whole_transaction(tree):
-    """A reader that opens between two changes sees the first and nothing of the second."""
+def test_readers_see_complete_transactions(tree):
+    """A reader sees nothing of a transaction that is not committed."""
     with tree.transaction():
         tree.facts["items"] = 299
         with ItemTree.open(tree.path) as reader:

@@ -1,4 +1,4 @@
-"""Write what there is of each item in a process of its own, while the tree over them is made."""
+"""Write items in a second process while this one builds the tree above them."""
 
 from __future__ import annotations
 
@@ -18,64 +18,68 @@ from typing import TYPE_CHECKING
 
 from unillmrec.errors import StoreError
 from unillmrec.items import ItemFields
+from unillmrec.store.staging.item_writer import ItemWriter
+from unillmrec.store.staging.staging import connect_staged
 from unillmrec.system.processes import command_of, environment_of_commands
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from unillmrec.store.writer import ItemWriter
     from unillmrec.tree.vectors import PackedRows
 
-# Batches on their way: enough that neither process waits for a short delay of the other.
-UNDER_WAY = 4
+# Enough queued batches that neither process waits for a short delay of the other.
+QUEUE_SIZE = 4
 _encode = json.JSONEncoder(ensure_ascii=False).encode
-# Stands for the end; without it, whoever sent them is gone.
+# The last message; input that ends without it comes from a sender that was killed.
 _END = "end"
 
 
 class ItemProcess:
-    """Takes items into the staged file *path*, which nobody else writes to until `finish`."""
+    """A second process that writes into the staged file *path* until `finish`.
+
+    It has the methods of `ItemWriter`. Meanwhile no other process may write to the file.
+    """
 
     def __init__(self, path: Path, first: int) -> None:
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 (closed by `stop`)
         self._process = subprocess.Popen(
-            command_of("unillmrec.store.item_process", str(path), str(first)),
+            command_of(__name__, str(path), str(first)),
             env=environment_of_commands(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
         )
         self._broken = False
-        self._under_way: Queue[Iterable[bytes] | None] = Queue(UNDER_WAY)
+        self._queue: Queue[Iterable[bytes] | None] = Queue(QUEUE_SIZE)
         self._sender = Thread(target=self._send, daemon=True)
         self._sender.start()
 
     def write(self, items: ItemFields) -> None:
-        """Send items on their way.
+        """Send the next items.
 
         Raises:
-            StoreError, sqlite3.Error: what was sent before could not be written.
+            StoreError, sqlite3.Error: something sent before could not be written.
         """
         self._put([_message("items", _packed(items))])
 
     def index_ids(self) -> None:
-        """Have the index by id written; `finish` raises what stands against it."""
+        """Request the index of ids; `finish` raises if two items have the same id."""
         self._put([_message("ids")])
 
     def add_vectors(self, first: int, parts: Iterable[PackedRows]) -> None:
-        """Send vectors on their way, which are packed when it is their turn."""
+        """Send vectors. The sending thread packs them, one part at a time."""
         self._put(_messages(first, parts))
 
-    def place(self, leaves: NDArray[np.int64], priors: NDArray[np.float64] | None) -> None:
-        """Send the leaf of each item, and its popularity."""
+    def set_leaves(self, leaves: NDArray[np.int64], priors: NDArray[np.float64] | None) -> None:
+        """Send the leaf, and the popularity if given, of each item."""
         arrays = [leaves] if priors is None else [leaves, priors]
         self._put([_message("leaves", *(array.tobytes() for array in arrays))])
 
     def _put(self, messages: Iterable[bytes]) -> None:
         if self._broken:
             self._fail()
-        self._under_way.put(messages)
+        self._queue.put(messages)
 
     def finish(self) -> None:
         """Wait until everything is in the file.
@@ -83,48 +87,49 @@ class ItemProcess:
         Raises:
             StoreError, sqlite3.Error: it could not be written.
         """
-        self._under_way.put([_message(_END)])
-        self._under_way.put(None)
+        self._queue.put([_message(_END)])
+        self._queue.put(None)
         self._sender.join()
         if self._process.wait():
             self._fail()
 
     def stop(self) -> None:
-        """End the process, also in the middle of its work."""
+        """Kill the process, finished or not."""
         self._process.kill()
         self._process.wait()
         if self._sender.is_alive():
-            self._under_way.put(None)
+            self._queue.put(None)
             self._sender.join()
         assert self._process.stdout is not None
         self._process.stdout.close()
         self._errors.close()
 
     def _send(self) -> None:
-        """Pass on what is put into the queue; afterwards empty it, lest somebody wait for room."""
+        """Send what is queued. After a failure, go on emptying the queue: `put` may be waiting."""
         stream = self._process.stdin
         assert stream is not None
         try:
-            while (messages := self._under_way.get()) is not None:
+            while (messages := self._queue.get()) is not None:
                 try:
                     if not self._broken:
                         stream.writelines(messages)
                 except OSError:
                     self._broken = True
         finally:
-            # What waited to be written may have nobody to read it any more.
+            # Closing flushes, which fails when the process is gone.
             with suppress(OSError):
                 stream.close()
 
     def _fail(self) -> None:
+        """Raise the error that the process reported, or one about how it ended."""
         assert self._process.stdout is not None
         code = self._process.wait()
-        told = self._process.stdout.read()
-        if told:
-            kind, *said = json.loads(told)
+        report = self._process.stdout.read()
+        if report:
+            kind, *parts = json.loads(report)
             if kind == "sqlite":
-                raise sqlite3.OperationalError(*said)
-            raise StoreError(said[0], detail=said[1], remedy=said[2])
+                raise sqlite3.OperationalError(*parts)
+            raise StoreError(parts[0], detail=parts[1], remedy=parts[2])
         self._errors.seek(0)
         lines = self._errors.read().strip().splitlines()
         raise StoreError(
@@ -134,32 +139,32 @@ class ItemProcess:
         )
 
 
-_PLAIN = frozenset({str, int, float, bool, tuple})
+_PLAIN_TYPES = frozenset({str, int, float, bool, tuple})
 
 
 def _packed(items: ItemFields) -> bytes:
-    """Return items for the other process, which is this very program.
+    """Serialize items for the other process, which runs this very program.
 
-    Its own form takes Python half the time of JSON, but knows only the plain types, and takes
-    numpy's texts for bytes; its third edition would look for what comes twice, and take twice as
-    long.
+    `marshal` takes half the time of JSON, but it knows plain types only, and reads numpy strings
+    as bytes; others go through JSON first. Version 2, because later ones look for repeated
+    objects, which doubles the time.
     """
-    return marshal.dumps(tuple(items) if _is_plain(items) else json.loads(_encode(items)), 2)
+    return marshal.dumps(tuple(items) if _has_plain_types(items) else json.loads(_encode(items)), 2)
 
 
-def _is_plain(items: ItemFields) -> bool:
-    """Return whether all values are of Python's own types, and of no type derived from them."""
+def _has_plain_types(items: ItemFields) -> bool:
+    """Return whether all values have Python's own types, and none a subclass of them."""
     values = [value for each in items.attributes for value in each.values()]
     tags = chain.from_iterable(value for value in values if isinstance(value, tuple))
     texts = chain(
         *(items.ids, items.titles, items.texts),
         *(chain.from_iterable(items.paths), chain.from_iterable(items.attributes), tags),
     )
-    return set(map(type, texts)) <= {str} and set(map(type, values)) <= _PLAIN
+    return set(map(type, texts)) <= {str} and set(map(type, values)) <= _PLAIN_TYPES
 
 
 def _message(kind: str, *parts: bytes, first: int = 0) -> bytes:
-    """Return a line that says what it is, and the bytes that it announces."""
+    """Return a header line with the kind and the sizes of the parts, followed by the parts."""
     return b"".join([_encode([kind, first, *map(len, parts)]).encode(), b"\n", *parts])
 
 
@@ -170,10 +175,7 @@ def _messages(first: int, parts: Iterable[PackedRows]) -> Iterator[bytes]:
 
 
 def write_items(path: Path, first: int) -> int:
-    """Write what comes in on standard input; what the process runs."""
-    from unillmrec.store.files import connect_staged
-    from unillmrec.store.writer import ItemWriter
-
+    """Write the messages from standard input into *path*; return the exit code."""
     db = connect_staged(path)
     db.execute("BEGIN")
     writer = ItemWriter(db, first)
@@ -189,7 +191,7 @@ def write_items(path: Path, first: int) -> int:
 
 
 def _write(writer: ItemWriter, kind: str, first: int, parts: list[bytes]) -> None:
-    """Write what a message holds."""
+    """Write the contents of one message."""
     import numpy as np
 
     from unillmrec.tree.vectors import PackedRows
@@ -202,7 +204,7 @@ def _write(writer: ItemWriter, kind: str, first: int, parts: list[bytes]) -> Non
         writer.add_vectors(first, [PackedRows(parts[1], np.frombuffer(parts[0], np.int64))])
     else:
         priors = np.frombuffer(parts[1], np.float64) if len(parts) > 1 else None
-        writer.place(np.frombuffer(parts[0], np.int64), priors)
+        writer.set_leaves(np.frombuffer(parts[0], np.int64), priors)
 
 
 def _main() -> None:

@@ -10,9 +10,9 @@ from scipy.sparse import csr_matrix
 
 from unillmrec.errors import StoreError
 from unillmrec.items import Item, ItemFields
-from unillmrec.store import Staging, TreeWriter, item_process
-from unillmrec.store import writer as writing
-from unillmrec.store.writer import item_rows
+from unillmrec.store import Staging, TreeWriter
+from unillmrec.store.rows import item_rows
+from unillmrec.store.staging import item_process, tree_writer
 from unillmrec.system.processes import command_of, environment_of_commands
 from unillmrec.tree import vectors
 
@@ -26,21 +26,21 @@ ITEMS = [
 
 @pytest.fixture
 def small_batches(monkeypatch):
-    monkeypatch.setattr(writing, "ITEM_BATCH", 7)
-    monkeypatch.setattr(writing, "WORTH_A_PROCESS", 20)
+    monkeypatch.setattr(tree_writer, "ITEM_BATCH", 7)
+    monkeypatch.setattr(tree_writer, "MIN_ITEMS_FOR_PROCESS", 20)
 
 
 @pytest.fixture
 def started(monkeypatch):
-    """The processes that are started."""
+    """The processes started during the test."""
     processes = []
     start = subprocess.Popen
 
-    def noted(*given, **named):
-        processes.append(start(*given, **named))
+    def recorded(*args, **kwargs):
+        processes.append(start(*args, **kwargs))
         return processes[-1]
 
-    monkeypatch.setattr(subprocess, "Popen", noted)
+    monkeypatch.setattr(subprocess, "Popen", recorded)
     return processes
 
 
@@ -66,7 +66,7 @@ def write(path, items, *, workers, kind="sparse", priors=None):
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
 def test_another_process_writes_the_same_file(kind, small_batches, started, monkeypatch):
-    """Row by row, whoever wrote the items, and vectors, leaves and popularities with them."""
+    """Items, vectors, leaves and popularities are equal row by row."""
     monkeypatch.setattr(vectors, "PACKED_AT_ONCE", 11)
     priors = np.linspace(0, 1, len(ITEMS))
     alone = write("one.tree", ITEMS, workers=1, kind=kind, priors=priors)
@@ -77,15 +77,15 @@ def test_another_process_writes_the_same_file(kind, small_batches, started, monk
     assert [len(ITEMS)] * 2 == [len(alone[0]), len(alone[1])]
 
 
-def test_an_id_that_comes_twice_is_said_by_the_other_process(small_batches):
-    """In the words of a build in one process."""
-    told = []
+def test_a_duplicate_id_is_reported_by_the_other_process(small_batches):
+    """The message is the same as in a build with one process."""
+    messages = []
     for workers in (1, 2):
         with pytest.raises(StoreError, match="'i3' is used more than once") as caught:
             write("one.tree", [*ITEMS, Item("i3", "again")], workers=workers)
-        told.append(str(caught.value))
+        messages.append(str(caught.value))
 
-    assert told[0] == told[1]
+    assert messages[0] == messages[1]
     assert [] == list(Path().iterdir())
 
 
@@ -99,8 +99,8 @@ def test_an_id_that_comes_twice_is_said_by_the_other_process(small_batches):
         lambda n: {"attributes": {np.str_("kind"): np.str_("k")}},
     ],
 )
-def test_types_like_pythons_own_are_written_as_those(field, small_batches):
-    """Whoever reads a catalog with numpy or pandas gets such; none may end as bytes."""
+def test_numpy_types_are_written_as_plain_types(field, small_batches):
+    """Catalogs read with numpy or pandas contain them; none may end up as bytes."""
     items = [Item(**({"id": f"i{n}", "title": f"Title {n}"} | field(n))) for n in range(50)]
     write("one.tree", items, workers=1)
 
@@ -118,8 +118,8 @@ def test_a_small_catalog_starts_no_process(started):
     assert [] == started
 
 
-def test_an_item_that_cannot_be_stored_is_said(small_batches):
-    """As if there were one process only, and nothing is written."""
+def test_an_item_that_cannot_be_stored_is_reported(small_batches):
+    """The error is the same as with one process, and nothing is written."""
     bad = [*ITEMS, Item("x", "half \ud800 pair")]
 
     with pytest.raises(StoreError, match="half a surrogate pair") as caught:
@@ -129,21 +129,21 @@ def test_an_item_that_cannot_be_stored_is_said(small_batches):
     assert [] == list(Path().iterdir())
 
 
-def test_a_file_that_cannot_be_written_is_said(small_batches, started, monkeypatch):
-    """What SQLite says in the other process is told as what it says in this one is."""
-    reach = item_process.command_of
+def test_a_file_that_cannot_be_written_is_reported(small_batches, started, monkeypatch):
+    """SQLite errors of the other process are reported like those of this one."""
+    original = item_process.command_of
 
     def foreign(module, path, first):
-        Path("foreign").write_text("no file of SQLite, " * 100)
-        return reach(module, str(Path("foreign").resolve()), first)
+        Path("foreign").write_text("not an SQLite file, " * 100)
+        return original(module, str(Path("foreign").resolve()), first)
 
     monkeypatch.setattr(item_process, "command_of", foreign)
     with pytest.raises(StoreError, match=r"one\.tree cannot be written: file is not a"):
         write("one.tree", ITEMS, workers=2)
 
 
-def test_a_process_that_ends_early_is_said(small_batches, started, monkeypatch):
-    """However much was still to come, and with its last words."""
+def test_a_process_that_ends_early_is_reported(small_batches, started, monkeypatch):
+    """The error quotes its last line of output."""
     monkeypatch.setattr(
         item_process, "command_of", lambda *_: [sys.executable, "-c", "raise MemoryError('all')"]
     )
@@ -156,7 +156,7 @@ def test_a_process_that_ends_early_is_said(small_batches, started, monkeypatch):
 
 
 def test_no_process_is_left_when_reading_fails(small_batches, started):
-    """The error is the reader's, and the process ends with it."""
+    """The reader's error is raised, and the process ends."""
 
     def items():
         yield from ITEMS
@@ -170,12 +170,12 @@ def test_no_process_is_left_when_reading_fails(small_batches, started):
     assert [] == list(Path().iterdir())
 
 
-def test_what_was_not_sent_to_its_end_is_not_kept():
-    """A process whose sender is gone does not say that all is well."""
+def test_incomplete_input_is_not_committed():
+    """A process whose sender was killed exits with an error."""
     with Staging(Path("one.tree")) as staging:
         staging.db.execute("COMMIT")
         done = subprocess.run(
-            command_of("unillmrec.store.item_process", str(staging.beside), "0"),
+            command_of("unillmrec.store.staging.item_process", str(staging.working_path), "0"),
             env=environment_of_commands(),
             input=item_process._message(
                 "items", item_process._packed(ItemFields.of([Item("a", "t")]))
@@ -187,8 +187,8 @@ def test_what_was_not_sent_to_its_end_is_not_kept():
         staging.db.execute("BEGIN")
 
 
-def test_many_rows_are_as_each_alone():
-    """Items are encoded together or one by one."""
+def test_rows_are_the_same_together_and_alone():
+    """Items may be encoded together or one by one."""
     together = item_rows(range(5, 5 + len(ITEMS)), ItemFields.of(ITEMS))
     alone = [item_rows([n], ItemFields.of([item]))[0] for n, item in enumerate(ITEMS, start=5)]
 

@@ -1,0 +1,1 @@
+"""Change a tree in transactions: items, nodes and term counts."""
