@@ -23,7 +23,8 @@ from unillmrec.judge import LanguageModelJudge, Question, SimilarityJudge, Verdi
 from unillmrec.judge.describer import LanguageModelDescriber
 from unillmrec.judge.from_settings import build_writer
 from unillmrec.judge.registry import build_estimating_judge
-from unillmrec.planning.planner import Plan, Planner
+from unillmrec.planning.plan import Plan
+from unillmrec.planning.planner import Planner
 from unillmrec.settings import Settings
 from unillmrec.stages import Person
 from unillmrec.store import EditableTree

@@ -4,14 +4,8 @@ from pathlib import Path
 import pytest
 
 from tests import trees
-from unillmrec.planning.planner import (
-    Plan,
-    PlanLine,
-    Planner,
-    Span,
-    plan_recommendation,
-    plan_recommendations,
-)
+from unillmrec.planning.plan import Interval, Plan, PlanLine
+from unillmrec.planning.planner import Planner, plan_recommendation, plan_recommendations
 from unillmrec.prices import Price
 from unillmrec.settings import Settings
 from unillmrec.stages import Options, Person
@@ -41,7 +35,7 @@ def tree(tmp_path_factory) -> ItemTree:
         yield opened
 
 
-def spans(plan: Plan) -> Sequence[Span]:
+def spans(plan: Plan) -> Sequence[Interval]:
     lines = [*plan.lines.values(), plan.total]
     found = [s for line in lines for s in (line.calls, line.prompt, line.completion, line.tokens)]
     return [*found, *(each for line in lines for each in (line.seconds, line.cost) if each)]
@@ -63,8 +57,8 @@ def test_without_a_history_the_counter_says_how_far_off_it_may_be():
     )
 
     assert ("exact", "estimate") == (ours.counted, foreign.counted)
-    assert Span(300, 294, 306) == ours.prompt
-    assert Span(300, 270, 405) == foreign.prompt
+    assert Interval(300, 294, 306) == ours.prompt
+    assert Interval(300, 270, 405) == foreign.prompt
     assert (200, None, None) == (foreign.completion.likely, foreign.seconds, foreign.cost)
 
 
@@ -130,11 +124,11 @@ def test_two_plans_stand_beside_each_other():
     )
     other = Planner("m", FOREIGN, price=Price(1, 1, currency="EUR")).plan(ASKED)
 
-    both = embed.beside(other)
+    both = embed.combined_with(other)
 
     assert [Stage.EMBED, *ASKED] == list(both.lines)
     assert 0 == both.lines[Stage.EMBED].completion.high
-    assert ("USD", "") == (embed.beside(embed).currency, both.currency)
+    assert ("USD", "") == (embed.combined_with(embed).currency, both.currency)
 
 
 def test_a_plan_is_that_of_the_real_prompts(tree):
@@ -177,6 +171,6 @@ def test_a_plan_knows_the_log_of_its_tree(tmp_path):
             log.add(call)
     settings = Settings(base_url="http://127.0.0.1:9/v1", model="m")
 
-    assert 1.2 == Planner.of(settings, tree).experience.lessons["rank"].prompt
-    assert {} == Planner.of(settings, tree, "other").experience.lessons
-    assert {} == Planner.of(Settings(model="m"), tree).experience.lessons
+    assert 1.2 == Planner.from_settings(settings, tree).experience.lessons["rank"].prompt
+    assert {} == Planner.from_settings(settings, tree, "other").experience.lessons
+    assert {} == Planner.from_settings(Settings(model="m"), tree).experience.lessons

@@ -67,7 +67,7 @@ def test_what_was_not_used_for_longest_is_forgotten():
     room = HEAD + 2 * 11
     a, b, c = ("a" * 10 + "\n", "b" * 10 + "\n", "c" * 10 + "\n")
     cache = SimulatedPrefixCache(Letters(), capacity=room)
-    taken = [cache.take((("system", "s\n"), ("user", each))).shared for each in (a, b, a, c, a, b)]
+    taken = [cache.add((("system", "s\n"), ("user", each))).shared for each in (a, b, a, c, a, b)]
 
     assert [0, HEAD, HEAD + 11, HEAD, HEAD + 11, HEAD] == taken
 

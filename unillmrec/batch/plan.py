@@ -11,7 +11,8 @@ from unillmrec.budget import Budget
 from unillmrec.errors import PersonError
 from unillmrec.judge.voting import Votes
 from unillmrec.people.people_file import PeopleFile, PersonRow
-from unillmrec.planning.planner import Plan, plan_recommendations
+from unillmrec.planning.plan import Plan
+from unillmrec.planning.planner import plan_recommendations
 from unillmrec.recommending.recommender import Recommender
 from unillmrec.settings import Settings
 from unillmrec.stages import Person

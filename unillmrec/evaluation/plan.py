@@ -13,13 +13,8 @@ from unillmrec.evaluation.systems.registry import (
     estimate_usages,
 )
 from unillmrec.judge.registry import build_estimating_judge
-from unillmrec.planning.planner import (
-    Plan,
-    PlanLine,
-    Planner,
-    plan_recommendations,
-    scale_to_people,
-)
+from unillmrec.planning.plan import Plan, PlanLine
+from unillmrec.planning.planner import Planner, extrapolate_plan, plan_recommendations
 from unillmrec.recommending.recommender import Recommender
 from unillmrec.settings import Settings
 from unillmrec.stages import Person
@@ -47,13 +42,13 @@ def plan_evaluation(
     people = [Person(case.history) for case in cases[:: max(1, len(cases) // SAMPLE)][:SAMPLE]]
     options = context.options.with_limit(at)
     plan = plan_recommendations(context.tree, people, options, settings, count=len(cases))
-    planner = Planner.of(settings, context.tree.path)
+    planner = Planner.from_settings(settings, context.tree.path)
     lines, notes = dict(plan.lines), list(plan.notes)
     if pseudonymised is not None:
         judge = build_estimating_judge(pseudonymised, settings, planner.profile_tokens)
         recommender = Recommender(pseudonymised, judge)
         bills = [recommender.recommend_to(each, options).usage for each in people]
-        extra = scale_to_people(planner, bills, len(cases), settings.concurrency)
+        extra = extrapolate_plan(planner, bills, len(cases), settings.concurrency)
         lines = {
             stage: lines.get(stage, PlanLine()) + extra.lines.get(stage, PlanLine())
             for stage in Stage
@@ -64,7 +59,7 @@ def plan_evaluation(
         if name == REFERENCE or not usages:
             continue
         bills = [{Stage.RECALL: usage} for usage in usages]
-        extra = scale_to_people(planner, bills, len(cases), settings.concurrency)
+        extra = extrapolate_plan(planner, bills, len(cases), settings.concurrency)
         for stage, line in extra.lines.items():
             lines[stage] = lines.get(stage, PlanLine()) + line
             notes.append(f"Under {stage}: {_format_line(line)} of {name}.")

@@ -1,1 +1,1 @@
-"""Estimate what a run will cost before anything is sent."""
+"""Estimate what a run would cost before anything is sent."""

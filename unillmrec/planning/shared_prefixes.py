@@ -1,4 +1,4 @@
-"""How much of a run's prompts a server's prefix cache can serve: computed, nothing is sent."""
+"""Compute how many prompt tokens a server's prefix cache can serve; nothing is sent."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from unillmrec.tokens import TokenCounter
 
 Messages = Sequence[tuple[str, str]]
-"""A prompt: the role and the content of each message."""
+"""A prompt: pairs of the role and the content of each message."""
 
-# A prompt is compared line by line: what two share within a line is not counted.
+# Prompts are compared by whole lines.
 _LINES = re.compile(r"[^\n]*\n+|[^\n]+")
 
 
 @dataclass(frozen=True, slots=True)
 class SharedTokens:
-    """What prompts have in common: of *prompt* tokens, *shared* began an earlier prompt, too."""
+    """Tokens of prompts, and how many of them are *shared* with the start of an earlier prompt."""
 
     prompt: int = 0
     shared: int = 0
@@ -28,7 +28,7 @@ class SharedTokens:
 
     @property
     def share(self) -> float:
-        """The part of all prompt tokens that a prefix cache can serve."""
+        """The share of all prompt tokens that a prefix cache can serve."""
         return self.shared / self.prompt if self.prompt else 0.0
 
     def as_dict(self) -> dict[str, int]:
@@ -37,10 +37,10 @@ class SharedTokens:
 
 
 class SimulatedPrefixCache:
-    """A prefix cache as servers keep one, for one model: what begins like before is known.
+    """Simulates the prefix cache of a server for one model.
 
-    Nothing under *minimum* tokens is served (1,024 at some hosted services, none at one's own
-    server). Of more than *capacity* tokens, those that were not used for longest are forgotten.
+    Prefixes shorter than *minimum* tokens are not served (1,024 at some hosted services, 0 at
+    local servers). Beyond *capacity* tokens, the least recently used ones are evicted.
     """
 
     def __init__(
@@ -50,34 +50,34 @@ class SimulatedPrefixCache:
         self._minimum = minimum
         self._capacity = capacity
         self._lengths: dict[str, int] = {}
-        # A line is known by what stands before it: the id of that, and the line. In the order
-        # of their last use, and those behind before those in front, so that what is forgotten
-        # first is always an end.
+        # Keys are a line and the id of the prefix before it; values the id of the prefix with it,
+        # and its tokens. Ordered by last use, later lines of a prompt before earlier ones, so
+        # that eviction always removes the end of a prefix.
         self._known: OrderedDict[tuple[int, str], tuple[int, int]] = OrderedDict()
         self._held = 0
         self._ids = 0
 
-    def take(self, messages: Messages) -> SharedTokens:
-        """Return what of a prompt is known, and know all of it from here on."""
-        way: list[tuple[int, str]] = []
-        prompt = shared = at = 0
+    def add(self, messages: Messages) -> SharedTokens:
+        """Count the cached tokens of a prompt, and add the prompt to the cache."""
+        keys: list[tuple[int, str]] = []
+        prompt = shared = prefix = 0
         hit = True
         for line in _lines(messages):
-            key = (at, line)
+            key = (prefix, line)
             known = self._known.get(key)
             if known is None:
                 hit = False
-                known = self._learn(key)
-            at, length = known
+                known = self._insert(key)
+            prefix, length = known
             prompt += length
             shared += length * hit
-            way.append(key)
-        for key in reversed(way):
+            keys.append(key)
+        for key in reversed(keys):
             self._known.move_to_end(key)
-        self._forget()
+        self._evict()
         return SharedTokens(prompt, shared if shared >= self._minimum else 0)
 
-    def _learn(self, key: tuple[int, str]) -> tuple[int, int]:
+    def _insert(self, key: tuple[int, str]) -> tuple[int, int]:
         line = key[1]
         if line not in self._lengths:
             self._lengths[line] = self._counter.count(line)
@@ -86,7 +86,7 @@ class SimulatedPrefixCache:
         self._held += self._lengths[line]
         return self._known[key]
 
-    def _forget(self) -> None:
+    def _evict(self) -> None:
         while self._capacity is not None and self._held > self._capacity:
             _, (_, length) = self._known.popitem(last=False)
             self._held -= length
@@ -99,12 +99,12 @@ def measure_shared_prefix(
     minimum: int = 0,
     capacity: int | None = None,
 ) -> SharedTokens:
-    """Return what *prompts*, sent to one model in this order, share with earlier ones.
+    """Count the tokens that *prompts*, sent in this order, share with earlier ones.
 
-    *minimum* and *capacity* are those of a `SimulatedPrefixCache`.
+    *minimum* and *capacity* are those of `SimulatedPrefixCache`.
     """
     cache = SimulatedPrefixCache(counter, minimum=minimum, capacity=capacity)
-    return sum(map(cache.take, prompts), SharedTokens())
+    return sum(map(cache.add, prompts), SharedTokens())
 
 
 def _lines(messages: Messages) -> Iterable[str]:

@@ -17,7 +17,8 @@ from unillmrec.building.progress import OnProgress, ignore_progress
 from unillmrec.describing.run import DescribeOptions, Which, plan_describing
 from unillmrec.items import Item
 from unillmrec.judge.from_settings import build_writer
-from unillmrec.planning.planner import EmbeddingTextCounter, Plan, Planner
+from unillmrec.planning.plan import Plan
+from unillmrec.planning.planner import EmbeddingTextCounter, Planner
 from unillmrec.settings import Settings
 from unillmrec.store import ItemTree
 from unillmrec.store.files import copy_tree
@@ -79,7 +80,7 @@ def plan_build(
         report = build(_counted(items, texts) if model else items, scratch, options)
         nodes, plan = _plan_describing(scratch, path, settings, "missing")
     if model:
-        plan = _plan_embedding(path, settings, model, texts).beside(plan)
+        plan = _plan_embedding(path, settings, model, texts).combined_with(plan)
     return BuildPlan(plan, report, nodes, model)
 
 
@@ -115,7 +116,7 @@ def plan_changes(
             report = change(changer)
         nodes, plan = _plan_describing(scratch, path, settings, "stale")
     if model and texts.texts:
-        plan = _plan_embedding(path, settings, model, texts).beside(plan)
+        plan = _plan_embedding(path, settings, model, texts).combined_with(plan)
     return ChangePlan(plan, report, nodes, before)
 
 
@@ -152,11 +153,11 @@ def _plan_describing(
     """
     with ItemTree.open(scratch) as tree:
         work = plan_describing(tree, build_writer(settings), DescribeOptions(which))
-    planner = Planner.of(settings, path)
+    planner = Planner.from_settings(settings, path)
     return work.nodes, planner.plan({Stage.DESCRIBE: work.usage}, at_once=settings.concurrency)
 
 
 def _plan_embedding(
     path: Path, settings: Settings, model: str, texts: EmbeddingTextCounter
 ) -> Plan:
-    return Planner.of(settings, path, model).plan({Stage.EMBED: texts.usage})
+    return Planner.from_settings(settings, path, model).plan({Stage.EMBED: texts.usage})

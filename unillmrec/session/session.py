@@ -21,7 +21,7 @@ from unillmrec.judge.from_settings import (
 )
 from unillmrec.judge.registry import build_judge
 from unillmrec.judge.voting import Votes
-from unillmrec.planning.planner import Planned, plan_recommendation
+from unillmrec.planning.planner import RecommendationPlan, plan_recommendation
 from unillmrec.prices import Money, Price
 from unillmrec.prompts import PromptSet
 from unillmrec.recommending.recommendation import Recommendation
@@ -177,7 +177,7 @@ class Session:
         *,
         budget: Budget | None = None,
         **arguments: Unpack[PersonArguments],
-    ) -> Planned:
+    ) -> RecommendationPlan:
         """Estimate what the same recommendation would cost; nothing is sent.
 
         The walk is made by the embedded judge, with the real prompts.

@@ -23,7 +23,8 @@ from unillmrec.errors import ReplyError
 from unillmrec.judge.describer import LanguageModelDescriber
 from unillmrec.judge.from_settings import build_writer
 from unillmrec.judge.sibling_questions import Summaries
-from unillmrec.planning.planner import Plan, Planner
+from unillmrec.planning.plan import Plan
+from unillmrec.planning.planner import Planner
 from unillmrec.settings import Settings
 from unillmrec.store import EditableTree, ItemTree
 from unillmrec.usage import Stage
@@ -97,7 +98,7 @@ def estimate(tree: Path, settings: Settings, options: DescribeOptions) -> Descri
     writer = build_writer(settings)
     with ItemTree.open(tree) as opened:
         work = plan_describing(opened, writer, options)
-    planner = Planner.of(settings, tree)
+    planner = Planner.from_settings(settings, tree)
     plan = planner.plan({Stage.DESCRIBE: work.usage}, at_once=settings.concurrency)
     return DescribeEstimate(work, plan, {"describe": writer.prompts["describe"].digest})
 

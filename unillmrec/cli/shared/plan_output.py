@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rich.text import Text
 
 from unillmrec.cli.shared.output import Page, format_count, format_seconds, numbers_table, show_json
-from unillmrec.planning.planner import Plan, PlanLine, Span
+from unillmrec.planning.plan import Interval, Plan, PlanLine
 from unillmrec.planning.shared_prefixes import SharedTokens
 from unillmrec.prices import format_amount
 
@@ -109,7 +109,7 @@ def _format_cost(line: PlanLine, currency: str) -> str:
     return f"about {format_money(line.cost.likely, currency)} ({_between(line.cost)})"
 
 
-def _between(span: Span) -> str:
+def _between(span: Interval) -> str:
     return f"{format_amount(span.low)} to {format_amount(span.high)}"
 
 
