@@ -1,4 +1,4 @@
-"""`unillmrec batch` as it is typed, killed, and typed again."""
+"""`unillmrec batch`: run, killed, and resumed."""
 
 import json
 import signal
@@ -16,7 +16,7 @@ SHORT = ("-k", "3", "--leaves", "2", "--show", "12", "--candidates", "6")
 
 @pytest.fixture
 def people():
-    """A file of eight people, two of whom cannot be used."""
+    """A file of eight rows, two of which cannot be used."""
     rows = [{"id": f"p{n}", "history": [f"item-{n:03}", f"item-{n + 60:03}"]} for n in range(6)]
     lines = [json.dumps(each) for each in rows]
     lines[2:2] = ["not json", '{"id": "lost", "history": ["nothing"]}']
@@ -29,37 +29,37 @@ def ids(out="out.jsonl"):
 
 
 def test_lists_for_many_people(run, shop, people):
-    """Who is done, who is not, and who answered."""
+    """The summary counts finished and unusable rows, and names the judge."""
     done = run("batch", shop, people, "-o", "out.jsonl", *SHORT, "--judge", "embedded")
 
     assert 0 == done.code
-    told = done.out.splitlines()
-    assert told[0].startswith("Recommended to 6 people in ")
-    assert told[0].endswith("; 2 rows could not be used. The lists are in out.jsonl.")
+    result = done.out.splitlines()
+    assert result[0].startswith("Recommended to 6 people in ")
+    assert result[0].endswith("; 2 rows could not be used. The lists are in out.jsonl.")
     assert [
         "out.jsonl.problems.jsonl lists the rows that are not in out.jsonl, and why.",
         "judge: embedded similarity judge (no language model)",
-    ] == told[1:]
+    ] == result[1:]
     assert ["p0", "p1", "p2", "p3", "p4", "p5"] == ids()
 
 
 def test_the_json_summary(run, shop, people, server):
-    """Every documented field, and the bill of the server."""
+    """The counts of rows, and the usage as the server billed it."""
     done = run("batch", shop, people, "-o", "out.jsonl", *SHORT, "--json")
 
     assert 0 == done.code
-    told = done.json
+    result = done.json
     assert (8, 6, 0, 2, 0, 0) == tuple(
-        told[name] for name in ("total", "done", "resumed", "skipped", "failed", "left")
+        result[name] for name in ("total", "done", "resumed", "skipped", "failed", "left")
     )
-    assert server.billed.prompt == told["usage"]["total"]["prompt"]
-    assert len(server.requests) == told["usage"]["total"]["calls"]
-    assert told["finished"]
-    assert told["stopped"] is None
+    assert server.billed.prompt == result["usage"]["total"]["prompt"]
+    assert len(server.requests) == result["usage"]["total"]["calls"]
+    assert result["finished"]
+    assert result["stopped"] is None
 
 
 def test_a_plan_sends_nothing(run, shop, people, server):
-    """A range for the tokens, from a sample of the people, and money where prices are known."""
+    """It has intervals for tokens and cost, from a sample of the people."""
     Path("unillmrec.toml").write_text(
         '[prices]\n"fake-model" = { prompt = 1.0, completion = 4.0 }\n', encoding="utf-8"
     )
@@ -75,8 +75,8 @@ def test_a_plan_sends_nothing(run, shop, people, server):
     assert abs(spent["prompt"] / total["prompt"] - 1) < 0.5
 
 
-def test_a_plan_counts_votes_and_holds_them_against_the_budget(run, shop, people, server):
-    """Asking twice costs twice; what the budget does not allow is said."""
+def test_a_plan_includes_votes_and_compares_with_the_budget(run, shop, people, server):
+    """Two votes cost more; a note says when the budget will run out."""
     command = ("batch", shop, people, "-o", "out.jsonl", *SHORT, "--plan")
     once = run(*command, "--json").json["plan"]["recall"]["calls"]
 
@@ -87,8 +87,8 @@ def test_a_plan_counts_votes_and_holds_them_against_the_budget(run, shop, people
     assert "The budget of calls may be spent after about" in short.out.replace("\n", " ")
 
 
-def test_a_recorded_batch_is_replayed_and_a_cached_one_not_paid_again(run, shop, people, server):
-    """The lists are the same to the byte; the replay needs no server, the cache no money."""
+def test_a_batch_is_replayed_or_answered_from_a_cache(run, shop, people, server):
+    """The lists are byte-equal, and no further request is sent."""
     command = ("batch", shop, people, *SHORT, "--json")
     kept = ("--record", "run.jsonl", "--cache", "answers.cache")
     run(*command, "-o", "first.jsonl", *kept)
@@ -108,8 +108,8 @@ def test_a_recorded_batch_is_replayed_and_a_cached_one_not_paid_again(run, shop,
     assert 2 == run(*command, "-o", "x.jsonl", *kept[2:], "--engine", "ray").code
 
 
-def test_killed_and_typed_again(run, shop, people, monkeypatch):
-    """Nothing that was answered is asked again, and the output is complete."""
+def test_a_killed_batch_resumes(run, shop, people, monkeypatch):
+    """Answered requests are not sent again, and the output is complete."""
     with FakeServer(seconds=0.05) as server:
         lead_to(server, monkeypatch)
         command = ("batch", shop, people, "-o", "out.jsonl", *SHORT, "--concurrency", "2")
@@ -125,16 +125,16 @@ def test_killed_and_typed_again(run, shop, people, monkeypatch):
 
     assert 0 == again.code, again.err
     assert ["p0", "p1", "p2", "p3", "p4", "p5"] == ids()
-    # At most what was under way when it was killed, at two calls at a time, and what was sent
-    # in that moment and not read any more.
+    # Requests in flight when it was killed, two at a time, and requests sent in that moment whose
+    # replies were not read.
     assert sum(asked.values()) - len(asked) <= 4
     assert answered < len(asked)
 
 
 @pytest.mark.slow
-def test_interrupted(shop, people, monkeypatch):
-    """It says how to go on, and what is there is whole."""
-    # From the twentieth on, an answer takes longer than a slow machine takes to interrupt.
+def test_an_interrupted_batch_can_resume(shop, people, monkeypatch):
+    """It says how to resume, and the lines written so far are complete."""
+    # From the twentieth on, replies take longer than a slow machine takes to interrupt.
     slow = {20: Fault.slow(2.0), 21: Fault.slow(2.0), 22: Fault.slow(2.0)}
     with FakeServer(faults=slow.get) as server:
         lead_to(server, monkeypatch)
@@ -143,16 +143,16 @@ def test_interrupted(shop, people, monkeypatch):
         while len(server.requests) < 21:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate()
+        _, result = process.communicate()
         done = ids()
 
     assert 130 == process.returncode
-    assert "people are done; the same command goes on where this one stopped." in told.decode()
+    assert "people are done; the same command resumes where this one stopped." in result.decode()
     assert 1 <= len(done) < 6
 
 
 def test_a_spent_budget(run, shop, people, server):
-    """What is done is there; it says what to do, and goes on from there."""
+    """Finished lists are kept, the error says what to do, and the next run resumes."""
     command = ("batch", shop, people, "-o", "out.jsonl", *SHORT)
 
     stopped = run(*command, "--max-calls", "12")
@@ -166,7 +166,7 @@ def test_a_spent_budget(run, shop, people, server):
 
 
 def test_a_wrong_key(run, shop, people, monkeypatch):
-    """One call, one sentence, and nothing left behind."""
+    """One call, one error message, and no files left behind."""
     with FakeServer(key="right") as server:
         lead_to(server, monkeypatch)
         monkeypatch.setenv("OPENAI_API_KEY", "wrong")
@@ -179,7 +179,7 @@ def test_a_wrong_key(run, shop, people, monkeypatch):
 
 
 def test_people_that_fail(run, shop, people, monkeypatch):
-    """The others are done; the same command asks for those who are left."""
+    """The others are finished; the same command retries the failed ones."""
     with FakeServer(faults=[*[None] * 12, Fault.too_long()]) as server:
         lead_to(server, monkeypatch)
         command = ("batch", shop, people, "-o", "out.jsonl", *SHORT)
@@ -194,8 +194,8 @@ def test_people_that_fail(run, shop, people, monkeypatch):
     assert 6 == len(ids())
 
 
-def test_a_file_that_is_there_already(run, shop, people):
-    """It is not written over unless that is said."""
+def test_an_existing_output_is_kept(run, shop, people):
+    """It is overwritten only with --restart."""
     Path("out.jsonl").write_text("mine\n")
 
     refused = run("batch", shop, people, "-o", "out.jsonl", "--judge", "embedded")
@@ -205,35 +205,38 @@ def test_a_file_that_is_there_already(run, shop, people):
     assert "mine\n" == Path("out.jsonl").read_text()
 
 
-def test_the_usage_log_is_not_written_over(run, shop, people, server):
-    """It holds what other commands spent."""
+def test_the_usage_log_is_not_overwritten(run, shop, people, server):
+    """It has the calls of other commands."""
     log = f"{shop}.usage"
     before = ("batch", shop, people, "--usage-log", log, *SHORT)
     run(*before, "-o", "out.jsonl")
-    kept = Path(log).read_bytes()
+    content = Path(log).read_bytes()
 
     refused = run(*before, "-o", log, "--restart")
 
     assert 3 == refused.code
     assert "would be written over" in refused.err
-    assert kept == Path(log).read_bytes()
+    assert content == Path(log).read_bytes()
 
 
 @pytest.mark.parametrize("restart", [(), ("--restart",)])
-def test_an_output_that_cannot_be(run, shop, people, server, restart):
-    """It is found out before anything is asked, and named."""
+def test_an_unwritable_output_is_refused(run, shop, people, server, restart):
+    """The error comes before anything is sent, and names the folder."""
     Path("folder").mkdir()
 
-    for out, told in (("folder", "folder is a folder."), ("no/x.jsonl", "there is no folder no.")):
+    for out, result in (
+        ("folder", "folder is a folder."),
+        ("no/x.jsonl", "there is no folder no."),
+    ):
         done = run("batch", shop, people, "-o", out, *SHORT, *restart)
 
         assert 3 == done.code
-        assert told in done.err
+        assert result in done.err
     assert [] == server.requests
 
 
-def test_a_deadline_that_came_at_once(run, shop, people, server):
-    """No list is promised where there is none, and no larger budget is asked for."""
+def test_a_deadline_of_zero(run, shop, people, server):
+    """The output mentions no lists, and the error no larger budget."""
     done = run("batch", shop, people, "-o", "out.jsonl", *SHORT, "--deadline", "0")
 
     assert 3 == done.code
@@ -242,21 +245,21 @@ def test_a_deadline_that_came_at_once(run, shop, people, server):
     assert "Try: the same command again." in done.err
 
 
-def test_one_unknown_count_hides_no_money(run, shop, people, monkeypatch):
-    """What the other calls cost is told, as the least of it."""
+def test_one_unknown_token_count_leaves_a_minimum_cost(run, shop, people, monkeypatch):
+    """The known cost is that of the other calls."""
     fault = Fault(FaultKind.NO_USAGE)
     with FakeServer(faults={3: fault}.get) as server:
         lead_to(server, monkeypatch)
         Path("unillmrec.toml").write_text("[prices.fake-model]\nprompt = 1000\ncompletion = 1\n")
-        told = run("batch", shop, people, "-o", "out.jsonl", *SHORT, "--json").json
+        result = run("batch", shop, people, "-o", "out.jsonl", *SHORT, "--json").json
         whole = run("batch", shop, people, "-o", "out.jsonl", *SHORT, "--restart", "--json").json
 
-    assert told["cost"] is None
-    assert 0 < told["known_cost"]["USD"] < whole["cost"]["USD"] == whole["known_cost"]["USD"]
+    assert result["cost"] is None
+    assert 0 < result["known_cost"]["USD"] < whole["cost"]["USD"] == whole["known_cost"]["USD"]
 
 
-def test_the_least_of_the_money_is_shown_as_such(run, shop, people, monkeypatch):
-    """For people as well."""
+def test_a_minimum_cost_is_marked_in_the_text(run, shop, people, monkeypatch):
+    """The text says "at least"."""
     with FakeServer(faults={3: Fault(FaultKind.NO_USAGE)}.get) as server:
         lead_to(server, monkeypatch)
         Path("unillmrec.toml").write_text("[prices.fake-model]\nprompt = 1000\ncompletion = 1\n")

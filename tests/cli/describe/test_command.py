@@ -20,10 +20,10 @@ from unillmrec.testing import DIALECTS, BatchServer, FakeServer, sensible_answer
 from unillmrec.usage_log import read_log
 
 
-def asked(body):
-    """Return what a request asks about: the lines of the nodes, which no description changes."""
-    told = body["messages"][1]["content"]
-    return told.split("\n<choices>\n")[1].split("\n</choices>\n")[0]
+def question(body):
+    """Return the lines about the nodes in a request, which do not depend on descriptions."""
+    result = body["messages"][1]["content"]
+    return result.split("\n<choices>\n")[1].split("\n</choices>\n")[0]
 
 
 def sensible(body):
@@ -43,43 +43,43 @@ def family_count(path):
 
 
 def test_a_plan_sends_nothing(run, shop, server):
-    """Calls and tokens on stdout, the file and the server untouched."""
+    """Calls and tokens go to stdout; the file does not change, and the server gets no request."""
     before = Path(shop).read_bytes()
 
     ended = run("describe", shop, "--plan")
-    told = run("describe", shop, "--plan", "--json").json
+    result = run("describe", shop, "--plan", "--json").json
 
     families = family_count(shop)
     assert (0, "", []) == (ended.code, ended.err, server.requests)
     assert f"in {families} families by fake-model would need about this" in ended.out
     assert before == Path(shop).read_bytes()
     promised = next(text for name, text in FIELDS if name == "with --plan")
-    for name in told:
+    for name in result:
         assert name in promised
-    assert {"describe", "total"} == set(told["plan"])
-    assert (families, len(described(shop))) == (told["families"], told["nodes"])
-    assert ["system", "user"] == [message["role"] for message in told["first_prompt"]]
+    assert {"describe", "total"} == set(result["plan"])
+    assert (families, len(described(shop))) == (result["families"], result["nodes"])
+    assert ["system", "user"] == [message["role"] for message in result["first_prompt"]]
 
 
 def test_a_plan_needs_no_endpoint(run, shop):
-    """What it would cost can be asked before there is anybody to pay."""
+    """The cost can be estimated before an endpoint is set."""
     assert "by any model" in run("describe", shop, "--plan").out
 
 
-def test_a_plan_is_what_then_happens(run, shop, server):
-    """The calls of the plan are those of the run; the tokens are close."""
+def test_a_plan_is_close_to_the_run(run, shop, server):
+    """Calls are equal, tokens are close."""
     plan = run("describe", shop, "--plan", "--json").json["plan"]["describe"]
 
-    told = run("describe", shop, "--yes", "--json").json
+    result = run("describe", shop, "--yes", "--json").json
 
-    usage = told["usage"]["describe"]
+    usage = result["usage"]["describe"]
     assert plan["calls"] == usage["calls"] == len(server.requests)
     assert plan["prompt"] == pytest.approx(usage["prompt"], rel=0.05)
     assert plan["completion"] >= usage["completion"]
 
 
-def test_says_the_cost_first_and_the_bill_last(run, shop, server):
-    """On stderr what it will cost, on stdout what was done; the log has every call."""
+def test_prints_the_expected_cost_first_and_the_bill_last(run, shop, server):
+    """The cost goes to stderr, the result to stdout, and every call to the usage log."""
     ended = run("describe", shop, "--yes")
 
     count, families = len(described(shop)), family_count(shop)
@@ -93,21 +93,21 @@ def test_says_the_cost_first_and_the_bill_last(run, shop, server):
     assert ("describe", families) == (line.key, line.usage.calls)
 
 
-def test_json_has_the_fields_it_promises(run, shop, server):
-    """The JSON is one object with the fields of the help."""
-    told = run("describe", shop, "--yes", "--json").json
+def test_json_has_the_documented_fields(run, shop, server):
+    """One object with the fields of the help."""
+    result = run("describe", shop, "--yes", "--json").json
 
-    assert names_in(FIELDS) == sorted(told)
+    assert names_in(FIELDS) == sorted(result)
     assert (len(described(shop)), [], None, True) == (
-        told["described"],
-        told["undescribed"],
-        told["stopped"],
-        told["finished"],
+        result["described"],
+        result["undescribed"],
+        result["stopped"],
+        result["finished"],
     )
 
 
-def test_without_a_yes_nothing_is_sent(run, shop, server):
-    """Away from a terminal nobody can be asked, so nothing is paid for."""
+def test_nothing_is_sent_without_confirmation(run, shop, server):
+    """Without a terminal there is nobody to ask, so nothing is sent."""
     ended = run("describe", shop)
 
     assert (3, "", []) == (ended.code, ended.out, server.requests)
@@ -120,8 +120,8 @@ def test_without_a_yes_nothing_is_sent(run, shop, server):
     ("answer", "code"),
     [("y\n", 0), *(pytest.param(no, 3, marks=pytest.mark.slow) for no in ("n\n", "\n"))],
 )
-def test_on_a_terminal_it_asks(shop, server, answer, code):
-    """The cost, then a question; only a yes goes on."""
+def test_asks_for_confirmation_on_a_terminal(shop, server, answer, code):
+    """The cost, then a question; only a yes continues."""
     ours, theirs = pty.openpty()
     variables = {"OPENAI_BASE_URL": server.base_url, "UNILLMREC_MODEL": "m"}
     process = in_process_on(theirs, "describe", shop, "--depth", "1", **variables)
@@ -150,7 +150,7 @@ def in_process_on(terminal, *arguments, **variables):
 
 
 def read_until(handle, end, seconds=20):
-    """Read what a terminal shows until *end* is there, or until it closes."""
+    """Read the output of a terminal until *end* appears, or until it closes."""
     shown, until = b"", time.monotonic() + seconds
     while (end is None or end not in shown) and time.monotonic() < until:
         if select.select([handle], [], [], 0.1)[0]:
@@ -165,8 +165,8 @@ def read_until(handle, end, seconds=20):
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_any_compatible_server_will_do(run, shop, monkeypatch, dialect):
-    """The same command describes the whole tree, whatever the server takes and tells."""
+def test_works_with_any_compatible_server(run, shop, monkeypatch, dialect):
+    """The same command describes the whole tree with every dialect."""
     with FakeServer(dialect=dialect) as server:
         lead_to(server, monkeypatch)
         ended = run("describe", shop, "--yes", "--json")
@@ -177,7 +177,7 @@ def test_any_compatible_server_will_do(run, shop, monkeypatch, dialect):
 
 @pytest.mark.parametrize("before", [pytest.param(0, marks=pytest.mark.slow), 5])
 def test_a_killed_run_pays_for_no_family_twice(run, shop, monkeypatch, before):
-    """Killed while it waits for an answer, it goes on with that one; the others are kept."""
+    """Killed while it waits for a reply, it resumes with that one and keeps the others."""
     process, paid, families = None, [], family_count(shop)
 
     def answer(body):
@@ -185,7 +185,7 @@ def test_a_killed_run_pays_for_no_family_twice(run, shop, monkeypatch, before):
             process.kill()
             process.wait()
             raise ConnectionError("nobody is there to be answered")
-        paid.append(asked(body))
+        paid.append(question(body))
         return sensible(body)
 
     with FakeServer(answer) as server:
@@ -205,12 +205,12 @@ def test_a_killed_run_pays_for_no_family_twice(run, shop, monkeypatch, before):
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_nothing_written_is_asked_again(run, shop, monkeypatch):
-    """Whenever it is killed, each run begins with what the last one left; the file stays whole."""
+def test_a_run_killed_at_any_moment_resumes(run, shop, monkeypatch):
+    """Each run starts where the last one stopped, and the file stays valid."""
     paid = []
 
     def answer(body):
-        paid.append(asked(body))
+        paid.append(question(body))
         return sensible(body)
 
     lost, kills = 0, 0
@@ -236,12 +236,12 @@ def test_killed_at_any_moment_nothing_written_is_asked_again(run, shop, monkeypa
     assert len(paid) - len(set(paid)) <= lost
 
 
-def test_ctrl_c_leaves_things_whole(shop, monkeypatch):
-    """Interrupted, it ends with 130 and a word; what was answered is kept, the file is sound."""
+def test_an_interrupt_keeps_the_file_valid(shop, monkeypatch):
+    """The exit code is 130, received descriptions are kept, and the file is valid."""
     paid = []
 
     def answer(body):
-        paid.append(asked(body))
+        paid.append(question(body))
         if len(paid) == 3:
             process.send_signal(signal.SIGINT)
             time.sleep(1.0)
@@ -260,8 +260,8 @@ def test_ctrl_c_leaves_things_whole(shop, monkeypatch):
         assert [] == check(tree, build_writer(Settings())).breaches
 
 
-def test_what_could_not_be_described_is_shown(run, shop, monkeypatch):
-    """Part of the tree without a line is no failure: it is said, with the reason."""
+def test_undescribed_nodes_are_listed(run, shop, monkeypatch):
+    """They are not a failure: they are listed with the reason."""
     script = iter(["No.", "No."])
     with FakeServer(lambda body: next(script, None) or sensible(body)) as server:
         lead_to(server, monkeypatch)
@@ -275,8 +275,8 @@ def test_what_could_not_be_described_is_shown(run, shop, monkeypatch):
     assert "The next `unillmrec describe shop.tree` asks about them again." in ended.out
 
 
-def test_a_model_that_never_answers_usably_is_a_failure(run, shop, monkeypatch):
-    """Where nothing at all was described the exit code says so."""
+def test_only_unusable_replies_are_a_failure(run, shop, monkeypatch):
+    """If nothing was described, the exit code says so."""
     with FakeServer(lambda body: "No.") as server:
         lead_to(server, monkeypatch)
         ended = run("describe", shop, "--yes", "--depth", "1", "--json")
@@ -286,8 +286,8 @@ def test_a_model_that_never_answers_usably_is_a_failure(run, shop, monkeypatch):
     assert "--trace FILE" in ended.err
 
 
-def test_a_refused_key_ends_the_run_and_keeps_what_is_there(run, shop, monkeypatch):
-    """The report comes first, then the error of the endpoint with its exit code."""
+def test_a_refused_key_ends_the_run_and_keeps_descriptions(run, shop, monkeypatch):
+    """The report is printed first, then the error of the endpoint with its exit code."""
     with FakeServer(sensible, faults=[None, None, *[401] * 20]) as server:
         lead_to(server, monkeypatch)
         ended = run("describe", shop, "--yes", "--concurrency", "1")
@@ -299,24 +299,24 @@ def test_a_refused_key_ends_the_run_and_keeps_what_is_there(run, shop, monkeypat
 
 
 def test_a_trace_has_every_exchange(run, shop, monkeypatch):
-    """One line for each call: what was asked, what came, what was made of it."""
+    """One line per call: request, reply and summaries."""
     script = iter(["No."])
     with FakeServer(lambda body: next(script, None) or sensible(body)) as server:
         lead_to(server, monkeypatch)
-        told = run(
+        result = run(
             *("describe", shop, "--yes", "--depth", "1", "--trace", "run.jsonl", "--json")
         ).json
 
     lines = [json.loads(line) for line in Path("run.jsonl").read_text().splitlines()]
     assert ["No.", True] == [lines[0]["reply"], "descriptions" in lines[1]["reply"]]
-    assert {told["run"]} == {line["run"] for line in lines}
-    assert {told["prompts"]["describe"]} == {line["prompt"] for line in lines}
+    assert {result["run"]} == {line["run"] for line in lines}
+    assert {result["prompts"]["describe"]} == {line["prompt"] for line in lines}
     assert {"describe"} == {line["stage"] for line in lines}
     assert lines[0]["summaries"] == lines[1]["summaries"] != {}
 
 
-def test_stale_ones_are_renewed(run, shop, server):
-    """After changes --stale asks about what is out of date; a walk said so before."""
+def test_stale_renews_outdated_descriptions(run, shop, server):
+    """After changes, a walk reports outdated descriptions, and --stale renews them."""
     run("describe", shop, "--yes")
     with EditableTree.open(shop) as tree, tree.transaction():
         ids = [node for (node,) in tree.rows("SELECT id FROM node WHERE parent NOT NULL")]
@@ -325,13 +325,13 @@ def test_stale_ones_are_renewed(run, shop, server):
         )
     walk = ("recommend", shop, "--like", "whale", "--judge", "embedded")
 
-    before, told = run(*walk).out, run(*walk, "--json").json["walk"]
+    before, result = run(*walk).out, run(*walk, "--json").json["walk"]
     ended = run("describe", shop, "--stale", "--yes")
     after = run(*walk).out
 
-    opened = told["branches"] + told["leaves"]
+    opened = result["branches"] + result["leaves"]
     # The root says nothing of itself.
-    assert opened - 1 == told["stale"]
+    assert opened - 1 == result["stale"]
     assert (
         f"{opened - 1} of {opened} opened nodes have outdated descriptions; "
         "`unillmrec describe shop.tree --stale` renews them.\n"
@@ -344,8 +344,8 @@ def test_stale_ones_are_renewed(run, shop, server):
     )
 
 
-def test_nothing_to_do_is_said(run, shop, server):
-    """A tree that is described is not described again, and nobody is asked for a yes."""
+def test_nothing_to_do_is_reported(run, shop, server):
+    """A described tree is not described again, and no confirmation is asked for."""
     run("describe", shop, "--yes")
 
     ended = run("describe", shop)
@@ -357,7 +357,7 @@ def test_nothing_to_do_is_said(run, shop, server):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "result"),
     [
         (["--stale", "--all"], 2, "--stale and --all exclude each other; give one."),
         (["--depth", "0"], 2, "'--depth'"),
@@ -365,17 +365,17 @@ def test_nothing_to_do_is_said(run, shop, server):
         (["--yes"], 3, "asking a language model needs a model"),
     ],
 )
-def test_what_cannot_be_is_refused(run, shop, arguments, code, told):
-    """Contradictions, senseless numbers and a missing endpoint are said."""
+def test_wrong_flags_and_settings_are_refused(run, shop, arguments, code, result):
+    """Contradictions, invalid numbers and a missing endpoint are errors."""
     ended = run("describe", shop, *arguments)
 
     assert (code, "") == (ended.code, ended.out)
-    assert told in ended.err
+    assert result in ended.err
 
 
 def test_a_file_that_cannot_be_written_costs_nothing(run, shop, server):
     """It fails before anything is sent."""
-    # Permissions do not bind everybody; a journal that cannot be made does.
+    # Root ignores permissions, but nobody can create a journal where a folder is in its place.
     Path(f"{shop}-wal").mkdir()
 
     ended = run("describe", shop, "--yes")
@@ -383,8 +383,8 @@ def test_a_file_that_cannot_be_written_costs_nothing(run, shop, server):
     assert (3, []) == (ended.code, server.requests)
 
 
-def test_by_files_moved_by_hand(run, shop, server):
-    """A level goes out, its results come in, until there is nothing left to write."""
+def test_exported_requests_and_imported_results(run, shop, server):
+    """Export a level, import its results, until nothing is left."""
     rounds = 0
     while files := run("describe", shop, "--export-requests", "out.jsonl", "--json").json["files"]:
         rounds += 1
@@ -404,12 +404,12 @@ def test_by_files_moved_by_hand(run, shop, server):
 
     assert 2 <= rounds
     assert [] == server.requests
-    told = run("describe", shop, "--export-requests", "out.jsonl")
-    assert "Nothing to write: every selected branch of shop.tree is described.\n" == told.out
+    result = run("describe", shop, "--export-requests", "out.jsonl")
+    assert "Nothing to write: every selected branch of shop.tree is described.\n" == result.out
 
 
-def test_through_a_batch_api(run, shop, monkeypatch):
-    """The usage log holds what was paid for."""
+def test_over_the_batch_api(run, shop, monkeypatch):
+    """The usage log has every paid request."""
     monkeypatch.setattr("unillmrec.describing.batch_api.FIRST_PAUSE_SECONDS", 0.01)
     with BatchServer(looks=0) as server:
         lead_to(server, monkeypatch)
@@ -421,8 +421,8 @@ def test_through_a_batch_api(run, shop, monkeypatch):
     assert server.billed.prompt == logged["total"]["usage"]["prompt"]
 
 
-def test_one_way_at_a_time(run, shop):
-    """Files go out or come in."""
+def test_file_flags_exclude_each_other(run, shop):
+    """One of them at a time."""
     both = run("describe", shop, "--export-requests", "a", "--import-results", "b")
 
     assert 2 == both.code

@@ -14,7 +14,7 @@ HISTORY = "item-000,item-006,item-012"
 
 @pytest.fixture
 def speaking(monkeypatch):
-    """Start a server that speaks a dialect, with the settings leading to it."""
+    """Start a server with a dialect, and point the settings at it."""
     servers = []
 
     def start(dialect, **options):
@@ -29,15 +29,15 @@ def speaking(monkeypatch):
         server.__exit__()
 
 
-def test_shows_what_the_endpoint_can_do_and_how_it_is_asked(run, speaking):
-    """A line for each probe, the way that follows, what was spent; the cost is said first."""
+def test_prints_what_the_endpoint_supports_and_how_it_will_be_asked(run, speaking):
+    """The cost first; then a line per probe, the request style, and the usage."""
     server = speaking("logprobs")
 
     ended = run("doctor")
 
     assert 0 == ended.code
-    told = f"Asking fake-model at {server.base_url[7:-3]}: about 1,[0-9]{{3}} tokens in all.\n"
-    assert re.fullmatch(told, ended.err)
+    result = f"Asking fake-model at {server.base_url[7:-3]}: about 1,[0-9]{{3}} tokens in all.\n"
+    assert re.fullmatch(result, ended.err)
     assert re.fullmatch(
         rf"fake-model at {server.base_url}\n\n"
         r"model +listed .*\ncontext +8,192 tokens\nlimit +max_completion_tokens\n"
@@ -51,8 +51,8 @@ def test_shows_what_the_endpoint_can_do_and_how_it_is_asked(run, speaking):
     )
 
 
-def test_says_what_would_help(run, speaking):
-    """In words, with the flags of the servers that could do better."""
+def test_advises_how_to_configure_the_server(run, speaking):
+    """It names flags of servers that could do better."""
     speaking("cuts-prompts")
 
     ended = run("doctor")
@@ -62,42 +62,42 @@ def test_says_what_would_help(run, speaking):
     assert "Ollama with OLLAMA_CONTEXT_LENGTH=8192" in ended.out
 
 
-def test_json_has_the_fields_it_promises(run, speaking):
-    """One object, with the bias letter by letter."""
+def test_json_has_the_documented_fields(run, speaking):
+    """One object, with the bias of each letter."""
     server = speaking("logprobs")
 
-    told = run("doctor", "--json").json
+    result = run("doctor", "--json").json
 
-    assert names_in(FIELDS) == sorted(told)
+    assert names_in(FIELDS) == sorted(result)
     assert (server.base_url, "fake-model", True) == tuple(
-        told[name] for name in ("base_url", "model", "usable")
+        result[name] for name in ("base_url", "model", "usable")
     )
-    assert {"name": "schema", "outcome": "enforced", "detail": ""} in told["findings"]
+    assert {"name": "schema", "outcome": "enforced", "detail": ""} in result["findings"]
     assert {
         "branches": "labels",
         "others": "schema",
         "limit_parameter": "max_completion_tokens",
         "temperature": 0,
-    } == told["way"]
+    } == result["way"]
     assert (20, [], server.billed.calls) == (
-        len(told["label_bias"]),
-        told["advice"],
-        told["usage"]["calls"],
+        len(result["label_bias"]),
+        result["advice"],
+        result["usage"]["calls"],
     )
-    assert told["memory"].endswith(str(MEMORY))
+    assert result["memory"].endswith(str(MEMORY))
 
 
-def test_later_runs_ask_in_the_way_that_was_found(run, speaking, shop):
-    """Branches cost a token of output each, and nothing that is refused is sent again."""
+def test_later_runs_use_the_stored_capabilities(run, speaking, shop):
+    """Branches cost one output token each, and refused parameters are not sent again."""
     server = speaking("logprobs")
     assert 0 == run("doctor").code
     looked = len(server.requests)
 
-    told = run("recommend", shop, "--history", HISTORY, "--json", "--trace", "t.jsonl").json
+    result = run("recommend", shop, "--history", HISTORY, "--json", "--trace", "t.jsonl").json
 
     lines = [json.loads(line) for line in Path("t.jsonl").read_text().splitlines()]
     letters = [line for line in lines if line.get("asked_with") == "labels"]
-    assert 10 == len(told["items"])
+    assert 10 == len(result["items"])
     assert {"choose"} == {line["kind"] for line in letters}
     assert sum("logprobs" in body for body in server.requests[looked:]) == len(letters) > 0
     assert all(1 == line["usage"]["completion"] for line in letters)
@@ -107,8 +107,8 @@ def test_later_runs_ask_in_the_way_that_was_found(run, speaking, shop):
     assert digests.isdisjoint(line["prompt"] for line in lines if line not in letters)
 
 
-def test_the_user_has_the_last_word(run, speaking, shop):
-    """Found to work or not, --ask says how a model is asked."""
+def test_ask_overrides_the_stored_capabilities(run, speaking, shop):
+    """--ask decides, whatever was probed."""
     server = speaking("logprobs")
     run("doctor")
     looked = len(server.requests)
@@ -119,8 +119,8 @@ def test_the_user_has_the_last_word(run, speaking, shop):
     assert {"json_object"} == formats
 
 
-def test_letters_that_stop_working_cost_one_request(run, speaking, shop):
-    """A server that is restarted otherwise is understood, and the file is put right."""
+def test_a_capability_that_is_lost_costs_one_request(run, speaking, shop):
+    """If a restarted server supports less, the stored capabilities are corrected."""
     server = speaking("logprobs")
     run("doctor")
     server.dialect = DIALECTS["no-logprobs"]
@@ -134,8 +134,8 @@ def test_letters_that_stop_working_cost_one_request(run, speaking, shop):
     assert entry["labels"] is False
 
 
-def test_forgets(run, speaking):
-    """Nothing is sent, and nothing but this endpoint is forgotten."""
+def test_forget_deletes_what_is_stored(run, speaking):
+    """Nothing is sent, and other endpoints are kept."""
     server = speaking("strict-schema")
     run("doctor")
     asked = len(server.requests)
@@ -148,8 +148,8 @@ def test_forgets(run, speaking):
     assert asked == len(server.requests)
 
 
-def test_keeps_nothing_where_the_memory_is_off(run, speaking, monkeypatch):
-    """And says so."""
+def test_stores_nothing_if_the_memory_is_off(run, speaking, monkeypatch):
+    """The output says so."""
     monkeypatch.setenv("UNILLMREC_ENDPOINT_MEMORY", "off")
     speaking("strict-schema")
 
@@ -166,8 +166,8 @@ def test_keeps_nothing_where_the_memory_is_off(run, speaking, monkeypatch):
         ({"key": "sk-other"}, "answered HTTP 401"),
     ],
 )
-def test_an_endpoint_that_cannot_be_used_is_exit_code_4(run, speaking, options, words):
-    """With the reason and a remedy, as for every other command."""
+def test_an_unusable_endpoint_exits_with_four(run, speaking, options, words):
+    """With a reason and a remedy, as every other command."""
     speaking(Dialect(), **options)
 
     ended = run("doctor")
@@ -176,15 +176,15 @@ def test_an_endpoint_that_cannot_be_used_is_exit_code_4(run, speaking, options, 
     assert words in ended.err
 
 
-def test_a_server_that_is_not_there_is_exit_code_4(run):
-    """Nothing was looked at."""
+def test_an_unreachable_server_exits_with_four(run):
+    """Nothing was probed."""
     ended = run("doctor", "--model", "m", "--base-url", "http://127.0.0.1:1/v1")
 
     assert (4, "") == (ended.code, ended.out)
     assert "nothing listens there" in ended.err
 
 
-def test_without_an_endpoint_there_is_nothing_to_look_at(run):
+def test_an_endpoint_is_required(run):
     """The error names what is missing."""
     ended = run("doctor")
 
@@ -193,8 +193,8 @@ def test_without_an_endpoint_there_is_nothing_to_look_at(run):
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_one_unchanged_command_works_with_every_kind_of_server(run, speaking, shop, dialect):
-    """No flags but address and model; a second process repeats no refusal of the first."""
+def test_the_same_command_works_with_every_dialect(run, speaking, shop, dialect):
+    """With address and model only; a second process repeats no refused request."""
     server = speaking(dialect)
 
     first = run("recommend", shop, "--history", HISTORY, "--json")
@@ -202,7 +202,7 @@ def test_one_unchanged_command_works_with_every_kind_of_server(run, speaking, sh
     second = run("recommend", shop, "--history", HISTORY, "--json")
 
     assert (0, 0) == (first.code, second.code)
-    for told in (first.json, second.json):
-        assert 10 == len({each["id"] for each in told["items"]})
-        assert (0, "") == (told["dropped"]["fallbacks"], told["partial"])
+    for result in (first.json, second.json):
+        assert 10 == len({each["id"] for each in result["items"]})
+        assert (0, "") == (result["dropped"]["fallbacks"], result["partial"])
     assert refused == sum(status != 200 for status in server.statuses)

@@ -1,4 +1,4 @@
-"""`unillmrec evaluate`, as a person calls it."""
+"""`unillmrec evaluate`."""
 
 import json
 import re
@@ -18,7 +18,7 @@ FEW = ("--people", "4")
 
 @pytest.fixture
 def orders():
-    """The interactions of three dozen people, as a table."""
+    """A file with the interactions of three dozen people."""
     met = interactions()
     lines = ["user_id,item_id,timestamp,rating"]
     for row in range(len(met)):
@@ -29,7 +29,7 @@ def orders():
 
 
 def test_every_system_has_a_row_with_intervals(run, shop, orders):
-    """And what it needs to be understood stands around the table."""
+    """The explanations are printed around the table."""
     done = run("evaluate", shop, "--histories", orders, "--people", "12")
 
     assert 0 == done.code
@@ -42,7 +42,7 @@ def test_every_system_has_a_row_with_intervals(run, shop, orders):
 
 
 def test_json_has_the_documented_fields(run, shop, orders):
-    """Also the comparisons, and who judged."""
+    """With comparisons and the judge."""
     done = run("evaluate", shop, "--histories", orders, "--systems", "tfidf", *FEW, "--json")
 
     assert {
@@ -61,15 +61,15 @@ def test_json_has_the_documented_fields(run, shop, orders):
     assert {"value", "low", "high"} == done.json["systems"][0]["metrics"]["ndcg@10"].keys()
 
 
-def test_so_many_processes_as_are_wanted(run, shop, orders, server, monkeypatch):
-    """By default one for each core; where a model is asked, there are none."""
+def test_the_number_of_processes(run, shop, orders, server, monkeypatch):
+    """By default one per core; with a model, there are none."""
     wanted = []
 
-    def made(entries, workers):
+    def record(entries, workers):
         wanted.append((workers, [each.kind for each in entries]))
         return run_sequentially
 
-    monkeypatch.setattr("unillmrec.cli.evaluate.run.RunInProcesses", made)
+    monkeypatch.setattr("unillmrec.cli.evaluate.run.RunInProcesses", record)
     few = ("--systems", "random", "--people", "2")
     asked = ("evaluate", shop, "--histories", orders, *few)
     for more in ((), ("--workers", "3")):
@@ -82,7 +82,7 @@ def test_so_many_processes_as_are_wanted(run, shop, orders, server, monkeypatch)
 
 
 def test_a_split_by_time(run, shop, orders):
-    """The cut is a date."""
+    """The cutoff is a date."""
     done = run(
         *("evaluate", shop, "--histories", orders, "--systems", "popular"),
         *("--split", "time", "--cutoff", "1970-01-05", *FEW, "--json"),
@@ -91,8 +91,8 @@ def test_a_split_by_time(run, shop, orders):
     assert 4 * 86_400 == done.json["protocol"]["cutoff"]
 
 
-def test_lists_are_written_for_others_to_score(run, shop, orders):
-    """One line for each person and system."""
+def test_lists_are_written_to_a_file(run, shop, orders):
+    """One line per person and system."""
     only = ("--systems", "tfidf", *FEW)
     asked = ("evaluate", shop, "--histories", orders, *only, "--lists", "lists.jsonl")
     assert 0 == run(*asked).code
@@ -103,53 +103,53 @@ def test_lists_are_written_for_others_to_score(run, shop, orders):
     assert 3 == run(*asked).code
 
 
-def test_a_page_is_written(run, shop, orders):
-    """With a tree of false names beside the real one; neither leaves anything behind."""
+def test_a_report_page_is_written(run, shop, orders):
+    """With a pseudonymous tree beside the real one; no temporary file is left."""
     only = ("--systems", "tfidf", "--pseudonymise", *FEW)
     done = run("evaluate", shop, "--histories", orders, *only, "--report", "page.html")
 
     assert 0 == done.code
-    told = unescape(Path("page.html").read_text(encoding="utf-8"))
-    assert "unillmrec, made-up titles" in told
-    assert "unillmrec evaluate shop.tree --histories orders.csv --people 4" in told
-    assert "--report page.html --pseudonymise" in told
-    assert f"unillmrec {version('unillmrec')}" in told
-    assert re.search(r"date: \d{4}-\d\d-\d\d ", told)
+    result = unescape(Path("page.html").read_text(encoding="utf-8"))
+    assert "unillmrec, made-up titles" in result
+    assert "unillmrec evaluate shop.tree --histories orders.csv --people 4" in result
+    assert "--report page.html --pseudonymise" in result
+    assert f"unillmrec {version('unillmrec')}" in result
+    assert re.search(r"date: \d{4}-\d\d-\d\d ", result)
     assert {shop, orders, "page.html"} == {each.name for each in Path().iterdir()}
     assert 3 == run("evaluate", shop, "--histories", orders, "--report", "page.html").code
 
 
-def test_a_page_keeps_no_password(run, shop, orders, server):
-    """An address may carry one, and a page is for others to read."""
+def test_a_report_page_has_no_password(run, shop, orders, server):
+    """An address can contain one, and other people read the page."""
     address = ("--judge", "embedded", "--base-url", "http://anna:secret@localhost/v1?key=hidden")
     only = ("--systems", "random", *FEW, "--report", "page.html")
     assert 0 == run("evaluate", shop, "--histories", orders, *only, *address).code
-    told = Path("page.html").read_text(encoding="utf-8")
+    result = Path("page.html").read_text(encoding="utf-8")
 
-    assert "localhost" in told
-    assert "secret" not in told
-    assert "hidden" not in told
+    assert "localhost" in result
+    assert "secret" not in result
+    assert "hidden" not in result
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "message"),
     [
         (("--report", "nowhere/page.html"), "nowhere is not a writable folder"),
         (("--lists", "orders.csv/lists.jsonl"), "orders.csv is not a writable folder"),
         (("--lists", "both", "--report", "./both"), "both name both"),
     ],
 )
-def test_files_that_cannot_be_written_are_refused_first(run, shop, orders, server, files, said):
-    """Before a model is asked, and paid."""
+def test_files_that_cannot_be_written_are_refused_first(run, shop, orders, server, files, message):
+    """Before a model is asked."""
     done = run("evaluate", shop, "--histories", orders, *FEW, *files, "--yes")
 
     assert (3, "") == (done.code, done.out)
-    assert said in done.err
+    assert message in done.err
     assert [] == server.requests
 
 
-def test_the_table_is_shown_though_a_file_cannot_be_written(run, shop, orders, monkeypatch):
-    """Its folder went away in the meantime."""
+def test_the_table_is_printed_even_if_a_file_cannot_be_written(run, shop, orders, monkeypatch):
+    """Its folder was deleted meanwhile."""
     Path("out").mkdir()
     monkeypatch.setattr("unillmrec.cli.evaluate.files.render_page", lambda *_: Path("out").rmdir())
     only = ("--systems", "tfidf", *FEW)
@@ -160,8 +160,8 @@ def test_the_table_is_shown_though_a_file_cannot_be_written(run, shop, orders, m
     assert "TF-IDF" in done.out
 
 
-def test_a_model_is_asked_only_when_that_was_agreed_to(run, shop, orders, server):
-    """What it will take is said first; then every system that can asks it."""
+def test_a_model_is_asked_only_after_confirmation(run, shop, orders, server):
+    """The cost is printed first; then every system that can ask the model does."""
     asked = ("evaluate", shop, "--histories", orders, "--people", "1", "--systems", "tfidf")
     refused = run(*asked)
 
@@ -179,25 +179,25 @@ def test_a_model_is_asked_only_when_that_was_agreed_to(run, shop, orders, server
     assert (chain["cost"], done.json["price"]) == (None, None)
 
 
-def test_money_stands_beside_every_figure(run, shop, orders):
-    """At the price of the model that is named, though none is asked."""
+def test_every_system_has_an_estimated_cost(run, shop, orders):
+    """At the price of the named model, even if none is asked."""
     Path("unillmrec.toml").write_text("[prices.some-model]\nprompt = 1000\ncompletion = 2000\n")
     asked = ("evaluate", shop, "--histories", orders, "--systems", "tfidf", *FEW)
     named = ("--judge", "embedded", "--model", "some-model")
-    made = run(*asked, *named, "--json").json
-    usage = made["systems"][-1]["usage"]
+    result = run(*asked, *named, "--json").json
+    usage = result["systems"][-1]["usage"]
 
     expected = (1_000 * usage["estimated_prompt"] + 2_000 * usage["estimated_completion"]) / 4e6
     assert [{"USD": 0.0}, {"USD": 0.0}, {"USD": pytest.approx(expected)}] == [
-        each["estimated_cost"] for each in made["systems"]
+        each["estimated_cost"] for each in result["systems"]
     ]
-    assert made["systems"][-1]["cost"] is None
+    assert result["systems"][-1]["cost"] is None
     assert "Money is per person, at USD 1000 for a million" in run(*asked, *named).out
     assert "unknown" in run(*asked, "--judge", "embedded").out
 
 
-def test_a_data_set_needs_no_tree(run, tmp_path):
-    """One is built, and gone afterwards; the terms of the set are told."""
+def test_a_dataset_needs_no_tree(run, tmp_path):
+    """A temporary tree is built, and the terms of the dataset are printed."""
     films = [f"{n}::The {word} of {n} (1990)::Drama" for n, word in enumerate(WORDS * 5)]
     rated = [
         f"{person}::{(person * 7 + day) % len(films)}::{5 - day % 2}::{day}"
@@ -221,28 +221,28 @@ def test_a_data_set_needs_no_tree(run, tmp_path):
     [[], ["--histories", "orders.csv"], ["x.tree"], ["--dataset", "mind:.", "--histories", "x"]],
 )
 def test_wrong_usage(run, orders, arguments):
-    """A tree and who met what are needed, in one way or the other."""
+    """A tree and interactions are required, in one form or another."""
     assert 2 == run("evaluate", *arguments).code
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         (["--systems", "tfidf,nothing"], "there is no system 'nothing'"),
         (["--cutoff", "2026-01-31"], "--cutoff needs --split time"),
         (["--split", "time", "--cutoff", "soon"], "--cutoff: 'soon' is not a time"),
     ],
 )
-def test_a_mistake_is_one_sentence(run, shop, orders, flags, said):
-    """And no traceback."""
+def test_a_mistake_is_reported_in_one_line(run, shop, orders, flags, message):
+    """Without a traceback."""
     done = run("evaluate", shop, "--histories", orders, *flags)
 
     assert 3 == done.code
-    assert said in done.err
+    assert message in done.err
 
 
 def test_a_plan_sends_nothing_and_writes_nothing(run, shop, orders, server):
-    """About what the chain and those beside it will take, with an interval."""
+    """It has the cost of the chain and of the systems beside it, with an interval."""
     asked = ("evaluate", shop, "--histories", orders, "--plan", "--lists", "lists.jsonl", *FEW)
     chain = run(*asked, "--systems", "tfidf", "--json").json
     every = run(*asked)
@@ -256,8 +256,8 @@ def test_a_plan_sends_nothing_and_writes_nothing(run, shop, orders, server):
     assert "of paper" in every.out.replace("\n", " ")
 
 
-def test_made_up_titles_cost_what_they_cost(run, shop, orders, server):
-    """In the plan, in what is said before a model is asked, and in a row of their own."""
+def test_pseudonymous_titles_have_their_own_cost(run, shop, orders, server):
+    """In the plan, in the note before a model is asked, and in a row of their own."""
     asked = ("evaluate", shop, "--histories", orders, "--systems", "tfidf", *FEW)
     free = run(*asked, "--pseudonymise", "--judge", "embedded", "--json").json["systems"][-1]
     plain, both = (
@@ -268,8 +268,8 @@ def test_made_up_titles_cost_what_they_cost(run, shop, orders, server):
     # It is to be compared with the walk over the true names, which asks nobody either.
     assert ("unillmrec, made-up titles", 0) == (free["name"], free["usage"]["calls"])
     assert "asks nobody" in free["note"]
-    (told,) = [each for each in both["notes"] if "made-up titles" in each]
-    assert f"{calls[1] - calls[0]:,} calls" in told
+    (result,) = [each for each in both["notes"] if "made-up titles" in each]
+    assert f"{calls[1] - calls[0]:,} calls" in result
     assert [] == server.requests
 
     paid = run(*asked, "--pseudonymise", "--yes", "--json").json["systems"][-1]

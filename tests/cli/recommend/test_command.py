@@ -17,8 +17,8 @@ NO_MODEL = "No language model is set (`unillmrec settings`); the embedded judge 
 HISTORY = "item-000,item-006,item-012"
 
 
-def test_recommends_without_a_model_and_says_so(run, shop):
-    """Titles with reasons on stdout; on stderr one line about who answers."""
+def test_recommends_without_a_model_and_prints_a_note(run, shop):
+    """Titles with reasons go to stdout, and one line about the judge to stderr."""
     ended = run("recommend", shop, "--history", HISTORY, "-k", "3")
 
     assert (0, NO_MODEL) == (ended.code, ended.err)
@@ -35,32 +35,32 @@ def test_recommends_without_a_model_and_says_so(run, shop):
     )
 
 
-def test_json_has_the_fields_it_promises(run, shop):
-    """The JSON is one object with the fields of the help, and k items."""
-    told = run("recommend", shop, "--history", HISTORY, "--json", "-k", "4").json
+def test_json_has_the_documented_fields(run, shop):
+    """One object with the fields of the help, and k items."""
+    result = run("recommend", shop, "--history", HISTORY, "--json", "-k", "4").json
 
-    assert names_in(FIELDS) == sorted(told)
+    assert names_in(FIELDS) == sorted(result)
     fields = dict(FIELDS)
-    assert sorted(told["walk"]) == sorted(re.sub(r" \(.*?\)", "", fields["walk"]).split(", "))
-    assert set(fields["items"].removeprefix("a list of ").split(", ")) == set(told["items"][0])
-    assert [1, 2, 3, 4] == [each["place"] for each in told["items"]]
-    assert not {each["id"] for each in told["items"]} & set(HISTORY.split(","))
-    assert (shop, {}) == (told["tree"], told["prompts"])
+    assert sorted(result["walk"]) == sorted(re.sub(r" \(.*?\)", "", fields["walk"]).split(", "))
+    assert set(fields["items"].removeprefix("a list of ").split(", ")) == set(result["items"][0])
+    assert [1, 2, 3, 4] == [each["place"] for each in result["items"]]
+    assert not {each["id"] for each in result["items"]} & set(HISTORY.split(","))
+    assert (shop, {}) == (result["tree"], result["prompts"])
 
 
 def test_json_says_why_there_are_no_items(run, shop):
-    """A list may be empty for a reason, which is a field of its own."""
-    told = run("recommend", shop, "--history", HISTORY, "--json", "--exclude", "all.txt")
+    """The reason for an empty list has a field of its own."""
+    result = run("recommend", shop, "--history", HISTORY, "--json", "--exclude", "all.txt")
     Path("all.txt").write_text("\n".join(f"item-{number:03}" for number in range(300)))
     none = run("recommend", shop, "--history", HISTORY, "--json", "--exclude", "all.txt")
 
-    assert 3 == told.code
+    assert 3 == result.code
     assert [] == none.json["items"]
     assert "No item is left: all 300 are in the history or excluded." == none.json["note"]
 
 
 def test_ids_may_hold_commas(run):
-    """Where the whole text is an id the error says how to give it, and that works."""
+    """If the whole text is an id, the error shows how to write it, and that works."""
     Path("c.jsonl").write_text('{"id": "a,b", "title": "A"}\n{"id": "c", "title": "C"}\n')
     assert 0 == run("build", "c.jsonl").code
 
@@ -78,32 +78,32 @@ def test_ids_may_hold_commas(run):
     assert ["c"] == [each["id"] for each in whole.json["items"]]
 
 
-def test_the_embedded_judge_may_be_asked_for(run, shop, server):
-    """--judge embedded asks nobody, though an endpoint is set, and needs no word about it."""
+def test_the_embedded_judge_can_be_chosen(run, shop, server):
+    """--judge embedded sends nothing even if an endpoint is set, and prints no note."""
     ended = run("recommend", shop, "--like", "whale", "--judge", "embedded")
 
     assert (0, "", []) == (ended.code, ended.err, server.requests)
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "result"),
     [
         ({"UNILLMREC_MODEL": "m"}, "A model but no endpoint is set (OPENAI_BASE_URL)"),
         ({"OPENAI_API_KEY": "sk-1"}, "An endpoint but no model is set (UNILLMREC_MODEL)"),
     ],
 )
-def test_half_an_endpoint_is_said(run, shop, monkeypatch, variables, told):
-    """Where something is set and something missing, the line says what."""
+def test_half_an_endpoint_is_reported(run, shop, monkeypatch, variables, result):
+    """If a setting is missing, the note says which."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
 
     ended = run("recommend", shop, "--like", "whale")
 
-    assert (0, f"{told}; the embedded judge answers.\n") == (ended.code, ended.err)
+    assert (0, f"{result}; the embedded judge answers.\n") == (ended.code, ended.err)
 
 
-def test_an_endpoint_that_is_demanded_must_be_set(run, shop):
-    """--judge endpoint without settings names the variables, and asks nobody."""
+def test_judge_endpoint_needs_an_endpoint(run, shop):
+    """--judge endpoint without settings is an error that names the variables."""
     ended = run("recommend", shop, "--like", "whale", "--judge", "endpoint")
 
     assert (3, "") == (ended.code, ended.out)
@@ -112,16 +112,16 @@ def test_an_endpoint_that_is_demanded_must_be_set(run, shop):
 
 
 def test_a_model_walks_and_is_billed(run, shop, server):
-    """With an endpoint set, the model answers; bill, log and server agree to the token."""
+    """With an endpoint, the model answers; bill, log and server agree to the token."""
     ended = run("recommend", shop, "--history", HISTORY, "-k", "5")
     _, total = read_log(Path("shop.tree.usage"), "stage")
     bill = re.findall(r"^(\w+) +(\d+) +([\d,]+) +([\d,]+) ", ended.out, re.MULTILINE)
-    (told,) = [[int(n.replace(",", "")) for n in row[1:]] for row in bill if row[0] == "total"]
+    (result,) = [[int(n.replace(",", "")) for n in row[1:]] for row in bill if row[0] == "total"]
 
     assert (0, "") == (ended.code, ended.err)
     assert ["profile", "recall", "rank", "total"] == [row[0] for row in bill]
     assert f"judge    fake-model at 127.0.0.1:{server.base_url.split(':')[2][:-3]}\n" in ended.out
-    assert told == [server.billed.calls, server.billed.prompt, server.billed.completion]
+    assert result == [server.billed.calls, server.billed.prompt, server.billed.completion]
     assert (server.billed.calls, server.billed.prompt, server.billed.completion) == (
         total.usage.calls,
         total.usage.prompt,
@@ -129,32 +129,32 @@ def test_a_model_walks_and_is_billed(run, shop, server):
     )
 
 
-def test_log_and_result_have_the_same_run(run, shop, server):
-    """The JSON names the run under which its calls were logged, with the same estimates."""
-    told = run("recommend", shop, "--like", "whale", "--json").json
+def test_log_and_json_name_the_same_run(run, shop, server):
+    """The JSON has the run and the estimates of the usage log."""
+    result = run("recommend", shop, "--like", "whale", "--json").json
     (line,), _ = read_log(Path("shop.tree.usage"), "run")
 
-    assert told["run"] == line.key
-    assert told["usage"]["total"] == line.usage.as_dict()
-    assert sorted(CONTRACTS) == sorted(told["prompts"])
+    assert result["run"] == line.key
+    assert result["usage"]["total"] == line.usage.as_dict()
+    assert sorted(CONTRACTS) == sorted(result["prompts"])
 
 
-def test_what_a_server_does_not_say_is_unknown(run, shop, monkeypatch):
-    """Without usage from the server the bill says unknown, and never nought."""
+def test_unreported_usage_is_unknown(run, shop, monkeypatch):
+    """Without usage from the server the bill says unknown, never zero."""
     with FakeServer(dialect="no-usage") as server:
         lead_to(server, monkeypatch)
         ended = run("recommend", shop, "--like", "whale")
-        told = run("recommend", shop, "--like", "whale", "--json").json
+        result = run("recommend", shop, "--like", "whale", "--json").json
 
     assert re.search(r"^total +\d+ +unknown +unknown +[\d,]+ +\d+$", ended.out, re.MULTILINE)
     assert (None, None) == (
-        told["usage"]["total"]["prompt"],
-        told["usage"]["total"]["completion"],
+        result["usage"]["total"]["prompt"],
+        result["usage"]["total"]["completion"],
     )
 
 
-def test_a_refused_key_ends_with_four(run, shop, monkeypatch):
-    """What the endpoint refuses is its exit code, and is logged as failed."""
+def test_a_refused_key_exits_with_four(run, shop, monkeypatch):
+    """The failed call is in the usage log."""
     with FakeServer(faults=lambda place: 401) as server:
         lead_to(server, monkeypatch)
         ended = run("recommend", shop, "--like", "whale")
@@ -166,8 +166,8 @@ def test_a_refused_key_ends_with_four(run, shop, monkeypatch):
     assert (0, total.rows) == (total.usage.calls, total.failed)
 
 
-def test_useless_answers_are_told(run, shop, monkeypatch):
-    """A model that only chats is asked again, then replaced, and both is said."""
+def test_unusable_replies_are_reported(run, shop, monkeypatch):
+    """A model that only chats is asked again, then replaced; the output mentions both."""
     with FakeServer(lambda body: "Lovely weather.") as server:
         lead_to(server, monkeypatch)
         ended = run("recommend", shop, "--like", "whale", "-k", "2")
@@ -178,7 +178,7 @@ def test_useless_answers_are_told(run, shop, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("dropped", "told"),
+    ("dropped", "result"),
     [
         (Dropped(), ""),
         (Dropped(invented=2), "The model invented 2 numbers."),
@@ -193,13 +193,13 @@ def test_useless_answers_are_told(run, shop, monkeypatch):
         ),
     ],
 )
-def test_what_was_dropped_is_said_in_words(dropped, told):
-    """Only what happened is mentioned."""
-    assert told == " ".join(format_dropped(dropped))
+def test_repaired_replies_are_described(dropped, result):
+    """Only faults that occurred are mentioned."""
+    assert result == " ".join(format_dropped(dropped))
 
 
-def test_items_the_model_did_not_pick_are_marked(run, shop, monkeypatch):
-    """Where the nearest items fill up the model's picks, they have a mark."""
+def test_items_that_the_model_did_not_pick_are_marked(run, shop, monkeypatch):
+    """The nearest items that fill up the list have a mark."""
 
     def one_pick(body):
         first = '{"picks": [{"number": 1, "score": 90}]}'
@@ -213,35 +213,35 @@ def test_items_the_model_did_not_pick_are_marked(run, shop, monkeypatch):
     assert "* not picked by the model, but the most similar of the items it saw\n" in out
 
 
-def test_a_log_that_cannot_be_written_does_not_matter(run, shop, server):
-    """The recommendation comes all the same, and one line says that usage is not logged."""
+def test_an_unwritable_usage_log_is_only_a_warning(run, shop, server):
+    """The recommendation is complete, and one line says that usage is not logged."""
     ended = run("recommend", shop, "--like", "whale", "--usage-log", "no/such/folder/log")
 
     assert 0 == ended.code
     assert "Usage is not logged: no/such/folder/log: unable to open database file\n" == ended.err
 
 
-def test_the_log_can_be_off(run, shop, server):
+def test_the_usage_log_can_be_turned_off(run, shop, server):
     """--usage-log off leaves no file."""
     assert 0 == run("recommend", shop, "--like", "whale", "--usage-log", "off").code
     assert [shop] == [path.name for path in Path().iterdir()]
 
 
-def test_a_trace_has_a_line_for_every_answer(run, shop, server):
-    """--trace keeps each question and answer, with run, judge and the prompt's digest."""
-    told = run("recommend", shop, "--history", HISTORY, "--trace", "t.jsonl", "--json").json
+def test_a_trace_has_a_line_for_every_reply(run, shop, server):
+    """Each line has question, reply, run, judge and the prompt's digest."""
+    result = run("recommend", shop, "--history", HISTORY, "--trace", "t.jsonl", "--json").json
     lines = [json.loads(line) for line in Path("t.jsonl").read_text().splitlines()]
     digests = {each.name: each.digest for each in PromptSet.load(CONTRACTS)}
 
-    assert told["usage"]["total"]["calls"] == len(lines)
+    assert result["usage"]["total"]["calls"] == len(lines)
     assert {"profile", "choose", "pick", "rank"} == {line["kind"] for line in lines}
-    assert {told["run"]} == {line["run"] for line in lines}
+    assert {result["run"]} == {line["run"] for line in lines}
     assert [digests[line["kind"]] for line in lines] == [line["prompt"] for line in lines]
     assert all(line["messages"] and line["reply"] for line in lines)
 
 
-def test_a_trace_is_never_added_to_another(run, shop, server):
-    """A file that is there stays as it is, and nobody is asked."""
+def test_an_existing_trace_is_not_overwritten(run, shop, server):
+    """The file stays as it is, and nothing is sent."""
     Path("t.jsonl").write_text("precious\n")
 
     ended = run("recommend", shop, "--like", "whale", "--trace", "t.jsonl")
@@ -250,8 +250,8 @@ def test_a_trace_is_never_added_to_another(run, shop, server):
     assert "Error: t.jsonl exists already." in ended.err
 
 
-def test_a_trace_of_nothing_is_not_left(run, shop):
-    """When nothing was asked, the next attempt finds no file in its way."""
+def test_an_empty_trace_is_deleted(run, shop):
+    """If nothing was asked, no file blocks the next attempt."""
     ended = run("recommend", shop, "--history", "nobody", "--trace", "t.jsonl")
 
     assert 3 == ended.code
@@ -259,9 +259,9 @@ def test_a_trace_of_nothing_is_not_left(run, shop):
 
 
 def test_a_plan_sends_nothing(run, shop, server):
-    """--plan counts the real prompts by stage, and the server hears nothing of it."""
+    """--plan counts the real prompts by stage, and the server gets no request."""
     ended = run("recommend", shop, "--history", HISTORY, "--plan")
-    told = run("recommend", shop, "--history", HISTORY, "--plan", "--json").json
+    result = run("recommend", shop, "--history", HISTORY, "--plan", "--json").json
 
     assert (0, "", []) == (ended.code, ended.err, server.requests)
     assert "A recommendation by fake-model would need about this; nothing was sent." in ended.out
@@ -269,15 +269,15 @@ def test_a_plan_sends_nothing(run, shop, server):
         line.split()[0] for line in ended.out.splitlines()[2:7]
     ]
     names = next(text for name, text in FIELDS if name == "with --plan").split("; ")[1]
-    assert {"plan", *names.split(", ")} == told.keys()
-    assert 0 < told["prefix"]["shared"] < told["prefix"]["prompt"]
-    assert ["system", "user"] == [each["role"] for each in told["first_prompt"]]
-    assert "A tale of the sea" in told["first_prompt"][1]["content"]
+    assert {"plan", *names.split(", ")} == result.keys()
+    assert 0 < result["prefix"]["shared"] < result["prefix"]["prompt"]
+    assert ["system", "user"] == [each["role"] for each in result["first_prompt"]]
+    assert "A tale of the sea" in result["first_prompt"][1]["content"]
     assert not Path("shop.tree.usage").exists()
 
 
-def test_a_plan_is_near_to_what_it_plans(run, shop, monkeypatch):
-    """For a model that chooses like the embedded judge would, the plan is what is billed."""
+def test_a_plan_is_close_to_the_bill(run, shop, monkeypatch):
+    """For a model that chooses as the embedded judge does, the plan matches the bill."""
     plan = run("recommend", shop, "--like", "whale captain storm", "--plan", "--json").json
     with FakeServer() as server:
         lead_to(server, monkeypatch)
@@ -287,31 +287,31 @@ def test_a_plan_is_near_to_what_it_plans(run, shop, monkeypatch):
     assert 0.6 < plan["plan"]["total"]["prompt"] / server.billed.prompt < 1.6
 
 
-def test_own_prompts_are_used(run, shop, server):
-    """--prompts replaces the prompts of the same name, and the digests show it."""
+def test_the_users_prompts_are_used(run, shop, server):
+    """--prompts replaces prompts of the same name, and the digests change."""
     run("prompts", "export", "mine")
     Path("mine/rank.md").write_text(
         Path("mine/rank.md").read_text().replace("You order items", "You sort items")
     )
 
-    told = run("recommend", shop, "--like", "whale", "--prompts", "mine", "--json").json
+    result = run("recommend", shop, "--like", "whale", "--prompts", "mine", "--json").json
 
     bundled = {each.name: each.digest for each in PromptSet.load(CONTRACTS)}
-    changed = [name for name in bundled if bundled[name] != told["prompts"][name]]
+    changed = [name for name in bundled if bundled[name] != result["prompts"][name]]
     assert ["rank"] == changed
     assert any("You sort items" in str(body["messages"]) for body in server.requests)
 
 
-def test_a_judge_with_nothing_to_go_by_says_so(run, shelf):
-    """A sentence cannot be placed among given vectors; that is said, not guessed."""
+def test_a_sentence_cannot_be_compared_with_given_vectors(run, shelf):
+    """The error says so; nothing is guessed."""
     ended = run("recommend", shelf, "--like", "whales")
 
     assert (3, "") == (ended.code, ended.out)
     assert "has nothing to compare 'whales' with" in ended.err
 
 
-def test_who_met_everything_gets_a_word_and_no_items(run, shelf):
-    """When no item is left, that is said; it is no error."""
+def test_a_history_with_every_item_leaves_none(run, shelf):
+    """A message says that no item is left; it is not an error."""
     with ItemTree.open(shelf) as tree:
         every = [each.item.id for each in tree.items_by_number(range(15)).values()]
     Path("person.json").write_text(json.dumps(every))
@@ -322,8 +322,8 @@ def test_who_met_everything_gets_a_word_and_no_items(run, shelf):
     assert "No item is left: all 15 are in the history or excluded.\n" in ended.out
 
 
-def test_nobody_cannot_be_recommended_to(run, shop):
-    """Without a history or a sentence there is an error that says what to give."""
+def test_a_person_is_required(run, shop):
+    """Without a history or a sentence, the error says what is missing."""
     ended = run("recommend", shop)
 
     assert 3 == ended.code
@@ -331,7 +331,7 @@ def test_nobody_cannot_be_recommended_to(run, shop):
 
 
 def test_an_unknown_history_item_is_named(run, shop):
-    """An id that is not in the tree is said, with the nearest one."""
+    """The error has the unknown id and the nearest known one."""
     ended = run("recommend", shop, "--history", "item-0000")
 
     assert 3 == ended.code
@@ -339,28 +339,32 @@ def test_an_unknown_history_item_is_named(run, shop):
 
 
 def test_walk_options_reach_the_walk(run, shop):
-    """The numbers of the walk's options are those of the walk."""
-    told = run(
+    """The JSON shows the values of the flags."""
+    result = run(
         *("recommend", shop, "--like", "whale storm", "--leaves", 3, "--candidates", 8),
         *("--show", 16, "--variety", 1, "--most-per-branch", 1, "--rerank", "none", "-k", 4),
         "--json",
     ).json
 
-    assert (3, 8, 4) == (told["walk"]["leaves"], told["walk"]["candidates"], len(told["items"]))
+    assert (3, 8, 4) == (
+        result["walk"]["leaves"],
+        result["walk"]["candidates"],
+        len(result["items"]),
+    )
 
 
-def test_an_interruption_shows_the_list_so_far(run, shop, server, monkeypatch):
-    """Ctrl-C ends the asking: the embedded judge finishes the list, and the code is 130."""
+def test_an_interrupt_returns_the_list_so_far(run, shop, server, monkeypatch):
+    """After Ctrl-C the embedded judge finishes the list, and the exit code is 130."""
     monkeypatch.setattr(LanguageModelJudge, "choose", _interrupt)
 
     ended = run("recommend", shop, "--history", HISTORY, "-k", "3", "--json")
 
-    told = json.loads(ended.out)
-    assert (130, "interrupted", 3) == (ended.code, told["partial"], len(told["items"]))
+    result = json.loads(ended.out)
+    assert (130, "interrupted", 3) == (ended.code, result["partial"], len(result["items"]))
 
 
-def test_a_budget_is_kept_and_told(run, shop, server):
-    """Where the calls run out, the list comes all the same, and the page says who made it."""
+def test_a_budget_is_kept_and_reported(run, shop, server):
+    """When the calls run out, the list is complete, and the output says who finished it."""
     ended = run("recommend", shop, "--history", HISTORY, "-k", "3", "--max-calls", "2")
 
     assert 0 == ended.code
@@ -372,50 +376,50 @@ def _interrupt(*_):
     raise KeyboardInterrupt
 
 
-def asked_about_branches(server):
-    """What the server was asked about branches: for each person the lines, in their order."""
-    told = [body["messages"] for body in server.requests]
-    lists = [each[1]["content"] for each in told if "guide one person" in each[0]["content"]]
+def branch_questions(server):
+    """Return the choices of each request about branches, in their order."""
+    result = [body["messages"] for body in server.requests]
+    lists = [each[1]["content"] for each in result if "guide one person" in each[0]["content"]]
     return [each.split("<choices>\n")[1].split("\n</choices>")[0].splitlines() for each in lists]
 
 
-def test_a_seed_turns_the_lists(run, shop, server):
-    """The same seed makes the same requests; another one shows the same lines in another order."""
+def test_a_seed_changes_the_order_of_the_lists(run, shop, server):
+    """The same seed sends the same requests; another one changes the order of the lines."""
     first, again, other = [], [], []
-    for kept, seed in ((first, 3), (again, 3), (other, 4)):
+    for lists, seed in ((first, 3), (again, 3), (other, 4)):
         server.requests.clear()
         assert 0 == run("recommend", shop, "--like", "whale", "--seed", seed).code
-        kept += sorted(asked_about_branches(server))
+        lists += sorted(branch_questions(server))
 
     assert first == again != other
 
 
 def test_votes_ask_again_in_another_order(run, shop, server):
-    """Twice as many calls about branches, each pair about the same lines, and the judge says so."""
-    told = run("recommend", shop, "--like", "whale", "--votes", "2", "--concurrency", 1, "--json")
+    """Each question about branches is asked twice, with the lines reversed."""
+    result = run("recommend", shop, "--like", "whale", "--votes", "2", "--concurrency", 1, "--json")
 
-    asked = asked_about_branches(server)
-    assert told.json["judge"].endswith(", asked 2 times")
+    asked = branch_questions(server)
+    assert result.json["judge"].endswith(", asked 2 times")
     for one, other in zip(asked[::2], asked[1::2], strict=True):
         lines = [line.split(". ", 1)[1] for line in one]
         assert lines[::-1] == [line.split(". ", 1)[1] for line in other]
 
 
 @pytest.mark.parametrize("votes", ["0", "ten", "-1", "2.5", "10"])
-def test_votes_that_cannot_be_counted_are_refused(run, shop, votes):
-    """The error says what is possible."""
+def test_invalid_votes_are_refused(run, shop, votes):
+    """The error says what is allowed."""
     ended = run("recommend", shop, "--like", "whale", f"--votes={votes}")
 
     assert 3 == ended.code
     assert f"--votes {votes}: expected auto, or a number from 1 to 9." in ended.err
 
 
-def test_a_plan_says_what_a_prefix_cache_can_serve(run, shop):
-    """As a number of tokens and a share of the prompts; more votes make for more."""
+def test_a_plan_has_the_tokens_that_a_prefix_cache_can_serve(run, shop):
+    """As a number of tokens and a share of the prompts; more votes share more."""
     plan = ("recommend", shop, "--history", HISTORY, "--plan")
     once, twice = (run(*plan, "--json", "--votes", n).json["prefix"] for n in (1, 2))
 
     share = round(100 * once["shared"] / once["prompt"])
-    told = " ".join(run(*plan).out.split())
-    assert f"A prefix cache can serve about {once['shared']:,} prompt tokens ({share}%)." in told
+    result = " ".join(run(*plan).out.split())
+    assert f"A prefix cache can serve about {once['shared']:,} prompt tokens ({share}%)." in result
     assert twice["shared"] > once["shared"]

@@ -14,7 +14,7 @@ PERSON = "person-4711"
 
 @pytest.fixture
 def no_sockets(monkeypatch):
-    """Let nothing connect to anything, this machine included."""
+    """Forbid every connection, also to this machine."""
 
     def refused(*arguments):
         raise AssertionError("a replay has opened a connection")
@@ -25,7 +25,7 @@ def no_sockets(monkeypatch):
 
 
 def forget(monkeypatch):
-    """Set nothing that leads to a model."""
+    """Unset everything that points at a model."""
     for name in ("OPENAI_BASE_URL", "UNILLMREC_MODEL", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -34,7 +34,7 @@ def forget(monkeypatch):
 def test_a_replay_prints_the_same_bytes_and_opens_no_socket(
     form, run, shop, server, monkeypatch, request
 ):
-    """Without a model, a key or a network, and with the same trace."""
+    """It needs no model, key or network, and writes the same trace."""
     asked = ("recommend", shop, "--like", "slow rivers", *form)
     first = run(*asked, "--record", "r.jsonl", "--trace", "first.jsonl")
     forget(monkeypatch)
@@ -47,8 +47,8 @@ def test_a_replay_prints_the_same_bytes_and_opens_no_socket(
     assert Path("first.jsonl").read_bytes() == Path("second.jsonl").read_bytes()
 
 
-def test_failures_and_bad_answers_are_replayed_as_well(run, shop, monkeypatch):
-    """What a run made of them is part of what it was."""
+def test_failures_and_unusable_replies_are_replayed(run, shop, monkeypatch):
+    """The output is the same."""
     faults = [None, FaultKind.NULL_CONTENT, FaultKind.IGNORE_SCHEMA, 503, None, FaultKind.CUT]
     with FakeServer(faults=faults) as server:
         lead_to(server, monkeypatch)
@@ -62,7 +62,7 @@ def test_failures_and_bad_answers_are_replayed_as_well(run, shop, monkeypatch):
 
 
 def test_an_error_that_ended_a_run_ends_its_replay(run, shop, monkeypatch):
-    """With the same words."""
+    """With the same message."""
     with FakeServer(faults=[Fault.too_long()] * 9) as server:
         lead_to(server, monkeypatch)
         first = run("recommend", shop, "--like", "slow rivers", "--record", "r.jsonl")
@@ -75,7 +75,7 @@ def test_an_error_that_ended_a_run_ends_its_replay(run, shop, monkeypatch):
 
 
 def test_the_first_request_that_was_not_recorded_is_named(run, shop, server):
-    """Its stage and how it begins: another sentence is another question."""
+    """The error has its stage and its beginning."""
     run("recommend", shop, "--like", "slow rivers", "--record", "r.jsonl")
     asked = len(server.requests)
 
@@ -99,10 +99,8 @@ def test_the_first_request_that_was_not_recorded_is_named(run, shop, server):
         (["--replay", "there.jsonl", "--cache", "c.cache"], 2, "leave out --record and --cache"),
     ],
 )
-def test_files_that_will_not_do_are_told_before_anything_is_asked(
-    flags, code, words, run, shop, server
-):
-    """Nothing is overwritten, and nothing is paid for that could not be kept."""
+def test_unusable_files_are_refused_before_anything_is_sent(flags, code, words, run, shop, server):
+    """Nothing is overwritten, and nothing is paid for that could not be stored."""
     Path("there.jsonl").write_text("something else\n")
     before = Path("shop.tree").read_bytes()
 
@@ -116,8 +114,8 @@ def test_files_that_will_not_do_are_told_before_anything_is_asked(
 
 
 @pytest.mark.parametrize("flag", ["--record", "--cache"])
-def test_where_no_model_is_asked_there_is_nothing_to_keep(flag, run, shop):
-    """It is an error rather than an empty file."""
+def test_record_and_cache_need_a_model(flag, run, shop):
+    """It is an error, and no empty file is created."""
     ended = run("recommend", shop, "--like", "slow rivers", flag, "kept")
 
     assert 3 == ended.code
@@ -125,30 +123,30 @@ def test_where_no_model_is_asked_there_is_nothing_to_keep(flag, run, shop):
     assert not Path("kept").exists()
 
 
-def test_what_is_cached_is_not_asked_again(run, shop, server):
-    """The second time costs nothing, and says what it would have cost."""
+def test_cached_replies_are_not_requested_again(run, shop, server):
+    """The second run costs nothing, and prints what it would have cost."""
     asked = ("recommend", shop, "--like", "slow rivers", "--cache", "a.cache", "--json")
     first = run(*asked).json
     billed = server.billed
 
     second = run(*asked)
 
-    told = second.json
-    assert first["items"] == told["items"]
+    result = second.json
+    assert first["items"] == result["items"]
     assert billed == server.billed
     assert {"hits": 0, "asked": billed.calls} == {n: first["cache"][n] for n in ("hits", "asked")}
-    saved = {n: told["cache"]["saved"][n] for n in ("calls", "prompt", "completion")}
+    saved = {n: result["cache"]["saved"][n] for n in ("calls", "prompt", "completion")}
     assert (billed.calls, billed.prompt, billed.completion) == tuple(saved.values())
-    nothing = {name: 0 for name in told["usage"]["total"]}
-    assert nothing == told["usage"]["total"]
+    nothing = {name: 0 for name in result["usage"]["total"]}
+    assert nothing == result["usage"]["total"]
     assert (
         f"{billed.calls} of {billed.calls} replies came from the cache; they would have cost "
         f"{billed.prompt:,} prompt and {billed.completion:,} completion tokens." in second.err
     )
 
 
-def test_answers_that_cost_nothing_are_not_in_the_usage_log(run, shop, server):
-    """It has what was paid for."""
+def test_cached_replies_are_not_in_the_usage_log(run, shop, server):
+    """It has paid calls only."""
     asked = ("recommend", shop, "--like", "slow rivers", "--cache", "a.cache")
     run(*asked)
     before = run("usage", shop, "--json").json["total"]["usage"]
@@ -157,8 +155,8 @@ def test_answers_that_cost_nothing_are_not_in_the_usage_log(run, shop, server):
     assert before == run("usage", shop, "--json").json["total"]["usage"]
 
 
-def test_another_model_or_address_is_asked_for_itself(run, shop, server, monkeypatch):
-    """An answer belongs to who gave it."""
+def test_replies_are_cached_per_model_and_address(run, shop, server, monkeypatch):
+    """Another model or address needs its own replies."""
     asked = ("recommend", shop, "--like", "slow rivers", "--cache", "a.cache", "--json")
     calls = run(*asked).json["cache"]["asked"]
 
@@ -171,7 +169,7 @@ def test_another_model_or_address_is_asked_for_itself(run, shop, server, monkeyp
 
 
 def test_describing_is_recorded_and_replayed(run, shop, server, monkeypatch):
-    """The same lines are written, with nobody to ask."""
+    """The same descriptions are written without an endpoint."""
     original = Path(shop).read_bytes()
     first = run("describe", shop, "--depth", "1", "--yes", "--record", "r.jsonl", "--json")
     Path(shop).write_bytes(original)
@@ -185,22 +183,22 @@ def test_describing_is_recorded_and_replayed(run, shop, server, monkeypatch):
 
 
 def test_neither_key_nor_person_is_in_any_file(run, shop, monkeypatch):
-    """Recording, trace, usage log, cache and logs, of a run with failures and a telltale server."""
+    """Checks recording, trace, usage log, cache and logs, also for a server that echoes the key."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     Path(f"{PERSON}.json").write_text(json.dumps(["item-001", "item-002"]))
     with FakeServer(faults=[Fault.status(503, message=f"slow down, {KEY}")]) as server:
         lead_to(server, monkeypatch)
         kept = ("--record", "r.jsonl", "--trace", "t.jsonl", "--cache", "a.cache")
         history = ("--history", f"{PERSON}.json")
-        told = run("--log-level", "debug", "recommend", shop, *history, *kept)
-        Path("first.log").write_text(told.err + told.out)
+        result = run("--log-level", "debug", "recommend", shop, *history, *kept)
+        Path("first.log").write_text(result.err + result.out)
     with FakeServer(faults=[Fault.status(401, message=f"wrong key {KEY}")] * 9) as server:
         lead_to(server, monkeypatch)
         level = ("--log-level", "debug", "--log-format", "json")
         failed = run(*level, "recommend", shop, *history, "--record", "f.jsonl")
         Path("second.log").write_text(failed.err)
 
-    assert (0, 4) == (told.code, failed.code)
+    assert (0, 4) == (result.code, failed.code)
     written = [path for path in Path().iterdir() if path.name not in (shop, f"{PERSON}.json")]
     assert {"r.jsonl", "t.jsonl", "a.cache", "shop.tree.usage", "first.log"} <= {
         path.name for path in written
@@ -213,7 +211,7 @@ def test_neither_key_nor_person_is_in_any_file(run, shop, monkeypatch):
 
 
 def test_a_cache_holds_digests_and_no_prompts(run, shop, server):
-    """What a person was asked about cannot be read in it."""
+    """The prompts about a person cannot be read from it."""
     run("recommend", shop, "--like", "slow rivers", "--cache", "a.cache")
 
     with sqlite3.connect("a.cache") as db:
