@@ -23,6 +23,7 @@ BENCHMARKS = (
     "change_scale",
     "crash",
     "transcripts",
+    "sentences",
     "variety",
     "fidelity",
     "interests",

@@ -95,6 +95,14 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
         "CATALOGS": (SimpleNamespace(label="400 made up", source="synthetic", size=400),),
         "PEOPLE": 2,
     },
+    "sentences": {
+        "SENTENCES": {
+            "ml-1m": [
+                {"sentence": "a whale, a captain and a storm", "where": "'sea' in categories"},
+                {"sentence": "a rocket to a comet", "where": "'space' in categories"},
+            ]
+        }
+    },
     "transcripts": {
         "HISTORIES": (("ml-1m", 3),),
         "SENTENCES": (("ml-1m", "a whale and an anchor"),),

@@ -140,6 +140,9 @@ HOLDS = {
         < by(rows, "way", "flat listing")["input"]
         < by(rows, "way", "sliding windows 20/10")["input"]
     ),
+    "sentences": lambda rows: (
+        min(numbers(rows, "precision@10")) > 0.5 > max(numbers(rows, "by chance"))
+    ),
     "transcripts": lambda rows: all(
         row["excluded"] + row["eligible"] == 240 > row["candidates"] > 0 for row in rows
     ),
