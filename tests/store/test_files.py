@@ -9,7 +9,7 @@ from unillmrec.errors import StoreError
 from unillmrec.items import Item
 from unillmrec.store import ItemTree
 from unillmrec.store.files import connect_to_read
-from unillmrec.store.migrations import APPLICATION_ID, LAYOUT
+from unillmrec.store.migrations import TREE_FILE
 
 
 def write_tree(path, word="old", count=60, *, overwrite=False):
@@ -37,21 +37,21 @@ def changed_copy(pragma, number):
 
 def test_a_newer_layout_is_refused():
     """The error names the layouts and how to upgrade."""
-    changed_copy("user_version", LAYOUT + 1)
+    changed_copy("user_version", TREE_FILE.layout + 1)
 
     with pytest.raises(StoreError) as caught:
         connect_to_read(Path("shop.tree"))
 
     expected = (
-        f"shop.tree was written by a newer unillmrec (layout m{LAYOUT + 1:03}; "
-        f"this one knows m{LAYOUT:03}).\n  Try: pip install --upgrade unillmrec"
+        f"shop.tree was written by a newer unillmrec (layout m{TREE_FILE.layout + 1:03}; "
+        f"this one knows m{TREE_FILE.layout:03}).\n  Try: pip install --upgrade unillmrec"
     )
     assert expected == str(caught.value)
 
 
 def test_a_foreign_sqlite_file_is_refused():
     """The file of another program is not read as a tree."""
-    changed_copy("application_id", APPLICATION_ID + 1)
+    changed_copy("application_id", TREE_FILE.application_id + 1)
 
     with pytest.raises(StoreError, match="is a SQLite file of another program"):
         ItemTree.open("shop.tree")

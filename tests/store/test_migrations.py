@@ -1,9 +1,10 @@
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
-from unillmrec.store import migrations
-from unillmrec.store.migrations import LAYOUT, MIGRATIONS, layout_name, migrate
+from unillmrec.store.migrations import TREE_FILE, layout_name
+from unillmrec.system.sqlite import prepare
 
 
 @pytest.fixture
@@ -19,28 +20,38 @@ def version(db):
 
 def test_an_empty_file_gets_every_layout(db):
     """Each migration runs once, in order, and is recorded."""
-    assert [each.__name__ for each in MIGRATIONS] == migrate(db)
-    assert LAYOUT == version(db)
-    assert [] == migrate(db)
+    ran = []
+
+    def recorded(migration):
+        return lambda db: (ran.append(migration.__name__), migration(db))
+
+    kind = replace(TREE_FILE, migrations=tuple(map(recorded, TREE_FILE.migrations)))
+    prepare(db, kind)
+
+    assert [each.__name__ for each in TREE_FILE.migrations] == ran
+    assert TREE_FILE.layout == version(db)
+    ran.clear()
+    prepare(db, kind)
+    assert [] == ran
 
 
 def test_names_contain_the_number():
     """The name of a migration begins with the layout that it creates."""
-    for number, migration in enumerate(MIGRATIONS, start=1):
+    for number, migration in enumerate(TREE_FILE.migrations, start=1):
         assert migration.__name__.startswith(f"{layout_name(number)}_")
 
 
-def test_a_failing_migration_changes_nothing(db, monkeypatch):
+def test_a_failing_migration_changes_nothing(db):
     """Its changes and the record that it ran are committed together, or not at all."""
-    migrate(db)
+    prepare(db, TREE_FILE)
 
     def m999_breaks(db):
         db.execute("CREATE TABLE half_done (x)")
         raise sqlite3.OperationalError("no")
 
-    monkeypatch.setattr(migrations, "MIGRATIONS", (*MIGRATIONS, m999_breaks))
+    broken = replace(TREE_FILE, migrations=(*TREE_FILE.migrations, m999_breaks))
     with pytest.raises(sqlite3.OperationalError, match="no"):
-        migrate(db)
+        prepare(db, broken)
 
-    assert LAYOUT == version(db)
+    assert TREE_FILE.layout == version(db)
     assert [] == db.execute("SELECT 1 FROM sqlite_master WHERE name = 'half_done'").fetchall()

@@ -113,3 +113,12 @@ def test_an_exclusive_connection_keeps_readers_out(path):
                 open_file(path, FIRST, timeout=0)
 
     open_to_read(path, FIRST, timeout=0).close()
+
+
+def test_opening_a_current_file_does_not_wait_for_a_writer(path):
+    """Two connections may be open to write at once; only their transactions take turns."""
+    with closing(open_to_write(path, FIRST, timeout=0)) as first:
+        first.execute("BEGIN IMMEDIATE")
+        second = open_to_write(path, FIRST, timeout=0)
+        with closing(second), pytest.raises(sqlite3.OperationalError, match="locked"):
+            second.execute("BEGIN IMMEDIATE")

@@ -1,16 +1,13 @@
 """The layouts of tree files, each as a migration from the one before.
 
-A migration is never edited after a release. Each runs in one transaction, together with the
-record that it ran.
+A migration is never edited after a release.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 
-# "ULMR" marks a file as a tree, wherever it is and whatever its name.
-APPLICATION_ID = 0x554C4D52
+from unillmrec.system.sqlite import FileKind
 
 
 def m001_first_layout(db: sqlite3.Connection) -> None:
@@ -50,27 +47,10 @@ INDEXES = (
     "CREATE UNIQUE INDEX term_by_term ON term (term)",
 )
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_first_layout,)
-LAYOUT = len(MIGRATIONS)
+# "ULMR" marks a file as a tree, wherever it is and whatever its name.
+TREE_FILE = FileKind(0x554C4D52, (m001_first_layout,))
 
 
 def layout_name(number: int) -> str:
     """Return the name of a layout for error messages, such as m001."""
     return f"m{number:03d}"
-
-
-def migrate(db: sqlite3.Connection) -> list[str]:
-    """Upgrade *db* to the newest layout, and return the names of the migrations that ran."""
-    (at,) = db.execute("PRAGMA user_version").fetchone()
-    ran = []
-    for number, migration in enumerate(MIGRATIONS[at:], start=at + 1):
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            migration(db)
-            db.execute(f"PRAGMA user_version = {number}")
-            db.execute("COMMIT")
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        ran.append(migration.__name__)
-    return ran

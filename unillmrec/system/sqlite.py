@@ -76,7 +76,7 @@ def open_to_read(path: Path, kind: FileKind, *, timeout: float) -> sqlite3.Conne
     try:
         return _opened_to_read(address, kind, timeout)
     except sqlite3.OperationalError:
-        if not _is_sqlite(path) or path.with_name(f"{path.name}-wal").exists():
+        if not is_sqlite_file(path) or path.with_name(f"{path.name}-wal").exists():
             raise
         # In a folder that is not writable, SQLite cannot create the files of an empty log.
         return _opened_to_read(f"{address}&immutable=1", kind, timeout)
@@ -98,7 +98,9 @@ def open_to_write(
     with closed_on_error(db):
         if exclusive:
             db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        prepare(db, kind)
+        # Opening a file of the newest layout need not wait for another process that writes.
+        if exclusive or not _is_current(db, kind):
+            prepare(db, kind)
         # A row in a write-ahead log survives a killed process without waiting for the disk: 20,000
         # rows a second instead of 50, and readers need not wait. Where the file system cannot
         # have one, the usual journal does.
@@ -167,6 +169,11 @@ def read_pragma(db: sqlite3.Connection, name: str) -> int:
     return int(db.execute(f"PRAGMA {name}").fetchone()[0])
 
 
+def is_sqlite_file(path: Path) -> bool:
+    """Return whether a file begins as SQLite files do, even if the rest is damaged."""
+    return _header(path).startswith(_SIGNATURE)
+
+
 def _opened_to_read(address: str, kind: FileKind, timeout: float) -> sqlite3.Connection:
     db = connect(address, timeout=timeout)
     with closed_on_error(db):
@@ -183,13 +190,14 @@ def _checked_layout(db: sqlite3.Connection, kind: FileKind) -> int:
     return layout
 
 
+def _is_current(db: sqlite3.Connection, kind: FileKind) -> bool:
+    marks = (read_pragma(db, "application_id"), read_pragma(db, "user_version"))
+    return marks == (kind.application_id, kind.layout)
+
+
 def _is_empty(db: sqlite3.Connection) -> bool:
     marked = any(read_pragma(db, name) for name in ("application_id", "user_version"))
     return not marked and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-
-
-def _is_sqlite(path: Path) -> bool:
-    return _header(path).startswith(_SIGNATURE)
 
 
 def _header(path: Path) -> bytes:

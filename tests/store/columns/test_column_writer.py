@@ -19,12 +19,13 @@ from unillmrec.store.columns.column import (
 )
 from unillmrec.store.columns.reader import ColumnReader
 from unillmrec.store.columns.writer import ColumnWriter
-from unillmrec.store.migrations import migrate
+from unillmrec.store.migrations import TREE_FILE
+from unillmrec.system.sqlite import prepare
 
 
 def new_file():
     db = sqlite3.connect(":memory:", isolation_level=None)
-    migrate(db)
+    prepare(db, TREE_FILE)
     return db
 
 

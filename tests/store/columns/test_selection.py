@@ -15,7 +15,8 @@ from unillmrec.store import EditableTree, ItemTree
 from unillmrec.store.columns.blocks import BLOCK
 from unillmrec.store.columns.selection import Selection
 from unillmrec.store.columns.writer import ColumnWriter
-from unillmrec.store.migrations import migrate
+from unillmrec.store.migrations import TREE_FILE
+from unillmrec.system.sqlite import prepare
 
 COUNT = 700
 NODES = 60
@@ -29,7 +30,7 @@ class FakeTree:
         self.parents = parents
         self.leaves = leaves
         self.db = sqlite3.connect(":memory:", isolation_level=None)
-        migrate(self.db)
+        prepare(self.db, TREE_FILE)
         writer = ColumnWriter(self.db)
         for number, item in catalog.items():
             writer.set_item(number, item)

@@ -10,9 +10,10 @@ from pathlib import Path
 from types import TracebackType
 
 from unillmrec.errors import StoreError
-from unillmrec.store.files import BUSY_SECONDS, is_sqlite_file, is_tree_file
-from unillmrec.store.migrations import APPLICATION_ID, migrate
+from unillmrec.store.files import BUSY_SECONDS
+from unillmrec.store.migrations import TREE_FILE
 from unillmrec.store.staging.working_file import create_working_file, remove_abandoned_files
+from unillmrec.system.sqlite import is_sqlite_file, prepare
 
 
 class Staging:
@@ -47,8 +48,7 @@ class Staging:
 
     def _create_tables(self) -> sqlite3.Connection:
         db = connect_staged(self.working_path)
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        migrate(db)
+        prepare(db, TREE_FILE)
         db.execute("BEGIN")
         return db
 
@@ -158,7 +158,7 @@ def check_target(path: Path, *, overwrite: bool) -> None:
         )
     if not overwrite:
         raise _exists_error(path)
-    if status.st_size and not is_tree_file(target):
+    if status.st_size and not TREE_FILE.marks(target):
         raise StoreError(
             f"{path} is not a tree, and --overwrite replaces only trees.",
             detail="Nothing was changed.",
