@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any
 
 
 class Stage(StrEnum):
@@ -87,6 +88,22 @@ class Exchange:
     seconds: float = 0.0
     error: str = ""
     off_labels: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the call as a line of a trace has it."""
+        optional: dict[str, Any] = {"error": self.error} if self.error else {}
+        if self.off_labels is not None:
+            optional["off_labels"] = self.off_labels
+        return {
+            **optional,
+            "messages": [{"role": role, "content": content} for role, content in self.messages],
+            "reply": self.reply,
+            "asked_with": self.asked_with,
+            "finish": self.finish,
+            "model": self.model,
+            "seconds": round(self.seconds, 3),
+            "usage": self.usage.as_dict(),
+        }
 
 
 class Bill:

@@ -296,7 +296,7 @@ def _write_trace(
         choices = [f"{choice.number}. {choice.line}" for choice in question.choices]
         line |= {"where": question.where, "choices": choices}
     if isinstance(answer, Exchange):
-        write(line | _exchange_fields(answer))
+        write(line | answer.as_dict())
         return
     line |= {
         "scores": [[number, round(score, 2)] for number, score in answer.scores],
@@ -305,20 +305,4 @@ def _write_trace(
     if answer.shares:
         line["shares"] = [[number, round(share, 6)] for number, share in answer.shares]
     for exchange in answer.exchanges or (None,):
-        write(line | (_exchange_fields(exchange) if exchange else {}))
-
-
-def _exchange_fields(exchange: Exchange) -> dict[str, Any]:
-    optional: dict[str, Any] = {"error": exchange.error} if exchange.error else {}
-    if exchange.off_labels is not None:
-        optional["off_labels"] = exchange.off_labels
-    return {
-        **optional,
-        "messages": [{"role": role, "content": content} for role, content in exchange.messages],
-        "reply": exchange.reply,
-        "asked_with": exchange.asked_with,
-        "finish": exchange.finish,
-        "model": exchange.model,
-        "seconds": round(exchange.seconds, 3),
-        "usage": exchange.usage.as_dict(),
-    }
+        write(line | (exchange.as_dict() if exchange else {}))

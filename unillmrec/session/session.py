@@ -168,8 +168,9 @@ class Session:
         """
         recommender = Recommender(self.tree, self.judge)
         tracker = _track(budget, self.price)
-        made = recommender.recommend(history, budget=tracker, **arguments)
-        return replace(made, seconds=self.storage.measurement("seconds", made.seconds))
+        recommendation = recommender.recommend(history, budget=tracker, **arguments)
+        seconds = self.storage.measurement("seconds", recommendation.seconds)
+        return replace(recommendation, seconds=seconds)
 
     def plan(
         self,
@@ -234,7 +235,7 @@ class Session:
         return self.storage.wrap(logged, endpoint.identity)
 
     def _explain_default(self) -> None:
-        """Notify why no model is asked, where the user may have expected one."""
+        """Explain why no model is asked, if the user may have expected one."""
         settings = self.settings
         if settings.judge != "auto" or settings.has_endpoint:
             return

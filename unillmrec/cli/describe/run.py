@@ -191,15 +191,7 @@ def _tracer(write: WriteTrace | None) -> Callable[[Summaries], None]:
                     "kind": "describe",
                     "summaries": dict(summaries.texts),
                     "dropped": summaries.dropped.as_dict(),
-                    "messages": [
-                        {"role": role, "content": content} for role, content in exchange.messages
-                    ],
-                    "reply": exchange.reply,
-                    "asked_with": exchange.asked_with,
-                    "finish": exchange.finish,
-                    "model": exchange.model,
-                    "seconds": round(exchange.seconds, 3),
-                    "usage": exchange.usage.as_dict(),
+                    **exchange.as_dict(),
                 }
             )
 

@@ -30,36 +30,36 @@ _BAD = {"not listed", "cut", "ignored", "refused", "implausible", "too long"}
 
 def show_probe_report(report: StoredReport, *, as_json: bool) -> None:
     """Print each finding, the request style that follows, and advice."""
-    found = report.examination
+    examination = report.examination
     if as_json:
         show_json(
             {
-                "base_url": found.base_url,
-                "model": found.model,
+                "base_url": examination.base_url,
+                "model": examination.model,
                 "usable": True,
                 "findings": [
                     {"name": each.name, "outcome": each.outcome, "detail": each.detail}
-                    for each in found.findings
+                    for each in examination.findings
                 ],
-                "way": _way(found.style),
-                "advice": [{"name": name, "advice": advice} for name, advice in found.advice],
-                "label_bias": dict(found.label_bias),
-                "usage": found.usage.as_dict(),
-                "seconds": round(found.seconds, 3),
+                "way": _way(examination.style),
+                "advice": [{"name": name, "advice": advice} for name, advice in examination.advice],
+                "label_bias": dict(examination.label_bias),
+                "usage": examination.usage.as_dict(),
+                "seconds": round(examination.seconds, 3),
                 "memory": str(report.memory) if report.memory else None,
             }
         )
         return
     page = Page()
-    page.show(Text(f"{found.model} at {found.base_url}", style="bold"))
+    page.show(Text(f"{examination.model} at {examination.base_url}", style="bold"))
     page.blank()
     _show_findings(page, report)
     page.blank()
-    way = _way(found.style)
+    way = _way(examination.style)
     page.show(Text(f"Branches are asked about {_IN_WORDS[str(way['branches'])]}."))
     if way["branches"] != way["others"]:
         page.show(Text(f"Everything else is asked {_IN_WORDS[str(way['others'])]}."))
-    for name, advice in found.advice:
+    for name, advice in examination.advice:
         page.show(indented(Text(f"{name}: {advice}.", style="yellow"), 2))
     page.blank()
     page.show(Text(_format_cost(report), style="dim"))
@@ -104,10 +104,10 @@ def _way(way: RequestStyle) -> dict[str, object]:
 
 
 def _format_cost(report: StoredReport) -> str:
-    found = report.examination
-    usage = found.usage
+    examination = report.examination
+    usage = examination.usage
     spent = "an unknown number of"
     if usage.prompt is not None and usage.completion is not None:
         spent = f"{usage.prompt:,} prompt and {usage.completion:,} completion"
     stored = f"Stored in {report.memory}." if report.memory else "Not stored: the memory is off."
-    return f"{usage.calls} calls, {spent} tokens, {format_seconds(found.seconds)}. {stored}"
+    return f"{usage.calls} calls, {spent} tokens, {format_seconds(examination.seconds)}. {stored}"

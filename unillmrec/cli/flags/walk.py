@@ -28,12 +28,11 @@ def path_score_flag(default: PathScore) -> PathScore:
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetFlags:
-    """What a recommendation may cost. When a limit is reached, the best list so far is returned."""
+    """What a recommendation, or a batch, may cost."""
 
     max_tokens: int | None = option(
         "--max-tokens",
-        help="Spend at most this many tokens, prompts and completions together. When any limit "
-        "is reached, the best list so far is returned.",
+        help="Spend at most this many tokens, prompts and completions together.",
         default=None,
         group=BUDGET,
         metavar="N",

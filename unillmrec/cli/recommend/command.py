@@ -52,7 +52,8 @@ FIELDS = (
 def recommend(request: RecommendRequest) -> None:
     """Recommend items of a tree to one person.
 
-    Items in the history are never recommended. Without an endpoint, the embedded judge answers.
+    Items in the history are never recommended. Without an endpoint, the embedded judge answers;
+    when a budget is spent, it finishes the list.
     """
     from unillmrec.cli.recommend.run import plan, recommend
     from unillmrec.cli.recommend.show import show_recommendation

@@ -143,13 +143,17 @@ def _comma_hint(tree: ItemTree, request: RecommendRequest) -> Iterator[None]:
 
 
 def _note_unknown(
-    made: Recommendation, tree: ItemTree, request: RecommendRequest, exclude: Iterable[str]
+    recommendation: Recommendation,
+    tree: ItemTree,
+    request: RecommendRequest,
+    exclude: Iterable[str],
 ) -> None:
     """Print which ids to exclude are not in the tree."""
-    if not made.unknown:
+    unknown = recommendation.unknown
+    if not unknown:
         return
-    first = ", ".join(map(repr, made.unknown[:5])) + (", …" if made.unknown[5:] else "")
-    count = f"{len(made.unknown):,} of {len(set(exclude)):,}"
+    first = ", ".join(map(repr, unknown[:5])) + (", …" if unknown[5:] else "")
+    count = f"{len(unknown):,} of {len(set(exclude)):,}"
     note(f"{count} ids to exclude are not in {request.tree.name}: {first}.")
     if hint := _hint_at_commas(tree, "--exclude", request.exclude):
         note(f"{hint[0]} Try: {hint[1]}")

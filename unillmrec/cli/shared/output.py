@@ -93,8 +93,8 @@ def print_error(text: str) -> None:
 
 def printable(text: str, limit: int = 200) -> str:
     """Return untrusted *text* as one line of printable characters, cut to *limit*."""
-    kept = "".join(each if each.isprintable() or each in JOINERS else " " for each in text)
-    line = " ".join(kept.split())
+    text = "".join(each if each.isprintable() or each in JOINERS else " " for each in text)
+    line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
