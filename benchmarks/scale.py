@@ -227,12 +227,12 @@ def _cluster(folder: Path, size: int, vectors: bool) -> dict[str, Any]:
     from unillmrec.building.given_vectors import VectorFile
     from unillmrec.building.subtree_growth import grow_in_processes
     from unillmrec.system.processes import available_cores
-    from unillmrec.tree.growing import Bounds, Shape, straighten
+    from unillmrec.tree.growing import Bounds, Shape, flatten
 
     assert vectors
     points = VectorFile(folder / "a.npy").for_items(size)
     grown = grow_in_processes(points, Bounds(), SEED, available_cores(), lambda *_: None)
-    shape = Shape.of(straighten(grown, Bounds()))
+    shape = Shape.of(flatten(grown, Bounds()))
     sizes = (np.array(shape.ends) - shape.starts)[np.array(shape.leaves)]
     return {
         "leaves": len(sizes),

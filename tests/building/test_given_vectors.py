@@ -79,7 +79,7 @@ def write_several(path):
         np.savez(file, one=np.ones((2, 2)), other=np.ones((2, 2)))
 
 
-def write_cut(path):
+def write_truncated(path):
     np.save(path, np.ones((60, 4)))
     path.write_bytes(path.read_bytes()[:-8])
 
@@ -90,11 +90,11 @@ def write_cut(path):
         (lambda path: None, "cannot be read as vectors: there is no such file"),
         (lambda path: path.mkdir(), "cannot be read as vectors: this is a folder"),
         (lambda path: path.touch(), "cannot be read as vectors: it is empty"),
-        (lambda path: path.write_bytes(b"\x93NUMPY and so on"), "it is damaged, or was cut off"),
-        (lambda path: path.write_bytes(b"PK\3\4 and so on"), "it is damaged, or was cut off"),
-        (lambda path: path.write_text("1,2\n3,4\n"), "vectors: it is not a file of NumPy"),
+        (lambda path: path.write_bytes(b"\x93NUMPY and so on"), "it is damaged or incomplete"),
+        (lambda path: path.write_bytes(b"PK\3\4 and so on"), "it is damaged or incomplete"),
+        (lambda path: path.write_text("1,2\n3,4\n"), "vectors: it is not a NumPy file"),
         (write_pickle, "vectors: it holds Python objects, not numbers"),
-        (write_cut, "vectors: it is damaged, or was cut off"),
+        (write_truncated, "vectors: it is damaged or incomplete"),
         (write_several, "holds several arrays"),
         (lambda path: np.save(path, np.ones((60, 4), int)), "an array of int64 with 2 dimensions"),
         (lambda path: np.save(path, np.ones(60)), "an array of float64 with 1 dimensions"),

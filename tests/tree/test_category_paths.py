@@ -13,13 +13,13 @@ def read(*paths: tuple[str, ...], **attributes: object) -> tuple[Category, Paths
 
 
 def drawn(category: Category) -> dict[str, object]:
-    """Return a category as nested dictionaries, its own items under the empty label."""
+    """Return a category as nested dictionaries, with its own items under the empty label."""
     own = {"": category.rows.tolist()} if len(category.rows) else {}
     return own | {child.label: drawn(child) for child in category.children}
 
 
-def test_a_category_is_known_by_all_that_is_above_it():
-    """The same label under two parents is two categories, and a path may run both ways."""
+def test_a_category_is_identified_by_its_path():
+    """The same label under two parents is two categories."""
     root, _ = read(("Tea", "Gifts"), ("Coffee", "Gifts"), ("Gifts", "Tea"), ("Tea",))
 
     assert {
@@ -29,8 +29,8 @@ def test_a_category_is_known_by_all_that_is_above_it():
     } == drawn(root)
 
 
-def test_sizes_count_what_is_below():
-    """A category's size is that of its own items and of all below; the root has all."""
+def test_sizes_count_all_items_below():
+    """The size of a category includes its subcategories."""
     root, read_ = read(("Tea", "Green"), ("Tea",), ())
 
     assert (3, 2, 1) == (root.size, root.children[0].size, root.children[0].children[0].size)
@@ -56,14 +56,14 @@ def test_sizes_count_what_is_below():
     ],
 )
 def test_labels_are_cleaned(raw, expected):
-    """Tags, entities, white space and what cannot be seen are taken out of a label."""
+    """Tags, entities, white space and invisible characters are removed from labels."""
     root, _ = read((raw,))
 
     assert [expected] == [child.label for child in root.children]
 
 
-def test_counts_what_it_cleans():
-    """Each cleaned label counts once, however many items have it."""
+def test_cleaned_labels_are_counted():
+    """Each counts once, however many items use it."""
     long = "x" * 300
     paths = [
         ("Books &amp; Films", "</span></span>"),
@@ -80,24 +80,24 @@ def test_counts_what_it_cleans():
     assert ["a", "Books & Films", "Tea"] == [child.label for child in root.children]
 
 
-def test_case_and_spaces_make_no_second_category():
-    """Spellings that differ in case, width or spaces are one category, named as most items do."""
+def test_spellings_of_a_label_are_one_category():
+    """They differ in case, width or spaces, and the most frequent one is shown."""
     root, read_ = read(("tea",), ("Tea",), (" Tea",), ("TEA",), ("\uff34\uff45\uff41",))
 
     assert {"Tea": {"": [0, 1, 2, 3, 4]}} == drawn(root)
     assert 3 == read_.spellings
 
 
-def test_long_labels_that_begin_alike_stay_apart():
-    """A label is cut only where it is shown."""
+def test_long_labels_with_the_same_beginning_are_different():
+    """Labels are cut only for display."""
     root, _ = read(("x" * 300 + "1",), ("x" * 300 + "2",))
 
     assert 2 == len(root.children)
     assert {"x" * (LABEL_LENGTH - 1) + "…"} == {child.label for child in root.children}
 
 
-def test_a_path_without_end_is_cut():
-    """An item with more levels than any shop has sits at the deepest that is kept."""
+def test_very_deep_paths_are_cut():
+    """The item is placed at the deepest level that is kept."""
     root, read_ = read(tuple(map(str, range(1_000, 6_000))))
     depth, at = 0, root
     while at.children:
@@ -107,7 +107,7 @@ def test_a_path_without_end_is_cut():
 
 
 def test_the_order_of_the_items_does_not_matter():
-    """Categories are in the order of their labels."""
+    """Categories are sorted by label."""
     paths = [("Tea",), ("coffee", "Beans"), ("Coffee", "beans"), ("Ale",), ("Ale",)]
     one, _ = read(*paths)
     other, _ = read(*paths[::-1])
@@ -116,8 +116,8 @@ def test_the_order_of_the_items_does_not_matter():
     assert ["Ale", "Coffee", "Tea"] == [child.label for child in other.children]
 
 
-def test_without_paths_it_names_the_columns_that_could_serve():
-    """Columns whose values come again and again are proposed, a category before all others."""
+def test_the_error_without_paths_proposes_columns():
+    """Columns whose values repeat are proposed, those named like a category first."""
     reader = PathReader()
     for number in range(20):
         attributes = {
@@ -133,13 +133,13 @@ def test_without_paths_it_names_the_columns_that_could_serve():
 
     assert [
         "no item has a category path, so there is no tree of paths.",
-        "  These columns could serve as one: categories, brand. Nothing was written.",
+        "  These columns could hold paths: categories, brand. Nothing was written.",
         "  Try: --path categories, or --tree clusters.",
     ] == str(raised.value).splitlines()
 
 
-def test_paths_of_nothing_are_no_paths():
-    """Labels that clean away leave no path, and there may be no column to propose."""
+def test_paths_of_blank_labels_are_no_paths():
+    """If no column looks like a category, none is proposed."""
     with pytest.raises(TreeError, match="no item has a category path") as raised:
         read(("</span>",), ("", " "))
 

@@ -15,7 +15,7 @@ KINDS = st.sampled_from(["spread", "bunched", "identical", "zero", "two places",
 
 
 def sparse_rows(kind, count, seed):
-    """Return *count* rows over forty terms that are alike in the way *kind* says."""
+    """Return *count* rows over forty terms with a *kind* of similarity."""
     chance = np.random.default_rng(seed)
     if kind == "spread":
         dense = random_array((count, 40), density=0.1, rng=chance).toarray()
@@ -33,7 +33,7 @@ def sparse_rows(kind, count, seed):
 
 @st.composite
 def tasks(draw):
-    """Draw points, and a number of groups that can hold them with a little or a lot of room."""
+    """Draw points, and groups that can hold them with little or much room."""
     total = draw(st.integers(2, 300))
     count = draw(st.integers(1, min(20, total)))
     cap = math.ceil(total / count * draw(st.floats(1, 2.5)))
@@ -50,16 +50,16 @@ def check_groups(labels, total, count, cap):
 
 
 @given(tasks())
-def test_points_are_parted_within_the_cap(task):
-    """Every point has a group, no group is over the cap, and the numbers have no gap."""
+def test_points_are_clustered_within_the_cap(task):
+    """Every point has a group, no group exceeds the cap, and the numbers have no gaps."""
     rows, count, cap, seed = task
 
     check_groups(cluster_points(rows.toarray(), count, cap, seed), rows.shape[0], count, cap)
 
 
 @given(tasks())
-def test_rows_are_parted_within_the_cap(task):
-    """Every sparse row has a group, no group is over the cap, and the numbers have no gap."""
+def test_rows_are_clustered_within_the_cap(task):
+    """Every sparse row has a group, no group exceeds the cap, and the numbers have no gaps."""
     rows, count, cap, seed = task
 
     check_groups(cluster_rows(rows, count, cap, seed), rows.shape[0], count, cap)
@@ -67,7 +67,7 @@ def test_rows_are_parted_within_the_cap(task):
 
 @given(SEEDS, KINDS, st.integers(60, 400))
 def test_no_group_is_tiny_where_there_is_room(seed, kind, total):
-    """With half as much room again as needed, no group has less than a fifth of an even share."""
+    """With 1.5 times the room needed, no group has less than a fifth of an even share."""
     count = math.ceil(total / 30)
     cap = math.ceil(1.5 * total / count)
 
@@ -78,7 +78,7 @@ def test_no_group_is_tiny_where_there_is_room(seed, kind, total):
 
 @pytest.mark.parametrize("part", [cluster_points, cluster_rows])
 def test_the_same_seed_gives_the_same_groups(part):
-    """Nothing but the points and the seed decides."""
+    """They depend only on the points and the seed."""
     rows = sparse_rows("spread", 500, 1)
     points = rows if part is cluster_rows else rows.toarray()
 
@@ -88,8 +88,8 @@ def test_the_same_seed_gives_the_same_groups(part):
 
 
 @pytest.mark.parametrize("part", [cluster_points, cluster_rows])
-def test_finds_groups_that_are_there(part):
-    """Points around four directions are parted by those."""
+def test_existing_groups_are_found(part):
+    """Points around four directions get four groups."""
     topics = np.arange(200) % 4
     chance = np.random.default_rng(0)
     dense = np.eye(40)[topics * 10 + chance.integers(0, 3, 200)] + np.eye(40)[topics * 10]
@@ -100,21 +100,21 @@ def test_finds_groups_that_are_there(part):
     assert 4 == len(set(zip(topics.tolist(), labels.tolist(), strict=True)))
 
 
-def test_too_little_room_is_a_mistake_of_the_caller():
-    """Groups that cannot hold the points are not asked for."""
+def test_groups_that_cannot_hold_the_points_are_a_programming_error():
+    """The assertion has the numbers."""
     with pytest.raises(AssertionError, match="2 groups of 3 cannot hold 10 points"):
         cluster_points(np.ones((10, 2), np.float32), 2, 3, (0,))
 
 
-def test_unit_rows_leaves_rows_without_weight_alone():
-    """Rows get length one; zero stays zero."""
+def test_unit_rows_scales_rows_to_length_one():
+    """Rows without weight stay zero."""
     rows = unit_rows(np.array([[3, 4], [0, 0]], np.float32))
 
     assert [[pytest.approx(0.6), pytest.approx(0.8)], [0, 0]] == rows.tolist()
 
 
-def test_many_rows_are_parted_without_scikit_learn():
-    """Loading it takes longer than most changes of a tree take altogether."""
+def test_clustering_does_not_load_scikit_learn():
+    """Loading it takes longer than most changes of a tree."""
     code = (
         "import sys, numpy, scipy.sparse; from unillmrec.tree.clustering import cluster_rows;"
         "cluster_rows(scipy.sparse.eye_array(2000, format='csr', dtype='f4'), 4, 750, (0,));"

@@ -16,8 +16,8 @@ DESCRIPTIONS = st.builds(
 )
 
 
-def test_a_line_says_words_count_ranges_and_titles():
-    """The parts come in a fixed order, so that a judge finds them."""
+def test_a_line_has_words_count_ranges_and_titles():
+    """The parts come in a fixed order, so that a judge recognizes them."""
     description = Description(
         ("sea", "whale", "captain", "storm", "ship", "sixth"),
         ("Moby Dick", "The Sea-Wolf", "Third"),
@@ -31,8 +31,8 @@ def test_a_line_says_words_count_ranges_and_titles():
     assert expected == description.line(1234)
 
 
-def test_a_summary_stands_in_for_the_words():
-    """What a model wrote is what a judge reads, and what people see."""
+def test_a_summary_replaces_the_words():
+    """Judges and people see what a model wrote."""
     description = Description(("sea",), ("Moby Dick",), summary="Tales of the sea")
 
     assert "Tales of the sea (7): Moby Dick" == description.line(7)
@@ -52,7 +52,7 @@ def test_a_summary_stands_in_for_the_words():
     ],
 )
 def test_a_label_is_short(description, expected):
-    """Three words, or a title, on one line; there is always something to call a node."""
+    """It is a name, a summary, three words or a title, on one line, and never empty."""
     assert expected == description.label
 
 
@@ -66,14 +66,14 @@ def test_a_label_is_short(description, expected):
         (0.0, float("inf"), "year 0\u2013inf"),
     ],
 )
-def test_ranges_read_as_people_write_them(low, high, expected):
-    """Whole numbers have no point, others four digits, and none of them hundreds."""
+def test_ranges_are_short_text(low, high, expected):
+    """Integers have no decimal point, other numbers four digits."""
     assert expected == Range("year", low, high).text()
 
 
 @given(DESCRIPTIONS)
-def test_whatever_a_title_says_a_line_is_one_short_line(description):
-    """Titles, attribute names and summaries come from outside."""
+def test_lines_and_labels_are_always_one_short_line(description):
+    """Titles, attribute names and summaries may hold anything."""
     for text in (description.line(12), description.label):
         assert [text] == text.splitlines()
         assert text.isprintable() or set("\u200c\u200d") & set(text)
@@ -81,15 +81,15 @@ def test_whatever_a_title_says_a_line_is_one_short_line(description):
 
 
 @given(DESCRIPTIONS)
-def test_a_description_is_kept_whole(description):
-    """What is written to the store is read from it."""
-    kept = description.to_json()
+def test_a_packed_description_can_be_unpacked(description):
+    """Nothing is lost on the way through the store."""
+    packed = description.to_json()
 
-    assert kept == Description.from_json(kept).to_json()
-    assert repr(description) == repr(Description.from_json(kept))
+    assert packed == Description.from_json(packed).to_json()
+    assert repr(description) == repr(Description.from_json(packed))
 
 
 def test_a_breadcrumb_is_a_path_of_labels():
-    """The root's child first."""
+    """It starts with a child of the root."""
     assert "sea > whale" == breadcrumb([Description(("sea",)), Description(("whale",))])
     assert "" == breadcrumb([])

@@ -6,7 +6,7 @@ from scipy.sparse import csr_matrix, random_array
 
 from unillmrec.items import Item
 from unillmrec.tree.clustering import one_thread, unit_rows
-from unillmrec.tree.growing import Bounds, Growth, Shape, grow, straighten
+from unillmrec.tree.growing import Bounds, Growth, Shape, flatten, grow
 from unillmrec.tree.terms import TermCounter
 
 NARROW = Bounds(fan_out=4, most_children=6, root_children=8, leaf_target=10, leaf_capacity=16)
@@ -15,7 +15,7 @@ NARROW = Bounds(fan_out=4, most_children=6, root_children=8, leaf_target=10, lea
 def shape_of(points, bounds=NARROW, seed=0):
     everything = np.arange(points.shape[0])
     with one_thread():
-        return Shape.of(straighten(grow(points, everything, bounds, (seed,)), bounds))
+        return Shape.of(flatten(grow(points, everything, bounds, (seed,)), bounds))
 
 
 def random_rows(count, seed, density=0.05):
@@ -24,7 +24,7 @@ def random_rows(count, seed, density=0.05):
 
 
 def check(shape, total, bounds):
-    """Assert all that holds for every tree over *total* items."""
+    """Assert what holds for every tree over *total* items."""
     children = shape.children()
     leaf_sizes = [shape.ends[n] - shape.starts[n] for n, leaf in enumerate(shape.leaves) if leaf]
 
@@ -51,13 +51,13 @@ def check(shape, total, bounds):
 
 @given(st.integers(1, 600), st.integers(0, 2**32), st.sampled_from([0.0, 0.005, 0.05, 0.3]))
 def test_every_tree_keeps_its_bounds(total, seed, density):
-    """Every item is in one leaf, no leaf or family is too large, and no branch is alone."""
+    """Every item is in one leaf, no node is too large, and no branch has a single child."""
     check(shape_of(random_rows(total, seed, density), seed=seed), total, NARROW)
 
 
 @given(st.integers(1, 400), st.integers(0, 2**32))
 def test_given_vectors_make_a_tree_too(total, seed):
-    """Dense points keep the same bounds."""
+    """Trees over dense points keep the same bounds."""
     points = np.random.default_rng(seed).normal(size=(total, 8)).astype(np.float32)
 
     check(shape_of(unit_rows(points)), total, NARROW)
@@ -65,13 +65,13 @@ def test_given_vectors_make_a_tree_too(total, seed):
 
 @pytest.mark.parametrize("total", [1, 2, 25, 50, 51, 52, 61, 101, 480, 481, 1_000])
 def test_the_usual_bounds_hold(total):
-    """With the bounds of a build, leaves have 5 to 50 items where there are as many."""
+    """With default bounds, leaves have 5 to 50 items if the catalog has that many."""
     check(shape_of(random_rows(total, total), Bounds()), total, Bounds())
 
 
 @pytest.mark.parametrize("title", [pytest.param("The same title", marks=pytest.mark.slow), "…"])
 def test_ten_thousand_items_with_the_same_title(title):
-    """Items that nothing sets apart still fall into leaves of a usual size."""
+    """Identical items still get leaves of the usual size."""
     counter = TermCounter()
     for number in range(10_000):
         counter.add(Item(str(number), title))
@@ -81,7 +81,7 @@ def test_ten_thousand_items_with_the_same_title(title):
 
 
 def test_the_same_seed_gives_the_same_tree():
-    """Nothing but the points, the bounds and the seed decides."""
+    """It depends only on the points, the bounds and the seed."""
     rows = random_rows(700, 3)
 
     one, again, other = (shape_of(rows, seed=seed).order.tolist() for seed in (4, 4, 5))
@@ -102,13 +102,13 @@ def test_the_same_seed_gives_the_same_tree():
     ],
 )
 def test_groups_for_a_number_of_items(count, expected):
-    """As many groups as leaves are wanted, up to the fan-out, and room for half as much again."""
+    """There is a group for each wanted leaf, up to the fan-out, with 1.5 times the room needed."""
     assert expected == Bounds().groups_for(count)
 
 
 @given(st.integers(51, 10**7))
 def test_groups_can_always_hold_the_items(count):
-    """Every split makes parts that are smaller, and that hold everything."""
+    """A split makes smaller parts that hold all items."""
     groups, cap = Bounds().groups_for(count)
 
     assert groups * cap >= count > cap
@@ -129,15 +129,15 @@ def rows_of(node):
     )
 
 
-def test_children_of_small_branches_are_lifted():
-    """A parent with room takes the children of its smallest branch in that branch's place."""
+def test_small_branches_are_replaced_by_their_children():
+    """The smallest branch comes first, if the parent has room for its children."""
     small = branch(leaf(1), leaf(2))
     large = branch(leaf(3), leaf(4), leaf(5))
     root = branch(leaf(0), small, large)
 
-    straight = straighten(root, Bounds(root_children=4))
+    flat = flatten(root, Bounds(root_children=4))
 
-    assert [[0], [1], [2], [[3], [4], [5]]] == rows_of(straight)
+    assert [[0], [1], [2], [[3], [4], [5]]] == rows_of(flat)
 
 
 def test_only_the_root_may_be_wider_than_the_fan_out():
@@ -145,13 +145,13 @@ def test_only_the_root_may_be_wider_than_the_fan_out():
     inner = branch(branch(leaf(0), leaf(1)), branch(leaf(2), leaf(3)))
     root = branch(inner, leaf(4))
 
-    straight = straighten(root, Bounds(fan_out=3, root_children=4))
+    flat = flatten(root, Bounds(fan_out=3, root_children=4))
 
-    assert [[0], [1], [[2], [3]], [4]] == rows_of(straight)
+    assert [[0], [1], [[2], [3]], [4]] == rows_of(flat)
 
 
 def test_a_tree_of_one_leaf_has_a_shape():
-    """The root itself may be the leaf."""
+    """The root may be a leaf."""
     shape = Shape.of(leaf(2, 0, 1))
 
     assert ([-1], [0], [0], [3], [True]) == (

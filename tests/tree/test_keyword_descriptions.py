@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix, random_array
 from tests import trees
 from unillmrec.items import Item
 from unillmrec.tree.clustering import one_thread
-from unillmrec.tree.growing import Bounds, Shape, grow, straighten
+from unillmrec.tree.growing import Bounds, Shape, flatten, grow
 from unillmrec.tree.keyword_descriptions import Sources, describe_nodes, node_spans, node_sums
 from unillmrec.tree.node_summary.value_spans import span
 from unillmrec.tree.query_words import LONGEST_WORD
@@ -24,7 +24,7 @@ def described(items, numbers=None):
     vocabulary, rows = counter.finish()
     with one_thread():
         grown = grow(rows, np.arange(len(items)), NARROW, (0,))
-    shape = Shape.of(straighten(grown, NARROW))
+    shape = Shape.of(flatten(grown, NARROW))
     sources = Sources(vocabulary, rows, lambda numbers: {n: items[n].title for n in numbers})
     spans = node_spans(shape, numbers or {})
     return shape, describe_nodes(shape, sources, node_sums(shape, rows), spans)

@@ -1,7 +1,14 @@
 import pytest
 
 from unillmrec.tree.descriptions import Description
-from unillmrec.tree.node_names import after_label, group_name, is_group, is_part, joined, renamed
+from unillmrec.tree.node_names import (
+    group_name,
+    is_group,
+    is_part,
+    join_names,
+    name_after_label,
+    replace_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -16,13 +23,13 @@ from unillmrec.tree.node_names import after_label, group_name, is_group, is_part
         ("coffee", "Drinks", False),
     ],
 )
-def test_parts_are_told_from_categories(name, above, expected):
-    """A number behind the name of what is above, or no name, is a part; all else a category."""
+def test_parts_are_distinguished_from_categories(name, above, expected):
+    """A part has no name, or the name of its parent with a number; all else is a category."""
     assert expected == is_part(name, above)
 
 
-def test_groups_are_told_from_categories():
-    """A group is called after its members, or after some and a count of the others."""
+def test_groups_are_distinguished_from_categories():
+    """A group is named after its members, or after some of them and a count of the others."""
     name = group_name([("Drinks > tea", 3), ("coffee", 9), ("milk", 1), ("juice", 2)])
 
     assert "coffee, tea, juice and 1 more" == name
@@ -31,24 +38,24 @@ def test_groups_are_told_from_categories():
     assert not is_group("Books, films", ["tea"])
 
 
-def test_labels_are_followed_however_they_are_written():
-    """Case does not tell categories apart; a part of a word does."""
-    assert "" == after_label("Tea", "TEA")
-    assert "green > loose" == after_label("Tea > green > loose", "tea")
-    assert after_label("Teapots", "tea") is None
+def test_the_first_label_of_a_name_matches_in_any_case():
+    """Case makes no difference, but a part of a word does not match."""
+    assert "" == name_after_label("Tea", "TEA")
+    assert "green > loose" == name_after_label("Tea > green > loose", "tea")
+    assert name_after_label("Teapots", "tea") is None
 
 
-def test_a_chain_becomes_one_name():
-    """A node and its only child are called by both names; of a long chain by the ends."""
-    assert "Drinks > tea" == joined("Drinks", "tea")
-    assert "tea" == joined("", "tea")
-    assert " > … > " in joined("a" * 100, "b" * 50)
+def test_the_names_of_a_chain_are_joined():
+    """A node and its only child share one name; of a long chain only the ends remain."""
+    assert "Drinks > tea" == join_names("Drinks", "tea")
+    assert "tea" == join_names("", "tea")
+    assert " > … > " in join_names("a" * 100, "b" * 50)
 
 
 def test_renaming_keeps_the_rest():
-    """Only the name of a description changes."""
+    """Only the name of the description changes."""
     packed = Description(words=("a",), summary="s", name="old").to_json()
 
     assert Description(words=("a",), summary="s", name="new") == Description.from_json(
-        renamed(packed, "new")
+        replace_name(packed, "new")
     )

@@ -16,7 +16,7 @@ KINDS = pytest.mark.parametrize("clusters", [False, True])
 
 
 def points_for(count: int) -> np.ndarray:
-    """Return unit points in a few directions, always the same."""
+    """Return unit points in a few directions, the same in every call."""
     chance = np.random.default_rng(7)
     points = chance.normal(size=(count, 8)) * 0.1
     points[np.arange(count), np.arange(count) % 5] += 1
@@ -35,7 +35,7 @@ def grown(
 
 
 def drawn(node: Growth) -> object:
-    """Return a tree as labels: a leaf as how many it holds, a branch as a dictionary."""
+    """Return a branch as a dictionary of labels, and a leaf as its number of items."""
     if node.rows is not None:
         return len(node.rows)
     labels = [child.label for child in node.children]
@@ -44,29 +44,29 @@ def drawn(node: Growth) -> object:
 
 
 def leaves(node: Growth, above: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], list[int]]]:
-    """Return each leaf's labels from the top, and its rows."""
+    """Return for each leaf the labels from the root to it, and its rows."""
     here = (*above, node.label)
     if node.rows is not None:
         return [(here, node.rows.tolist())]
     return [leaf for child in node.children for leaf in leaves(child, here)]
 
 
-def test_the_catalogs_categories_are_the_branches():
-    """Small categories stay as they are; items on an inner one get a leaf beside the others."""
+def test_branches_are_the_categories_of_the_catalog():
+    """Small categories stay as they are; items directly in a branch get a leaf."""
     paths = [("Tea", "Green")] * 4 + [("Tea", "Black")] * 3 + [("Tea",)] * 2 + [("Coffee",)] * 9
 
     assert {"Coffee": 9, "Tea": {"Black": 3, "Green": 4, "General": 2}} == drawn(grown(paths))
 
 
 def test_the_same_label_under_two_parents_is_two_leaves():
-    """Even where paths run in a circle, nothing merges and nothing is lost."""
+    """Nothing is merged and nothing is lost, even if labels form a circle."""
     paths = [("A", "B"), ("A", "C"), ("B", "A"), ("B", "C"), ("C", "C")]
 
     assert {"A": {"B": 1, "C": 1}, "B": {"A": 1, "C": 1}, "C > C": 1} == drawn(grown(paths))
 
 
-def test_chains_collapse():
-    """A category whose only content is one other is joined with it; a long chain keeps its ends."""
+def test_chains_are_joined():
+    """A category with a single subcategory is joined with it; a long chain keeps its ends."""
     long = tuple(letter * 50 for letter in "abcdef")
     tree = grown([("Books", "Fiction", "Poems"), ("Films",), long])
 
@@ -75,15 +75,15 @@ def test_chains_collapse():
     )
 
 
-def test_what_all_items_share_is_no_level():
-    """A chain at the top collapses into the root."""
+def test_a_category_of_all_items_is_no_level():
+    """A chain at the top is joined into the root."""
     tree = grown([("Shop", "Tea")] * 3 + [("Shop", "Coffee")] * 3 + [("Shop",)])
 
     assert ("Shop", {"Coffee": 3, "Tea": 3, "General": 1}) == (tree.label, drawn(tree))
 
 
 def test_items_without_a_path_have_a_branch():
-    """They are parted like any other category that is too full."""
+    """It is split like any other category that is too large."""
     tree = grown([("Tea",)] * 3 + [()] * 14)
 
     assert ["Tea", "No category"] == [child.label for child in tree.children]
@@ -108,13 +108,13 @@ def test_items_without_a_path_have_a_branch():
         ),
     ],
 )
-def test_our_labels_are_never_taken_for_the_catalogs(paths, expected):
-    """A label that a sibling has already is avoided, or numbered."""
+def test_labels_of_siblings_are_distinct(paths, expected):
+    """A label that a sibling has is avoided or numbered."""
     assert expected == drawn(grown(paths))
 
 
-def test_an_over_full_category_gets_numbered_leaves():
-    """Its items are parted by content, none is left out, and the numbers tell where a leaf is."""
+def test_a_large_category_gets_numbered_leaves():
+    """Its items are clustered, and the numbers show the place of a leaf."""
     tree = grown([("Drinks", "Tea")] * 120 + [("Coffee",)] * 3)
     labels = [labels for labels, _ in leaves(tree)]
 
@@ -125,14 +125,14 @@ def test_an_over_full_category_gets_numbered_leaves():
 
 
 def test_clusters_of_a_category_have_no_number():
-    """With clusters, what is below a category is told by its content alone."""
+    """With clusters, nodes below a category are described by their content alone."""
     tree = grown([("Tea",)] * 120 + [("Coffee",)] * 7, clusters=True)
 
     assert {""} == {label for labels, _ in leaves(tree.children[1]) for label in labels[1:]}
 
 
-def test_too_many_categories_are_grouped_the_largest_kept_apart():
-    """The smaller ones share branches named after their largest."""
+def test_too_many_categories_are_grouped_except_for_the_largest():
+    """Groups are named after their largest categories."""
     sizes = [3] * 6 + [9, 8]
     paths = [(f"Kind {kind}",) for kind, size in enumerate(sizes) for _ in range(size)]
     tree = grown(paths)
@@ -147,7 +147,7 @@ def test_too_many_categories_are_grouped_the_largest_kept_apart():
 
 
 def test_categories_are_grouped_by_content():
-    """Categories with like items come to lie in the same branch."""
+    """Categories with similar items get into the same branch."""
     paths = [(f"Kind {number % 40:02}",) for number in range(40 * 5)]
     tree = grown(paths)
     topics = [
@@ -159,7 +159,7 @@ def test_categories_are_grouped_by_content():
 
 
 def test_small_categories_share_a_leaf_with_clusters():
-    """Categories below five items become one leaf; one that fits a leaf takes all below it in."""
+    """Categories with fewer than five items share a leaf; one that fits into a leaf becomes one."""
     paths = (
         [("Tea", kind) for kind in ("Green", "White", "Black") for _ in range(2)]
         + [("Coffee", "Beans")] * 9
@@ -173,7 +173,7 @@ def test_small_categories_share_a_leaf_with_clusters():
 
 
 def test_one_small_category_joins_the_next_smallest():
-    """What is too small even together takes in the smallest leaf beside it, or the own items."""
+    """If small categories are too small together, the next smallest leaf joins them."""
     coffee = [("Coffee", "Beans")] * 10
     one = [*coffee, ("Coffee", "Pods"), *[("Coffee", "Gifts")] * 6, *[("Tea",)] * 6]
     own = [*coffee, ("Coffee", "Pods"), *[("Coffee",)] * 10, *[("Tea",)] * 6]
@@ -185,7 +185,7 @@ def test_one_small_category_joins_the_next_smallest():
 
 
 def test_items_without_a_path_are_never_mixed_with_those_that_have_one():
-    """However small a category is, it does not end up among them."""
+    """This holds for small categories too."""
     small = [("Tea",)] * 10 + [("Coffee",)] + [()] * 8
     few = [("Tea",)] * 10 + [("Coffee",)] * 6 + [()]
 
@@ -193,8 +193,8 @@ def test_items_without_a_path_are_never_mixed_with_those_that_have_one():
     assert {"Coffee": 6, "Tea": 10, "No category": 1} == drawn(grown(few, clusters=True))
 
 
-def test_nothing_but_small_categories_is_a_tree_of_clusters():
-    """The leaf they would share is the whole tree, and is parted by content."""
+def test_a_catalog_of_small_categories_gets_clusters():
+    """The leaf that they would share is the whole tree, so it is clustered."""
     tree = grown([(f"Kind {number}",) for number in range(60)], clusters=True)
 
     assert {""} == {label for labels, _ in leaves(tree) for label in labels}
@@ -203,7 +203,7 @@ def test_nothing_but_small_categories_is_a_tree_of_clusters():
 
 @KINDS
 def test_the_same_paths_give_the_same_tree(clusters):
-    """Nothing is left to chance, in sparse points as in dense ones."""
+    """This holds for sparse and dense points."""
     paths = [(f"A{number % 7}", f"B{number % 11}") for number in range(300)]
 
     for sparse in (False, True):
@@ -230,7 +230,7 @@ def test_progress_is_reported():
 
 
 def assert_within(node: Growth, bounds: Bounds, count: int) -> None:
-    """Check that each item is in one leaf, and every node is within its bounds."""
+    """Assert that each item is in one leaf, and that every node keeps its bounds."""
     assert list(range(count)) == sorted(row for _, rows in leaves(node) for row in rows)
     waiting = [(node, bounds.root_children)]
     while waiting:
@@ -256,7 +256,7 @@ BOUNDS = st.sampled_from(
 
 
 def cleaned(path: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what `PathReader` makes of the labels above."""
+    """Return the clean labels that `PathReader` gives for the labels above."""
     known = {"A ": "a", "<b>a</b>": "a", "d &amp; e": "d & e", "1.": "1"}
     return tuple(known.get(label, label).lower() for label in path if label)
 

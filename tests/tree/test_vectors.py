@@ -31,7 +31,7 @@ def cosine(one, other):
 @pytest.mark.parametrize("make", [Vector, sparse_vector])
 @given(query=DENSE, others=st.lists(DENSE, max_size=6))
 def test_similarities_are_cosines(make, query, others):
-    """They are what numpy makes of the whole vectors; zero where one has no weight."""
+    """They agree with numpy; 0 where a vector has no weight."""
     near = similarities(make(query), [make(other) for other in others])
 
     assert [pytest.approx(cosine(query, other), abs=1e-5) for other in others] == near.tolist()
@@ -41,8 +41,8 @@ def test_similarities_are_cosines(make, query, others):
 @pytest.mark.parametrize("make", [Vector, sparse_vector])
 @pytest.mark.parametrize("precise", [False, True])
 @given(weights=DENSE)
-def test_packing_keeps_what_its_precision_can(make, precise, weights):
-    """Half precision keeps three digits, single precision everything; ids are kept whole."""
+def test_packing_keeps_weights_and_ids(make, precise, weights):
+    """Half precision keeps three digits, single precision all; ids are exact."""
     vector = make(weights)
 
     packed = vector.to_bytes(precise=precise)
@@ -56,24 +56,24 @@ def test_packing_keeps_what_its_precision_can(make, precise, weights):
 
 @pytest.mark.parametrize("make", [Vector, sparse_vector])
 @given(parts=st.lists(st.tuples(DENSE, st.floats(0, 3, width=16)), min_size=1, max_size=5))
-def test_combining_adds_weighted_vectors(make, parts):
-    """A combination is the weighted sum, its ids ascending and each there once."""
-    summed = combine([make(vector) for vector, _ in parts], [weight for _, weight in parts])
+def test_combine_returns_the_weighted_sum(make, parts):
+    """Its ids are ascending and unique."""
+    total = combine([make(vector) for vector, _ in parts], [weight for _, weight in parts])
 
     expected = sum(vector.astype(float) * weight for vector, weight in parts)
-    assert expected == pytest.approx(dense_of(summed), abs=1e-4)
-    if summed.ids is not None:
-        assert sorted(set(summed.ids.tolist())) == summed.ids.tolist()
+    assert expected == pytest.approx(dense_of(total), abs=1e-4)
+    if total.ids is not None:
+        assert sorted(set(total.ids.tolist())) == total.ids.tolist()
 
 
-def test_combining_nothing_gives_nothing():
-    """There is no zero vector without a length or a vocabulary."""
+def test_combine_without_vectors_returns_none():
+    """The kind of vector is unknown."""
     assert combine([], []) is None
 
 
 @given(DENSE)
 def test_unit_has_length_one(weights):
-    """A vector keeps its direction; one without weight stays as it is."""
+    """The direction stays the same; a vector without weight does not change."""
     unit = Vector(weights).unit().weights
 
     assert (1 if weights.any() else 0) == pytest.approx(float(np.linalg.norm(unit)), abs=1e-5)
@@ -82,7 +82,7 @@ def test_unit_has_length_one(weights):
 
 @given(DENSE, st.integers(1, SIZE))
 def test_the_strongest_weights_are_kept(weights, count):
-    """Of a sparse vector so many of the heaviest stay, their ids ascending; a dense one stays."""
+    """A sparse vector keeps its heaviest weights, with ascending ids; a dense one keeps all."""
     vector = sparse_vector(weights)
 
     strongest = vector.strongest(count)
@@ -93,8 +93,8 @@ def test_the_strongest_weights_are_kept(weights, count):
     assert weights.tolist() == Vector(weights).strongest(count).weights.tolist()
 
 
-def test_terms_that_the_other_does_not_have_are_worth_nothing():
-    """Ids beyond the last one of the query, and before its first, find no weight."""
+def test_terms_that_the_query_lacks_have_no_weight():
+    """Ids before its first and beyond its last one included."""
     query = Vector(np.array([1, 1], np.float32), np.array([3, 5], np.int32))
     other = Vector(np.array([1, 2, 2], np.float32), np.array([0, 5, 9], np.int32))
 
@@ -102,8 +102,8 @@ def test_terms_that_the_other_does_not_have_are_worth_nothing():
 
 
 @pytest.mark.parametrize("sparse", [True, False])
-def test_packed_vectors_are_as_like_as_unpacked_ones(sparse):
-    """To the last bit, the empty ones included."""
+def test_similarities_of_packed_and_unpacked_vectors_are_equal(sparse):
+    """To the last bit, also for empty vectors."""
     dice = np.random.default_rng(3)
     vectors = []
     for count in (3, 0, 7, 1, 12):
@@ -119,8 +119,8 @@ def test_packed_vectors_are_as_like_as_unpacked_ones(sparse):
     assert 0 == len(packed_similarities(vectors[2], [], sparse=sparse))
 
 
-def test_looks_weights_up():
-    """A place that a vector has not weighs nothing."""
+def test_weights_are_looked_up_by_id():
+    """Ids that a vector does not have have no weight."""
     ids = np.array([0, 5, 7, 1_000], np.int32)
     own = Vector(np.array([2, 3], np.float32), np.array([1, 5], np.int32))
     empty = Vector(np.zeros(0, np.float32), np.zeros(0, np.int32))

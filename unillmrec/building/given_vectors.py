@@ -1,4 +1,4 @@
-"""Vectors that come from elsewhere: a file of them, or an endpoint that embeds text."""
+"""Vectors to cluster instead of words: from a file, or from an endpoint that embeds text."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from unillmrec.tree.vectors import Floats
 
 EMBED_BATCH = 256
 ROWS_AT_ONCE = 65_536
-# From so many numbers on, the memory that processes share is worth a file.
+# From this many numbers on, they are kept in a file, which processes can share.
 WORTH_A_FILE = 10_000_000
-# What an embedding reads of an item; beyond a few hundred words vectors say nothing more.
+# The text of an item that is embedded. More than a few hundred words do not improve vectors.
 EMBED_CHARACTERS = 2_000
 
-ARRAY_BEGINS = b"\x93NUMPY"
+NPY_MAGIC = b"\x93NUMPY"
 
 Embed = Callable[[Sequence[str]], list[list[float]]]
 
 
 class GivenVectors(Protocol):
-    """One vector for each item, in the order of the catalog."""
+    """One vector for each item, in catalog order."""
 
     @property
     def model(self) -> str | None:
-        """The embedding model they come from, if one is known."""
+        """The embedding model that made them, if known."""
 
     def add(self, item: Item) -> None:
-        """Take note of the next item."""
+        """Accept the next item of the catalog."""
 
     def for_items(self, count: int) -> Floats:
-        """Return *count* unit vectors as rows."""
+        """Return the vectors of *count* items as unit rows."""
 
 
 class VectorFile:
-    """Vectors from a `.npy` file: two-dimensional, one row for each item."""
+    """Vectors from a `.npy` file: a two-dimensional array with a row for each item."""
 
     model = None
 
@@ -54,18 +54,18 @@ class VectorFile:
         path = self.path = Path(path)
         try:
             _refuse_broken_zip(path)
-            # Without pickles: an array file must not be able to run anything.
+            # Pickles are refused, because reading one can run code.
             self._rows = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError, BadZipFile) as error:
             raise TreeError(
-                f"{path} cannot be read as vectors: {_what_is_wrong(path, error)}.",
+                f"{path} cannot be read as vectors: {_reason(path, error)}.",
                 remedy="write it with numpy.save(), as a two-dimensional array of floats.",
             ) from error
         if not isinstance(self._rows, np.ndarray):
             self._rows.close()
             raise TreeError(
                 f"{path} holds several arrays.",
-                remedy="write one of them to a file of its own, with numpy.save().",
+                remedy="write one of them to its own file with numpy.save().",
             )
         if self._rows.ndim != 2 or self._rows.dtype.kind != "f":
             raise TreeError(
@@ -74,36 +74,36 @@ class VectorFile:
             )
 
     def add(self, item: Item) -> None:
-        """Take no note: the file has all there is."""
+        """Do nothing: the file holds all vectors."""
 
     def for_items(self, count: int) -> Floats:
-        """Return the rows of the file, of length one."""
+        """Return the rows of the file, scaled to length one."""
         if len(self._rows) != count:
             raise TreeError(
                 f"{self.path} has {len(self._rows):,} vectors, the catalog {count:,} items.",
                 detail="Nothing was written.",
-                remedy="one vector for each item, in the order of the catalog.",
+                remedy="one vector for each item, in catalog order.",
             )
         shape = (count, self._rows.shape[1])
         return _finite_unit_rows(self._parts(count), shape, str(self.path))
 
     def _parts(self, count: int) -> Iterator[NDArray[np.floating]]:
         for first in range(0, count, ROWS_AT_ONCE):
-            # Opened anew for each part: what was read of the file would stay in memory.
+            # The file is opened again for each part, so that what was read leaves memory.
             rows = np.load(self.path, mmap_mode="r", allow_pickle=False)
             yield rows[first : first + ROWS_AT_ONCE]
 
 
 def _refuse_broken_zip(path: Path) -> None:
-    """Find out what NumPy would find out too, but would leave the file open."""
+    """Raise the error that NumPy would raise too, while it leaves the file open."""
     with path.open("rb") as file:
-        begins = file.read(2)
-    if begins == b"PK" and not is_zipfile(path):
+        head = file.read(2)
+    if head == b"PK" and not is_zipfile(path):
         raise BadZipFile
 
 
-def _what_is_wrong(path: Path, error: Exception) -> str:
-    """Say why a file holds no array, in a clause."""
+def _reason(path: Path, error: Exception) -> str:
+    """Return why a file holds no array, as a clause."""
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if isinstance(error, IsADirectoryError):
@@ -111,18 +111,18 @@ def _what_is_wrong(path: Path, error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     with path.open("rb") as file:
-        head = file.read(len(ARRAY_BEGINS))
+        head = file.read(len(NPY_MAGIC))
     if not head:
         return "it is empty"
-    if head != ARRAY_BEGINS and not head.startswith(b"PK"):
-        return "it is not a file of NumPy"
+    if head != NPY_MAGIC and not head.startswith(b"PK"):
+        return "it is not a NumPy file"
     if "Python objects" in str(error):
         return "it holds Python objects, not numbers"
-    return "it is damaged, or was cut off"
+    return "it is damaged or incomplete"
 
 
 class EmbeddedVectors:
-    """Vectors that an endpoint makes of the items' text, asked for as the items stream by."""
+    """Vectors of the text of items, embedded in batches while the catalog streams by."""
 
     def __init__(self, model: str, embed: Embed) -> None:
         self.model = model
@@ -131,27 +131,27 @@ class EmbeddedVectors:
         self._rows: list[Floats] = []
 
     def add(self, item: Item) -> None:
-        """Embed the next item, in batches."""
+        """Queue the next item, and embed a batch once it is full."""
         self._waiting.append(embedded_text(item))
         if len(self._waiting) >= EMBED_BATCH:
             self._flush()
 
     def _flush(self) -> None:
         if self._waiting:
-            answered = self._embed(self._waiting)
-            lengths = sorted({len(vector) for vector in answered})
-            if len(answered) != len(self._waiting) or len(lengths) != 1 or not lengths[0]:
+            vectors = self._embed(self._waiting)
+            lengths = sorted({len(vector) for vector in vectors})
+            if len(vectors) != len(self._waiting) or len(lengths) != 1 or not lengths[0]:
                 raise TreeError(
-                    f"{self.model!r} gave {len(answered)} vectors of lengths {lengths} "
+                    f"{self.model!r} gave {len(vectors)} vectors of lengths {lengths} "
                     f"for {len(self._waiting)} texts.",
                     detail="Nothing was written.",
                     remedy="check that it is an embedding model.",
                 )
-            self._rows.append(np.array(answered, np.float32))
+            self._rows.append(np.array(vectors, np.float32))
             self._waiting = []
 
     def for_items(self, count: int) -> Floats:
-        """Return the vectors of all items noted so far."""
+        """Return the vectors of all items that were added."""
         self._flush()
         lengths = sorted({rows.shape[1] for rows in self._rows})
         if len(lengths) != 1 or sum(map(len, self._rows)) != count:
@@ -167,27 +167,31 @@ class EmbeddedVectors:
 def _finite_unit_rows(
     parts: Iterable[NDArray[np.floating]], shape: tuple[int, int], source: str
 ) -> Floats:
-    """Return rows with length one; none may hold what single precision cannot."""
-    rows = _room_for(shape)
+    """Return the rows scaled to length one.
+
+    Raises:
+        TreeError: one of them has a value that single precision cannot represent.
+    """
+    rows = _empty_rows(shape)
     first = 0
     for part in parts:
-        # What is beyond single precision becomes infinite, and is told.
+        # Values beyond single precision become infinite and are reported.
         with np.errstate(over="ignore"):
-            kept = np.asarray(part, np.float32)
-            broken = ~np.isfinite(np.square(kept).sum(axis=1))
-        if broken.any():
+            singles = np.asarray(part, np.float32)
+            is_broken = ~np.isfinite(np.square(singles).sum(axis=1))
+        if is_broken.any():
             raise TreeError(
-                f"{source}: row {first + int(np.argmax(broken))} holds a value that is not a "
-                "number, or too large a one.",
+                f"{source}: row {first + int(np.argmax(is_broken))} holds a value that is not a "
+                "number or is too large.",
                 detail="Nothing was written.",
             )
-        rows[first : first + len(kept)] = unit_rows(kept)
-        first += len(kept)
+        rows[first : first + len(singles)] = unit_rows(singles)
+        first += len(singles)
     return rows
 
 
-def _room_for(shape: tuple[int, int]) -> Floats:
-    """Return an array to fill; a large one lies in a file, where all processes can share it."""
+def _empty_rows(shape: tuple[int, int]) -> Floats:
+    """Return an array to fill; a large one is mapped to a file that processes can share."""
     if shape[0] * shape[1] < WORTH_A_FILE:
         return np.empty(shape, np.float32)
     try:
@@ -195,19 +199,19 @@ def _room_for(shape: tuple[int, int]) -> Floats:
         os.close(handle)
         rows = np.lib.format.open_memmap(path, "w+", np.float32, shape)
         weakref.finalize(rows, _remove, path)
-        _take_room(path)
+        _allocate(path)
     except OSError as error:
         raise TreeError(
             f"there is no room for {shape[0]:,} vectors in {tempfile.gettempdir()}: "
             f"{error.strerror or error}.",
             detail="Nothing was written.",
-            remedy="make room there, or set TMPDIR to another folder.",
+            remedy="free space there, or set TMPDIR to another folder.",
         ) from error
     return rows
 
 
-def _take_room(path: str) -> None:
-    """See that all of a file is on the disk: a full one would end the process without a word."""
+def _allocate(path: str) -> None:
+    """Allocate a file on the disk: writing to a mapped file on a full disk kills the process."""
     if not hasattr(os, "posix_fallocate"):
         return
     with open(path, "r+b") as file:
@@ -220,7 +224,7 @@ def _remove(path: str) -> None:
 
 
 def embedded_text(item: Item) -> str:
-    """Return what an embedding model reads of an item."""
+    """Return the text of an item that is embedded."""
     named = [
         " ".join(value) if isinstance(value, tuple) else value
         for value in item.attributes.values()

@@ -21,7 +21,7 @@ from unillmrec.items import Item
 from unillmrec.store import ROOT, NodeRow, TreeWriter
 from unillmrec.system.processes import available_cores
 from unillmrec.tree.category_paths import Category, PathReader, PathsRead
-from unillmrec.tree.growing import Growth, Shape, straighten
+from unillmrec.tree.growing import Growth, Shape, flatten
 from unillmrec.tree.keyword_descriptions import Sources, describe_nodes, node_spans, node_sums
 from unillmrec.tree.terms import TermCounter, TermVocabulary
 from unillmrec.tree.vectors import NODE_TERMS, Floats, packed_parts, strongest_rows
@@ -99,7 +99,7 @@ class MemoryBuild:
         how = (options.bounds, options.seed, self._workers)
         if self._categories is None:
             root = grow_in_processes(self._points, *how, self._report_clustering)
-            return straighten(root, options.bounds)
+            return flatten(root, options.bounds)
         return grow_along_paths(
             *(self._points, self._categories, *how),
             clusters=options.tree == "paths+clusters",

@@ -8,7 +8,7 @@ from unillmrec.items import one_line
 from unillmrec.judge import Choice
 from unillmrec.judge.sibling_questions import SiblingsQuestion
 from unillmrec.store import Node
-from unillmrec.tree.descriptions import NAME_LENGTH, SUMMARY_LENGTH, beyond_names, breadcrumb
+from unillmrec.tree.descriptions import NAME_LENGTH, SUMMARY_LENGTH, breadcrumb, words_beyond
 from unillmrec.usage import Stage
 
 NAME = Stage.DESCRIBE
@@ -40,7 +40,7 @@ def sibling_question(
 def node_line(node: Node) -> str:
     """Return one line with everything known about a node without a model."""
     description = node.description
-    about = ", ".join(beyond_names(description.words, description.name)[:WORDS])
+    about = ", ".join(words_beyond(description.words, description.name)[:WORDS])
     about = ": ".join(filter(None, (one_line(description.name, NAME_LENGTH), about)))
     items = f"({node.size:,} {'item' if node.size == 1 else 'items'})"
     parts = [" ".join(filter(None, (about, items)))]

@@ -58,10 +58,10 @@ class DescriptionJudge:
 
     def _term_vector(self, text: str) -> Vector:
         """Return a vector of the words in *text*, for trees whose own vectors are embeddings."""
-        from unillmrec.tree.query_words import sentence_words
+        from unillmrec.tree.query_words import content_words
         from unillmrec.tree.terms import count_terms, term_vector
 
-        terms = count_terms(iter([(sentence_words(text), 1.0)]), with_ngrams=False)
+        terms = count_terms(iter([(content_words(text), 1.0)]), with_ngrams=False)
         return term_vector(terms, self._tree.known_terms(terms))
 
     def windows(self, question: Question) -> Sequence[Question]:

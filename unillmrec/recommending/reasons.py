@@ -11,7 +11,7 @@ from unillmrec.items import one_line
 from unillmrec.judge import Profile
 from unillmrec.store import ItemTree, PlacedItem
 from unillmrec.tree.descriptions import breadcrumb
-from unillmrec.tree.query_words import can_be_told
+from unillmrec.tree.query_words import is_readable
 from unillmrec.tree.vectors import Vector, looked_up, similarities
 
 RECENT = 10
@@ -101,4 +101,4 @@ def _shared_terms(one: Vector, other: Vector) -> list[int]:
 
 def is_distinctive(word: str, used: int, items: int) -> bool:
     """Return whether a word that *used* of *items* items contain can explain a similarity."""
-    return can_be_told(word) and used <= max(COMMON_SHARE * items, COMMON_COUNT)
+    return is_readable(word) and used <= max(COMMON_SHARE * items, COMMON_COUNT)

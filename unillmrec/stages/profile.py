@@ -12,7 +12,7 @@ from unillmrec.stages.interest_vectors import locate_interests, recency_weights,
 from unillmrec.stages.item_lines import format_item
 from unillmrec.stages.run import Run
 from unillmrec.store import ItemTree, PlacedItem
-from unillmrec.tree.query_words import can_be_told
+from unillmrec.tree.query_words import is_readable
 from unillmrec.tree.vectors import Vector, combine
 from unillmrec.usage import Stage
 
@@ -111,7 +111,7 @@ def _words(tree: ItemTree, vector: Vector | None) -> tuple[str, ...]:
     terms = tree.terms_by_id(strong.ids.tolist())
     ordered = sorted(zip(strong.weights, strong.ids, strict=True), key=lambda pair: -pair[0])
     words = [terms[int(number)][0] for _, number in ordered]
-    return tuple(word for word in words if can_be_told(word))[:PROFILE_WORDS]
+    return tuple(word for word in words if is_readable(word))[:PROFILE_WORDS]
 
 
 def _sample_lines(history: Sequence[PlacedItem], limit: int) -> tuple[str, ...]:

@@ -103,12 +103,12 @@ class ItemTree(TreeFile):
 
     def node_similarities(self, query: Vector, node_ids: Sequence[int]) -> Floats:
         """Return the cosine of *query* with the vector sums of nodes, in their order."""
-        from unillmrec.tree.vectors import Stacked
+        from unillmrec.tree.vectors import StackedVectors
 
         key = tuple(node_ids)
 
-        def read(_: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], Stacked]:
-            return {key: Stacked.of(self.node_vectors(key))}
+        def read(_: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], StackedVectors]:
+            return {key: StackedVectors.of(self.node_vectors(key))}
 
         (stacked,) = self.cached("node vectors", [key], read, limit=CACHED_STACKS)
         return stacked.similarities(query)
@@ -219,13 +219,13 @@ class ItemTree(TreeFile):
         """Return the vector of a text, or `None` if the vectors of the tree are not of terms."""
         if not self.sparse:
             return None
-        from unillmrec.tree.query_words import sentence_words, variants
+        from unillmrec.tree.query_words import content_words, variants
         from unillmrec.tree.terms import count_terms, term_vector
 
-        words = [each for word in sentence_words(text) for each in variants(word)]
+        words = [each for word in content_words(text) for each in variants(word)]
         known = self.known_terms(words)
         # n-grams come from the known words; only a text without any uses those of all its words.
-        fields = [([word for word in words if word in known] or sentence_words(text), 1.0)]
+        fields = [([word for word in words if word in known] or content_words(text), 1.0)]
         used = count_terms(iter(fields), with_ngrams=bool(self.facts["pieces"]))
         return term_vector(used, known | self.known_terms(set(used) - known.keys()))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from unillmrec.store.item_tree import ItemTree
 from unillmrec.store.tree_file import IN_LIST, sql_list
-from unillmrec.tree.vectors import Stacked, Vector
+from unillmrec.tree.vectors import StackedVectors, Vector
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +25,7 @@ CACHED_BLOCKS = 4
 # Leaves hold a few dozen items each.
 CACHED_LEAVES = 500
 
-NumberedVectors: TypeAlias = "tuple[NDArray[np.int64], Stacked]"
+NumberedVectors: TypeAlias = "tuple[NDArray[np.int64], StackedVectors]"
 """The numbers of items, and their vectors."""
 
 
@@ -57,7 +57,7 @@ def nearest_of_leaves(
     if not parts:
         return []
     numbers = np.concatenate([each for each, _ in parts])
-    similarities = Stacked.joined([vectors for _, vectors in parts]).similarities(query)
+    similarities = StackedVectors.joined([vectors for _, vectors in parts]).similarities(query)
     allowed = _allowed(numbers, eligibility)
     return _best(numbers[allowed], similarities[allowed], count)
 
@@ -145,4 +145,4 @@ def _vectors_of_leaves(tree: ItemTree, leaves: Sequence[int]) -> list[NumberedVe
 
 def _unpacked(tree: ItemTree, rows: Sequence[tuple[int, bytes]]) -> NumberedVectors:
     numbers = np.array([row[0] for row in rows], np.int64)
-    return numbers, Stacked.of_packed([row[1] for row in rows], sparse=tree.sparse)
+    return numbers, StackedVectors.of_packed([row[1] for row in rows], sparse=tree.sparse)

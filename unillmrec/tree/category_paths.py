@@ -1,4 +1,4 @@
-"""The category paths of a catalog: labels cleaned, each category once under its parent."""
+"""Read the category paths of a catalog into a tree of categories with clean labels."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from unillmrec.items import Item, one_line
 from unillmrec.tree.growing import Rows
 
 LABEL_LENGTH = 60
-# No shop is deeper; what comes after is a list of something else, and would only cost calls.
+# No shop has more levels: a longer path is a list of something else and would only cost calls.
 DEEPEST = 32
-# Ways to write "no category here".
+# Labels that mean "no category".
 _BLANKS = frozenset({"n/a", "nan", "none", "null"})
-# Only these are taken for markup: "<3" and "List<int>" are not.
+# Only these tags are markup: "<3" and "List<int>" are not.
 _TAG_NAMES = (
     "a|abbr|b|big|blockquote|body|br|button|center|cite|code|dd|del|div|dl|dt|em|font|form|h[1-6]|"
     "head|header|hr|html|i|iframe|img|input|ins|label|li|link|meta|nav|ol|p|pre|q|s|script|section|"
@@ -28,20 +28,20 @@ _TAG_NAMES = (
 )
 _TAG = re.compile(rf"</?(?:{_TAG_NAMES})(?:\s[^<>]*)?/?>|</(?:{_TAG_NAMES})\s*$", re.I)
 _HIDDEN = re.compile(r"<!--.*?-->|<(script|style)\b[^<>]*>.*?</\1\s*>", re.I | re.S)
-# "&amp;amp;quot;" is as often as a catalog was exported from a web page that was one already.
+# A catalog may be escaped several times, as in "&amp;amp;quot;".
 _ESCAPED_TIMES = 3
 
-# How many items without a path are looked at for attributes that could be one.
-_LOOKED_AT = 10_000
-_USUAL = ("categor", "genre", "department", "section", "subject", "topic", "tag", "type")
-_NAMED_AT_MOST = 4
+# How many items without a path are searched for attributes that could be one.
+_SEARCHED_ITEMS = 10_000
+_USUAL_NAMES = ("categor", "genre", "department", "section", "subject", "topic", "tag", "type")
+_MOST_NAMED = 4
 
 
 @dataclass(slots=True)
 class Category:
-    """A category: its label, the items whose path ends at it, and the categories below it.
+    """A category: its label, the items directly in it, and its subcategories.
 
-    *size* counts the items of both. The root's own items are those without a path.
+    *size* counts the items of both. Items directly in the root have no path.
     """
 
     label: str
@@ -52,11 +52,12 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class PathsRead:
-    """What the paths of a catalog were like, and what was cleaned.
+    """How many categories a catalog has, and what was cleaned in its paths.
 
-    *without* counts items, all others labels or paths, each once however many items use it:
-    *html* had tags or entities, *cut* were too long, *empty* said nothing and were left out,
-    *spellings* differed from another one in case or spaces only, *deep* had too many levels.
+    *without* counts items without a path. The other counts are of labels or paths, each counted
+    once however many items use it: labels with tags or entities (*html*), labels that were too
+    long (*cut*), blank labels that were left out (*empty*), labels that differ from another only
+    in case or spaces (*spellings*), and paths with too many levels (*deep*).
     """
 
     categories: int
@@ -69,21 +70,21 @@ class PathsRead:
 
 
 class PathReader:
-    """Takes note of the path of each item as the items stream by."""
+    """Collects the path of each item while a catalog streams by."""
 
     def __init__(self) -> None:
         self._numbers: dict[tuple[str, ...], int] = {}
         self._of_items = array("i")
-        self._could_serve = _Candidates()
+        self._candidates = _PathCandidates()
 
     def add(self, item: Item) -> None:
-        """Take note of the next item."""
+        """Add the path of the next item."""
         self._of_items.append(self._numbers.setdefault(item.path, len(self._numbers)))
-        if not item.path and len(self._of_items) <= _LOOKED_AT:
-            self._could_serve.add(item)
+        if not item.path and len(self._of_items) <= _SEARCHED_ITEMS:
+            self._candidates.add(item)
 
     def finish(self) -> tuple[Category, PathsRead]:
-        """Return the root of all categories, and what was cleaned.
+        """Return the root of all categories, and the counts of what was cleaned.
 
         Raises:
             TreeError: no item has a path.
@@ -91,11 +92,11 @@ class PathReader:
         of_items = np.array(self._of_items, np.int64)
         parts = np.split(np.argsort(of_items, kind="stable"), np.cumsum(np.bincount(of_items))[:-1])
         cleaner = _Cleaner()
-        root = _Found()
+        root = _OpenCategory()
         for path, rows in zip(self._numbers, parts, strict=True):
-            root.place(cleaner.cleaned(path), rows)
+            root.place(cleaner.clean(path), rows)
         if not root.children:
-            raise self._could_serve.error()
+            raise self._candidates.error()
         category = root.category()
         return category, PathsRead(
             categories=root.count() - 1,
@@ -110,34 +111,34 @@ class PathReader:
 
 @dataclass(frozen=True, slots=True)
 class _Label:
-    """A label: what makes it the same as another one, and how it is shown."""
+    """A clean label as it is shown, and a key that is equal for equal labels."""
 
     key: str
     shown: str
 
 
 class _Cleaner:
-    """Cleans labels, each only once, and counts what it did."""
+    """Cleans each label once, and counts what was cleaned."""
 
     def __init__(self) -> None:
         self.html = self.cut = self.empty = self.deep = 0
         self._known: dict[str, _Label | None] = {}
 
-    def cleaned(self, path: tuple[str, ...]) -> list[_Label]:
-        """Return the labels of a path that say something."""
+    def clean(self, path: tuple[str, ...]) -> list[_Label]:
+        """Return the clean labels of a path, without blank ones."""
         labels = [label for label in map(self._label, path) if label is not None]
         self.deep += len(labels) > DEEPEST
         return labels[:DEEPEST]
 
     def _label(self, raw: str) -> _Label | None:
         if raw not in self._known:
-            self._known[raw] = self._read(raw)
+            self._known[raw] = self._clean_label(raw)
         return self._known[raw]
 
-    def _read(self, raw: str) -> _Label | None:
+    def _clean_label(self, raw: str) -> _Label | None:
         text = without_html(raw)
         self.html += text != raw
-        # All of a label tells it from others, also where only its beginning is shown.
+        # The key is the complete label, even if only its beginning is shown.
         whole = one_line(text, max(len(text), 1))
         if not whole or whole.casefold() in _BLANKS:
             self.empty += 1
@@ -148,7 +149,7 @@ class _Cleaner:
 
 
 def without_html(text: str) -> str:
-    """Return *text* with HTML tags taken out and entities resolved."""
+    """Return *text* without HTML tags and with entities decoded."""
     for _ in range(_ESCAPED_TIMES):
         if "<" not in text and "&" not in text:
             break
@@ -160,23 +161,23 @@ def without_html(text: str) -> str:
 
 
 @dataclass(slots=True)
-class _Found:
-    """A category while paths are still being placed under it."""
+class _OpenCategory:
+    """A category to which paths are still being added."""
 
     spellings: Counter[str] = field(default_factory=Counter)
     parts: list[Rows] = field(default_factory=list)
-    children: dict[str, _Found] = field(default_factory=dict)
+    children: dict[str, _OpenCategory] = field(default_factory=dict)
 
     def place(self, labels: list[_Label], rows: Rows) -> None:
-        at = self
+        category = self
         for label in labels:
-            at = at.children.setdefault(label.key, _Found())
-            at.spellings[label.shown] += len(rows)
-        at.parts.append(rows)
+            category = category.children.setdefault(label.key, _OpenCategory())
+            category.spellings[label.shown] += len(rows)
+        category.parts.append(rows)
 
     def category(self) -> Category:
         rows = np.sort(np.concatenate(self.parts)) if self.parts else np.zeros(0, np.int64)
-        # By label, so that the order of the items does not matter.
+        # Sorted by label, so that the order of the items does not matter.
         children = [self.children[key].category() for key in sorted(self.children)]
         label = self.spellings.most_common(1)[0][0] if self.spellings else ""
         return Category(label, rows, children, len(rows) + sum(child.size for child in children))
@@ -189,8 +190,8 @@ class _Found:
         return max(len(self.spellings) - 1, 0) + below
 
 
-class _Candidates:
-    """The attributes that could be a path, for the message that there is none."""
+class _PathCandidates:
+    """Attributes that could hold paths, named in the error if a catalog has no paths."""
 
     def __init__(self) -> None:
         self._items = 0
@@ -212,12 +213,12 @@ class _Candidates:
             )
         return TreeError(
             "no item has a category path, so there is no tree of paths.",
-            detail=f"These columns could serve as one: {', '.join(names)}. Nothing was written.",
+            detail=f"These columns could hold paths: {', '.join(names)}. Nothing was written.",
             remedy=f"--path {names[0]}, or --tree clusters.",
         )
 
     def _names(self) -> list[str]:
-        """Return the attributes whose values come again and again, the likeliest first."""
+        """Return attributes whose values repeat, the likeliest first."""
         used = {
             name: values.total()
             for name, values in self._values.items()
@@ -225,6 +226,6 @@ class _Candidates:
         }
 
         def likeliest_first(name: str) -> tuple[bool, int, str]:
-            return not any(part in name.lower() for part in _USUAL), -used[name], name
+            return not any(part in name.lower() for part in _USUAL_NAMES), -used[name], name
 
-        return sorted(used, key=likeliest_first)[:_NAMED_AT_MOST]
+        return sorted(used, key=likeliest_first)[:_MOST_NAMED]

@@ -1,4 +1,4 @@
-"""What a node says about itself, and the line a judge reads."""
+"""Descriptions of nodes, and the line that a judge reads."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ SUMMARY_LENGTH = 160
 _WORD = re.compile(r"[^\W_]+")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 LABEL_LENGTH = 60
-# Several category labels joined; cut, two names could come to look the same.
+# Names may join several category labels; if they were cut, two of them could look the same.
 NAME_LENGTH = 140
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The values most of a node's items have in a numeric attribute."""
+    """The range of values that most items of a node have in a numeric attribute."""
 
     attribute: str
     low: float
     high: float
 
     def text(self) -> str:
-        """Return the range as people write it."""
+        """Return the range as text, such as "year 1990–1999"."""  # noqa: RUF002 (a dash between numbers)
         low, high = _number(self.low), _number(self.high)
         return f"{one_line(self.attribute, 24)} {low if low == high else f'{low}–{high}'}"  # noqa: RUF001 (a dash between numbers)
 
@@ -44,9 +44,9 @@ def _number(value: float) -> str:
 class Description:
     """The words that set a node apart from its siblings, typical titles, and value ranges.
 
-    *summary* is what a model wrote; it replaces the words where it is there. *typical* are
-    the numbers of the items that *titles* come from. *name* is the catalog's own name for the
-    node, if it comes from a path; it comes before all else.
+    *summary* was written by a model and replaces the words. *typical* has the numbers of the
+    items whose *titles* are shown. *name* is the name of the category in the catalog, if the
+    node follows a path; it is shown before everything else.
     """
 
     words: tuple[str, ...] = ()
@@ -61,71 +61,72 @@ class Description:
         """Return a short name for a breadcrumb or a tree drawing."""
         if name := one_line(self.name, NAME_LENGTH):
             return name
-        told = (self.summary, ", ".join(self.words[:3]), "".join(self.titles[:1]))
-        return next(filter(None, (one_line(each, LABEL_LENGTH) for each in told)), "unlabelled")
+        texts = (self.summary, ", ".join(self.words[:3]), "".join(self.titles[:1]))
+        return next(filter(None, (one_line(each, LABEL_LENGTH) for each in texts)), "unlabelled")
 
     @property
     def about(self) -> str:
-        """Return what the node holds: its name, and its summary or its words."""
-        told = beyond_names(self.words, self.name)[:LINE_WORDS]
-        said = one_line(self.summary, SUMMARY_LENGTH) or ", ".join(told)
-        return ": ".join(filter(None, (one_line(self.name, NAME_LENGTH), said)))
+        """Return the name of the node, followed by its summary or its words."""
+        words = words_beyond(self.words, self.name)[:LINE_WORDS]
+        content = one_line(self.summary, SUMMARY_LENGTH) or ", ".join(words)
+        return ": ".join(filter(None, (one_line(self.name, NAME_LENGTH), content)))
 
     def line(self, count: int) -> str:
-        """Return the one line that stands for the node among its siblings."""
+        """Return the line that represents the node in a prompt; *count* is its number of items."""
         return _line(self, count)
 
     def to_json(self) -> str:
-        """Return the description as the store keeps it."""
-        kept = {name: getattr(self, name) for name in self.__slots__}
-        kept["ranges"] = [[each.attribute, each.low, each.high] for each in self.ranges]
-        return _encode(kept)
+        """Return the description packed as the store keeps it."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields["ranges"] = [[each.attribute, each.low, each.high] for each in self.ranges]
+        return _encode(fields)
 
     @staticmethod
     def from_json(text: str) -> Description:
-        """Read what `to_json` wrote."""
+        """Return the description that `to_json` packed."""
         return _read(text)
 
 
-# Every walk reads the top of the tree, and nearly every one counts the same items below it.
+# Every walk reads the top of the tree, nearly always with the same counts.
 @lru_cache(4_096)
-def _line(told: Description, count: int) -> str:
-    parts = [f"{told.about} ({count:,})" if told.about else f"({count:,})"]
-    parts += [each.text() for each in told.ranges[:2]]
-    titles = [one_line(title, TITLE_LENGTH) for title in told.titles[:LINE_TITLES]]
+def _line(description: Description, count: int) -> str:
+    about = description.about
+    parts = [f"{about} ({count:,})" if about else f"({count:,})"]
+    parts += [each.text() for each in description.ranges[:2]]
+    titles = [one_line(title, TITLE_LENGTH) for title in description.titles[:LINE_TITLES]]
     return "; ".join(parts) + (": " + " / ".join(titles) if titles else "")
 
 
-# In a packed description; no text can look like it, for its quotes would be escaped.
+# Occurs once in a packed description: in a text, the quotes would be escaped.
 _AFTER_WORDS = ',"titles":['
 
 
-def with_words(packed: str, words: Sequence[str]) -> str:
-    """Return a packed description with other words, all else as it was."""
+def replace_words(packed: str, words: Sequence[str]) -> str:
+    """Return a packed description with other words."""
     return f'{{"words":{_encode(list(words))}{packed[packed.index(_AFTER_WORDS) :]}'
 
 
 @lru_cache(4_096)
 def _read(text: str) -> Description:
-    kept = json.loads(text)
+    fields = json.loads(text)
     return Description(
-        tuple(kept["words"]),
-        tuple(kept["titles"]),
-        tuple(Range(*each) for each in kept["ranges"]),
-        kept["summary"],
-        tuple(kept["typical"]),
-        kept.get("name", ""),
+        words=tuple(fields["words"]),
+        titles=tuple(fields["titles"]),
+        ranges=tuple(Range(*each) for each in fields["ranges"]),
+        summary=fields["summary"],
+        typical=tuple(fields["typical"]),
+        name=fields.get("name", ""),
     )
 
 
-def beyond_names(words: Sequence[str], names: str) -> tuple[str, ...]:
-    """Return the words that say more than *names* do; "shampoo" says no more than "Shampoos"."""
+def words_beyond(words: Sequence[str], names: str) -> tuple[str, ...]:
+    """Return the words that *names* do not contain; "Shampoos" contains "shampoo"."""
     if not names:
         return tuple(words)
-    said = " " + " ".join(_WORD.findall(names.lower()))
-    return tuple(word for word in words if f" {word}" not in said)
+    spaced = " " + " ".join(_WORD.findall(names.lower()))
+    return tuple(word for word in words if f" {word}" not in spaced)
 
 
 def breadcrumb(descriptions: Sequence[Description]) -> str:
-    """Return the labels from the root's child downwards, as one path."""
+    """Return the labels of nodes joined into a path, from a child of the root downwards."""
     return " > ".join(each.label for each in descriptions)

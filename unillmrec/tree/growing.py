@@ -78,23 +78,23 @@ def split(points: csr_matrix | Floats, rows: Rows, bounds: Bounds, seed: Seed) -
     return [rows[part] for part in np.split(order, np.cumsum(np.bincount(labels))[:-1])]
 
 
-def straighten(root: Growth, bounds: Bounds) -> Growth:
+def flatten(root: Growth, bounds: Bounds) -> Growth:
     """Replace small branches by their children wherever the parent has room for them.
 
     The root, which every walk reads once, may have more children than a branch.
     """
     for child in root.children:
-        _straighten_below(child, bounds.fan_out)
-    return _lift(root, bounds.root_children)
+        _flatten_below(child, bounds.fan_out)
+    return _lift_children(root, bounds.root_children)
 
 
-def _straighten_below(node: Growth, most: int) -> None:
+def _flatten_below(node: Growth, most: int) -> None:
     for child in node.children:
-        _straighten_below(child, most)
-    _lift(node, most)
+        _flatten_below(child, most)
+    _lift_children(node, most)
 
 
-def _lift(node: Growth, most: int) -> Growth:
+def _lift_children(node: Growth, most: int) -> Growth:
     """Replace branches by their children, the smallest first, while *most* children suffice."""
     while True:
         inner = [child for child in node.children if child.children]

@@ -19,13 +19,14 @@ from unillmrec.tree.node_summary.contrastive_terms import (
 from unillmrec.tree.node_summary.summary import describe_node
 from unillmrec.tree.node_summary.typical_items import (
     KEPT_TITLES,
+    ids_and_weights,
     largest,
     leaf_typicality,
     most_typical,
-    row_entries,
 )
 from unillmrec.tree.node_summary.value_spans import Spans, span
 from unillmrec.tree.terms import TermVocabulary, term_idf
+from unillmrec.tree.vector_rows import row_entries
 from unillmrec.tree.vectors import Floats, Ints
 
 if TYPE_CHECKING:
@@ -117,11 +118,11 @@ def _contrastive_words(
     for parent, family in enumerate(children):
         if not family:
             continue
-        ids, weights = row_entries(sums, parent)
+        ids, weights = ids_and_weights(sums, parent)
         around[ids] = weights / _size(shape, parent)
         contrasts = []
         for child in family:
-            own, total = row_entries(sums, child)
+            own, total = ids_and_weights(sums, child)
             contrasts.append(Contrast(own, total / _size(shape, child), around[own]))
         around[ids] = 0
         for child, words in zip(family, contrastive_terms(contrasts, look_up), strict=True):
@@ -142,10 +143,12 @@ def _typical_rows(
     # Children have larger numbers than their parents, so reversed order visits them first.
     for node in reversed(range(len(shape.parents))):
         if not shape.leaves[node]:
-            ids, weights = row_entries(sums, node)
+            ids, weights = ids_and_weights(sums, node)
             centre[ids] = weights
             firsts = [typical[child][0] for child in children[node]]
-            near = _products(words, np.array(firsts), centre)
+            entries = row_entries(words, np.array(firsts))
+            products = entries.weights * centre[entries.ids]
+            near = np.bincount(entries.owners, products, len(firsts)).astype(np.float64)
             typical[node] = [firsts[place] for place in largest(near, KEPT_TITLES)]
             centre[ids] = 0
     return typical
@@ -164,19 +167,6 @@ def _typical_of_leaves(shape: Shape, words: csr_matrix, sums: csr_matrix) -> lis
         for leaf, places in zip(some, most_typical(values, ends), strict=True):
             typical[leaf] = order[places].tolist()
     return typical
-
-
-def _products(matrix: csr_matrix, rows: NDArray[np.int64], centre: Floats) -> NDArray[np.floating]:
-    """Return the product of each of *rows* with *centre*.
-
-    Selecting the rows with scipy takes several times as long.
-    """
-    lengths = matrix.indptr[rows + 1] - matrix.indptr[rows]
-    ends = np.cumsum(lengths)
-    owners = np.repeat(np.arange(len(rows)), lengths)
-    places = np.arange(len(owners)) + (matrix.indptr[rows] - (ends - lengths))[owners]
-    products = matrix.data[places] * centre[matrix.indices[places]]
-    return np.bincount(owners, products, len(rows)).astype(np.float64)
 
 
 def node_spans(shape: Shape, numbers: Mapping[str, NDArray[np.float64]]) -> list[Spans]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from unillmrec.items import one_line
-from unillmrec.tree.category_paths import LABEL_LENGTH, Category
+from unillmrec.tree.category_paths import Category
 from unillmrec.tree.clustering import one_thread, unit_rows
-from unillmrec.tree.growing import Bounds, Growth, Rows, Seed, grow, straighten
+from unillmrec.tree.growing import Bounds, Growth, Rows, Seed, flatten, grow
+from unillmrec.tree.node_names import group_name, join_names, last_label, number_parts
 from unillmrec.tree.vectors import Floats
 
 if TYPE_CHECKING:
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 SMALL_LEAF = 5
 # Groups of categories are filled to this share, which leaves room for new ones.
 FILLED = 0.8
-# Two labels always fit; longer chains are shortened to both ends.
-JOINED_LENGTH = 2 * LABEL_LENGTH + 3
-NAMED_IN_GROUP = 3
-NAME_LENGTH = 30
-STEP = " > "
 
 GrowRows: TypeAlias = Callable[[Rows, Seed], Growth]
 """Grows a tree over some rows with the given seed."""
@@ -91,7 +86,7 @@ class _Planner:
         label = category.label
         while len(category.children) == 1 and not len(category.rows):
             category = category.children[0]
-            label = _join_labels(label, category.label)
+            label = join_names(label, category.label)
         if not category.children or (self._clusters and category.size <= self._bounds.leaf_target):
             return Growth(_rows_below(category), [], label)
         children = [self._branch(child, self._bounds.most_children) for child in category.children]
@@ -152,27 +147,13 @@ class _Planner:
             assert leaf.rows is not None
             rows = leaf.rows
             if len(rows) > bounds.leaf_capacity:
-                grown = straighten(grow_rows(rows, self._next_seed()), bounds)
+                grown = flatten(grow_rows(rows, self._next_seed()), bounds)
                 leaf.rows, leaf.children = None, grown.children
                 if not self._clusters:
-                    _number_children(leaf, f"{_last_label(leaf.label)} ")
+                    number_parts(leaf, f"{last_label(leaf.label)} ")
             done += len(rows)
             if on_progress is not None:
                 on_progress(done, total)
-
-
-def _join_labels(*labels: str) -> str:
-    """Return the labels of a chain of categories as one; of a long chain only both ends."""
-    parts = [label for label in labels if label]
-    whole = STEP.join(parts)
-    if len(whole) <= JOINED_LENGTH:
-        return whole
-    return STEP.join([whole.split(STEP, 1)[0], "…", parts[-1]])
-
-
-def _last_label(label: str) -> str:
-    """Return the last label of a joined chain."""
-    return label.rsplit(STEP, 1)[-1]
 
 
 def _leaf_of_category(category: Category, taken: set[str]) -> list[Growth]:
@@ -221,16 +202,8 @@ def _group_of(grown: Growth, members: Sequence[Growth]) -> Growth:
     if len(categories) == 1:
         return categories[0]
     children = [_group_of(each, members) for each in grown.children] or categories
-    named = sorted(categories, key=lambda child: -_size(child))[:NAMED_IN_GROUP]
-    label = ", ".join(one_line(_last_label(child.label), NAME_LENGTH) for child in named)
-    more = len(categories) - len(named)
-    return Growth(None, children, f"{label} and {more} more" if more else label)
-
-
-def _number_children(node: Growth, stem: str) -> None:
-    for number, child in enumerate(node.children, start=1):
-        child.label = f"{stem}{number}"
-        _number_children(child, f"{stem}{number}.")
+    name = group_name([(child.label, _size(child)) for child in categories])
+    return Growth(None, children, name)
 
 
 def _make_distinct(node: Growth) -> None:

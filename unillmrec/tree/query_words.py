@@ -1,4 +1,4 @@
-"""What somebody says they like, as words that can be looked up."""
+"""Find the words of a sentence that can be looked up in a catalog."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from functools import lru_cache
 
 from unillmrec.tree.terms import split_words
 
-# Words that say how a sentence is built and not what it is about. In a catalog of titles they
-# are rare enough to weigh as much as any other, so rarity alone does not tell them apart. Only
-# English: in a mixed catalog "die" and "war" are German grammar and English subjects.
+# Words of grammar, which do not say what a sentence is about. In a catalog of titles they are
+# rare, so their idf does not reveal them. They are English only: in a mixed catalog, "die" and
+# "war" are German grammar but English subjects.
 _SPELLED_OUT = """
     a an the and or but nor of in on at by for with without from to into onto upon over under
     about as than then so if else is are was were be been being am do does did done has have
@@ -22,34 +22,34 @@ _SPELLED_OUT = """
 FUNCTION_WORDS = frozenset(_SPELLED_OUT.split())
 
 
-# No language has a longer word that a reader would want to see.
+# No reader wants to see a longer word, in any language.
 LONGEST_WORD = 40
 
 
-# The same terms come up again with every change.
+# Every change of a tree asks about the same terms.
 @lru_cache(1 << 16)
-def can_be_told(term: str) -> bool:
-    """Return whether a term says something to a reader.
+def is_readable(term: str) -> bool:
+    """Return whether a term means something to a reader.
 
-    Pieces of words, numbers, codes and function words do not, nor do the one or two letters
-    that are left of "sci-fi" or "Vol. 2"; in scripts that write syllables, two are a word.
+    Character n-grams, numbers, codes and function words do not, nor do one or two Latin letters,
+    such as those that remain of "sci-fi" or "Vol. 2". In other scripts they may be a word.
     """
     if not term[:1].isalpha() or term in FUNCTION_WORDS:
         return False
     return (3 if term.isascii() else 1) <= len(term) <= LONGEST_WORD
 
 
-def sentence_words(text: str) -> list[str]:
-    """Return the words of a sentence that say what it is about; all, if none does."""
+def content_words(text: str) -> list[str]:
+    """Return the words of a sentence without function words, or all words if nothing is left."""
     words = split_words(text)
     return [word for word in words if word not in FUNCTION_WORDS] or words
 
 
 def variants(word: str) -> Iterator[str]:
-    """Return a word and its other grammatical number, as English spells it.
+    """Yield a word and its English singular or plural forms.
 
-    Who asks for whales should find a whale. Words that are none are not in the catalog, and
-    do no harm.
+    A person who asks for whales should find a whale. Forms that do not exist are not in the
+    catalog and do no harm.
     """
     yield word
     if len(word) < 3 or not word.isascii() or not word.isalpha():

@@ -1,4 +1,4 @@
-"""Vectors of the store as rows of a matrix, and back."""
+"""Handle many vectors at once: unpacked together, or as the rows of a matrix."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector, looked_up
+from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector, looked_up, sum_vectors
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-# What is left of a weight that was added and taken away again: vectors are kept in half precision.
+# A weight that was added and subtracted again may leave this much: stored vectors have half
+# precision.
 REMAINDER = 5e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stack:
-    """A few vectors unpacked at once: behind one another if sparse, and how long each is.
+class UnpackedVectors:
+    """A few vectors that were unpacked together; *lengths* has the number of weights of each.
 
-    Making a matrix of them takes scipy several times as long as what is to be done with it.
+    Building a scipy matrix of them would take several times as long as the computation itself.
     """
 
     vector: Vector
     lengths: NDArray[np.int64]
 
     @classmethod
-    def unpacked(cls, packed: Sequence[bytes], *, sparse: bool, precise: bool) -> Stack:
-        """Unpack what the store holds."""
+    def unpack(cls, packed: Sequence[bytes], *, sparse: bool, precise: bool) -> UnpackedVectors:
+        """Unpack vectors as the store holds them."""
         together = b"".join(packed)
         vector = Vector.from_bytes(together, sparse=sparse, precise=precise)
         sizes = np.fromiter(map(len, packed), np.int64, len(packed))
@@ -39,33 +40,33 @@ class Stack:
 
     @property
     def ids(self) -> NDArray[np.int32]:
-        """The places of the weights of sparse vectors."""
+        """The ids of the weights of sparse vectors."""
         assert self.vector.ids is not None
         return self.vector.ids
 
     @property
     def owners(self) -> NDArray[np.int64]:
-        """For each weight the vector that it is of."""
+        """The number of the vector that each weight belongs to."""
         return np.repeat(np.arange(len(self.lengths)), self.lengths)
 
     def owners_of(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return for the weights at *places* the vectors that they are of."""
+        """Return the numbers of the vectors that the weights at *places* belong to."""
         return np.searchsorted(np.cumsum(self.lengths), places, side="right")
 
     def products(self, query: Vector) -> NDArray[np.floating]:
-        """Return the product of each vector with *query*."""
+        """Return the dot product of each vector with *query*."""
         if query.ids is None:
             products: NDArray[np.floating] = self.dense() @ query.weights
             return products
         assert self.vector.ids is not None
-        return self.summed(self.vector.weights * looked_up(query, self.vector.ids))
+        return self.sum_weights(self.vector.weights * looked_up(query, self.vector.ids))
 
     def norms(self) -> NDArray[np.floating]:
-        """Return how long each vector is as an arrow."""
+        """Return the Euclidean norm of each vector."""
         if self.vector.ids is None:
             norms: NDArray[np.floating] = np.linalg.norm(self.dense(), axis=1)
         else:
-            norms = np.sqrt(self.summed(self.vector.weights**2))
+            norms = np.sqrt(self.sum_weights(self.vector.weights**2))
         return norms
 
     def with_sum(self, others: Sequence[Vector]) -> Vector:
@@ -73,16 +74,16 @@ class Stack:
         if self.vector.ids is None:
             rows = [self.dense().sum(axis=0)] if len(self.lengths) else []
             return Vector(np.sum([*rows, *(each.weights for each in others)], axis=0))
-        return summed([self.vector, *others])
+        return sum_vectors([self.vector, *others])
 
     def with_added(
         self, owners: NDArray[np.int64], ids: NDArray[np.int32], weights: Floats
     ) -> list[Vector]:
-        """Return these sums, which are sparse, with weights added to them, the strongest kept.
+        """Return these sparse sums with weights added, each with only its strongest weights.
 
-        What is left of a weight that was added and taken away again is nothing.
+        Remainders of weights that were added and subtracted again are dropped.
         """
-        # Most of it is in order already, and sorting finds that out.
+        # A stable sort is fast here, because most ids are in order already.
         all_ids = np.concatenate([self.ids, ids])
         width = int(all_ids.max(initial=0)) + 1
         keys = np.concatenate([self.owners, owners]) * width + all_ids
@@ -90,7 +91,7 @@ class Stack:
         keys = keys[order]
         first = np.flatnonzero(np.diff(keys, prepend=-1))
         totals = np.add.reduceat(np.concatenate([self.vector.weights, weights])[order], first)
-        # Below zero is what a sum had lost among its lightest before it was taken away.
+        # A total is negative if the sum had dropped a light weight before it was subtracted.
         kept = totals >= REMAINDER
         keys, totals = keys[first][kept], totals[kept].astype(np.float32)
         places = (keys % width).astype(np.int32)
@@ -101,22 +102,22 @@ class Stack:
         ]
 
     def dense(self) -> Floats:
-        """Return dense vectors as rows."""
+        """Return dense vectors as the rows of an array."""
         return self.vector.weights.reshape(len(self.lengths), -1)
 
-    def summed(self, weights: Floats) -> NDArray[np.floating]:
-        """Return for each vector the sum of what is given for its weights."""
+    def sum_weights(self, weights: Floats) -> NDArray[np.floating]:
+        """Return the sum for each vector, given a number for each of its weights."""
         sums = np.zeros(len(self.lengths))
-        told = np.flatnonzero(self.lengths)
-        if len(told):
+        filled = np.flatnonzero(self.lengths)
+        if len(filled):
             starts = np.cumsum(self.lengths) - self.lengths
-            sums[told] = np.add.reduceat(weights, starts[told], dtype=np.float64)
+            sums[filled] = np.add.reduceat(weights, starts[filled], dtype=np.float64)
         return sums
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Entries:
-    """The weights of a few sparse rows behind one another, and to which of them each belongs."""
+class RowEntries:
+    """The weights of a few sparse rows one after another, and the row that owns each."""
 
     owners: NDArray[np.int64]
     ids: NDArray[np.int32]
@@ -124,21 +125,21 @@ class Entries:
     ends: NDArray[np.int64]
 
 
-def entries(rows: csr_matrix, numbers: NDArray[np.int64]) -> Entries:
-    """Return what stands in some rows of a matrix, in the order asked for.
+def row_entries(rows: csr_matrix, numbers: NDArray[np.int64]) -> RowEntries:
+    """Return the weights of some rows of a matrix, in the given order.
 
-    Making a matrix of a few rows takes scipy several times as long as this.
+    Selecting the rows with scipy takes several times as long.
     """
     starts = rows.indptr[numbers]
     lengths = rows.indptr[numbers + 1] - starts
     ends = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     owners = np.repeat(np.arange(len(numbers)), lengths)
     places = np.arange(len(owners)) + (starts - ends[:-1])[owners]
-    return Entries(owners, rows.indices[places], rows.data[places], ends)
+    return RowEntries(owners, rows.indices[places], rows.data[places], ends)
 
 
-def as_rows(vectors: Sequence[Vector], width: int) -> csr_matrix | Floats:
-    """Return vectors as rows: sparse ones *width* wide, dense ones as they are."""
+def stack_rows(vectors: Sequence[Vector], width: int) -> csr_matrix | Floats:
+    """Return vectors as the rows of a matrix; sparse ones are *width* wide."""
     if vectors and vectors[0].ids is None:
         return np.stack([vector.weights for vector in vectors])
     from scipy.sparse import csr_matrix
@@ -156,14 +157,14 @@ def packed_rows(rows: csr_matrix | Floats, *, precise: bool = False) -> list[byt
     """Return rows packed for the store."""
     if isinstance(rows, np.ndarray):
         return [Vector(row).to_bytes(precise=precise) for row in rows]
-    whole = Vector(rows.data, rows.indices).to_bytes(precise=precise)
-    size = len(whole) // max(len(rows.data), 1)
+    packed = Vector(rows.data, rows.indices).to_bytes(precise=precise)
+    size = len(packed) // max(len(rows.data), 1)
     ends = (rows.indptr * size).tolist()
-    return [whole[start:end] for start, end in pairwise(ends)]
+    return [packed[start:end] for start, end in pairwise(ends)]
 
 
 def row_vector(rows: csr_matrix | Floats, number: int) -> Vector:
-    """Return a row as a vector, its ids ascending."""
+    """Return a row as a vector, with ascending ids."""
     if isinstance(rows, np.ndarray):
         return Vector(rows[number])
     start, end = rows.indptr[number], rows.indptr[number + 1]
@@ -172,15 +173,3 @@ def row_vector(rows: csr_matrix | Floats, number: int) -> Vector:
         order = np.argsort(ids)
         ids, weights = ids[order], weights[order]
     return Vector(weights, ids.astype(np.int32))
-
-
-def summed(vectors: Sequence[Vector]) -> Vector:
-    """Return the sum of vectors; of none, a sparse one without weight."""
-    if vectors and vectors[0].ids is None:
-        return Vector(np.sum([vector.weights for vector in vectors], axis=0, dtype=np.float32))
-    if not vectors:
-        return Vector(np.zeros(0, np.float32), np.zeros(0, np.int32))
-    ids = np.concatenate([vector.ids for vector in vectors if vector.ids is not None])
-    places, inverse = np.unique(ids, return_inverse=True)
-    sums = np.bincount(inverse, np.concatenate([vector.weights for vector in vectors]))
-    return Vector(sums.astype(np.float32), places.astype(np.int32))

@@ -1,4 +1,4 @@
-"""Vectors of items, nodes and people: sparse (terms) or dense (given), and how alike they are."""
+"""Vectors of items, nodes and people, sparse (terms) or dense (given), and their similarity."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Ints = NDArray[np.int32]
 
 PACKED_AT_ONCE = 10_000
 
-# A node's sum may touch every term of the catalog; beyond this many the tail is noise that
-# only makes the file larger (routing accuracy is unchanged from 512 terms on).
+# The sum of a node may use every term of the catalog. The tail beyond this many terms is noise
+# that only makes the file larger: routing accuracy does not change from 512 terms on.
 NODE_TERMS = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vector:
-    """Weights, at the places *ids* if sparse, at 0, 1, 2 … if *ids* is None."""
+    """Weights: of the dimensions *ids* if sparse, or of all dimensions if *ids* is None."""
 
     weights: Floats
     ids: Ints | None = None
@@ -36,12 +36,12 @@ class Vector:
         return Vector(self.weights * np.float32(factor), self.ids)
 
     def unit(self) -> Vector:
-        """Return the vector with length one; one without weight stays as it is."""
+        """Return the vector scaled to length one; a vector without weight stays as it is."""
         length = float(np.linalg.norm(self.weights))
         return self.scaled(1 / length) if length > 0 else self
 
     def strongest(self, count: int) -> Vector:
-        """Return the vector with only its *count* heaviest weights; a dense one stays whole."""
+        """Return the vector with only its *count* heaviest weights; a dense one stays complete."""
         if self.ids is None or len(self.ids) <= count:
             return self
         kept = np.sort(np.argpartition(-np.abs(self.weights), count)[:count])
@@ -49,27 +49,27 @@ class Vector:
 
     def to_bytes(self, *, precise: bool = False) -> bytes:
         """Pack for the store, in half precision unless *precise*."""
-        kind = packing(sparse=self.ids is not None, precise=precise)
+        dtype = packed_type(sparse=self.ids is not None, precise=precise)
         if self.ids is None:
-            return self.weights.astype(kind).tobytes()
-        packed = np.empty(len(self.ids), kind)
+            return self.weights.astype(dtype).tobytes()
+        packed = np.empty(len(self.ids), dtype)
         packed["id"], packed["weight"] = self.ids, self.weights
         return packed.tobytes()
 
     @classmethod
     def from_bytes(cls, packed: bytes, *, sparse: bool, precise: bool = False) -> Vector:
         """Unpack what `to_bytes` packed."""
-        read = np.frombuffer(packed, packing(sparse=sparse, precise=precise))
+        unpacked = np.frombuffer(packed, packed_type(sparse=sparse, precise=precise))
         if not sparse:
-            return cls(read.astype(np.float32))
-        return cls(read["weight"].astype(np.float32), np.ascontiguousarray(read["id"]))
+            return cls(unpacked.astype(np.float32))
+        return cls(unpacked["weight"].astype(np.float32), np.ascontiguousarray(unpacked["id"]))
 
 
 @cache
-def packing(*, sparse: bool, precise: bool = False) -> np.dtype[Any]:
-    """Return how a weight is packed; in a sparse vector its id stands beside it.
+def packed_type(*, sparse: bool, precise: bool = False) -> np.dtype[Any]:
+    """Return the type of a packed weight, which in a sparse vector includes its id.
 
-    Many packed vectors in a row are one array that is unpacked at once.
+    Packed vectors can be concatenated and then unpacked together as one array.
     """
     weight = np.dtype(np.float32 if precise else np.float16)
     return np.dtype([("id", np.int32), ("weight", weight)]) if sparse else weight
@@ -77,18 +77,18 @@ def packing(*, sparse: bool, precise: bool = False) -> np.dtype[Any]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PackedRows:
-    """Packed rows one after the other, and where each ends."""
+    """Packed rows one after another, and the position where each ends."""
 
     packed: bytes
     ends: NDArray[np.int64]
 
     def rows(self) -> list[bytes]:
-        """Return each row."""
+        """Return the packed rows one by one."""
         return [self.packed[start:end] for start, end in pairwise([0, *self.ends.tolist()])]
 
 
 def packed_parts(rows: csr_matrix | Floats, *, precise: bool = False) -> Iterator[PackedRows]:
-    """Yield rows packed for the store, many at a time."""
+    """Yield rows packed for the store, in large parts."""
     for first in range(0, rows.shape[0], PACKED_AT_ONCE):
         part = rows[first : first + PACKED_AT_ONCE]
         if isinstance(part, np.ndarray):
@@ -101,7 +101,7 @@ def packed_parts(rows: csr_matrix | Floats, *, precise: bool = False) -> Iterato
 
 
 def strongest_rows(rows: csr_matrix | Floats, count: int) -> csr_matrix | Floats:
-    """Return rows with only the *count* heaviest weights of each; dense ones stay whole."""
+    """Return rows with only the *count* heaviest weights of each; dense rows stay complete."""
     if isinstance(rows, np.ndarray):
         return rows
     rows.sort_indices()
@@ -119,38 +119,43 @@ def strongest_rows(rows: csr_matrix | Floats, count: int) -> csr_matrix | Floats
 def unpacked_rows(
     packed: Sequence[bytes], width: int, *, sparse: bool, precise: bool = False
 ) -> csr_matrix | Floats:
-    """Return many packed vectors as rows; sparse ones *width* wide."""
-    kind = packing(sparse=sparse, precise=precise)
-    read = np.frombuffer(b"".join(packed), kind)
+    """Return packed vectors as the rows of a matrix; sparse ones are *width* wide."""
+    dtype = packed_type(sparse=sparse, precise=precise)
+    unpacked = np.frombuffer(b"".join(packed), dtype)
     if not sparse:
-        return read.reshape(len(packed), -1).astype(np.float32)
+        return unpacked.reshape(len(packed), -1).astype(np.float32)
     from scipy.sparse import csr_matrix
 
-    lengths = np.fromiter(map(len, packed), np.int64, len(packed)) // kind.itemsize
+    lengths = np.fromiter(map(len, packed), np.int64, len(packed)) // dtype.itemsize
     ends = np.concatenate([[0], np.cumsum(lengths)])
-    weights = read["weight"].astype(np.float32)
-    return csr_matrix((weights, np.ascontiguousarray(read["id"]), ends), (len(packed), width))
+    weights = unpacked["weight"].astype(np.float32)
+    return csr_matrix((weights, np.ascontiguousarray(unpacked["id"]), ends), (len(packed), width))
 
 
 def combine(vectors: Iterable[Vector], weights: Iterable[float]) -> Vector | None:
-    """Return the weighted sum, or None of nothing."""
+    """Return the weighted sum of vectors, or None if there are none."""
     parts = [vector.scaled(weight) for vector, weight in zip(vectors, weights, strict=True)]
-    if not parts:
-        return None
-    if parts[0].ids is None:
-        return Vector(np.sum([part.weights for part in parts], axis=0, dtype=np.float32))
-    ids = np.concatenate([part.ids for part in parts if part.ids is not None])
-    places, inverse = np.unique(ids, return_inverse=True)
-    summed = np.bincount(inverse, np.concatenate([part.weights for part in parts]))
-    return Vector(summed.astype(np.float32), places.astype(np.int32))
+    return sum_vectors(parts) if parts else None
+
+
+def sum_vectors(vectors: Sequence[Vector]) -> Vector:
+    """Return the sum of vectors; without any, a sparse vector without weight."""
+    if not vectors:
+        return Vector(np.zeros(0, np.float32), np.zeros(0, np.int32))
+    if vectors[0].ids is None:
+        return Vector(np.sum([vector.weights for vector in vectors], axis=0, dtype=np.float32))
+    ids = np.concatenate([vector.ids for vector in vectors if vector.ids is not None])
+    unique_ids, places = np.unique(ids, return_inverse=True)
+    sums = np.bincount(places, np.concatenate([vector.weights for vector in vectors]))
+    return Vector(sums.astype(np.float32), unique_ids.astype(np.int32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stacked:
-    """Vectors one after the other, ready to be compared with many others.
+class StackedVectors:
+    """Vectors one after another, prepared for comparisons with many others.
 
-    *ids* and *owner* are None if the vectors are dense; otherwise a weight stands at its id,
-    and belongs to the vector that its owner numbers.
+    If they are sparse, each weight has an id and the number of the vector that owns it. For dense
+    vectors *ids* and *owner* are None.
     """
 
     weights: Floats
@@ -159,8 +164,8 @@ class Stacked:
     owner: NDArray[np.intp] | None = None
 
     @classmethod
-    def of(cls, vectors: Sequence[Vector]) -> Stacked:
-        """Stack vectors, of which there is at least one."""
+    def of(cls, vectors: Sequence[Vector]) -> StackedVectors:
+        """Stack one or more vectors."""
         if vectors[0].ids is None:
             return cls._dense(np.stack([vector.weights for vector in vectors]))
         lengths = [len(vector.weights) for vector in vectors]
@@ -169,28 +174,30 @@ class Stacked:
         return cls._sparse(ids, weights, lengths)
 
     @classmethod
-    def of_packed(cls, packed: Sequence[bytes], *, sparse: bool) -> Stacked:
-        """Stack vectors that are still packed, without making one of each."""
-        kind = packing(sparse=sparse)
-        read = np.frombuffer(b"".join(packed), kind)
+    def of_packed(cls, packed: Sequence[bytes], *, sparse: bool) -> StackedVectors:
+        """Stack packed vectors without unpacking each of them."""
+        dtype = packed_type(sparse=sparse)
+        unpacked = np.frombuffer(b"".join(packed), dtype)
         if not sparse:
-            return cls._dense(read.reshape(len(packed), -1).astype(np.float32))
-        lengths = [len(each) // kind.itemsize for each in packed]
-        return cls._sparse(np.ascontiguousarray(read["id"]), read["weight"], lengths)
+            return cls._dense(unpacked.reshape(len(packed), -1).astype(np.float32))
+        lengths = [len(each) // dtype.itemsize for each in packed]
+        return cls._sparse(np.ascontiguousarray(unpacked["id"]), unpacked["weight"], lengths)
 
     @classmethod
-    def _dense(cls, weights: Floats) -> Stacked:
+    def _dense(cls, weights: Floats) -> StackedVectors:
         return cls(weights, np.linalg.norm(weights, axis=1))
 
     @classmethod
-    def _sparse(cls, ids: Ints, weights: NDArray[np.floating], lengths: Sequence[int]) -> Stacked:
+    def _sparse(
+        cls, ids: Ints, weights: NDArray[np.floating], lengths: Sequence[int]
+    ) -> StackedVectors:
         owner = np.repeat(np.arange(len(lengths)), lengths)
         squares = np.bincount(owner, weights.astype(np.float64) ** 2, len(lengths))
         return cls(weights.astype(np.float32), np.sqrt(squares), ids, owner)
 
     @classmethod
-    def joined(cls, parts: Sequence[Stacked]) -> Stacked:
-        """Return the vectors of several stacks, of which there is at least one, as one stack."""
+    def joined(cls, parts: Sequence[StackedVectors]) -> StackedVectors:
+        """Return the vectors of one or more stacks as one stack."""
         weights = np.concatenate([each.weights for each in parts])
         norms = np.concatenate([each.norms for each in parts])
         if parts[0].ids is None:
@@ -202,7 +209,7 @@ class Stacked:
         return cls(weights, norms, ids, owner)
 
     def similarities(self, query: Vector) -> Floats:
-        """Return the cosine of *query* with each vector; zero where either has no weight."""
+        """Return the cosine of *query* and each vector; 0 where either has no weight."""
         if self.ids is None:
             return _cosines(self.weights @ query.weights, query, self.norms)
         assert self.owner is not None
@@ -212,32 +219,32 @@ class Stacked:
 
 
 def similarities(query: Vector, vectors: Sequence[Vector]) -> Floats:
-    """Return the cosine of *query* with each vector; zero where either has no weight."""
-    return Stacked.of(vectors).similarities(query) if vectors else np.zeros(0, np.float32)
+    """Return the cosine of *query* and each vector; 0 where either has no weight."""
+    return StackedVectors.of(vectors).similarities(query) if vectors else np.zeros(0, np.float32)
 
 
 def packed_similarities(query: Vector, packed: Sequence[bytes], *, sparse: bool) -> Floats:
-    """Return what `similarities` does, of vectors that are still packed."""
+    """Return what `similarities` does, for packed vectors."""
     if not packed:
         return np.zeros(0, np.float32)
-    return Stacked.of_packed(packed, sparse=sparse).similarities(query)
+    return StackedVectors.of_packed(packed, sparse=sparse).similarities(query)
 
 
 def looked_up(query: Vector, ids: Ints) -> Floats:
-    """Return the weights of a sparse *query* at *ids*."""
-    # What lies beyond the last is looked up there, where nought stands.
-    found: Floats = _spread(query).take(ids, mode="clip")
-    return found
+    """Return the weights of a sparse *query* for *ids*; 0 for ids that it does not have."""
+    # Ids beyond the last one are clipped to the zero at the end.
+    weights: Floats = _as_array(query).take(ids, mode="clip")
+    return weights
 
 
-# A walk compares one taste with branch after branch.
+# A walk compares the same taste with many branches.
 @lru_cache(4)
-def _spread(query: Vector) -> Floats:
-    """Return a sparse vector as one number for each id up to its last; beyond it stands nought."""
+def _as_array(query: Vector) -> Floats:
+    """Return the weight of each id of a sparse vector, up to its last id, followed by a zero."""
     assert query.ids is not None
-    spread = np.zeros(int(query.ids.max(initial=-1)) + 2, np.float32)
-    spread[query.ids] = query.weights
-    return spread
+    array = np.zeros(int(query.ids.max(initial=-1)) + 2, np.float32)
+    array[query.ids] = query.weights
+    return array
 
 
 @lru_cache(4)

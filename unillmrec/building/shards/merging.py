@@ -21,7 +21,7 @@ from unillmrec.building.shards.top_tree import read_top
 from unillmrec.building.shards.work_folder import Array, WorkFolder
 from unillmrec.store import ROOT, NodeRow
 from unillmrec.tree.descriptions import Description
-from unillmrec.tree.growing import straighten
+from unillmrec.tree.growing import flatten
 from unillmrec.tree.node_summary.contrastive_terms import (
     Contrast,
     TermSum,
@@ -31,8 +31,7 @@ from unillmrec.tree.node_summary.contrastive_terms import (
 from unillmrec.tree.node_summary.typical_items import KEPT_TITLES, largest
 from unillmrec.tree.node_summary.value_spans import Spans, narrow_ranges, span_places
 from unillmrec.tree.terms import term_idf
-from unillmrec.tree.vector_rows import summed
-from unillmrec.tree.vectors import Floats, Ints, similarities
+from unillmrec.tree.vectors import Floats, Ints, similarities, sum_vectors
 
 
 class TreeMerger:
@@ -52,13 +51,13 @@ class TreeMerger:
             # The only cell: its top is the root, which may have more children than a branch.
             self._root.summary = self._cell(0).summary(0, 0)
             self._root.cell = -1
-        straighten(self._root, catalog.bounds)
+        flatten(self._root, catalog.bounds)
         self._summarize(self._root).pack()
 
     def _branch(self, group: CellGroup, depth: int) -> TopBranch:
         if group.children:
             return TopBranch(None, [self._branch(child, depth + 1) for child in group.children])
-        # Straightening can lift several levels into the root, but only one into other nodes.
+        # Flattening can lift several levels into the root, but only one into other nodes.
         return read_branches(self._folder, self._cells[group.node], KEPT_DEPTH if depth <= 1 else 1)
 
     def _cell(self, number: int) -> GrownCell:
@@ -89,7 +88,7 @@ class TreeMerger:
     def _combine(self, parts: Sequence[MergedSummary]) -> MergedSummary:
         """Return the summary of a node, given those of its children."""
         size = sum(part.size for part in parts)
-        total = summed([part.total for part in parts])
+        total = sum_vectors([part.total for part in parts])
         near = similarities(total, [part.first for part in parts])
         typical = [parts[place] for place in largest(near, KEPT_TITLES)]
         description = Description(

@@ -21,7 +21,7 @@ from unillmrec.building.shards.shard_rows import ItemRows, read_cells, write_sha
 from unillmrec.building.shards.top_tree import grow_top, largest_in_sample, read_top, write_top
 from unillmrec.building.shards.work_folder import Array, WorkFolder, numbered, read_items
 from unillmrec.tree.clustering import one_thread
-from unillmrec.tree.growing import Shape, grow, straighten
+from unillmrec.tree.growing import Shape, flatten, grow
 from unillmrec.tree.keyword_descriptions import Sources, describe_nodes, node_spans, node_sums
 from unillmrec.tree.terms import TermVocabulary
 
@@ -77,7 +77,7 @@ def grow_cell(work: Path, number: int) -> None:
         # A catalog of a single cell is grown as it would be in memory.
         grown = grow(rows, np.arange(len(items.numbers)), bounds, (catalog.seed, *group["place"]))
         # The top of a cell becomes an ordinary branch.
-        shape = Shape.of(straighten(grown, replace(bounds, root_children=bounds.fan_out)))
+        shape = Shape.of(flatten(grown, replace(bounds, root_children=bounds.fan_out)))
         sums = node_sums(shape, rows)
     columns_of_cell = _local_vocabulary(vocabulary, columns, len(items.numbers), catalog.items)
     spans = node_spans(shape, _ranged_values(items, catalog))

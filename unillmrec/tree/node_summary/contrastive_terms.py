@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unillmrec.tree.descriptions import LINE_WORDS
-from unillmrec.tree.query_words import can_be_told
+from unillmrec.tree.query_words import is_readable
 from unillmrec.tree.vectors import Floats, Ints, Vector, looked_up
 
 KEPT_WORDS = LINE_WORDS + 3
@@ -31,7 +31,7 @@ def description_weights(terms: Sequence[str], idf: Floats) -> Floats:
     A term that every item uses has an idf of one in vectors, but sets no node apart. Terms
     that mean nothing to a reader, such as numbers and word pieces, count nothing.
     """
-    readable = np.array([can_be_told(term) for term in terms], bool)
+    readable = np.array([is_readable(term) for term in terms], bool)
     return np.where(readable, (idf - 1) / idf, np.float32(0)).astype(np.float32)
 
 

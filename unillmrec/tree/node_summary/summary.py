@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from unillmrec.tree.descriptions import Description, beyond_names
+from unillmrec.tree.descriptions import Description, words_beyond
 from unillmrec.tree.node_summary.value_spans import Spans, narrow_ranges
 from unillmrec.tree.vectors import Vector
 
@@ -41,7 +41,7 @@ def describe_node(
     own, outer = ranges
     return replace(
         known,
-        words=beyond_names(words, names),
+        words=words_beyond(words, names),
         titles=tuple(titles[number] for number in typical),
         typical=tuple(typical),
         ranges=narrow_ranges(own, outer) if outer is not None else (),

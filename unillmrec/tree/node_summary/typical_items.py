@@ -40,7 +40,7 @@ def leaf_typicality(
     centre = np.zeros(rows.shape[1], np.float32)
     weights = np.empty_like(rows.data)
     for leaf, (start, end) in zip(leaves, pairwise(rows.indptr[ends].tolist()), strict=True):
-        ids, totals = row_entries(sums, leaf)
+        ids, totals = ids_and_weights(sums, leaf)
         centre[ids] = totals
         weights[start:end] = centre[rows.indices[start:end]]
         centre[ids] = 0
@@ -57,8 +57,8 @@ def most_typical(values: NDArray[np.floating], ends: NDArray[np.integer]) -> lis
     return [order[a : min(b, a + KEPT_TITLES)] for a, b in pairwise(ends.tolist())]
 
 
-def row_entries(matrix: csr_matrix, number: int) -> tuple[NDArray[np.int32], Floats]:
-    """Return the ids and the weights of a row, as they lie in the matrix."""
+def ids_and_weights(matrix: csr_matrix, number: int) -> tuple[NDArray[np.int32], Floats]:
+    """Return the ids and the weights of a row in the order of the matrix."""
     start, end = matrix.indptr[number], matrix.indptr[number + 1]
     return matrix.indices[start:end], matrix.data[start:end]
 

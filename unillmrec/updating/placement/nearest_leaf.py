@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unillmrec.store import ROOT, EditableTree
-from unillmrec.tree.vector_rows import Entries, Stack, entries
+from unillmrec.tree.vector_rows import RowEntries, UnpackedVectors, row_entries
 from unillmrec.tree.vectors import Floats, Vector
 from unillmrec.updating.placement.pending_deltas import PendingDeltas
 
@@ -134,7 +134,7 @@ class _ChildTable:
         # The position of each child among its siblings, which were read in order.
         starts = np.searchsorted(self._rows, self._rows)
         self._columns = np.arange(len(children)) - starts
-        self._sums = Stack.unpacked(packed, sparse=tree.sparse, precise=True)
+        self._sums = UnpackedVectors.unpack(packed, sparse=tree.sparse, precise=True)
         self._shape = (len(branches), int(self._columns.max(initial=-1)) + 1)
         self._exists = self._spread(np.ones(len(children), np.bool_))
         self._nodes = self._spread(np.array(nodes, np.int64))
@@ -183,7 +183,7 @@ class _ChildTable:
         self, rows: csr_matrix, items: NDArray[np.int64], at: NDArray[np.int64]
     ) -> NDArray[np.floating]:
         products = np.zeros((len(items), self._shape[1]), np.float32)
-        terms = entries(rows, items)
+        terms = row_entries(rows, items)
         if not len(terms.ids):
             return products
         if (items == items[0]).all():
@@ -213,7 +213,7 @@ class _ChildTable:
                 products[first + present] = sums
         return products
 
-    def _products_of_one(self, terms: Entries) -> NDArray[np.floating]:
+    def _products_of_one(self, terms: RowEntries) -> NDArray[np.floating]:
         """Return the product of a single item with every child."""
         own = slice(0, terms.ends[1])
         products = self._sums.products(Vector(terms.weights[own], terms.ids[own]))

@@ -14,17 +14,17 @@ from unillmrec.tree.category_paths import Category, PathReader
 from unillmrec.tree.descriptions import Description
 from unillmrec.tree.growing import Rows
 from unillmrec.tree.node_names import (
-    after_label,
     are_parts,
     is_group,
-    joined,
-    key_of,
+    join_names,
+    label_key,
+    name_after_label,
     name_of,
-    renamed,
+    replace_name,
 )
 from unillmrec.tree.path_growing import SMALL_LEAF
-from unillmrec.tree.vector_rows import row_vector, summed
-from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector
+from unillmrec.tree.vector_rows import row_vector
+from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector, sum_vectors
 from unillmrec.updating.placement.nearest_leaf import ChangeSet, nearest_leaves
 
 if TYPE_CHECKING:
@@ -102,11 +102,11 @@ class PathPlacer:
         passed = ""
         while name:
             only = at.children[0] if len(at.children) == 1 and not len(at.rows) else None
-            rest = after_label(name, only.label) if only else None
+            rest = name_after_label(name, only.label) if only else None
             if only is None or rest is None:
                 node = self._split_levels(node, passed, name)
                 break
-            passed, name, at = joined(passed, only.label), rest, only
+            passed, name, at = join_names(passed, only.label), rest, only
         self._place_below(at, node)
 
     def _place_below(self, category: Category, node: NodeState) -> None:
@@ -129,7 +129,7 @@ class PathPlacer:
         found = self._find_child(category.label, node)
         if found is not None:
             name = name_of(found.description)
-            self._enter(category, found, after_label(name, category.label) or "")
+            self._enter(category, found, name_after_label(name, category.label) or "")
             return
         rows = _rows_below(category)
         shared = self._shared(node) if self._shares and len(rows) < SMALL_LEAF else None
@@ -140,7 +140,7 @@ class PathPlacer:
     def _find_child(self, label: str, node: NodeState) -> NodeState | None:
         children = self._children(node.id)
         for child in children:
-            if after_label(name_of(child.description), label) is not None:
+            if name_after_label(name_of(child.description), label) is not None:
                 return child
         for child in children:
             below = [] if child.is_leaf else self._children(child.id)
@@ -171,14 +171,14 @@ class PathPlacer:
 
     def _new_leaf(self, node: NodeState, name: str, rows: Rows) -> int:
         children = self._children(node.id)
-        taken = {key_of(name_of(child.description)) for child in children}
+        taken = {label_key(name_of(child.description)) for child in children}
         number = 2
         distinct = name
-        while key_of(distinct) in taken:
+        while label_key(distinct) in taken:
             distinct, number = f"{name} ({number})", number + 1
         (leaf,) = self.tree.take_numbers("node", 1)
         place = max((child.place for child in children), default=-1) + 1
-        total = summed([row_vector(self._vectors, int(row)) for row in rows])
+        total = sum_vectors([row_vector(self._vectors, int(row)) for row in rows])
         self._put(leaf, node.id, place, node.depth + 1, distinct, total, is_leaf=True)
         return leaf
 
@@ -209,7 +209,7 @@ class PathPlacer:
 
     def _rename(self, node: NodeState, name: str) -> None:
         if name != name_of(node.description):
-            description = renamed(node.description, name)
+            description = replace_name(node.description, name)
             self.tree.set_descriptions([(description, node.stale, node.id)])
 
     def _put(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unillmrec.store import STALE_SHARE, EditableTree, NodeTotals
-from unillmrec.tree.vector_rows import Stack, entries
+from unillmrec.tree.vector_rows import UnpackedVectors, row_entries
 from unillmrec.tree.vectors import Floats, Vector
 
 if TYPE_CHECKING:
@@ -108,14 +108,14 @@ class PendingDeltas:
             for node in above
             if node in places
         ]
-        sums = Stack.unpacked(tree.packed_sums(nodes), sparse=tree.sparse, precise=True)
+        sums = UnpackedVectors.unpack(tree.packed_sums(nodes), sparse=tree.sparse, precise=True)
         at, rows, signs = np.array(held, np.int64).reshape(-1, 3).T
         if not tree.sparse:
             totals = sums.dense().copy()
             if len(at):
                 np.add.at(totals, at, signs[:, None] * np.concatenate(self._parts)[rows])
             return [Vector(total) for total in totals]
-        gained = entries(_stacked(self._parts), rows)
+        gained = row_entries(_stacked(self._parts), rows)
         return sums.with_added(at[gained.owners], gained.ids, gained.weights * signs[gained.owners])
 
 

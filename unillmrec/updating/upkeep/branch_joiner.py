@@ -13,7 +13,7 @@ from unillmrec.store import EditableTree, NodeRow, NodeState
 from unillmrec.tree.clustering import cluster_points, cluster_rows
 from unillmrec.tree.descriptions import Description
 from unillmrec.tree.growing import Bounds
-from unillmrec.tree.vector_rows import as_rows
+from unillmrec.tree.vector_rows import stack_rows
 from unillmrec.updating.placement.nearest_leaf import ChangeSet
 
 # How many more children fit afterwards, so that the next one does not start this again.
@@ -145,7 +145,7 @@ def group_similar(
 ) -> list[list[NodeState]]:
     """Cluster the children of *node* into groups of two or more similar ones."""
     vectors = [each.unit() for each in tree.node_vectors([c.id for c in children])]
-    rows = as_rows(vectors, int(tree.facts["next_term"]))
+    rows = stack_rows(vectors, int(tree.facts["next_term"]))
     cap = math.ceil(1.5 * len(children) / groups)
     place = (int(tree.facts["seed"]), node, int(tree.facts["generation"]))
     cluster = cluster_points if isinstance(rows, np.ndarray) else cluster_rows

@@ -16,8 +16,7 @@ from unillmrec.store import EditableTree, LeafItem
 from unillmrec.tree.node_summary.summary import NodeSummary
 from unillmrec.tree.node_summary.typical_items import leaf_typicality, most_typical
 from unillmrec.tree.node_summary.value_spans import Span, Spans, spans_by_group
-from unillmrec.tree.vector_rows import summed
-from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector, unpacked_rows
+from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector, sum_vectors, unpacked_rows
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -31,7 +30,7 @@ def summarize_leaves(tree: EditableTree, leaves: Sequence[int]) -> dict[int, Nod
     if not leaves:
         return {}
     items = tree.leaf_items(leaves)
-    empty = summed([]) if tree.sparse else Vector(np.zeros(0, np.float32))
+    empty = sum_vectors([]) if tree.sparse else Vector(np.zeros(0, np.float32))
     summaries = {leaf: NodeSummary(0, empty, 0.0, {}, []) for leaf in leaves}
     if not items:
         return summaries

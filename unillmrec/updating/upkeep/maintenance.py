@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 
 from unillmrec.store import ROOT, EditableTree, NodeRow, NodeState
 from unillmrec.tree.growing import Bounds
-from unillmrec.tree.node_names import are_parts, is_group, is_part, joined, name_of, renamed
+from unillmrec.tree.node_names import (
+    are_parts,
+    is_group,
+    is_part,
+    join_names,
+    name_of,
+    replace_name,
+)
 from unillmrec.updating.placement.nearest_leaf import ChangeSet
 from unillmrec.updating.placement.path_placement import choose_leaves, is_path_tree
 from unillmrec.updating.placement.pending_deltas import paths_to_root
@@ -198,12 +205,14 @@ class TreeMaintenance:
         name = name_of(only.description)
         if not above or is_group(above, [name]):
             return
-        together = above if is_part(name, above) else joined(above, name)
+        together = above if is_part(name, above) else join_names(above, name)
         self._rename(only, together)
 
     def _rename(self, state: NodeState, name: str) -> None:
         if name != name_of(state.description):
-            self.tree.set_descriptions([(renamed(state.description, name), state.stale, state.id)])
+            self.tree.set_descriptions(
+                [(replace_name(state.description, name), state.stale, state.id)]
+            )
 
     def _merge_into_root(self, only: NodeState) -> None:
         """Make the root what its only child was."""
@@ -228,7 +237,7 @@ class TreeMaintenance:
         children = [name_of(each.description) for each in self.tree.child_states([ROOT])[ROOT]]
         if not is_group(name, children):
             root = self.tree.node_states([ROOT])[ROOT]
-            self._rename(root, joined(name_of(root.description), name))
+            self._rename(root, join_names(name_of(root.description), name))
 
     # Subtrees that changed
 

@@ -15,8 +15,7 @@ from unillmrec.tree.node_summary.contrastive_terms import (
     description_weights,
 )
 from unillmrec.tree.terms import count_terms, term_idf, term_vector, weighted_words
-from unillmrec.tree.vector_rows import summed
-from unillmrec.tree.vectors import Floats, Ints
+from unillmrec.tree.vectors import Floats, Ints, sum_vectors
 
 
 def choose_words(
@@ -62,6 +61,6 @@ def sum_words(
     known = tree.known_terms({term for each in used.values() for term in each})
     vectors = {number: term_vector(each, known) for number, each in used.items()}
     return {
-        node: TermSum(summed([vectors[number] for number in numbers]), len(numbers))
+        node: TermSum(sum_vectors([vectors[number] for number in numbers]), len(numbers))
         for node, numbers in items.items()
     }

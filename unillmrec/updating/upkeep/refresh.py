@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from unillmrec.store import EditableTree, NodeRow, NodeState
-from unillmrec.tree.descriptions import Description, beyond_names, with_words
+from unillmrec.tree.descriptions import Description, replace_words, words_beyond
 from unillmrec.tree.node_names import name_of
 from unillmrec.tree.node_summary.contrastive_terms import TermSum
 from unillmrec.tree.node_summary.summary import NodeSummary, describe_node
 from unillmrec.tree.node_summary.typical_items import KEPT_TITLES, largest
 from unillmrec.tree.node_summary.value_spans import Spans, merge_spans
-from unillmrec.tree.vector_rows import Stack
+from unillmrec.tree.vector_rows import UnpackedVectors
 from unillmrec.tree.vectors import NODE_TERMS
 from unillmrec.updating.placement.nearest_leaf import ChangeSet
 from unillmrec.updating.placement.path_placement import is_path_tree
@@ -128,8 +128,8 @@ class Refresh:
         )
         self.summarized[state.id] = _Summarized(state, summary)
 
-    def _stack(self, packed: Sequence[bytes], *, precise: bool) -> Stack:
-        return Stack.unpacked(packed, sparse=self.tree.sparse, precise=precise)
+    def _stack(self, packed: Sequence[bytes], *, precise: bool) -> UnpackedVectors:
+        return UnpackedVectors.unpack(packed, sparse=self.tree.sparse, precise=precise)
 
     def _size_of(self, child: NodeState) -> int:
         known = self.summarized.get(child.id)
@@ -196,7 +196,7 @@ class Refresh:
         names = self._names(described)
         self._write_words(
             {
-                node: beyond_names(words[node], names[node])
+                node: words_beyond(words[node], names[node])
                 for node in words
                 if node in self.adjusted
             }
@@ -208,7 +208,7 @@ class Refresh:
         rows = []
         for node, chosen in words.items():
             state = self.adjusted[node].state
-            description = with_words(state.description, chosen)
+            description = replace_words(state.description, chosen)
             if description != state.description:
                 rows.append((description, state.stale, node))
         self.tree.set_descriptions(rows)

@@ -12,8 +12,7 @@ from unillmrec.tree.clustering import one_thread
 from unillmrec.tree.descriptions import Description
 from unillmrec.tree.growing import Bounds, Growth
 from unillmrec.tree.node_names import group_name, is_part, name_of
-from unillmrec.tree.vector_rows import summed
-from unillmrec.tree.vectors import NODE_TERMS, Floats
+from unillmrec.tree.vectors import NODE_TERMS, Floats, sum_vectors
 from unillmrec.updating.placement.nearest_leaf import ChangeSet
 from unillmrec.updating.placement.path_placement import is_path_tree
 from unillmrec.updating.upkeep.branch_joiner import BranchJoiner, group_similar
@@ -197,7 +196,7 @@ class Splitter:
         numbers = self.tree.take_numbers("node", len(parts))
         rows = []
         for place, (number, part) in enumerate(zip(numbers, parts, strict=True)):
-            total = summed(self.tree.node_vectors([child.id for child in part]))
+            total = sum_vectors(self.tree.node_vectors([child.id for child in part]))
             name = group_name([(name_of(child.description), child.size) for child in part])
             description = Description(name=name).to_json()
             rows.append(

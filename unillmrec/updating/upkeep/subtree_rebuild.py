@@ -10,11 +10,11 @@ import numpy as np
 
 from unillmrec.store import ROOT, EditableTree, NodeState
 from unillmrec.tree.descriptions import Description
-from unillmrec.tree.growing import Bounds, Growth, Rows, grow, straighten
-from unillmrec.tree.node_names import name_of, name_parts, renamed
+from unillmrec.tree.growing import Bounds, Growth, Rows, flatten, grow
+from unillmrec.tree.node_names import name_of, name_parts, replace_name
 from unillmrec.tree.path_growing import grow_paths
 from unillmrec.tree.terms import count_terms, weighted_rows, weighted_words
-from unillmrec.tree.vector_rows import entries, packed_rows
+from unillmrec.tree.vector_rows import packed_rows, row_entries
 from unillmrec.tree.vectors import NODE_TERMS, Floats, Vector
 from unillmrec.updating.placement.path_placement import categories_of, is_path_tree
 
@@ -95,7 +95,7 @@ class SubtreeRebuild:
         place = (int(facts["seed"]), self.state.id, int(facts["generation"]))
         root = grow(self.rows, np.arange(len(self.numbers)), bounds, place)
         most = bounds.root_children if self.state.id == ROOT else bounds.fan_out
-        return straighten(root, replace(bounds, root_children=most))
+        return flatten(root, replace(bounds, root_children=most))
 
     def _along_paths(self, bounds: Bounds) -> Growth:
         tree = self._tree
@@ -108,7 +108,7 @@ class SubtreeRebuild:
 
     def description_of(self, number: int, growth: Growth) -> str:
         """Return the old description of a node, or an empty one, with its new name."""
-        return renamed(self._descriptions.get(number, UNDESCRIBED), growth.label)
+        return replace_name(self._descriptions.get(number, UNDESCRIBED), growth.label)
 
     def top_for(self, root: Growth) -> int:
         """Return the id of the top of the rebuilt subtree.
@@ -143,7 +143,7 @@ class SubtreeRebuild:
         members = _members(growth)
         if isinstance(self.rows, np.ndarray):
             return Vector(self.rows[members].sum(axis=0))
-        held = entries(self.rows, members)
+        held = row_entries(self.rows, members)
         total = np.bincount(held.ids, held.weights)
         ids = np.flatnonzero(total).astype(np.int32)
         return Vector(total[ids].astype(np.float32), ids).strongest(NODE_TERMS)
