@@ -19,7 +19,7 @@ def all_alike(question):
 
 
 def knowing(tree):
-    """Return the answer of somebody who knows where each title is."""
+    """Return the answer of a judge that knows where each title is."""
     rows = tree.rows("SELECT title, leaf FROM item")
     ways = {title: {node.id for node in tree.ancestors(leaf)} for title, leaf in rows}
 
@@ -30,60 +30,60 @@ def knowing(tree):
     return answer
 
 
-def test_who_knows_the_way_is_always_right(tree):
-    """Every level and the whole way are found, and no node misleads."""
+def test_a_judge_that_knows_the_path_is_always_right(tree):
+    """All levels and whole paths are right, and no node is confused."""
     judge = ScriptedJudge(knowing(tree))
 
-    found = check_descriptions(tree, judge, 40)
+    result = check_descriptions(tree, judge, 40)
 
-    assert (40, 1.0, ()) == (found.items, found.whole_way, found.worst)
-    assert [1, 2] == [level.depth for level in found.levels][:2]
-    assert {1.0} == {level.first for level in found.levels}
-    assert {1.0} == {level.among_three for level in found.levels}
-    assert 40 == found.levels[0].asked
-    assert len(judge.asked) == sum(level.asked for level in found.levels) == found.usage.calls
+    assert (40, 1.0, ()) == (result.items, result.whole_way, result.worst)
+    assert [1, 2] == [level.depth for level in result.levels][:2]
+    assert {1.0} == {level.first for level in result.levels}
+    assert {1.0} == {level.among_three for level in result.levels}
+    assert 40 == result.levels[0].asked
+    assert len(judge.asked) == sum(level.asked for level in result.levels) == result.usage.calls
 
 
-def test_equal_scores_are_worth_a_draw(tree):
-    """Who cannot tell the branches apart is as good as chance, and never better."""
-    found = check_descriptions(tree, ScriptedJudge(all_alike), 30)
+def test_equal_scores_count_as_a_random_tie_break(tree):
+    """A judge that cannot tell branches apart is as good as chance."""
+    result = check_descriptions(tree, ScriptedJudge(all_alike), 30)
 
-    for level in found.levels:
+    for level in result.levels:
         assert level.by_chance == pytest.approx(level.first)
     family = len(tree.children(ROOT))
-    assert 1 / family == pytest.approx(found.levels[0].first)
-    assert min(1, 3 / family) == pytest.approx(found.levels[0].among_three)
+    assert 1 / family == pytest.approx(result.levels[0].first)
+    assert min(1, 3 / family) == pytest.approx(result.levels[0].among_three)
 
 
-def test_who_names_nothing_finds_nothing(tree):
+def test_a_judge_that_names_nothing_finds_nothing(tree):
     """A branch that was left out is not found."""
-    found = check_descriptions(tree, ScriptedJudge(nothing), 10)
+    result = check_descriptions(tree, ScriptedJudge(nothing), 10)
 
-    assert 0 == found.whole_way == found.levels[0].first == found.levels[0].among_three
+    assert 0 == result.whole_way == result.levels[0].first == result.levels[0].among_three
 
 
-def test_a_wrong_turn_does_not_end_the_way(tree):
-    """Each level is asked about from the right branch: what is wrong above costs nothing below."""
+def test_a_wrong_choice_does_not_end_the_path(tree):
+    """Each level is asked about from the right branch, so a mistake affects only its level."""
     right = knowing(tree)
 
     def wrong_at_the_top(question):
         return right(question) if question.where else nothing(question)
 
-    found = check_descriptions(tree, ScriptedJudge(wrong_at_the_top), 20)
+    result = check_descriptions(tree, ScriptedJudge(wrong_at_the_top), 20)
 
-    assert (0.0, 0.0) == (found.whole_way, found.levels[0].first)
-    assert {1.0} == {level.first for level in found.levels[1:]}
-    (worst,) = found.worst
+    assert (0.0, 0.0) == (result.whole_way, result.levels[0].first)
+    assert {1.0} == {level.first for level in result.levels[1:]}
+    (worst,) = result.worst
     assert (ROOT, "all items", 20, 20.0) == (worst.node, worst.label, worst.asked, worst.wrong)
 
 
 def test_the_worst_nodes_come_first(tree):
-    """They are ordered by wrong turns, and name the two children that were mistaken most."""
-    found = check_descriptions(tree, ScriptedJudge(in_order), 60)
+    """They are ordered by wrong choices, and name the two children confused most often."""
+    result = check_descriptions(tree, ScriptedJudge(in_order), 60)
 
-    wrong = [each.wrong for each in found.worst]
+    wrong = [each.wrong for each in result.worst]
     assert sorted(wrong, reverse=True) == wrong
-    worst = found.worst[0]
+    worst = result.worst[0]
     children = [Choice(0, "", child.id) for child in tree.children(worst.node)]
     first, *others = [choice.key for choice in rotate_choices(children, seed=0)]
     # Who always takes the first is never wrong about it.
@@ -91,8 +91,8 @@ def test_the_worst_nodes_come_first(tree):
     assert worst.meant in others
 
 
-def test_nothing_cites_a_hidden_item(tree):
-    """No line on the way of a hidden item shows its title."""
+def test_no_line_mentions_a_hidden_item(tree):
+    """No description on the path of a hidden item contains its title."""
     judge = ScriptedJudge(all_alike)
 
     check_descriptions(tree, judge, 100)
@@ -103,7 +103,7 @@ def test_nothing_cites_a_hidden_item(tree):
 
 
 def test_the_seed_draws_the_items(tree):
-    """The same seed hides the same items, in whatever order answers come."""
+    """The same seed draws the same items, in whatever order answers come."""
     first, again, other = (ScriptedJudge(in_order, at_once=n) for n in (1, 4, 1))
     one = check_descriptions(tree, first, 20, seed=3)
     same = check_descriptions(tree, again, 20, seed=3)
@@ -114,8 +114,8 @@ def test_the_seed_draws_the_items(tree):
     assert sought[0] == sought[1] != sought[2]
 
 
-def test_questions_over_the_ceiling_are_parted(tree):
-    """A judge with a small window is asked in parts, and the result is the same."""
+def test_questions_over_the_ceiling_are_split(tree):
+    """A judge with a small window gets several questions, and the result is the same."""
     whole = check_descriptions(tree, ScriptedJudge(knowing(tree)), 10)
     judge = ScriptedJudge(knowing(tree), window=2)
     parted = check_descriptions(tree, judge, 10)
@@ -125,7 +125,7 @@ def test_questions_over_the_ceiling_are_parted(tree):
 
 
 def test_good_descriptions_lead_further_than_bad_ones(tree, tmp_path):
-    """The description judge sees what the lines say, and nothing else."""
+    """The description judge sees only the lines."""
     path = shutil.copy(tree.path, tmp_path / "blind.tree")
     with EditableTree.open(path) as blind, blind.transaction():
         ids = [node for (node,) in blind.rows("SELECT id FROM node WHERE parent NOT NULL")]
@@ -133,28 +133,28 @@ def test_good_descriptions_lead_further_than_bad_ones(tree, tmp_path):
             silent = replace(node.description, words=("things",), titles=(), typical=())
             blind.set_descriptions([(silent.to_json(), 0, node.id)])
 
-    told = check_descriptions(tree, DescriptionJudge(tree), 60)
+    report = check_descriptions(tree, DescriptionJudge(tree), 60)
     with EditableTree.open(path) as blind:
         untold = check_descriptions(blind, DescriptionJudge(blind), 60)
         seen = check_descriptions(blind, SimilarityJudge(blind), 60)
 
-    assert told.levels[0].first > 0.8
+    assert report.levels[0].first > 0.8
     assert untold.levels[0].first == pytest.approx(untold.levels[0].by_chance)
     assert seen.levels[0].first > 0.8
 
 
-def test_more_than_there_are_is_all_there_are():
-    """A catalog smaller than what should be hidden gives what it has; one leaf has no way."""
+def test_a_small_catalog_gives_all_its_items():
+    """If fewer items exist than requested, all are used; a single leaf has no path."""
     build(trees.items(10), "small.tree", BuildOptions(workers=1))
     with EditableTree.open("small.tree") as tree:
-        found = check_descriptions(tree, ScriptedJudge(in_order), 50)
+        result = check_descriptions(tree, ScriptedJudge(in_order), 50)
 
-    assert (10, ()) == (found.items, found.levels)
+    assert (10, ()) == (result.items, result.levels)
 
 
 def test_the_result_is_json(tree):
-    """Everything is told under its name."""
-    told = json.loads(json.dumps(check_descriptions(tree, ScriptedJudge(in_order), 10).as_dict()))
+    """The JSON has every field under its name."""
+    report = json.loads(json.dumps(check_descriptions(tree, ScriptedJudge(in_order), 10).as_dict()))
 
     assert [
         "judge",
@@ -165,6 +165,6 @@ def test_the_result_is_json(tree):
         "usage",
         "dropped",
         "seconds",
-    ] == list(told)
-    assert ["depth", "asked", "first", "among_three", "by_chance"] == list(told["levels"][0])
-    assert ["node", "label", "asked", "wrong", "meant", "taken"] == list(told["worst"][0])
+    ] == list(report)
+    assert ["depth", "asked", "first", "among_three", "by_chance"] == list(report["levels"][0])
+    assert ["node", "label", "asked", "wrong", "meant", "taken"] == list(report["worst"][0])

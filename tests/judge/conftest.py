@@ -11,7 +11,7 @@ def writer(prompts, counter):
 
 @pytest.fixture(scope="session")
 def asking():
-    """Make a question about lines, of any kind."""
+    """Return a function that builds a question about lines, of any kind."""
 
     def ask(kind="pick", lines=("a book", "a film", "a song"), limit=3, likes="quiet things"):
         choices = tuple(Choice(n, line, 100 + n) for n, line in enumerate(lines, start=1))

@@ -29,8 +29,8 @@ def summaries(writer, *answers, count=3):
     return LanguageModelDescriber(endpoint, writer).summaries(family(count)), endpoint
 
 
-def test_lines_go_to_the_nodes_they_are_about(writer):
-    """Numbers become keys, and the bill has the one call."""
+def test_lines_belong_to_the_nodes_they_describe(writer):
+    """Numbers become keys, and the usage is one call."""
     written, endpoint = summaries(writer, answer("whales", "pirates", "islands"))
 
     assert ((101, "whales"), (102, "pirates"), (103, "islands")) == written.texts
@@ -39,16 +39,16 @@ def test_lines_go_to_the_nodes_they_are_about(writer):
     assert (Stage.DESCRIBE, "descriptions") == (request.stage, request.schema.name)
 
 
-def test_a_part_of_an_answer_is_kept(writer):
-    """What is there is taken without another call; what is missing is counted."""
+def test_a_partial_reply_is_used(writer):
+    """The lines that are there are taken without another call; missing ones are counted."""
     written, endpoint = summaries(writer, answer("whales", "", "islands"))
 
     assert ((101, "whales"), (103, "islands")) == written.texts
     assert (1, 1) == (written.dropped.left_out, len(endpoint.requests))
 
 
-def test_an_unusable_answer_is_complained_about_once(writer):
-    """The second attempt carries the first answer and a complaint; both are billed."""
+def test_an_unusable_reply_is_asked_for_once_more(writer):
+    """The second request contains the first reply and a complaint; both calls are billed."""
     written, endpoint = summaries(writer, "I would rather not." * 100, answer("a1", "b2", "c3"))
 
     assert (3, 1, 2) == (len(written.texts), written.dropped.asked_again, written.usage.calls)
@@ -57,15 +57,15 @@ def test_an_unusable_answer_is_complained_about_once(writer):
     assert len(said.content) <= 500
 
 
-def test_two_unusable_answers_leave_nothing(writer):
+def test_two_unusable_replies_leave_nothing(writer):
     """There is no third attempt, and nothing is made up."""
     written, endpoint = summaries(writer, "No.", AnswerError("nothing came"))
 
     assert ((), 3, 2) == (written.texts, written.dropped.left_out, len(endpoint.requests))
 
 
-def test_an_answer_without_text_is_on_the_bill(writer):
-    """What was paid for an empty answer counts, and it is asked for once more."""
+def test_an_empty_reply_is_billed(writer):
+    """An empty reply was paid for; it is asked for once more."""
     empty = AnswerError("the model thought and said nothing")
     empty.usage = Usage(1, 100, 900)
 
@@ -74,8 +74,8 @@ def test_an_answer_without_text_is_on_the_bill(writer):
     assert (2, True) == (written.usage.calls, written.usage.completion > 900)
 
 
-def test_a_failed_second_call_still_tells_what_the_first_cost(writer):
-    """The error that ends a question carries all that was spent on it."""
+def test_a_failed_second_call_includes_the_cost_of_the_first(writer):
+    """The error that ends a question has the usage of all its calls."""
     failure = CallError("the server is gone")
     failure.kind = FailureKind.SERVER
 
@@ -94,7 +94,7 @@ def test_a_failed_second_call_still_tells_what_the_first_cost(writer):
     ],
 )
 def test_a_long_line_is_cut_and_counted(writer, line, kept):
-    """A line over the ceiling loses its end, at a word where there are words, and shows it."""
+    """A line over the ceiling is cut at the end of a word, marked, and counted."""
     written, _ = summaries(writer, answer(line), count=1)
 
     ((_, text),) = written.texts
@@ -102,8 +102,8 @@ def test_a_long_line_is_cut_and_counted(writer, line, kept):
     assert (True, True, 1) == (text.startswith(kept), text.endswith("…"), written.shortened)
 
 
-def test_a_family_is_parted_only_where_it_must_be(writer, prompts, counter):
-    """With room all siblings are in one question; without, each part shows the others' lines."""
+def test_siblings_are_split_only_if_necessary(writer, prompts, counter):
+    """Siblings that fit are in one question; otherwise each part shows the lines of the others."""
     whole = LanguageModelDescriber(ScriptedEndpoint([]), writer).windows(family(32, ["crimes"]))
     small = PromptWriter(prompts, counter, ceiling=900)
     parts = LanguageModelDescriber(ScriptedEndpoint([]), small).windows(
@@ -130,7 +130,7 @@ def test_a_family_is_parted_only_where_it_must_be(writer, prompts, counter):
     parent=HOSTILE,
 )
 def test_no_prompt_is_over_its_ceiling(prompts, counter, ceiling, lines, others, parent):
-    """Whatever stands in the lines, each window fits, and each node is in exactly one."""
+    """Each window fits, and each node is in exactly one window, whatever the lines hold."""
     writer = PromptWriter(prompts, counter, ceiling)
     choices = tuple(Choice(n, line, n) for n, line in enumerate(lines, start=1))
 

@@ -15,8 +15,8 @@ def asked(judge, likes, *lines, vector=None):
 
 
 @pytest.mark.parametrize("made", [trees.tree, trees.given_tree])
-def test_goes_by_the_words_of_the_lines_alone(shared, made):
-    """Keys mean nothing to it: the line with the words wins, in any kind of tree."""
+def test_compares_only_the_words_of_the_lines(shared, made):
+    """Keys do not matter: the line with the words wins, in every kind of tree."""
     with made(shared) as tree:
         lines = ["bread and butter (1,200)", "a whale, a captain (3)", "violins (40)"]
 
@@ -27,8 +27,8 @@ def test_goes_by_the_words_of_the_lines_alone(shared, made):
     assert {1: 0.0, 3: 0.0} == dict(scores[1:])
 
 
-def test_a_vector_says_more_than_a_title(tree):
-    """Where the person stands among weighted terms, the lines are held against that."""
+def test_the_vector_is_preferred_to_the_text(tree):
+    """In a tree of term vectors, lines are compared with the vector of the profile."""
     judge = DescriptionJudge(tree)
     vector = tree.vector_of_text("orbit comet")
 
@@ -37,15 +37,15 @@ def test_a_vector_says_more_than_a_title(tree):
     assert [2, 1] == [number for number, _ in scores]
 
 
-def test_numbers_of_items_are_no_words(tree):
-    """The count behind a line is not held against the number in a title."""
+def test_item_counts_are_not_words(tree):
+    """The count behind a line does not match a number in a title."""
     near = dict(asked(DescriptionJudge(tree), "whale 192", "rose (192)", "whale (3)"))
 
     assert (0.0, True) == (near[1], near[2] > 0)
 
 
-def test_names_the_history_as_one_interest(tree):
-    """It makes nothing of a history but its own words."""
+def test_returns_the_history_as_one_interest(tree):
+    """The interest consists of the lines of the history."""
     (interest,) = DescriptionJudge(tree).interests(HistoryQuestion(("a", "b"))).interests
 
     assert "a; b" == interest.text

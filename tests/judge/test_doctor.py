@@ -9,7 +9,7 @@ from unillmrec.testing import Dialect, FakeServer
 
 @pytest.fixture
 def examine(writer, tmp_path):
-    """Examine a fake server; return what was said to be the cost, what was found, and it."""
+    """Probe a fake server; return the estimated cost, the report, and the server."""
 
     def examine(dialect):
         with FakeServer(dialect=dialect) as server:
@@ -27,32 +27,32 @@ def examine(writer, tmp_path):
     return examine
 
 
-def test_what_is_found_is_written_down(examine, writer, tmp_path):
-    """The next process asks in this way at once, with the bias of this prompt."""
+def test_the_result_is_stored(examine, writer, tmp_path):
+    """The next process uses the same request style, and the bias of this prompt."""
     taste = tuple(0.1 * place for place in range(len(LETTERS)))
 
-    said, made, server = examine(Dialect(tells_logprobs=True, label_bias=taste, context=8192))
+    cost, report, server = examine(Dialect(tells_logprobs=True, label_bias=taste, context=8192))
 
     known = CapabilityStore(tmp_path / "endpoints.json", server.base_url, server.model).read()
-    assert (made.style, made.label_bias) == (known.style, known.label_bias)
-    assert made.asks_by_letters
+    assert (report.style, report.label_bias) == (known.style, known.label_bias)
+    assert report.asks_by_letters
     assert writer.prompts["label"].digest == known.label_prompt
-    assert list(LETTERS) == sorted(made.label_bias, key=made.label_bias.get)
-    assert 0.8 * said < server.billed.prompt + server.billed.completion < 1.1 * said
-    assert said < 1_500
+    assert list(LETTERS) == sorted(report.label_bias, key=report.label_bias.get)
+    assert 0.8 * cost < server.billed.prompt + server.billed.completion < 1.1 * cost
+    assert cost < 1_500
 
 
-def test_without_letters_no_bias_is_written_down(examine, tmp_path):
+def test_without_letters_no_bias_is_stored(examine, tmp_path):
     """There is nothing to measure."""
-    _, made, server = examine("strict-schema")
+    _, report, server = examine("strict-schema")
 
     known = CapabilityStore(tmp_path / "endpoints.json", server.base_url, server.model).read()
-    assert ({}, "", False) == (known.label_bias, known.label_prompt, made.asks_by_letters)
-    assert "not measured" == made.findings[-1].outcome
+    assert ({}, "", False) == (known.label_bias, known.label_prompt, report.asks_by_letters)
+    assert "not measured" == report.findings[-1].outcome
 
 
-def test_advice_is_about_what_could_be_better_and_given_once(examine):
-    """A server that does everything needs none."""
+def test_advice_is_about_poor_outcomes_and_given_once(examine):
+    """A server that supports everything gets none."""
     _, best, _ = examine("logprobs")
     _, worst, _ = examine("plain-text-only")
 
@@ -60,8 +60,8 @@ def test_advice_is_about_what_could_be_better_and_given_once(examine):
     assert ["schema", "cached tokens", "log probabilities"] == [name for name, _ in worst.advice]
 
 
-def test_advice_is_only_for_outcomes_that_there_are(examine):
-    """A probe that is renamed takes its advice along."""
+def test_advice_is_only_for_existing_outcomes(examine):
+    """Renaming a probe or an outcome must rename its advice."""
     seen = [
         each for name in ("plain-text-only", "cuts-prompts") for each in examine(name)[1].findings
     ]

@@ -36,7 +36,7 @@ SUMMARIES = [
 
 @pytest.fixture(scope="module")
 def described(shared, writer, tmp_path_factory):
-    """What a model is asked about siblings of which one is described already."""
+    """Return the request about siblings of which one has a description."""
     trees.shelf_tree(shared).close()
     path = shutil.copy(shared / "shelf.tree", tmp_path_factory.mktemp("described") / "shelf.tree")
     endpoint = ScriptedEndpoint(SUMMARIES)
@@ -49,7 +49,7 @@ def described(shared, writer, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def requests(shared, writer, described):
-    """What one recommendation asks a model on its way through all stages, and describing."""
+    """Return the requests of one recommendation through all stages, and of a description."""
     tree = trees.shelf_tree(shared)
     endpoint = ScriptedEndpoint(ANSWERS)
     judge = LanguageModelJudge(endpoint, writer, SimilarityJudge(tree))
@@ -68,7 +68,7 @@ def _told(letter):
 
 
 def written(request):
-    """Return a request as a reviewer reads it."""
+    """Return a request as text for review."""
     head = f"stage {request.stage}, at most {request.max_output} tokens of output"
     messages = [f"=== {each.role}\n{each.content}" for each in request.messages]
     schema = f"=== labels {' '.join(request.labels)}"
@@ -79,7 +79,7 @@ def written(request):
 
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_a_model_reads_exactly_this(name, requests, pytestconfig):
-    """A change of what a model reads shows in review; `--update-goldens` writes it down."""
+    """Every change of a prompt shows in review; `--update-goldens` writes the new text."""
     golden = GOLDENS / f"{name}.txt"
     actual = written(requests[name])
     if pytestconfig.getoption("--update-goldens"):
@@ -89,5 +89,5 @@ def test_a_model_reads_exactly_this(name, requests, pytestconfig):
 
 
 def test_there_is_a_golden_for_every_prompt():
-    """No prompt is without one, and none is left over."""
+    """No prompt is missing, and no golden is left over."""
     assert {f"{name}.txt" for name in CONTRACTS} == {file.name for file in GOLDENS.iterdir()}

@@ -31,7 +31,7 @@ def order(*numbers):
 
 @pytest.fixture
 def judging(writer):
-    """Make a judge that gets these answers, and the endpoint that gives them."""
+    """Return a function that builds a judge with prepared replies, and its endpoint."""
 
     def make(*answers, **options):
         endpoint = ScriptedEndpoint(answers)
@@ -42,7 +42,7 @@ def judging(writer):
 
 
 def test_is_named_after_the_model_and_its_host(judging):
-    """Every output that the judge touched says who it was and where."""
+    """The name in every output says which model answered, and where."""
     judge, _ = judging(at_once=7)
 
     assert ("scripted at script", 7) == (judge.name, judge.at_once)
@@ -61,10 +61,8 @@ def test_is_named_after_the_model_and_its_host(judging):
         ("rank", order(4, 3, 3, 2), ((3, 100), (2, 50)), Dropped(1, 1, 1)),
     ],
 )
-def test_reads_scores_and_counts_what_it_throws_away(
-    judging, asking, kind, answer, scores, dropped
-):
-    """Invented and repeated numbers are dropped; they and what an order leaves out are counted."""
+def test_reads_scores_and_counts_mistakes(judging, asking, kind, answer, scores, dropped):
+    """Invented and repeated numbers are dropped and counted, and so are missing ones."""
     judge, endpoint = judging(answer)
 
     verdict = judge.choose(asking(kind))
@@ -74,15 +72,15 @@ def test_reads_scores_and_counts_what_it_throws_away(
 
 
 @pytest.mark.parametrize(("limit", "left_out"), [(1, 0), (2, 0), (3, 1), (9, 1)])
-def test_a_list_of_limited_length_leaves_nothing_out(judging, asking, limit, left_out):
-    """Of a list that need not hold all choices, only the missing places are left out."""
+def test_a_limited_list_may_leave_choices_out(judging, asking, limit, left_out):
+    """Only missing places of the limit count as left out."""
     judge, _ = judging(order(3, 1))
 
     assert left_out == judge.choose(asking("rerank", limit=limit)).dropped.left_out
 
 
-def test_an_unusable_reply_is_asked_about_once_more(judging, asking):
-    """The second request is the first with the answer and a complaint; both are billed."""
+def test_an_unusable_reply_is_asked_for_once_more(judging, asking):
+    """The second request is the first with the reply and a complaint; both are billed."""
     judge, endpoint = judging(NONSENSE, picks((2, 70)))
 
     verdict = judge.choose(asking())
@@ -102,8 +100,8 @@ def test_an_unusable_reply_is_asked_about_once_more(judging, asking):
     assert verdict.usage.prompt > 2 * verdict.exchanges[0].usage.prompt
 
 
-def test_a_complaint_does_not_carry_a_runaway_answer(judging, asking, counter):
-    """Of an endless unusable answer, the complaint repeats the beginning only."""
+def test_a_retry_quotes_only_the_start_of_a_runaway_reply(judging, asking, counter):
+    """An endless reply does not make the second prompt endless."""
     judge, endpoint = judging("blah " * 100_000, picks((2, 70)))
 
     judge.choose(asking())
@@ -115,7 +113,7 @@ def test_a_complaint_does_not_carry_a_runaway_answer(judging, asking, counter):
 
 @pytest.mark.parametrize("kind", ["choose", "pick", "rank", "rerank"])
 def test_after_two_unusable_replies_the_fallback_answers(judging, asking, kind):
-    """The result says that the fallback answered; what the two replies cost is billed."""
+    """The result names the fallback, and both calls are billed."""
     judge, _ = judging(NONSENSE, "")
 
     verdict = judge.choose(asking(kind))
@@ -127,7 +125,7 @@ def test_after_two_unusable_replies_the_fallback_answers(judging, asking, kind):
 
 
 def test_inventions_of_an_unusable_reply_are_counted(judging, asking):
-    """A reply of which nothing is left was thrown away too."""
+    """Inventions count even if nothing usable is left."""
     judge, _ = judging(picks((8, 80), (9, 70)), picks((7, 80), (2, 70)))
 
     verdict = judge.choose(asking())
@@ -135,41 +133,41 @@ def test_inventions_of_an_unusable_reply_are_counted(judging, asking):
     assert (((2, 70),), Dropped(invented=3, asked_again=1)) == (verdict.scores, verdict.dropped)
 
 
-def test_finds_the_interests_of_a_history(judging):
-    """The model's interests come back weighted, with what they cost."""
+def test_returns_the_interests_of_a_history(judging):
+    """The model's interests have weights, and the call is billed."""
     interests = [{"interest": "courtship", "weight": 60}, {"interest": "letters", "weight": 20}]
     judge, endpoint = judging(json.dumps({"interests": interests}))
 
-    found = judge.interests(HISTORY)
+    result = judge.interests(HISTORY)
 
-    assert (Interest("courtship", 0.75), Interest("letters", 0.25)) == found.interests
-    assert (Dropped(), 1) == (found.dropped, found.usage.calls)
+    assert (Interest("courtship", 0.75), Interest("letters", 0.25)) == result.interests
+    assert (Dropped(), 1) == (result.dropped, result.usage.calls)
     assert "- Emma\n- Persuasion" in endpoint.requests[0].messages[1].content
 
 
 def test_asks_once_more_for_interests(judging):
-    """A profile that cannot be read is complained about like any other answer."""
+    """An unreadable profile is asked for again like any other reply."""
     judge, endpoint = judging("?", '{"interests": ["balls"]}')
 
-    found = judge.interests(HISTORY)
+    result = judge.interests(HISTORY)
 
-    assert (Interest("balls", 1.0),) == found.interests
-    assert (Dropped(asked_again=1), 2) == (found.dropped, found.usage.calls)
+    assert (Interest("balls", 1.0),) == result.interests
+    assert (Dropped(asked_again=1), 2) == (result.dropped, result.usage.calls)
     assert RETRY_MESSAGE == endpoint.requests[1].messages[-1].content
 
 
-def test_the_fallback_makes_the_profile_in_the_end(judging):
-    """A model that cannot say what a person likes does not end the recommendation."""
+def test_the_fallback_provides_the_profile_in_the_end(judging):
+    """A model without a usable profile does not end the recommendation."""
     judge, _ = judging("?", "?!")
 
-    found = judge.interests(HISTORY)
+    result = judge.interests(HISTORY)
 
-    assert (Interest("quiet things", 1.0),) == found.interests
-    assert (Dropped(asked_again=1, fallbacks=1), 2) == (found.dropped, found.usage.calls)
+    assert (Interest("quiet things", 1.0),) == result.interests
+    assert (Dropped(asked_again=1, fallbacks=1), 2) == (result.dropped, result.usage.calls)
 
 
-def test_keeps_the_exchange_for_the_trace(judging, asking):
-    """What was sent and what came back stands in the verdict, as the server reported it."""
+def test_records_the_exchange_for_the_trace(judging, asking):
+    """The verdict has the messages and the reply, as the server reported it."""
     usage = Usage(calls=1, prompt=50, completion=9)
     reply = Reply(picks((1, 5)), usage, "json_object", "stop", "model-2026", 0.5)
     judge, endpoint = judging(reply)
@@ -186,8 +184,8 @@ def test_keeps_the_exchange_for_the_trace(judging, asking):
     )
 
 
-def test_estimates_stand_beside_what_the_server_reported(judging, asking, counter):
-    """Reported counts are the server's alone; ours have columns of their own."""
+def test_estimates_are_separate_from_reported_counts(judging, asking, counter):
+    """Reported counts come only from the server; estimates have fields of their own."""
     judge, endpoint = judging(picks((1, 5)))
 
     usage = judge.choose(asking()).usage
@@ -199,7 +197,7 @@ def test_estimates_stand_beside_what_the_server_reported(judging, asking, counte
 
 
 def test_unknown_usage_stays_unknown(judging, asking):
-    """A call without a report makes the sum unknown, not smaller; the estimate goes on."""
+    """A call without reported usage makes the sum unknown; the estimate continues."""
     unknown = Usage(1, None, None, None, None)
     silent = Reply(NONSENSE, unknown, "text", "stop", None, 0.0)
     judge, _ = judging(silent, picks((1, 5)))
@@ -220,15 +218,15 @@ def test_unknown_usage_stays_unknown(judging, asking):
 
 
 def test_a_failing_endpoint_is_not_hidden_by_the_fallback(judging, asking):
-    """A wrong key or a dead server is an error for the user, not a reason to guess."""
+    """A wrong key or a dead server is an error, not a reason to use the fallback."""
     judge, _ = judging(EndpointError("no such model"))
 
     with pytest.raises(EndpointError, match="no such model"):
         judge.choose(asking())
 
 
-def test_parts_questions_as_the_writer_does(judging, asking, writer):
-    """How much fits one prompt is the writer's to say."""
+def test_splits_questions_as_the_writer_does(judging, asking, writer):
+    """The writer decides how much fits one prompt."""
     judge, _ = judging()
     question = asking("rank", ["a word and " * 40] * 200)
 
@@ -241,8 +239,8 @@ def estimating(writer):
 
 
 @pytest.mark.parametrize("kind", ["choose", "pick", "rank", "rerank"])
-def test_an_estimate_answers_as_the_judge_inside(estimating, asking, kind):
-    """The walk goes where it would go; only the bill is made up."""
+def test_an_estimate_answers_like_the_wrapped_judge(estimating, asking, kind):
+    """The walk is the same; only the usage is estimated."""
     inner = ScriptedJudge(in_order)
 
     verdict = estimating.choose(asking(kind))
@@ -252,7 +250,7 @@ def test_an_estimate_answers_as_the_judge_inside(estimating, asking, kind):
 
 
 def test_an_estimate_bills_what_would_be_sent(estimating, writer, asking):
-    """One call, all reported counts unknown, the estimates those of the real prompt."""
+    """It is one call with unknown reported counts, and estimates of the real prompt."""
     verdict = estimating.choose(asking())
 
     prompt, completion = writer.estimate(writer.request(asking()))
@@ -265,20 +263,20 @@ def test_an_estimate_bills_what_would_be_sent(estimating, writer, asking):
 
 
 def test_an_estimate_covers_the_profile_call(estimating, writer):
-    """The interests are the inner judge's; the prompt is billed as if it had been sent."""
-    found = estimating.interests(HISTORY)
+    """The interests are the wrapped judge's; the prompt counts as if it had been sent."""
+    result = estimating.interests(HISTORY)
 
     prompt, _ = writer.estimate(writer.history_request(HISTORY))
-    assert (Interest("quiet things", 1.0),) == found.interests
+    assert (Interest("quiet things", 1.0),) == result.interests
     assert (1, None, prompt) == (
-        found.usage.calls,
-        found.usage.prompt,
-        found.usage.estimated_prompt,
+        result.usage.calls,
+        result.usage.prompt,
+        result.usage.estimated_prompt,
     )
 
 
-def test_an_estimate_parts_questions_as_for_a_model(estimating, writer, asking):
-    """What would need several prompts is billed as several."""
+def test_an_estimate_splits_questions_as_for_a_model(estimating, writer, asking):
+    """A question that needs several prompts counts as several."""
     question = asking("rank", ["a word and " * 40] * 200)
 
     windows = estimating.windows(question)
@@ -288,7 +286,7 @@ def test_an_estimate_parts_questions_as_for_a_model(estimating, writer, asking):
 
 
 def test_a_plan_and_a_run_estimate_the_same_prompt(estimating, judging, asking):
-    """What `--plan` announces is what the bill says afterwards."""
+    """`--plan` and the bill of the run give the same estimate."""
     judge, _ = judging(picks((1, 5)))
     planned, spent = estimating.choose(asking()).usage, judge.choose(asking()).usage
 
@@ -296,8 +294,8 @@ def test_a_plan_and_a_run_estimate_the_same_prompt(estimating, judging, asking):
     assert replace(planned, estimated_completion=0).prompt is None
 
 
-def test_an_answer_without_a_text_is_asked_for_again_and_billed(writer, asking):
-    """An empty answer was paid for; it is complained about like an unusable one."""
+def test_an_empty_reply_is_asked_for_again_and_billed(writer, asking):
+    """An empty reply was paid for, and is treated like an unusable one."""
     spent = Usage(1, 100, 5, 0, 0)
 
     class EmptyFirst(ScriptedEndpoint):
@@ -326,8 +324,8 @@ def lettered(*shares, text="B"):
 LINES = ("a book", "a film", "a song")
 
 
-def test_branches_are_asked_about_in_one_token(judging, asking):
-    """The verdict holds the probabilities, says what is off the letters, and took one token."""
+def test_a_question_about_branches_takes_one_token(judging, asking):
+    """The verdict has the probabilities and what is off the letters."""
     judge, endpoint = judging(lettered(("B", 0.7), ("A", 0.2)), label_bias={})
 
     verdict = judge.choose(asking("choose", LINES))
@@ -344,8 +342,8 @@ def test_branches_are_asked_about_in_one_token(judging, asking):
     )
 
 
-def test_a_measured_bias_is_divided_out(judging, asking):
-    """The letter that is liked for itself does not win."""
+def test_a_measured_bias_is_corrected(judging, asking):
+    """The letter that the model prefers does not win by that."""
     bias = {"A": 0.8, "B": 0.1, "C": 0.1}
     judge, _ = judging(lettered(("A", 0.6), ("B", 0.3)), label_bias=bias)
 
@@ -355,7 +353,7 @@ def test_a_measured_bias_is_divided_out(judging, asking):
 
 
 @pytest.mark.parametrize("kind", ["pick", "rank", "rerank"])
-def test_what_one_letter_cannot_say_is_asked_as_ever(kind, judging, asking):
+def test_other_questions_are_asked_for_json(kind, judging, asking):
     """Scores of items and orders need more than a token."""
     answer = picks((1, 5)) if kind == "pick" else order(1, 2, 3)
     judge, endpoint = judging(answer, label_bias={})
@@ -365,8 +363,8 @@ def test_what_one_letter_cannot_say_is_asked_as_ever(kind, judging, asking):
     assert () == endpoint.requests[0].labels == verdict.shares
 
 
-def test_without_being_told_to_letters_are_not_asked_for(judging, asking):
-    """They are an extra that somebody has found to work."""
+def test_letters_are_not_used_by_default(judging, asking):
+    """They are used only where they are known to work."""
     judge, endpoint = judging(picks((1, 5)))
 
     judge.choose(asking("choose", LINES))
@@ -375,8 +373,8 @@ def test_without_being_told_to_letters_are_not_asked_for(judging, asking):
     assert not judge.asks_by_letters
 
 
-def test_where_letters_say_nothing_the_question_is_asked_for_its_form(judging, asking):
-    """It costs a call more, which is counted; the next question tries letters again."""
+def test_useless_letters_lead_to_a_json_question(judging, asking):
+    """The extra call is counted, and the next question tries letters again."""
     off = lettered(("B", 0.1), text="**")
     judge, endpoint = judging(off, picks((3, 80)), lettered(("C", 0.9)), label_bias={})
 
@@ -398,7 +396,7 @@ def test_where_letters_say_nothing_the_question_is_asked_for_its_form(judging, a
     ],
 )
 def test_letters_that_keep_failing_are_given_up(answers, tried, judging, asking):
-    """A server that tells none never will; a model that talks is asked three times."""
+    """Without reported probabilities they are given up at once, otherwise after three failures."""
     script = [each for answer in answers for each in (answer, picks((1, 5)))]
     judge, endpoint = judging(*script, picks((1, 5)), label_bias={})
 
@@ -409,8 +407,8 @@ def test_letters_that_keep_failing_are_given_up(answers, tried, judging, asking)
     assert not judge.asks_by_letters
 
 
-def test_an_estimate_asks_by_letters_where_a_run_would(writer, asking):
-    """The plan counts the prompts that will be sent."""
+def test_an_estimate_uses_letters_where_a_run_would(writer, asking):
+    """The plan counts the prompts that would be sent."""
     judge = EstimatingJudge(ScriptedJudge(in_order), writer, by_letters=True)
 
     by_letter = judge.choose(asking("choose", LINES)).usage
@@ -422,25 +420,25 @@ def test_an_estimate_asks_by_letters_where_a_run_would(writer, asking):
 
 
 def test_an_estimate_counts_a_profile_as_long_as_a_models(writer, asking):
-    """The embedded judge says little of a person; what a model would say is in every prompt."""
+    """The embedded judge's short profile is lengthened to what a model would write."""
     usual = EstimatingJudge(ScriptedJudge(in_order), writer)
     wordy = EstimatingJudge(ScriptedJudge(in_order), writer, profile_tokens=200)
-    (told,) = usual.interests(HISTORY).interests
+    (contents,) = usual.interests(HISTORY).interests
     wordy.interests(HISTORY)
 
     usual_prompt, wordy_prompt, own_prompt = (
         judge.choose(asking(likes=likes)).usage.estimated_prompt
-        for judge, likes in ((usual, told.text), (wordy, told.text), (usual, "loud things"))
+        for judge, likes in ((usual, contents.text), (wordy, contents.text), (usual, "loud things"))
     )
 
-    assert "quiet things" == told.text
+    assert "quiet things" == contents.text
     assert own_prompt + 40 <= usual_prompt <= own_prompt + 50
     assert own_prompt + 130 <= wordy_prompt <= own_prompt + 140
 
 
 @pytest.mark.parametrize("bias", [None, {}, {"A": 0.2}])
 def test_with_another_fallback_it_asks_as_before(judging, asking, bias):
-    """By letters where it did, and with the same correction."""
+    """It still uses letters, with the same correction."""
     replies = (lettered(("A", 0.6), ("B", 0.3)), picks((3, 80)))
     judge, _ = judging(*replies[bias is None :], label_bias=bias)
     same, endpoint = judging(*replies[bias is None :], label_bias=bias)

@@ -33,14 +33,14 @@ KEPT = {"describe": "summaries"}
 
 
 def example(prompt):
-    """Return the one line of a prompt that shows a reply."""
+    """Return the line of a prompt that shows a reply."""
     (line,) = re.findall(r"^\{.*\}$", prompt.text, re.MULTILINE)
     return line
 
 
 @pytest.mark.parametrize("name", PARSERS)
 def test_the_example_in_a_prompt_can_be_read(prompts, name):
-    """What a prompt shows as an answer is what the stage's parser understands, whole."""
+    """The parser of the stage understands the whole example reply."""
     reading = PARSERS[name](example(prompts[name]))
 
     kept = reading if name == "profile" else getattr(reading, KEPT.get(name, "scores"))
@@ -51,7 +51,7 @@ def test_the_example_in_a_prompt_can_be_read(prompts, name):
 
 @pytest.mark.parametrize("name", PARSERS)
 def test_the_example_in_a_prompt_fits_the_schema(prompts, writer, asking, name):
-    """What a prompt shows as an answer is what the schema beside it enforces."""
+    """The schema allows the example reply."""
     from tests.judge.prompting.test_prompt_writer import history
 
     requests = {
@@ -73,8 +73,8 @@ def test_the_example_in_a_prompt_fits_the_schema(prompts, writer, asking, name):
             assert all(type(each[n]) is kinds[e["type"]] for n, e in entry["properties"].items())
 
 
-def test_an_example_keeps_to_its_own_limit(counter):
-    """The lines that the describe prompt shows are as short as it asks for."""
+def test_an_example_respects_its_own_limit(counter):
+    """The example lines of the describe prompt are as short as it demands."""
     from unillmrec.judge.prompting.prompt_writer import SUMMARY_CEILING, SUMMARY_WORDS
 
     lines = [line for _, line in READ["describe"]]
@@ -84,12 +84,12 @@ def test_an_example_keeps_to_its_own_limit(counter):
 
 
 def test_every_prompt_has_an_example_here(prompts):
-    """A new prompt does not go without."""
+    """A new prompt needs an example."""
     assert {prompt.name for prompt in prompts} == {*PARSERS, "label"}
 
 
 def test_the_example_of_the_label_prompt_is_a_letter(prompts):
-    """What it shows is a whole answer: one of the labels, alone on its line."""
+    """The example is a complete answer: a label, alone on its line."""
     examples = [line for line in prompts["label"].text.splitlines() if len(line) == 1]
 
     assert 1 == len(examples)

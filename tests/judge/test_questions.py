@@ -17,12 +17,12 @@ from unillmrec.judge import Dropped, Interest, Profile
         ((), ""),
     ],
 )
-def test_a_profile_is_told_heaviest_first(interests, expected):
+def test_a_profile_lists_the_heaviest_interest_first(interests, expected):
     """A single interest is a sentence, several are a weighted list."""
     assert expected == Profile(interests).text()
 
 
-def test_what_was_dropped_adds_up():
+def test_dropped_counts_add_up():
     """Counts of the same kind are added, and named in the output."""
     total = Dropped(1, 2, 3, 4, 5) + Dropped(10, 20, 30, 40, 50)
 

@@ -43,13 +43,13 @@ KEYED = Settings(api_key="sk-1", model="m", origins={"api_key": "OPENAI_API_KEY"
         ),
     ],
 )
-def test_the_judge_is_what_the_settings_allow(tree, settings, choice, kind):
-    """auto asks a model where one can be asked; a choice of the caller's wins."""
+def test_the_settings_decide_which_judge_answers(tree, settings, choice, kind):
+    """ "auto" asks a model if one is configured; the caller's choice overrides the settings."""
     assert kind is type(build_judge(tree, settings, choice=choice))
 
 
 @pytest.mark.parametrize("settings", [Settings(), Settings(model="m"), Settings(api_key="sk-1")])
-def test_a_model_that_is_demanded_must_be_set(tree, settings):
+def test_a_required_model_must_be_configured(tree, settings):
     """Without a model or an endpoint there is an error, and no other judge."""
     with pytest.raises(SettingsError):
         build_judge(tree, settings, choice="endpoint")
@@ -60,8 +60,8 @@ def test_the_judge_is_named_after_model_and_host(tree):
     assert "m at 127.0.0.1:9" == build_judge(tree, LOCAL).name
 
 
-def test_what_stands_in_for_the_endpoint_is_asked(tree):
-    """*wrap* gets the endpoint and returns what the judge asks."""
+def test_the_wrapped_endpoint_is_asked(tree):
+    """*wrap* gets the endpoint and returns the one that the judge asks."""
     wrapped = []
 
     def wrap(endpoint):
@@ -74,15 +74,15 @@ def test_what_stands_in_for_the_endpoint_is_asked(tree):
     assert ["m"] == [endpoint.model for endpoint in wrapped]
 
 
-def test_concurrency_bounds_the_walk(tree):
-    """A walk takes steps of a few questions, never of more than may be in flight."""
+def test_concurrency_limits_the_walk(tree):
+    """A walk asks a few questions in parallel, but never more than the concurrency limit."""
     few = Settings(base_url=LOCAL.base_url, model="m", concurrency=2)
 
     assert (AT_ONCE, 2) == (build_judge(tree, LOCAL).at_once, build_judge(tree, few).at_once)
 
 
 def test_an_estimate_walks_like_a_model(tree):
-    """What is planned takes steps of the same size as what is done."""
+    """It asks as many questions in parallel as the model would be asked."""
     judge = build_estimating_judge(tree, LOCAL)
 
     assert isinstance(judge, EstimatingJudge)
@@ -90,7 +90,7 @@ def test_an_estimate_walks_like_a_model(tree):
 
 
 def test_errors_can_say_where_the_key_is_from(tree):
-    """The key goes to the endpoint under the name of its variable."""
+    """The endpoint gets the key under the name of its variable."""
     plain = Settings(base_url="http://far.example/v1", api_key="sk-1", model="m")
 
     with pytest.raises(Exception, match="the key from OPENAI_API_KEY would be sent unencrypted"):
@@ -98,7 +98,7 @@ def test_errors_can_say_where_the_key_is_from(tree):
 
 
 def test_own_prompts_are_checked_before_anything_is_asked(tree, tmp_path):
-    """A prompt that cannot be used is an error of the judge's making."""
+    """An unusable prompt is an error when the judge is built."""
     (tmp_path / "rank.md").write_text("nothing")
 
     with pytest.raises(PromptError):
@@ -106,7 +106,7 @@ def test_own_prompts_are_checked_before_anything_is_asked(tree, tmp_path):
 
 
 def remember(tmp_path, settings, **known):
-    """Write down what doctor would have found."""
+    """Store capabilities as doctor would."""
     path = tmp_path / "endpoints.json"
     CapabilityStore(path, settings.base_url, "m").write(Capabilities(**known))
     return replace(settings, endpoint_memory=path)
@@ -133,10 +133,8 @@ LABELS = RequestStyle(labels=True)
         (RequestStyle(), "auto", False),
     ],
 )
-def test_letters_are_asked_for_where_they_work_or_are_wanted(
-    tree, tmp_path, style, ask, by_letters
-):
-    """What doctor has found is used; what the user says wins; plans go the same way as runs."""
+def test_letters_are_used_where_they_work_or_are_requested(tree, tmp_path, style, ask, by_letters):
+    """doctor's result is used, the user's setting overrides it, and plans agree with runs."""
     settings = replace(remember(tmp_path, LOCAL, style=style), ask=ask)
 
     assert by_letters == build_judge(tree, settings).asks_by_letters
@@ -147,7 +145,7 @@ def test_letters_are_asked_for_where_they_work_or_are_wanted(
 
 @pytest.mark.parametrize(("digest", "used"), [("its own", True), ("of another", False)])
 def test_a_bias_belongs_to_the_prompt_it_was_measured_with(tree, tmp_path, digest, used):
-    """A prompt of the user's own may have another; then none is divided out."""
+    """A user's own prompt may have another bias, so none is corrected."""
     own = build_writer(LOCAL).prompts["label"].digest
     prompt = own if used else digest
     settings = remember(
@@ -163,8 +161,8 @@ def test_a_bias_belongs_to_the_prompt_it_was_measured_with(tree, tmp_path, diges
     assert (2 if used else 1) == verdict.shares[0][0]
 
 
-def test_nothing_is_remembered_where_the_memory_is_off(tree, tmp_path):
-    """Then every process finds out for itself."""
+def test_nothing_is_stored_where_the_memory_is_off(tree, tmp_path):
+    """Every process then finds out for itself."""
     settings = replace(LOCAL, endpoint_memory="off")
 
     with build_endpoint(settings, "m") as endpoint:

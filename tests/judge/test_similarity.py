@@ -34,7 +34,7 @@ def about(tree, keys, kind="pick", text="a captain in a storm", priors=None):
 
 @pytest.mark.parametrize("kind", ["pick", "rank", "rerank"])
 def test_scores_items_by_their_cosine(tree, judge, kind):
-    """An item's score is a hundred times its likeness to the person, best first."""
+    """A score is a hundred times the similarity to the person, best first."""
     question = about(tree, range(60), kind)
 
     verdict = judge.choose(question)
@@ -62,13 +62,13 @@ def test_scores_branches_by_their_cosine(tree, judge):
 
 
 def test_costs_nothing(tree, judge):
-    """No call is made, and none is billed."""
+    """There are no calls and no usage."""
     assert Usage() == judge.choose(about(tree, range(3))).usage
     assert Verdict(()) == judge.choose(about(tree, []))
 
 
 def test_popularity_raises_a_score(tree, judge):
-    """Of two items as near, the more popular one comes first; likeness still counts for more."""
+    """Of two equally similar items the more popular comes first; similarity counts for more."""
     plain = dict(judge.choose(about(tree, [0, 0, 0])).scores)
 
     popular = judge.choose(about(tree, [0, 0, 0], priors=[None, 1.0, 0.5])).scores
@@ -80,7 +80,7 @@ def test_popularity_raises_a_score(tree, judge):
 
 
 def test_a_score_never_leaves_its_scale(tree, judge):
-    """The most popular item that fits exactly has a hundred, not more."""
+    """The most popular item with a perfect match has a hundred, not more."""
     question = about(tree, [0], priors=[1.0])
     (vector,) = tree.item_vectors([0])
     question = replace(question, profile=Profile(question.profile.interests, vector))
@@ -88,13 +88,13 @@ def test_a_score_never_leaves_its_scale(tree, judge):
     assert ((1, 100.0),) == judge.choose(question).scores
 
 
-def test_without_a_taste_nothing_is_said(tree, judge):
-    """Of a person without a place nothing is known, so nothing is reordered."""
+def test_without_a_vector_nothing_is_scored(tree, judge):
+    """Nothing is known about the person, so nothing is reordered."""
     assert () == judge.choose(about(tree, [5, 3, 9], text="")).scores
 
 
-def test_without_a_taste_the_popular_come_first(tree, judge):
-    """Popularity is all there is to go by, where it is used."""
+def test_without_a_vector_popular_items_come_first(tree, judge):
+    """Popularity decides, where it is used."""
     verdict = judge.choose(about(tree, [5, 3, 9], text="", priors=[0.2, 0.9, 0.2]))
 
     assert [2, 1, 3] == [number for number, _ in verdict.scores]
@@ -108,15 +108,15 @@ def test_without_a_taste_the_popular_come_first(tree, judge):
         ((), "the items of the history"),
     ],
 )
-def test_tells_a_history_by_its_words(judge, words, expected):
-    """The heaviest words stand for what a person likes."""
-    found = judge.interests(HistoryQuestion(("- a book",), words))
+def test_names_a_history_by_its_words(judge, words, expected):
+    """The words with the highest weights are the profile."""
+    result = judge.interests(HistoryQuestion(("- a book",), words))
 
-    assert ((Interest(expected, 1.0),), Usage()) == (found.interests, found.usage)
+    assert ((Interest(expected, 1.0),), Usage()) == (result.interests, result.usage)
 
 
 def test_works_over_given_vectors(shared):
-    """The same question is answered where vectors are not of words."""
+    """It also works where vectors are embeddings."""
     tree = trees.given_tree(shared)
     (vector,) = tree.item_vectors([6])
     question = replace(about(tree, range(12)), profile=Profile((), vector))

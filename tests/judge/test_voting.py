@@ -25,7 +25,7 @@ def level(question):
 
 
 def clear(question):
-    """The choice with the key 101 is far ahead."""
+    """Score the choice with the key 101 far above the others."""
     return [(each.number, 90.0 if each.key == 101 else 20.0) for each in question.choices]
 
 
@@ -33,8 +33,8 @@ def keys(question):
     return [choice.key for choice in question.choices]
 
 
-def test_a_clear_answer_is_asked_for_once(asking):
-    """Where one branch is far ahead, another order would not change that."""
+def test_a_clear_result_is_asked_for_once(asking):
+    """If one branch is far ahead, another order would not change that."""
     inner = ScriptedJudge(clear)
 
     verdict = VotingJudge(inner, "auto").choose(asking("choose"))
@@ -43,8 +43,8 @@ def test_a_clear_answer_is_asked_for_once(asking):
     assert 1 == len(inner.asked) == verdict.usage.calls
 
 
-def test_a_close_answer_is_asked_for_again_backwards(asking):
-    """The second order is the first one from its end."""
+def test_a_close_result_is_asked_for_again_in_reverse(asking):
+    """The second order is the reverse of the first."""
     inner = ScriptedJudge(level)
 
     verdict = VotingJudge(inner, "auto").choose(asking("choose"))
@@ -55,8 +55,8 @@ def test_a_close_answer_is_asked_for_again_backwards(asking):
 
 
 @pytest.mark.parametrize("votes", ["auto", 2, 4])
-def test_places_cancel_out(asking, votes):
-    """A judge that likes the top of a list as much as it can is as good as one that does not."""
+def test_position_bias_cancels_out(asking, votes):
+    """A judge with a strong preference for the top of a list is as good as one without."""
     question = asking("choose", ["line"] * 7)
     fair = VotingJudge(ScriptedJudge(level), votes).choose(question)
 
@@ -66,8 +66,8 @@ def test_places_cancel_out(asking, votes):
 
 
 @given(st.integers(1, 9), st.integers(1, 12), st.integers(0, 99))
-def test_scores_come_back_under_their_own_numbers(asking, votes, count, seed):
-    """However often a judge is asked that goes by the choice alone, it says the same."""
+def test_scores_have_the_numbers_of_the_question(asking, votes, count, seed):
+    """A judge that ignores positions gives the same scores in every order."""
     question = asking("choose", ["line"] * count)
     inner = ScriptedJudge(by_key(seed))
 
@@ -79,8 +79,8 @@ def test_scores_come_back_under_their_own_numbers(asking, votes, count, seed):
     assert sorted(scores, reverse=True) == scores
 
 
-def test_what_a_vote_leaves_out_has_no_points_in_it(asking):
-    """Half of the judges do not want it: half the points."""
+def test_a_choice_left_out_of_a_vote_scores_zero_in_it(asking):
+    """Left out of half of the votes, it gets half the points."""
     answers = iter([[(1, 60.0), (2, 60.0)], [(3, 80.0)]])
     judge = VotingJudge(ScriptedJudge(lambda question: next(answers)), 2)
 
@@ -89,7 +89,7 @@ def test_what_a_vote_leaves_out_has_no_points_in_it(asking):
 
 
 def test_items_are_asked_about_once(asking):
-    """Their lists are long and every person's own."""
+    """Only questions about branches are repeated."""
     inner = ScriptedJudge(level)
 
     VotingJudge(inner, 3).choose(asking("pick"))
@@ -100,7 +100,7 @@ def test_items_are_asked_about_once(asking):
 
 
 class Prepared(ScriptedJudge):
-    """Gives prepared verdicts, or raises prepared errors."""
+    """Returns prepared verdicts, or raises prepared errors."""
 
     def __init__(self, *verdicts):
         super().__init__(level)
@@ -121,8 +121,8 @@ ONE = Verdict(((1, 50.0), (2, 50.0)), Dropped(invented=1), Usage(calls=1), (exch
 OTHER = Verdict(((3, 90.0),), Dropped(repeated=2), Usage(calls=2), (exchange("b"),))
 
 
-def test_everything_is_on_the_bill(asking):
-    """Calls, exchanges and what was dropped add up."""
+def test_the_usage_of_all_votes_is_billed(asking):
+    """Calls, exchanges and dropped counts add up."""
     verdict = VotingJudge(Prepared(ONE, OTHER), 2).choose(asking("choose"))
 
     assert 3 == verdict.usage.calls
@@ -130,8 +130,8 @@ def test_everything_is_on_the_bill(asking):
     assert Dropped(invented=1, repeated=2) == verdict.dropped
 
 
-def test_who_stands_in_is_not_averaged_with_the_judge(asking):
-    """Its scores are of another kind; alone, it is better than nothing, and named."""
+def test_fallback_votes_are_not_averaged_with_the_judges(asking):
+    """Their scores are on another scale; alone they are used, and named."""
     fallback = replace(OTHER, fallback="somebody else")
 
     mixed = VotingJudge(Prepared(ONE, fallback), 2).choose(asking("choose"))
@@ -141,7 +141,7 @@ def test_who_stands_in_is_not_averaged_with_the_judge(asking):
     assert (((3, 90.0),), "somebody else") == (alone.scores, alone.fallback)
 
 
-def test_where_a_budget_ends_the_given_votes_count(asking):
+def test_when_the_budget_ends_the_votes_so_far_count(asking):
     """One answer is better than none."""
     verdict = VotingJudge(Prepared(ONE, BudgetError("tokens", "the tokens are spent.")), 3)
 
@@ -149,7 +149,7 @@ def test_where_a_budget_ends_the_given_votes_count(asking):
 
 
 def test_a_failure_keeps_the_calls_before_it(asking):
-    """They were paid for, and belong on the bill and into the trace."""
+    """They were paid for, and belong on the bill and in the trace."""
     error = EndpointError("it is gone.")
     error.exchanges = (exchange("c"),)
 
@@ -159,8 +159,8 @@ def test_a_failure_keeps_the_calls_before_it(asking):
     assert ["a", "c"] == [each.reply for each in caught.value.exchanges]
 
 
-def test_asks_as_the_judge_does():
-    """What asks in one token does so as often as it is asked."""
+def test_uses_letters_where_the_judge_does():
+    """Votes do not change how a question is asked."""
     lettered = ScriptedJudge(level)
     lettered.asks_by_letters = True
 
@@ -173,26 +173,26 @@ def test_asks_as_the_judge_does():
     [([], False), ([50], False), ([80, 70], True), ([80, 60], False), ([0, 0], True)],
 )
 def test_close_is_a_share_of_the_best(scores, expected):
-    """Judges use their scales differently; the share says the same on each."""
+    """Judges use different scales; a share means the same on each."""
     assert expected == is_close(Verdict(tuple(enumerate(map(float, scores), start=1))))
 
 
-def test_says_how_it_asked():
-    """The name stands in every output."""
+def test_the_name_says_how_often_it_asks():
+    """The name is in every output."""
     assert "scripted judge, asked 3 times" == VotingJudge(ScriptedJudge(level), 3).name
     assert VotingJudge(ScriptedJudge(level), "auto").name.endswith("again where it was close")
     assert 4 == VotingJudge(ScriptedJudge(level, at_once=4), 2).at_once
 
 
 @pytest.mark.parametrize("votes", [0, 10])
-def test_a_number_beyond_reason_is_refused(votes):
-    """The error says what is possible."""
+def test_too_many_votes_are_refused(votes):
+    """The error gives the allowed range."""
     with pytest.raises(SettingsError, match="auto, or from 1 to 9"):
         VotingJudge(ScriptedJudge(level), votes)
 
 
-def test_votes_of_probabilities_are_averaged_under_their_own_numbers():
-    """Two orders of one list give each choice the mean of its shares, and no other's."""
+def test_probabilities_are_averaged_by_the_numbers_of_the_question():
+    """Each choice gets the mean of its own shares."""
 
     class Sharing(ScriptedJudge):
         def choose(self, question):

@@ -43,15 +43,15 @@ def spans(plan: Plan) -> Sequence[Interval]:
 
 @pytest.mark.parametrize("known", [Experience(), experience()])
 @pytest.mark.parametrize("counter", [FOREIGN, OURS])
-def test_what_is_likely_lies_in_the_interval(known, counter):
-    """At both ends, for every quantity, with a history and without."""
+def test_the_likely_value_is_in_the_interval(known, counter):
+    """This holds for every quantity, with past calls and without."""
     plan = Planner("m", counter, known, Price(1, 2, 0.5)).plan(ASKED)
 
     assert all(0 <= each.low <= each.likely <= each.high for each in spans(plan))
 
 
-def test_without_a_history_the_counter_says_how_far_off_it_may_be():
-    """A count in the model's own vocabulary is trusted more than one in another."""
+def test_without_past_calls_the_counter_sets_the_interval():
+    """A count in the model's own vocabulary has a narrower interval than one in another."""
     ours, foreign = (
         Planner("m", each).plan(ASKED).lines[Stage.PROFILE] for each in (OURS, FOREIGN)
     )
@@ -62,8 +62,8 @@ def test_without_a_history_the_counter_says_how_far_off_it_may_be():
     assert (200, None, None) == (foreign.completion.likely, foreign.seconds, foreign.cost)
 
 
-def test_a_history_calibrates_tokens_and_time():
-    """Prompts by the ratio, answers by the share of their room, time by the turns."""
+def test_past_calls_calibrate_tokens_and_time():
+    """Prompts scale by the ratio, replies by the share of their limit, time by the waits."""
     plan = Planner("m", FOREIGN, experience()).plan(ASKED, {Stage.PROFILE: 1, Stage.RECALL: 2})
 
     profile, recall = plan.lines.values()
@@ -73,8 +73,8 @@ def test_a_history_calibrates_tokens_and_time():
     assert (2.0, 4.0) == (profile.seconds.likely, recall.seconds.likely)
 
 
-def test_what_is_asked_again_is_planned_for():
-    """A model that answers badly costs more than its answers."""
+def test_plans_include_retries():
+    """A model with many unusable replies costs more."""
     more = Lesson(9, 1.0, 0.1, 0.1, 50, 0.0, (1.0, 1.0, 1.0), more=1.5)
 
     plan = Planner("m", FOREIGN, experience(more)).plan(ASKED)
@@ -83,7 +83,7 @@ def test_what_is_asked_again_is_planned_for():
 
 
 def test_many_prompts_are_less_uncertain_than_one():
-    """Their errors even out; the walk's own uncertainty stays."""
+    """Their errors cancel out; the uncertainty of the walk stays."""
     planner = Planner("m", FOREIGN, experience())
     one, many = (
         planner.plan({Stage.PROFILE: Usage(n, None, None, None, None, 100 * n, n)}).total.prompt
@@ -93,8 +93,8 @@ def test_many_prompts_are_less_uncertain_than_one():
     assert many.high / many.likely < one.high / one.likely
 
 
-def test_money_is_known_where_the_price_is():
-    """Cached tokens are cheaper by as much as they were; an unknown price is said."""
+def test_the_cost_is_known_if_the_price_is():
+    """Cached tokens are cheaper; an unknown price is noted."""
     cached = Lesson(9, 1.0, 0.1, 0.1, 50, 0.5, (1.0, 1.0, 1.0))
     asked = {Stage.PROFILE: Usage(1, None, None, None, None, 1_000_000, 0)}
 
@@ -107,18 +107,20 @@ def test_money_is_known_where_the_price_is():
 
 
 def test_the_total_is_the_sum_of_the_stages():
-    """Of every quantity; an unknown makes it unknown."""
+    """A quantity that is unknown in one stage is unknown in total."""
     plan = Planner("m", FOREIGN, Experience({"profile": LESSON}), Price(1, 1)).plan(ASKED)
-    told = plan.as_dict()
+    output = plan.as_dict()
 
-    assert told["total"]["tokens"] == sum(told[name]["tokens"] for name in ("profile", "recall"))
-    assert told["profile"]["seconds"] is not None
-    assert told["total"]["seconds"] is None
+    assert output["total"]["tokens"] == sum(
+        output[name]["tokens"] for name in ("profile", "recall")
+    )
+    assert output["profile"]["seconds"] is not None
+    assert output["total"]["seconds"] is None
     assert PlanLine() == Plan({}).total
 
 
-def test_two_plans_stand_beside_each_other():
-    """Embedding and describing are calls of two models; two currencies are no sum."""
+def test_two_plans_can_be_combined():
+    """Embedding and describing use two models; two currencies have no sum."""
     embed = Planner("e", FOREIGN, price=Price(1, 0)).plan(
         {Stage.EMBED: Usage(1, None, None, None, None, 500, 0)}
     )
@@ -131,8 +133,8 @@ def test_two_plans_stand_beside_each_other():
     assert ("USD", "") == (embed.combined_with(embed).currency, both.currency)
 
 
-def test_a_plan_is_that_of_the_real_prompts(tree):
-    """The walk is one of the embedded judge; the first prompt is what would be sent."""
+def test_a_plan_counts_the_real_prompts(tree):
+    """The walk is the embedded judge's; the first prompt is the one that would be sent."""
     person = Person(("item-000", "item-006"))
 
     planned = plan_recommendation(
@@ -146,8 +148,8 @@ def test_a_plan_is_that_of_the_real_prompts(tree):
     assert 10 == len(planned.recommendation.items)
 
 
-def test_a_batch_is_planned_by_a_sample(tree):
-    """So many people take so many times the tokens, and the interval says that it is a sample."""
+def test_a_batch_is_planned_from_a_sample(tree):
+    """Tokens grow with the number of people, and the interval includes the sampling error."""
     people = [Person((f"item-{number:03}",)) for number in range(8)]
     settings = Settings(model="gpt-4o-mini")
 
@@ -160,8 +162,8 @@ def test_a_batch_is_planned_by_a_sample(tree):
     assert {} == plan_recommendations(tree, [], Options(), settings).lines
 
 
-def test_a_plan_knows_the_log_of_its_tree(tmp_path):
-    """What calls about the tree took, to the model at the place of the settings."""
+def test_a_plan_reads_the_usage_log_of_its_tree(tmp_path):
+    """Past calls count if they were to the same model at the same endpoint."""
     from unillmrec.usage_log import Call, UsageLog
 
     tree = tmp_path / "shop.tree"

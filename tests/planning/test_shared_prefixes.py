@@ -17,7 +17,7 @@ from unillmrec.testing import ScriptedEndpoint, sensible_answer
 
 
 class Letters:
-    """Counts a token for each letter."""
+    """Counts one token per letter."""
 
     def count(self, text):
         return len(text)
@@ -30,8 +30,8 @@ def prompt(*lines, system="s\n"):
 HEAD = len("system:s\nuser:")
 
 
-def test_counts_what_an_earlier_prompt_began_with():
-    """Line by line, from the first message on; the first prompt shares nothing."""
+def test_counts_the_prefix_of_an_earlier_prompt():
+    """It compares line by line from the first message; the first prompt shares nothing."""
     prompts = [prompt("a", "b", "c"), prompt("a", "b", "d"), prompt("x", "b", "c")]
 
     shared = measure_shared_prefix(prompts, Letters())
@@ -41,29 +41,29 @@ def test_counts_what_an_earlier_prompt_began_with():
 
 
 def test_any_earlier_prompt_counts_not_only_the_last():
-    """A cache holds more than one."""
+    """A cache holds more than one prompt."""
     prompts = [prompt("a", "b"), prompt("x"), prompt("a", "b")]
 
     assert HEAD + HEAD + 3 == measure_shared_prefix(prompts, Letters()).shared
 
 
-def test_what_differs_at_the_start_shares_nothing():
-    """The same lines behind other ones are not known."""
+def test_prompts_with_different_starts_share_nothing():
+    """The same lines after different ones are not cached."""
     prompts = [prompt("a", "b"), prompt("a", "b", system="t\n")]
 
     assert len("system:") == measure_shared_prefix(prompts, Letters()).shared
 
 
 def test_nothing_under_the_minimum_is_served():
-    """Where a server has one, short prefixes cost as if they were new."""
+    """Prefixes shorter than the server's minimum are not served."""
     prompts = [prompt("a" * 30, "b"), prompt("a" * 30, "c"), prompt("x")]
 
     assert HEAD + 31 == measure_shared_prefix(prompts, Letters(), minimum=HEAD + 31).shared
     assert 0 == measure_shared_prefix(prompts, Letters(), minimum=HEAD + 32).shared
 
 
-def test_what_was_not_used_for_longest_is_forgotten():
-    """With room for two prompts, the third one drives the older of them out."""
+def test_the_least_recently_used_prompt_is_evicted():
+    """With room for two prompts, the third one evicts the older of them."""
     room = HEAD + 2 * 11
     a, b, c = ("a" * 10 + "\n", "b" * 10 + "\n", "c" * 10 + "\n")
     cache = SimulatedPrefixCache(Letters(), capacity=room)
@@ -77,7 +77,7 @@ def test_what_was_not_used_for_longest_is_forgotten():
     st.integers(0, 60),
 )
 def test_a_smaller_cache_serves_no_more(contents, capacity):
-    """A cache of any size serves what is in it: never more than one without a limit."""
+    """A limited cache never serves more than an unlimited one."""
     prompts = [(("user", each),) for each in contents]
 
     small = measure_shared_prefix(prompts, Letters(), capacity=capacity)
@@ -88,8 +88,8 @@ def test_a_smaller_cache_serves_no_more(contents, capacity):
 
 
 @given(st.lists(st.text("ab\n", max_size=9), max_size=12))
-def test_is_the_longest_common_beginning_in_whole_lines(contents):
-    """The quick way finds what comparing each prompt with all before it finds."""
+def test_is_the_longest_common_prefix_in_whole_lines(contents):
+    """The result is the same as comparing each prompt with all before it."""
     prompts = [(("user", each),) for each in contents]
     expected = 0
     for place, one in enumerate(contents):
@@ -100,7 +100,7 @@ def test_is_the_longest_common_beginning_in_whole_lines(contents):
 
 
 def common(one, other):
-    """How many letters two texts begin alike with, in whole lines and the blank ones behind."""
+    """Return the length of the common prefix of two texts, in whole lines."""
     import re
 
     lines = re.compile(r"[^\n]*\n+|[^\n]+")
@@ -114,7 +114,7 @@ def common(one, other):
 
 @pytest.fixture(scope="module")
 def sent(shared, prompts, counter):
-    """Ask a model on behalf of some people; return the requests of each."""
+    """Ask a model for some people; return the requests of each."""
 
     def ask(layout, people, seed=0):
         tree = trees.tree(shared)
@@ -137,7 +137,7 @@ PEOPLE = [[f"item-{(start * 37 + n) % 300:03}" for n in range(5)] for start in r
 
 
 def chosen(requests):
-    """What was asked about branches: a prompt each."""
+    """Return the prompts about branches."""
     return [each for each in requests if "guide one person" in each.messages[0].content]
 
 
@@ -150,7 +150,7 @@ def beginning(one, other):
 
 @pytest.mark.parametrize("layout", ["person-first", "choices-first"])
 def test_the_same_input_and_seed_make_the_same_requests(sent, layout):
-    """Byte for byte, in the same order; another seed shows the lists in another one."""
+    """Requests are equal byte for byte; another seed changes the order of lists."""
     first = sent(layout, PEOPLE[:3])
 
     assert first == sent(layout, PEOPLE[:3])
@@ -158,7 +158,7 @@ def test_the_same_input_and_seed_make_the_same_requests(sent, layout):
 
 
 def test_calls_about_one_person_begin_with_the_person(sent):
-    """All that is said about them is byte for byte the same, up to the list."""
+    """The prompts are equal byte for byte up to the list."""
     (requests,) = sent("person-first", PEOPLE[:1])
 
     asked = chosen(requests)
@@ -171,7 +171,7 @@ def test_calls_about_one_person_begin_with_the_person(sent):
 
 
 def test_calls_about_one_node_begin_with_its_list(sent):
-    """For everybody byte for byte the same up to the person, whatever they have seen."""
+    """The prompts are equal for everybody up to the person, whatever they have seen."""
     roots = [chosen(requests)[0] for requests in sent("choices-first", PEOPLE)]
 
     assert len({each.messages[1].content for each in roots}) > 3
@@ -182,8 +182,8 @@ def test_calls_about_one_node_begin_with_its_list(sent):
         assert "\n</choices>\n\nThe person likes:\n<person>\n" in shared
 
 
-def test_each_layout_shares_what_it_is_for(sent, counter):
-    """One person's prompts share more person first, many people's more choices first."""
+def test_each_layout_shares_its_part(sent, counter):
+    """Prompts of one person share more person-first, those of many people more choices-first."""
 
     def share(layout, people):
         requests = [each for one in sent(layout, people) for each in one]

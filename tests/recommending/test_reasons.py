@@ -9,15 +9,15 @@ from unillmrec.store import ItemTree
 
 
 def placed(tree, *numbers):
-    found = tree.items_by_number(numbers)
-    return [found[number] for number in numbers]
+    reasons = tree.items_by_number(numbers)
+    return [reasons[number] for number in numbers]
 
 
 def asking_for(tree, text):
     return Profile((Interest(text, 1.0),), tree.vector_of_text(text))
 
 
-def test_an_item_is_close_to_something_met(tree):
+def test_an_item_is_close_to_one_of_the_history(tree):
     """The reason names the nearest item of the history and the words they share."""
     whales = [each for each in trees.items() if "whale" in each.title][:3]
     roses = [each for each in trees.items() if "rose" in each.title][:1]
@@ -33,7 +33,7 @@ def test_an_item_is_close_to_something_met(tree):
 
 
 def test_an_item_is_about_what_was_asked_for(tree):
-    """Without a history, the words that the item shares with the sentence are told."""
+    """Without a history, the reason names the words shared with the sentence."""
     whales = [n for n, each in enumerate(trees.items()) if "whale" in each.title]
 
     (reason,) = reasons_for(tree, asking_for(tree, "the whale"), [], placed(tree, whales[0]))
@@ -42,7 +42,7 @@ def test_an_item_is_about_what_was_asked_for(tree):
 
 
 def test_an_item_that_shares_nothing_is_in_its_branch(tree):
-    """Where there is nothing better to say, the branch is named."""
+    """Without shared words, the reason names the branch."""
     roses = [n for n, each in enumerate(trees.items()) if "garden" in each.text]
 
     (reason,) = reasons_for(tree, asking_for(tree, "whale"), [], placed(tree, roses[0]))
@@ -51,7 +51,7 @@ def test_an_item_that_shares_nothing_is_in_its_branch(tree):
     assert "garden" in reason.branch
 
 
-def test_the_branch_is_the_whole_way_from_the_root(tree):
+def test_the_branch_is_the_whole_path_from_the_root(tree):
     """A breadcrumb has a label for each level."""
     (item,) = placed(tree, 0)
 
@@ -63,7 +63,7 @@ def test_the_branch_is_the_whole_way_from_the_root(tree):
 
 
 def test_only_the_last_items_give_reasons(tree):
-    """What was met long ago is not what an item is close to."""
+    """Old items of the history are not named."""
     sea = placed(tree, *range(0, 72, 6))
 
     (reason,) = reasons_for(tree, Profile(()), sea, placed(tree, 0))
@@ -73,7 +73,7 @@ def test_only_the_last_items_give_reasons(tree):
 
 
 def test_a_tree_of_one_leaf_has_no_branch_to_name(tmp_path):
-    """Where the root holds the items, the reason is a sentence all the same."""
+    """If the root holds the items, there is still a reason."""
     build(trees.items(5), tmp_path / "few.tree", BuildOptions(workers=1))
 
     with ItemTree.open(tmp_path / "few.tree") as few:
@@ -83,7 +83,7 @@ def test_a_tree_of_one_leaf_has_no_branch_to_name(tmp_path):
 
 
 def test_given_vectors_have_no_words_to_share(shared):
-    """Over vectors that are not of words, the nearest item is named without any."""
+    """With embeddings, the nearest item is named without any words."""
     tree = trees.given_tree(shared)
 
     (reason,) = reasons_for(tree, Profile(()), placed(tree, 6), placed(tree, 12))
@@ -94,7 +94,7 @@ def test_given_vectors_have_no_words_to_share(shared):
 
 
 def test_titles_are_cut_and_flattened(tmp_path):
-    """A title in a reason is one harmless line."""
+    """A title in a reason is one short line."""
     items = [Item(str(n), f"1.\nWhale \x1b[31m{'very ' * 40}long", "whale") for n in range(3)]
     build(items, tmp_path / "long.tree", BuildOptions(workers=1))
 
@@ -116,6 +116,6 @@ def test_titles_are_cut_and_flattened(tmp_path):
         ("élan", 2, True),
     ],
 )
-def test_a_telling_word_is_a_word_that_few_items_have(word, used, expected):
-    """Numbers, letters and words of every fifth item say nothing about two of them."""
+def test_a_distinctive_word_is_in_few_items(word, used, expected):
+    """Numbers, letters and common words do not explain a similarity."""
     assert expected == is_distinctive(word, used, 300)

@@ -9,13 +9,13 @@ from unillmrec.store import ItemTree
 
 @pytest.fixture(scope="session")
 def placed(tree):
-    """All items of the tree, by number."""
+    """Return all items of the tree."""
     return list(tree.items_by_number(range(len(tree))).values())
 
 
 @pytest.fixture
 def somebody(tree):
-    """A profile with a place among the vectors."""
+    """Return a profile with a vector."""
     return Profile(
         (Interest("a whale in a storm", 1.0),), tree.vector_of_text("a whale in a storm")
     )
@@ -23,7 +23,7 @@ def somebody(tree):
 
 @pytest.fixture
 def run_with(tree):
-    """Start a run on the tree, with a judge, options and items to exclude."""
+    """Return a function that starts a run on the tree, with items excluded."""
 
     def start(judge, excluded=(), **options):
         run = start_run(tree, judge, Options(**options))
@@ -35,7 +35,7 @@ def run_with(tree):
 
 @pytest.fixture
 def small(tmp_path):
-    """A tree of forty items, which is a single leaf."""
+    """Return a tree of forty items, which is a single leaf."""
     path = tmp_path / "few.tree"
     build(trees.items(40), path, BuildOptions(workers=1))
     return ItemTree.open(path)

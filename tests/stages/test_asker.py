@@ -19,25 +19,25 @@ def questions(count):
 
 
 def test_answers_come_in_the_order_of_the_questions(tree):
-    """Whichever answer is ready first, each is returned, billed and traced in its turn."""
+    """Whichever answer is ready first, each is returned, billed and traced in order."""
     asked = questions(12)
     expected = [ScriptedJudge(by_key()).choose(question) for question in asked]
-    told = []
+    traced = []
 
     with ThreadPoolExecutor(4) as executor:
         asker = start_run(
             tree, ScriptedJudge(by_key(), at_once=4, pauses=3), executor=executor
         ).asker
-        asker.on_trace = lambda stage, answer, question: told.append((stage, answer, question))
+        asker.on_trace = lambda stage, answer, question: traced.append((stage, answer, question))
         actual = asker.ask(asked)
 
     assert expected == actual
-    assert [(Stage.RECALL, *pair) for pair in zip(expected, asked, strict=True)] == told
+    assert [(Stage.RECALL, *pair) for pair in zip(expected, asked, strict=True)] == traced
     assert 12 == asker.counts.bill.total().calls
 
 
 class Failing(ScriptedJudge):
-    """Fails at the questions with these keys, when the others are answered."""
+    """Fails at the questions with these keys, after the others are answered."""
 
     def __init__(self, keys, **options):
         super().__init__(by_key(), **options)
@@ -60,27 +60,27 @@ class Failing(ScriptedJudge):
 
 @pytest.mark.parametrize(("at_once", "answered"), [(1, 2), (3, 2)])
 def test_a_failure_loses_no_answer(tree, at_once, answered):
-    """What was answered is billed and traced though another question fails, and so is that."""
-    told, calls = [], []
+    """If a question fails, it and all answered ones are billed and traced."""
+    traced, calls = [], []
     judge = Failing({2}, at_once=at_once)
 
     with ThreadPoolExecutor(at_once) as executor:
         asker = start_run(tree, judge, executor=executor if at_once > 1 else None).asker
-        asker.on_trace = lambda stage, answer, question: told.append(
+        asker.on_trace = lambda stage, answer, question: traced.append(
             (question.choices[0].key, answer)
         )
         asker.on_call = lambda stage, exchange: calls.append(exchange.error)
         with pytest.raises(EndpointError, match="gone"):
             asker.ask(questions(3))
 
-    assert [0, 1, 2] == [key for key, _ in told]
-    assert ["gone"] == calls == [each.error for _, each in told if isinstance(each, Exchange)]
+    assert [0, 1, 2] == [key for key, _ in traced]
+    assert ["gone"] == calls == [each.error for _, each in traced if isinstance(each, Exchange)]
     assert 3 == asker.counts.bill.total().calls
     assert answered == asker.counts.answers
 
 
-def test_questions_behind_a_failure_are_not_begun(tree):
-    """What is not under way when a question fails is not asked, and costs nothing."""
+def test_questions_after_a_failure_are_not_started(tree):
+    """Questions that are not under way when another fails cost nothing."""
     judge = Failing({2, 3, 4}, at_once=3)
 
     with ThreadPoolExecutor(3) as executor:
@@ -92,8 +92,8 @@ def test_questions_behind_a_failure_are_not_begun(tree):
     assert len(judge.asked) == asker.counts.answers
 
 
-def test_who_interrupts_does_not_wait(tree):
-    """An interruption keeps what is there, and leaves what is not ready."""
+def test_an_interruption_does_not_wait(tree):
+    """Answers that are ready are recorded, others are abandoned."""
     ready = threading.Event()
 
     class Slow(ScriptedJudge):
@@ -116,8 +116,8 @@ def test_who_interrupts_does_not_wait(tree):
     assert 1 == answers
 
 
-def test_counts_who_answered_for_the_judge(tree):
-    """A stand-in's answers are counted by its name, beside all answers."""
+def test_counts_fallback_answers(tree):
+    """The answers of a fallback judge are counted by its name, beside all answers."""
     asker = start_run(tree, None).asker
 
     asker.record(Stage.RANK, Verdict((), fallback="somebody"))
@@ -126,8 +126,8 @@ def test_counts_who_answered_for_the_judge(tree):
     assert (2, {"somebody": 1}) == (asker.counts.answers, dict(asker.counts.fallback_answers))
 
 
-def test_keeps_what_was_dropped_and_tells_of_each_call(tree):
-    """An answer's counts add up, and whoever watches the calls sees each one."""
+def test_adds_dropped_counts_and_reports_each_call(tree):
+    """The counts of answers add up, and the callback gets each call."""
     calls = []
     asker = start_run(tree, None).asker
     asker.on_call = lambda stage, exchange: calls.append((stage, exchange))

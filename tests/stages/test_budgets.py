@@ -26,7 +26,7 @@ def writer():
 
 
 class Moody:
-    """An endpoint that answers, fails, or says nothing of what it took, as a seed draws."""
+    """An endpoint that randomly answers, fails, or reports no usage."""
 
     model, name = "moody", "here"
 
@@ -65,13 +65,13 @@ def recommend(tree, judge, budget, **options):
     return Recommender(tree, judge).recommend(HISTORY, options=Options(**options), budget=budget)
 
 
-def ids(made):
-    return [each.item.id for each in made.items]
+def ids(result):
+    return [each.item.id for each in result.items]
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_any_budget_gives_a_full_list_and_is_kept(tree, writer, seed):
-    """Whatever the budget and the faults: no overrun, ten new items, each once."""
+def test_every_budget_is_kept_and_gives_a_full_list(tree, writer, seed):
+    """Whatever the budget and the failures, there are ten new items and no overrun."""
     chance = random.Random(seed)
     endpoint = Moody(seed, writer)
     budget = Budget(
@@ -82,43 +82,43 @@ def test_any_budget_gives_a_full_list_and_is_kept(tree, writer, seed):
     judge = LanguageModelJudge(endpoint, writer, SimilarityJudge(tree), at_once=4)
     walk = chance.choice(["auto", "best-first", "beam", "depth-first", "hybrid", "retrieve"])
 
-    made = recommend(tree, judge, budget, walk=walk)
+    result = recommend(tree, judge, budget, walk=walk)
 
-    assert 10 == len(set(ids(made)))
-    assert not set(HISTORY) & set(ids(made))
+    assert 10 == len(set(ids(result)))
+    assert not set(HISTORY) & set(ids(result))
     assert budget.calls is None or endpoint.sent <= budget.calls
     assert budget.tokens is None or endpoint.tokens <= budget.tokens
-    assert 0 == made.overrun
+    assert 0 == result.overrun
 
 
-def test_no_budget_at_all_is_the_embedded_judge_alone(tree, writer):
-    """Zero calls ask nobody, and give the list of the embedded judge, found by nobody else."""
+def test_a_budget_of_zero_leaves_the_embedded_judge(tree, writer):
+    """Nothing is asked, and the list is the embedded judge's."""
     endpoint = Moody(1, writer, failing=0)
     judge = LanguageModelJudge(endpoint, writer, SimilarityJudge(tree), at_once=1)
 
-    made = recommend(tree, judge, Budget(calls=0))
+    result = recommend(tree, judge, Budget(calls=0))
 
     alone = Recommender(tree).recommend(HISTORY)
-    assert ids(alone) == ids(made)
-    assert (0, "calls") == (endpoint.sent, made.partial)
-    assert {"fallback"} == {each.found for each in made.items}
+    assert ids(alone) == ids(result)
+    assert (0, "calls") == (endpoint.sent, result.partial)
+    assert {"fallback"} == {each.found for each in result.items}
 
 
-def test_a_walk_leaves_something_for_the_ranking(tree, writer):
+def test_a_walk_leaves_budget_for_the_ranking(tree, writer):
     """Recall stops asking when its share is spent, so that picking and ranking are asked."""
     endpoint = Moody(1, writer, failing=0)
     judge = LanguageModelJudge(endpoint, writer, SimilarityJudge(tree), at_once=1)
 
-    made = recommend(tree, judge, Budget(calls=8), branches=20)
+    result = recommend(tree, judge, Budget(calls=8), branches=20)
 
-    by_stage = {stage: usage.calls for stage, usage in made.usage.items()}
-    assert "calls" == made.partial
+    by_stage = {stage: usage.calls for stage, usage in result.usage.items()}
+    assert "calls" == result.partial
     assert 1 == by_stage["rank"]
     assert 8 >= sum(by_stage.values()) >= 8 * WALK_SHARE
 
 
-def test_enough_of_a_budget_changes_nothing(tree, writer):
-    """A budget that is not needed gives the list there would be without one."""
+def test_a_large_budget_changes_nothing(tree, writer):
+    """The list is the same as without a budget."""
     judge = LanguageModelJudge(Moody(1, writer, failing=0), writer, SimilarityJudge(tree))
 
     without = recommend(tree, judge, None)
@@ -129,8 +129,8 @@ def test_enough_of_a_budget_changes_nothing(tree, writer):
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
-def test_an_interruption_gives_the_list_so_far(tree, at_once):
-    """Ctrl-C within a budget ends the asking; the embedded judge finishes the list."""
+def test_an_interruption_gives_a_complete_list(tree, at_once):
+    """After Ctrl-C within a budget, the embedded judge completes the list."""
 
     class Interrupted(ScriptedJudge):
         def choose(self, question):
@@ -140,13 +140,13 @@ def test_an_interruption_gives_the_list_so_far(tree, at_once):
 
     judge = Interrupted(by_key(), at_once=at_once)
 
-    made = recommend(tree, judge, Budget(seconds=1000))
+    result = recommend(tree, judge, Budget(seconds=1000))
 
-    assert ("interrupted", 10) == (made.partial, len(made.items))
+    assert ("interrupted", 10) == (result.partial, len(result.items))
 
 
-def test_an_interruption_without_a_budget_ends_everything(tree):
-    """Who did not ask for a list whatever happens gets the interruption."""
+def test_an_interruption_without_a_budget_is_raised(tree):
+    """Without a budget there is no list after Ctrl-C."""
 
     class Interrupted(ScriptedJudge):
         def choose(self, question):
@@ -159,8 +159,8 @@ def test_an_interruption_without_a_budget_ends_everything(tree):
 @pytest.mark.parametrize(
     "kind", [FailureKind.KEY, FailureKind.MONEY, FailureKind.MODEL, FailureKind.UNREACHABLE]
 )
-def test_a_mistake_in_the_settings_is_told_and_not_papered_over(tree, writer, kind):
-    """Where nothing was ever answered, a wrong key is an error, budget or not."""
+def test_an_error_in_the_settings_is_raised(tree, writer, kind):
+    """If nothing was ever answered, a wrong key is an error even with a budget."""
 
     class Refusing(Moody):
         def complete(self, request):
@@ -172,8 +172,8 @@ def test_a_mistake_in_the_settings_is_told_and_not_papered_over(tree, writer, ki
         recommend(tree, judge, Budget(calls=100))
 
 
-def test_an_endpoint_that_goes_away_ends_the_asking(tree, writer):
-    """After answers, a failure within a budget is told in the result, not raised."""
+def test_an_endpoint_that_goes_away_ends_paid_questions(tree, writer):
+    """After some answers, a failure within a budget is noted in the result, not raised."""
 
     class Leaving(Moody):
         def complete(self, request):
@@ -185,13 +185,13 @@ def test_an_endpoint_that_goes_away_ends_the_asking(tree, writer):
         Leaving(1, writer, failing=0), writer, SimilarityJudge(tree), at_once=1
     )
 
-    made = recommend(tree, judge, Budget(calls=100))
+    result = recommend(tree, judge, Budget(calls=100))
 
-    assert ("endpoint", "it is gone", 10) == (made.partial, made.note, len(made.items))
+    assert ("endpoint", "it is gone", 10) == (result.partial, result.note, len(result.items))
 
 
-def test_a_late_call_is_the_deadlines(tree, writer):
-    """A call that fails when the time is over is told as the deadline it met."""
+def test_a_late_failure_counts_as_the_deadline(tree, writer):
+    """A call that fails after the deadline is reported as the deadline."""
     now = 0.0
 
     class Slow(Moody):
@@ -206,17 +206,17 @@ def test_a_late_call_is_the_deadlines(tree, writer):
     judge.at_once = 1
     with ThreadPoolExecutor(1):
         tracker = BudgetTracker(Budget(seconds=7), clock=lambda: now)
-        made = recommend(tree, judge, tracker)
+        result = recommend(tree, judge, tracker)
 
-    assert ("deadline", 10) == (made.partial, len(made.items))
+    assert ("deadline", 10) == (result.partial, len(result.items))
 
 
-def test_a_run_counts_its_rounds(tree):
-    """Questions that are asked together are one wait."""
+def test_a_run_counts_its_waits(tree):
+    """Questions asked together are one wait."""
     judge = ScriptedJudge(by_key(), at_once=4)
 
-    made = recommend(tree, judge, None)
+    result = recommend(tree, judge, None)
 
     asked = len(judge.asked)
-    assert made.rounds < asked
+    assert result.rounds < asked
     assert start_run(tree, judge).asker.counts.waits.total() == 0

@@ -59,13 +59,13 @@ def shown_titles(line):
     window=st.sampled_from([3, 1000]),
     reorder=st.sampled_from(["tree", "model", "none"]),
 )
-def test_no_stage_sees_what_does_not_fit(
+def test_no_stage_sees_items_that_do_not_match(
     tree, placed, where, history, exclude, seed, limit, candidates, window, reorder
 ):
     """Whatever the predicate and the judge, only eligible items are shown and returned.
 
-    A branch is offered for what may be recommended below it, and counts what fits, so that
-    its line is the same for everybody.
+    A branch is offered if it holds an eligible item. Its line counts all matching items, so that
+    it is the same for everybody.
     """
     condition = Predicate.parse(where).condition
     fitting = {each.number for each in placed if holds(condition, each.item)}
@@ -74,15 +74,15 @@ def test_no_stage_sees_what_does_not_fit(
     judge = ScriptedJudge(moody(seed), window=window)
     options = Options(limit, leaves=2, shown=20, candidates=candidates, reorder=reorder)
 
-    found = Recommender(tree, judge).recommend(
+    result = Recommender(tree, judge).recommend(
         history, like="whales", options=options, where=where, exclude=exclude
     )
 
-    assert len(eligible) == found.eligible
-    assert min(limit, len(eligible)) == len(found.items)
+    assert len(eligible) == result.eligible
+    assert min(limit, len(eligible)) == len(result.items)
     allowed = {placed[number].item.id for number in eligible}
-    assert {each.item.id for each in found.items} <= set(found.candidates) <= allowed
-    assert (found.note == "") == bool(eligible)
+    assert {each.item.id for each in result.items} <= set(result.candidates) <= allowed
+    assert (result.note == "") == bool(eligible)
     titles = {placed[number].item.title for number in fitting}
     for question in judge.asked:
         for choice in question.choices:
@@ -97,7 +97,7 @@ def test_no_stage_sees_what_does_not_fit(
 
 @pytest.mark.parametrize("exclude", [[], ["item-000"]])
 def test_a_history_alone_reads_no_columns(tree, exclude, monkeypatch):
-    """Without a predicate, nothing of the columns is touched."""
+    """Without a predicate, the attribute columns are not read."""
     asked = []
     rows = ItemTree.rows
     monkeypatch.setattr(
@@ -106,21 +106,21 @@ def test_a_history_alone_reads_no_columns(tree, exclude, monkeypatch):
         lambda self, query, values=(): asked.append(query) or rows(self, query, values),
     )
 
-    found = Recommender(tree).recommend(["item-001"], exclude=exclude)
+    result = Recommender(tree).recommend(["item-001"], exclude=exclude)
 
-    assert (None, 299 - len(exclude)) == (found.where, found.eligible)
+    assert (None, 299 - len(exclude)) == (result.where, result.eligible)
     assert not any("attribute_" in query for query in asked)
 
 
 def test_asks_nothing_where_nothing_is_eligible(tree):
-    """An empty list, a sentence that says why, and no call, not even for the profile."""
+    """The list is empty with an explanation, and there is no call, not even for the profile."""
     judge = ScriptedJudge(by_key())
 
-    found = Recommender(tree, judge).recommend(["item-000"], where="year < 1500")
+    result = Recommender(tree, judge).recommend(["item-000"], where="year < 1500")
 
-    assert ((), (), [], {}) == (found.items, found.candidates, judge.asked, found.usage)
-    assert "No item is left: none of 300 fits year < 1500." == found.note
-    walk = found.as_dict()["walk"]
+    assert ((), (), [], {}) == (result.items, result.candidates, judge.asked, result.usage)
+    assert "No item is left: none of 300 fits year < 1500." == result.note
+    walk = result.as_dict()["walk"]
     assert (0, "year < 1500", 1) == (walk["eligible"], walk["where"], walk["excluded"])
 
 
@@ -140,27 +140,27 @@ def test_asks_nothing_where_nothing_is_eligible(tree):
         ),
     ],
 )
-def test_says_why_nothing_is_left(tree, where, exclude, note):
-    """The sentence tells a filter from an exclusion."""
-    found = Recommender(tree).recommend(["item-000"], where=where, exclude=exclude)
+def test_explains_why_nothing_is_left(tree, where, exclude, note):
+    """The note distinguishes a filter from exclusions."""
+    result = Recommender(tree).recommend(["item-000"], where=where, exclude=exclude)
 
-    assert note == found.note
+    assert note == result.note
 
 
-def test_asks_no_branch_where_all_that_fits_is_taken(tree):
-    """Where a predicate leaves no more than are ranked anyway, the walk costs nothing."""
+def test_asks_about_no_branch_if_all_matches_are_wanted(tree):
+    """If a predicate leaves no more items than are ranked, the walk costs nothing."""
     judge = ScriptedJudge(by_key())
 
-    found = Recommender(tree, judge).recommend(["item-000"], where="1800 <= year < 1810")
+    result = Recommender(tree, judge).recommend(["item-000"], where="1800 <= year < 1810")
 
-    assert 19 == found.eligible == len(found.candidates)
+    assert 19 == result.eligible == len(result.candidates)
     kinds = ["history" if isinstance(q, HistoryQuestion) else q.kind for q in judge.asked]
     assert ["history", "rank"] == kinds
-    assert not any(step.asked for step in found.opened)
+    assert not any(step.asked for step in result.opened)
 
 
-def test_what_was_selected_serves_many_people(tree):
-    """A predicate is looked up once for a batch."""
+def test_a_selection_serves_many_people(tree):
+    """A predicate is evaluated once for a batch."""
     recommender = Recommender(tree)
     selection = recommender.select("year >= 1900")
 
@@ -173,15 +173,15 @@ def test_what_was_selected_serves_many_people(tree):
     assert "year >= 1900" == third.where
 
 
-def test_tells_which_ids_to_exclude_are_unknown(tree):
-    """An id that is not in the tree cannot come back; it is told, not refused."""
-    found = Recommender(tree).recommend(
+def test_reports_unknown_ids_to_exclude(tree):
+    """An id that is not in the tree is reported, and is not an error."""
+    result = Recommender(tree).recommend(
         like="whales", exclude=["item-003", "nobody", "item-003", "nothing"]
     )
 
-    assert ("nobody", "nothing") == found.unknown
-    assert (1, 299) == (found.excluded, found.eligible)
-    assert 2 == found.as_dict()["walk"]["unknown"]
+    assert ("nobody", "nothing") == result.unknown
+    assert (1, 299) == (result.excluded, result.eligible)
+    assert 2 == result.as_dict()["walk"]["unknown"]
 
 
 def test_a_bad_predicate_is_refused_before_anything_is_asked(tree):
@@ -194,16 +194,16 @@ def test_a_bad_predicate_is_refused_before_anything_is_asked(tree):
     assert [] == judge.asked
 
 
-def test_the_root_counts_what_is_eligible(run_with, tree, placed):
-    """What a run says of the root is what the result says."""
+def test_the_result_counts_eligible_items(run_with, tree, placed):
+    """The number is that of the run's root."""
     run = run_with(None, placed[:3])
 
     assert 297 == run.eligible(tree.node(ROOT))
     assert not run.takes_all
 
 
-def test_keeps_titles_where_there_is_no_predicate(run_with, tree):
-    """A branch is described as ever unless a predicate says otherwise."""
+def test_descriptions_keep_all_titles_without_a_predicate(run_with, tree):
+    """Only a predicate removes titles."""
     run = run_with(None)
     branch = tree.children(ROOT)[0]
 

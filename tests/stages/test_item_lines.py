@@ -34,8 +34,8 @@ TOLD = "Moby-Dick (Fiction > Sea; Herman Melville; whales, madness)"
         (Item("a", "Emma", attributes={"note": "x" * 100}), 90, f"Emma ({'x' * 59}…)"),
     ],
 )
-def test_tells_title_tags_and_as_much_text_as_fits(item, length, expected):
-    """Numbers and addresses say nothing without their name, so they are not told."""
+def test_shows_title_tags_and_as_much_text_as_fits(item, length, expected):
+    """Numbers and links are left out, because they say nothing without their name."""
     assert expected == format_item(item, length)
 
 
@@ -47,7 +47,7 @@ def test_tells_title_tags_and_as_much_text_as_fits(item, length, expected):
     length=st.integers(12, 200),
 )
 def test_is_one_line_within_its_length(title, text, path, tags, length):
-    """Whatever an item holds, its line has no line break and is not too long."""
+    """The line of any item has no line break and is not too long."""
     line = format_item(Item("a", title, text, tuple(path), {"tags": tuple(tags)}), length)
 
     assert len(line) <= length

@@ -22,7 +22,7 @@ def run(tree):
 
 
 def asked_about(run, history):
-    """Return the lines that a judge gets to see of a history."""
+    """Return the lines of a history that a judge gets."""
     profile(run, Person(tuple(each.item.id for each in history)), history)
     return run.judge.asked[-1].lines
 
@@ -31,7 +31,7 @@ def of_topic(placed, topic):
     return [each for each in placed if topic in each.item.attributes["subjects"]]
 
 
-def test_a_short_history_is_told_whole(run, placed):
+def test_a_short_history_is_shown_whole(run, placed):
     """Up to the limit, each item is a line, oldest first, without headings."""
     lines = asked_about(run, placed[:30])
 
@@ -40,7 +40,7 @@ def test_a_short_history_is_told_whole(run, placed):
 
 
 def test_a_long_history_is_sampled_in_three_blocks(run, placed):
-    """Most lines are recent; a few stand for the longer past, evenly spread."""
+    """Most lines are recent; an even sample represents the older past."""
     lines = asked_about(run, placed)
 
     blocks = [list(group) for _, group in itertools.groupby(lines, lambda line: line in HEADINGS)]
@@ -57,8 +57,8 @@ def test_a_long_history_is_sampled_in_three_blocks(run, placed):
 
 @SHARED
 @given(limit=st.integers(1, 60), count=st.integers(1, 300))
-def test_never_tells_more_items_than_the_limit(tree, placed, limit, count):
-    """At most so many items are told, in their order, the newest among them, each once."""
+def test_never_shows_more_items_than_the_limit(tree, placed, limit, count):
+    """Items are shown once, in order, with the newest among them."""
     run = start_run(tree, ScriptedJudge(nothing), Options(history=limit))
 
     lines = [line for line in asked_about(run, placed[:count]) if line not in HEADINGS]
@@ -70,7 +70,7 @@ def test_never_tells_more_items_than_the_limit(tree, placed, limit, count):
 
 
 def test_the_newest_item_counts_most(run, placed):
-    """The person stands nearer to what they met last than to what they met before."""
+    """The person's vector is nearer to the last item than to those before it."""
     old, new = of_topic(placed, "sea")[0], of_topic(placed, "kitchen")[0]
 
     taste = profile(run, Person(("-",)), [old, new]).vector
@@ -80,7 +80,7 @@ def test_the_newest_item_counts_most(run, placed):
 
 
 def test_each_step_back_counts_less(run, placed):
-    """Weights fall with age; what is older than the last ten does not move the person."""
+    """Weights fall with age; items before the last ten do not count."""
     sea, others = of_topic(placed, "sea")[0], of_topic(placed, "music")[:10]
     vector = run.tree.item_vectors([sea.number])
 
@@ -98,8 +98,8 @@ def _taste(run, history):
     return profile(run, Person(("-",)), history).vector
 
 
-def test_tells_the_judge_the_heaviest_words(run, placed):
-    """The words of the history's vectors go along, for a judge that cannot read."""
+def test_gives_the_judge_the_heaviest_words(run, placed):
+    """The words with the highest weights are included, for a judge that cannot read lines."""
     recent = of_topic(placed, "space")[:3]
 
     profile(run, Person(("-",)), recent)
@@ -111,49 +111,49 @@ def test_tells_the_judge_the_heaviest_words(run, placed):
 
 
 def test_takes_the_judges_answer_and_bills_it(run, placed):
-    """The interests are the judge's; the call is on the bill of the profile stage."""
-    made = profile(run, Person(("-",)), placed[:3])
+    """The interests are the judge's, and the call is billed to the profile stage."""
+    result = profile(run, Person(("-",)), placed[:3])
 
-    assert (Interest("quiet things", 1.0),) == made.interests
+    assert (Interest("quiet things", 1.0),) == result.interests
     assert 1 == run.asker.counts.bill.by_stage()[Stage.PROFILE].calls
 
 
 @pytest.mark.parametrize("given", [{"like": "whale"}, {"profile": "whale"}])
 def test_a_sentence_skips_the_call(run, placed, given):
-    """What the person says is the profile, and its words are their place."""
-    made = profile(run, Person(("-",), **given), placed[:3])
+    """The sentence is the profile, and its words give the vector."""
+    result = profile(run, Person(("-",), **given), placed[:3])
 
     spoken = run.tree.vector_of_text("whale")
     assert [] == run.judge.asked
     assert {} == run.asker.counts.bill.by_stage()
-    assert (Interest("whale", 1.0),) == made.interests
-    assert similarities(spoken, [made.vector])[0] == pytest.approx(1)
+    assert (Interest("whale", 1.0),) == result.interests
+    assert similarities(spoken, [result.vector])[0] == pytest.approx(1)
 
 
 def test_a_sentence_is_flattened(run):
-    """A sentence is text from outside like any other: one line, no marks, not endless."""
-    made = profile(run, Person(like="# quiet\n\x1b[2J<|im_start|>whale " + "x" * 5000), [])
+    """A sentence is untrusted text: one line, no markers, limited length."""
+    result = profile(run, Person(like="# quiet\n\x1b[2J<|im_start|>whale " + "x" * 5000), [])
 
-    text = made.interests[0].text
+    text = result.interests[0].text
     assert text.startswith("quiet [2J whale xxx")
     assert 600 == len(text)
 
 
-def test_words_nobody_knows_leave_the_history_to_place_the_person(run, placed):
-    """A sentence without a word of the catalog says nothing about where the person stands."""
-    made = profile(run, Person(("-",), like="zzyzx"), placed[:1])
+def test_for_unknown_words_the_history_gives_the_vector(run, placed):
+    """A sentence without any word of the catalog has no vector."""
+    result = profile(run, Person(("-",), like="zzyzx"), placed[:1])
 
-    assert similarities(made.vector, run.tree.item_vectors([0]))[0] == pytest.approx(1)
+    assert similarities(result.vector, run.tree.item_vectors([0]))[0] == pytest.approx(1)
 
 
-def test_words_nobody_knows_and_no_history_give_no_place(run):
-    """Then nothing is known that could be placed."""
+def test_unknown_words_without_a_history_give_no_vector(run):
+    """Nothing known about the person has a vector."""
     assert profile(run, Person(like="zzyzx"), []).vector is None
 
 
 @pytest.mark.parametrize("said", ["", "  ", "###", "\u200b", "---\n"])
-def test_nothing_said_is_an_error(said):
-    """Without a history, a sentence that says nothing is refused, and the error says what to do."""
+def test_an_empty_person_is_an_error(said):
+    """Without a history, an empty sentence is refused, and the error says what to do."""
     with pytest.raises(PersonError) as caught:
         Person(like=said)
 
@@ -161,19 +161,19 @@ def test_nothing_said_is_an_error(said):
     assert "--history" in caught.value.remedy
 
 
-def test_vectors_that_are_not_words_place_a_history(shared, placed):
-    """Over given vectors, a history has a place though it has no words to tell."""
+def test_embeddings_give_a_history_a_vector(shared, placed):
+    """With given vectors, a history has a vector but no words."""
     given = trees.given_tree(shared)
     run = start_run(given, ScriptedJudge(nothing))
 
-    made = profile(run, Person(("-",)), placed[:1])
+    result = profile(run, Person(("-",)), placed[:1])
 
     assert () == run.judge.asked[0].words
-    assert similarities(made.vector, given.item_vectors([0]))[0] == pytest.approx(1)
+    assert similarities(result.vector, given.item_vectors([0]))[0] == pytest.approx(1)
 
 
-def test_vectors_that_are_not_words_cannot_place_a_sentence(shared, placed):
-    """Over given vectors, a sentence leaves the place to the history, or there is none."""
+def test_embeddings_give_a_sentence_no_vector(shared, placed):
+    """With given vectors, only a history gives a vector."""
     run = start_run(trees.given_tree(shared), ScriptedJudge(nothing))
 
     assert profile(run, Person(like="whale"), []).vector is None
@@ -182,8 +182,8 @@ def test_vectors_that_are_not_words_cannot_place_a_sentence(shared, placed):
 
 def test_the_similarity_judge_names_words(tree, placed):
     """Without a model, the words of the history are the profile."""
-    made = profile(start_run(tree, SimilarityJudge(tree)), Person(("-",)), placed[:2])
+    result = profile(start_run(tree, SimilarityJudge(tree)), Person(("-",)), placed[:2])
 
-    (interest,) = made.interests
+    (interest,) = result.interests
     assert 1.0 == interest.weight
     assert set(interest.text.split(", ")) & {*trees.TOPICS["sea"], *trees.TOPICS["space"]}

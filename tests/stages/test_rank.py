@@ -14,14 +14,14 @@ def candidates(placed):
     return [Candidate(each, 100.0 - n, "nearest") for n, each in enumerate(placed[:40])]
 
 
-def numbers(found):
-    return [each.placed.number for each in found]
+def numbers(sources):
+    return [each.placed.number for each in sources]
 
 
 @SHARED
 @given(seed=st.integers(0, 999), count=st.integers(0, 40), window=st.integers(1, 50))
-def test_loses_nothing(tree, somebody, candidates, seed, count, window):
-    """Every candidate comes back once, whatever the judge leaves out, however small its windows."""
+def test_no_candidate_is_lost(tree, somebody, candidates, seed, count, window):
+    """Every candidate is returned once, whatever the judge leaves out, in windows of any size."""
     run = start_run(tree, ScriptedJudge(moody(seed), window=window))
 
     ranked = rank(run, somebody, candidates[:count])
@@ -32,7 +32,7 @@ def test_loses_nothing(tree, somebody, candidates, seed, count, window):
 @SHARED
 @given(seed=st.integers(0, 999), window=st.integers(2, 50))
 def test_the_best_wins_through_all_windows(tree, somebody, candidates, seed, window):
-    """A judge that knows its mind finds its favourite, wherever the windows put it."""
+    """A consistent judge finds its favourite, whichever window it is in."""
     run = start_run(tree, ScriptedJudge(by_key(seed), window=window))
 
     ranked = rank(run, somebody, candidates)
@@ -41,8 +41,8 @@ def test_the_best_wins_through_all_windows(tree, somebody, candidates, seed, win
     assert expected == numbers(ranked)[0]
 
 
-def test_one_window_is_taken_as_it_was_ordered(tree, somebody, candidates):
-    """Where all fits one question, one question is asked, and its answer is the ranking."""
+def test_the_order_of_a_single_window_is_the_ranking(tree, somebody, candidates):
+    """If all candidates fit one question, one question is asked."""
     judge = ScriptedJudge(by_key(1))
 
     ranked = rank(start_run(tree, judge), somebody, candidates)
@@ -54,7 +54,7 @@ def test_one_window_is_taken_as_it_was_ordered(tree, somebody, candidates):
 
 
 def test_windows_merge(tree, somebody, candidates):
-    """The better halves of all windows meet again, until one window holds them."""
+    """The better halves of all windows are ranked again, until one window holds them."""
     judge = ScriptedJudge(by_key(1), window=10)
 
     ranked = rank(start_run(tree, judge), somebody, candidates)
@@ -70,8 +70,8 @@ def test_windows_merge(tree, somebody, candidates):
     assert [number for number in best if number in last] == numbers(ranked)[:10]
 
 
-def test_what_is_left_out_keeps_its_order_behind_the_rest(tree, somebody, candidates):
-    """Choices that the judge does not name follow the named ones, as recall had them."""
+def test_unranked_candidates_follow_in_recall_order(tree, somebody, candidates):
+    """Candidates that the judge leaves out come after the ranked ones."""
     judge = ScriptedJudge(lambda question: [(3, 90.0), (2, 80.0)])
 
     ranked = rank(start_run(tree, judge), somebody, candidates[:5])
@@ -82,8 +82,8 @@ def test_what_is_left_out_keeps_its_order_behind_the_rest(tree, somebody, candid
     assert [90.0, 80.0, 0.0, 0.0, 0.0] == [each.score for each in ranked]
 
 
-def test_windows_of_one_end(tree, somebody, candidates):
-    """A judge that can only ever see one choice leaves the order as it is."""
+def test_windows_of_one_choice_terminate(tree, somebody, candidates):
+    """A judge that sees one choice at a time leaves the order unchanged."""
     ranked = rank(start_run(tree, ScriptedJudge(nothing, window=1)), somebody, candidates)
 
     assert numbers(candidates) == numbers(ranked)
@@ -99,8 +99,8 @@ def test_asks_nothing_about_an_empty_list_or_a_single_candidate(tree, somebody, 
     assert ([], candidates[:count]) == (judge.asked, ranked)
 
 
-def test_remembers_how_a_candidate_was_found(tree, somebody, candidates):
-    """The ranking changes the score, not where the candidate came from."""
+def test_keeps_how_a_candidate_was_found(tree, somebody, candidates):
+    """The ranking changes the score, not the source of a candidate."""
     ranked = rank(start_run(tree, SimilarityJudge(tree)), somebody, candidates)
 
     assert {"nearest"} == {each.found for each in ranked}

@@ -13,19 +13,19 @@ SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 @pytest.fixture(scope="session")
 def branch_of(tree):
-    """The child of the root that an item is under."""
+    """Return the child of the root above an item."""
     return lambda each: tree.ancestors(each.placed.leaf)[0].id
 
 
 @pytest.fixture(scope="session")
 def largest(placed):
-    """The leaf that holds the most items."""
+    """Return the leaf with the most items."""
     return Counter(each.leaf for each in placed).most_common(1)[0][0]
 
 
 @pytest.fixture(scope="session")
 def ranked(tree, placed, largest):
-    """Forty candidates: ten of one leaf, then ten more of its branch, then twenty of others."""
+    """Return forty candidates: ten of one leaf, ten more of its branch, twenty of others."""
     branch = tree.ancestors(largest)[0]
     nearest = [each for each in placed if each.leaf == largest][:10]
     near = [each for each in placed if branch in tree.ancestors(each.leaf) and each.leaf != largest]
@@ -48,10 +48,10 @@ def reranked(tree, somebody, ranked, judge=None, **options):
     count=st.integers(0, 40),
     window=st.sampled_from([3, 1000]),
 )
-def test_gives_as_many_as_there_are(
+def test_returns_a_full_list(
     tree, somebody, ranked, seed, limit, variety, most, reorder, count, window
 ):
-    """Whatever is asked for, the list is full, of candidates, each at most once."""
+    """The list is as long as possible, and each candidate is in it at most once."""
     listed = reranked(
         tree,
         somebody,
@@ -63,19 +63,19 @@ def test_gives_as_many_as_there_are(
         reorder=reorder,
     )
 
-    found = [each.placed.number for each in listed]
-    assert min(limit, count) == len(found) == len(set(found))
-    assert set(found) <= {each.placed.number for each in ranked[:count]}
+    numbers = [each.placed.number for each in listed]
+    assert min(limit, count) == len(numbers) == len(set(numbers))
+    assert set(numbers) <= {each.placed.number for each in ranked[:count]}
 
 
 @pytest.mark.parametrize("options", [{"variety": 0.0}, {"reorder": "none", "variety": 1.0}])
-def test_without_variety_the_ranking_stands(tree, somebody, ranked, options):
-    """Nobody reorders when variety is worth nothing, or when nobody is to."""
+def test_without_variety_the_ranking_is_unchanged(tree, somebody, ranked, options):
+    """Nothing is reordered with a variety of zero, or without reordering."""
     assert ranked[:10] == reranked(tree, somebody, ranked, limit=10, **options)
 
 
 def test_full_variety_spreads_over_the_branches(tree, somebody, ranked, branch_of):
-    """Every branch is visited before one is visited twice; the best one still comes first."""
+    """Every branch comes before one comes twice; the best candidate is still first."""
     branches = {branch_of(each) for each in ranked}
 
     listed = reranked(tree, somebody, ranked, limit=len(branches), variety=1.0)
@@ -101,7 +101,7 @@ def test_more_variety_means_less_of_one_leaf(tree, somebody, ranked, largest):
 @pytest.mark.parametrize("reorder", ["tree", "model", "none"])
 @pytest.mark.parametrize("most", [1, 2, 3])
 def test_keeps_a_branch_within_its_quota(tree, somebody, ranked, branch_of, most, reorder):
-    """No branch gets more places than it may have, if the others can fill the list."""
+    """No branch exceeds its quota if others can fill the list."""
     judge = ScriptedJudge(lambda question: [(c.number, c.number) for c in question.choices])
 
     listed = reranked(
@@ -113,15 +113,15 @@ def test_keeps_a_branch_within_its_quota(tree, somebody, ranked, branch_of, most
 
 
 def test_the_quota_gives_way_to_a_full_list(tree, somebody, ranked, branch_of):
-    """Where the quota would leave places empty, the best of what it held back takes them."""
+    """If the quota would shorten the list, the best candidates beyond it fill the places."""
     listed = reranked(tree, somebody, ranked[:20], limit=8, most_per_branch=2, variety=0.0)
 
     assert ranked[:8] == listed
     assert {8} == set(Counter(map(branch_of, listed)).values())
 
 
-def test_the_model_puts_the_list_together(tree, somebody, ranked):
-    """The judge's order comes first, and the ranking fills up what it left open."""
+def test_the_model_chooses_the_list(tree, somebody, ranked):
+    """The judge's order comes first, followed by the ranking."""
     judge = ScriptedJudge(lambda question: [(30, 100.0), (3, 50.0)])
 
     listed = reranked(tree, somebody, ranked, judge, limit=5, reorder="model")
@@ -131,15 +131,15 @@ def test_the_model_puts_the_list_together(tree, somebody, ranked):
     assert [ranked[n] for n in (29, 2, 0, 1, 3)] == listed
 
 
-def test_the_model_is_not_given_more_than_the_limit_allows(tree, somebody, ranked):
-    """Of an answer that is too long, the first places count."""
+def test_a_longer_answer_is_cut_to_the_limit(tree, somebody, ranked):
+    """Only the first places of a long answer count."""
     judge = ScriptedJudge(lambda question: [(n, 100.0 - n) for n in range(1, 31)])
 
     assert ranked[:4] == reranked(tree, somebody, ranked, judge, limit=4, reorder="model")
 
 
 def test_the_model_is_asked_about_the_first_window(tree, somebody, ranked):
-    """What does not fit one question is left out of it, from the end of the ranking."""
+    """Candidates that do not fit one question are left out, from the end of the ranking."""
     judge = ScriptedJudge(nothing, window=12)
 
     listed = reranked(tree, somebody, ranked, judge, limit=15, reorder="model")
@@ -173,6 +173,6 @@ def test_asks_nothing_about_an_empty_list_or_a_single_candidate(
         ((2, 5, 9), (3, 5, 9), 0.0),
     ],
 )
-def test_nearness_is_the_share_of_the_common_way(one, other, expected):
-    """Two leaves are as near as their ways from the root are common."""
+def test_nearness_is_the_common_share_of_the_paths(one, other, expected):
+    """It is 1 for the same leaf, and 0 for paths with nothing in common."""
     assert expected == tree_nearness(one, other) == tree_nearness(other, one)

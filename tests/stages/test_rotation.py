@@ -20,16 +20,16 @@ def question(kind, likes="quiet things"):
 
 
 @given(st.integers(0, 9999), st.text(max_size=5))
-def test_a_list_is_turned_not_shuffled(seed, about):
-    """What stood side by side stands side by side, and nothing is lost."""
+def test_a_list_is_rotated_not_shuffled(seed, about):
+    """Neighbours stay neighbours, and nothing is lost."""
     turned = keys(rotate_choices(CHOICES, seed, about))
 
     start = keys(CHOICES).index(turned[0])
     assert keys(CHOICES)[start:] + keys(CHOICES)[:start] == turned
 
 
-def test_every_place_is_as_likely_to_come_first():
-    """Over many seeds, each choice leads about as often as any other."""
+def test_every_choice_is_equally_likely_to_come_first():
+    """Over many seeds, each choice is first about as often as any other."""
     first = Counter(rotate_choices(CHOICES, seed)[0].key for seed in range(3000))
 
     assert set(keys(CHOICES)) == set(first)
@@ -37,8 +37,8 @@ def test_every_place_is_as_likely_to_come_first():
 
 
 @given(st.integers(0, 999), st.integers(0, 5))
-def test_a_missing_choice_turns_nothing(seed, missing):
-    """Who may not be recommended one of them reads the others in the same order."""
+def test_a_missing_choice_does_not_change_the_rotation(seed, missing):
+    """A person for whom one item is excluded reads the others in the same order."""
     whole = rotate_choices(CHOICES, seed)
     part = [choice for choice in CHOICES if choice is not whole[missing]]
 
@@ -47,13 +47,13 @@ def test_a_missing_choice_turns_nothing(seed, missing):
     assert sorted(keys(part)) == sorted(keys(rotate_choices(part, seed)))
 
 
-def test_nothing_stays_nothing():
-    """An empty list can be turned, too."""
+def test_an_empty_list_stays_empty():
+    """An empty list can be rotated, too."""
     assert [] == rotate_choices([], 3)
 
 
-def test_branches_are_turned_alike_for_everybody_and_items_are_not():
-    """Prompts about the same branches share their list; people differ in their items anyway."""
+def test_branches_are_rotated_alike_for_everybody_and_items_are_not():
+    """Prompts about the same branches share their list; items differ anyway."""
     people = [f"likes {n}" for n in range(20)]
 
     branches = {rotate_question(question("choose", each), 0) for each in people}
@@ -63,19 +63,19 @@ def test_branches_are_turned_alike_for_everybody_and_items_are_not():
     assert len(items) > 3
 
 
-def test_the_numbers_are_those_of_the_places():
-    """A turned list counts from one like any other."""
+def test_rotated_choices_are_renumbered():
+    """A rotated list counts from one like any other."""
     choices = rotate_question(question("rank"), 4)
 
     assert [1, 2, 3, 4, 5, 6] == [choice.number for choice in choices]
     assert sorted(keys(CHOICES)) == sorted(keys(choices))
 
 
-def test_another_seed_turns_another_way():
-    """The seed is what it depends on."""
+def test_another_seed_gives_another_rotation():
+    """The rotation depends on the seed."""
     assert len({rotate_question(question("choose"), seed) for seed in range(40)}) > 3
 
 
-def test_a_list_that_is_read_from_the_top_stays():
-    """Rerank says that the best fit comes first."""
+def test_a_rerank_list_is_not_rotated():
+    """The rerank prompt says that the best fit comes first."""
     assert question("rerank").choices == rotate_question(question("rerank"), 4)

@@ -15,8 +15,8 @@ from unillmrec.usage import Stage, Usage
 REQUEST = Request(Stage.DESCRIBE, (Message("user", "How many?"),), 100)
 
 
-def test_a_usable_answer_ends_the_dialogue(writer):
-    """One call, one exchange, with our own estimate beside what was reported."""
+def test_a_usable_reply_ends_the_dialogue(writer):
+    """There is one call and one exchange, with our own estimate beside the reported usage."""
     dialogue = Dialogue(ScriptedEndpoint(["12"]), writer)
 
     assert (12,) == dialogue.ask(REQUEST, int, bool)
@@ -37,7 +37,7 @@ def test_a_usable_answer_ends_the_dialogue(writer):
 def test_no_request_is_over_the_ceiling(
     prompts, counter, asking, kind, lines, repeats, rubbish, ceiling
 ):
-    """Whatever an unusable answer holds, asking again fits where the question fitted."""
+    """A retry fits under the ceiling whatever the unusable reply holds."""
     writer = PromptWriter(prompts, counter, ceiling)
     choices = tuple(Choice(n, line, n) for n, line in enumerate(lines * repeats, start=1))
     if kind == "profile":
@@ -60,8 +60,8 @@ def test_no_request_is_over_the_ceiling(
         assert max(lengths) <= ceiling
 
 
-def test_what_would_be_over_the_ceiling_is_not_sent(prompts, counter):
-    """A request that was written without room to ask again is not asked again."""
+def test_a_retry_over_the_ceiling_is_not_sent(prompts, counter):
+    """A request without room for a retry raises an error instead of a second call."""
     writer = PromptWriter(prompts, counter, 50)
 
     with pytest.raises(PromptError, match=r"the second describe prompt needs about .* 50 are"):
@@ -69,7 +69,7 @@ def test_what_would_be_over_the_ceiling_is_not_sent(prompts, counter):
 
 
 def test_a_failure_carries_all_calls_and_their_cost(writer):
-    """What was answered before, and what was sent last and why it failed, is with the error."""
+    """The error has the answered calls before it, the failed one, and the reason."""
     failure = CallError("the server is gone.", detail="It says: 'bye'.")
     failure.usage = Usage(1, 5, 0)
     dialogue = Dialogue(ScriptedEndpoint(["0", failure]), writer)
@@ -84,8 +84,8 @@ def test_a_failure_carries_all_calls_and_their_cost(writer):
     assert (first.usage + Usage(1, 5, 0)) == caught.value.usage
 
 
-def test_why_an_answer_has_no_text_is_kept(writer):
-    """An empty answer is asked for again, and its exchange says what was wrong with it."""
+def test_the_reason_for_an_empty_reply_is_recorded(writer):
+    """An empty reply is asked for again, and its exchange has the error."""
     dialogue = Dialogue(ScriptedEndpoint([AnswerError("the answer is cut."), "7"]), writer)
 
     assert 7 == dialogue.ask(REQUEST, lambda text: int(text or 0), bool)[-1]
@@ -93,8 +93,8 @@ def test_why_an_answer_has_no_text_is_kept(writer):
     assert ["the answer is cut.", ""] == [each.error for each in dialogue.exchanges]
 
 
-def test_an_unusable_answer_is_asked_for_once_more(writer):
-    """Both readings come back, the one that counts last; both calls are kept."""
+def test_an_unusable_reply_is_asked_for_once_more(writer):
+    """Both readings are returned, the last one counts, and both calls are recorded."""
     endpoint = ScriptedEndpoint(["0", "0"])
     dialogue = Dialogue(endpoint, writer)
 

@@ -27,7 +27,7 @@ WORDS = re.findall(
 
 @pytest.mark.parametrize("model", ["gpt-4o", "llama-3"])
 def test_a_letter_is_one_token(model):
-    """With a blank before it and without, so that one token of output is enough."""
+    """Each letter is one token, with and without a space before it: one output token is enough."""
     count = TokenCounter.for_model(model).count
 
     assert [(1, 1)] * 20 == [(count(letter), count(f" {letter}")) for letter in LETTERS]
@@ -46,12 +46,12 @@ def test_a_letter_is_one_token(model):
     ],
 )
 def test_only_short_lists_of_branches_are_lettered(kind, choices, fits, asking):
-    """Servers show twenty tokens, and one letter is no order."""
+    """Servers report twenty tokens, and one letter is not an order."""
     assert fits == can_be_lettered(asking(kind, ["a line"] * choices))
 
 
-def test_shares_are_those_of_the_choices():
-    """What is on no letter of the list stays off it; the best choice scores 100."""
+def test_shares_belong_to_the_choices():
+    """Probability outside the letters of the list stays outside; the best choice scores 100."""
     answer = read_letters((("B", 0.6), ("A", 0.2), ("D", 0.1)), {}, 3)
 
     assert ((2, 0.6), (1, 0.2)) == tuple((n, round(share, 9)) for n, share in answer.shares)
@@ -60,13 +60,13 @@ def test_shares_are_those_of_the_choices():
 
 
 @pytest.mark.parametrize("shares", [(), (("A", 0.3), ("B", 0.1))])
-def test_an_answer_that_is_mostly_no_letter_is_not_used(shares):
-    """The model was about to say something else."""
+def test_an_answer_mostly_off_the_letters_is_unusable(shares):
+    """The model was about to write something else."""
     assert not read_letters(shares, {}, 3).usable
 
 
-def test_a_bias_is_divided_out_and_what_is_off_the_letters_stays():
-    """A letter that is liked for itself has to be liked more than that."""
+def test_the_bias_is_corrected_and_the_rest_stays():
+    """A letter that the model prefers needs more probability to win; the total is unchanged."""
     bias = {"A": 0.6, "B": 0.2, "C": 0.2}
 
     answer = read_letters((("A", 0.6), ("B", 0.3)), bias, 3)
@@ -76,8 +76,8 @@ def test_a_bias_is_divided_out_and_what_is_off_the_letters_stays():
     assert 1.5 == pytest.approx(answer.shares[0][1] / answer.shares[1][1], rel=0.05)
 
 
-def test_a_letter_that_was_not_seen_does_not_win_by_that():
-    """Nobody knows how rare it is, only that it is rarer than what was shown."""
+def test_a_letter_without_measured_bias_does_not_win_by_that():
+    """Its bias is unknown, only smaller than the reported ones."""
     seen = [(letter, 0.9 / 10) for letter in LETTERS[:10]]
 
     bias = mean_bias([seen, seen])
@@ -87,22 +87,22 @@ def test_a_letter_that_was_not_seen_does_not_win_by_that():
 
 
 def asked_of(writer, question, bias=()):
-    """Return the probabilities a biased server tells, and those of one without a bias."""
+    """Return the probabilities from a biased server, and those from one without a bias."""
     prompt = writer.letter_request(question).messages[1].content
-    told = read_shares(label_logprobs(prompt, "A", bias), letters_of(question))
+    reported = read_shares(label_logprobs(prompt, "A", bias), letters_of(question))
     true = label_odds(prompt)
-    return told, {LETTERS.index(letter) + 1: share for letter, share in true.items()}
+    return reported, {LETTERS.index(letter) + 1: share for letter, share in true.items()}
 
 
 def distance(shares, true):
-    """Return half the sum of differences between two distributions."""
+    """Return half the sum of the differences between two distributions."""
     found, total = dict(shares), sum(share for _, share in shares)
     all_true = sum(true.values())
     return sum(abs(found.get(n, 0) / total - each / all_true) for n, each in true.items()) / 2
 
 
 def test_calibration_undoes_most_of_a_planted_bias(writer):
-    """Over many questions, of servers with strong tastes, the best choice is found again."""
+    """Over many questions, to servers with strong biases, the best choice is found again."""
     right = {"raw": 0, "calibrated": 0}
     far = {"raw": 0.0, "calibrated": 0.0}
     for seed in range(40):
@@ -113,9 +113,9 @@ def test_calibration_undoes_most_of_a_planted_bias(writer):
         choices = tuple(Choice(n, line, n) for n, line in enumerate(lines, start=1))
         likes = Profile((Interest(" ".join(chance.sample(WORDS, 6)), 1.0),))
         question = Question("choose", Stage.RECALL, likes, choices, 1)
-        told, true = asked_of(writer, question, taste)
+        reported, true = asked_of(writer, question, taste)
         for name, known in (("raw", {}), ("calibrated", bias)):
-            shares = read_letters(told, known, len(choices)).shares
+            shares = read_letters(reported, known, len(choices)).shares
             right[name] += true[shares[0][0]] == pytest.approx(max(true.values()))
             far[name] += distance(shares, true)
 
@@ -124,8 +124,8 @@ def test_calibration_undoes_most_of_a_planted_bias(writer):
     assert far["calibrated"] < 0.4 * far["raw"]
 
 
-def test_the_questions_of_doctor_have_an_answer_and_have_none(writer):
-    """One is plain; in the others nothing but the letter tells the lines apart."""
+def test_doctor_asks_plain_and_empty_questions(writer):
+    """One question has an obvious answer; in the others the lines differ only by their letter."""
     plain = label_odds(writer.letter_request(plain_question()).messages[1].content)
     assert "C" == max(plain, key=plain.get)
 

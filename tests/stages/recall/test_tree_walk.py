@@ -18,7 +18,7 @@ SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def branches_best_first(tree, score, branches, wanted, at_once=1):
-    """Open branches as recall should, the plain way: return their ids, and the leaves seen."""
+    """Open branches in a straightforward way; return their ids, and the leaves seen."""
     waiting, leaves, opened, deepest, items = [(100.0, tree.node(ROOT))], {}, [], 1, 0
     while waiting:
         left = (branches or 1 + 4 * deepest) - len(opened)
@@ -66,7 +66,7 @@ def items_below(tree, node_id):
     at_once=st.integers(1, 5),
 )
 def test_opens_the_best_branches_first(tree, somebody, seed, branches, leaves, at_once):
-    """Recall opens the branches that a plain search would, round by round, and no more."""
+    """Recall opens the same branches as a straightforward search, round by round."""
     judge = ScriptedJudge(by_key(seed), at_once=at_once)
     run = start_run(tree, judge, Options(1, leaves, branches=branches))
 
@@ -79,8 +79,8 @@ def test_opens_the_best_branches_first(tree, somebody, seed, branches, leaves, a
     assert seen[:leaves] == opened_leaves(run)[:leaves]
 
 
-def test_branches_as_good_are_opened_in_the_order_they_came(tree, somebody):
-    """A judge without a preference makes for a walk level by level."""
+def test_ties_are_opened_in_the_order_they_were_found(tree, somebody):
+    """A judge without preferences leads to a walk level by level."""
     judge = ScriptedJudge(lambda question: [(each.number, 50.0) for each in question.choices])
     run = start_run(tree, judge, Options(branches=9))
 
@@ -90,8 +90,8 @@ def test_branches_as_good_are_opened_in_the_order_they_came(tree, somebody):
     assert expected == opened_branches(run)
 
 
-def test_gathers_the_best_leaves_of_all_that_were_seen(tree, somebody):
-    """A leaf costs no question; the best of them are read, whichever branch they hang below."""
+def test_reads_the_best_leaves_of_all_seen(tree, somebody):
+    """Leaves cost no question; the best are read, whichever branch they belong to."""
     run = start_run(tree, ScriptedJudge(by_key(8)), Options(leaves=6))
 
     recall(run, somebody)
@@ -106,7 +106,7 @@ def test_gathers_the_best_leaves_of_all_that_were_seen(tree, somebody):
 
 
 def test_a_beam_opens_the_best_of_each_level_in_one_round(tree, somebody):
-    """No level is asked about twice, and none has more branches opened than the beam is wide."""
+    """Each level is asked about once, and no more branches are opened than the beam is wide."""
     run = start_run(tree, ScriptedJudge(by_key(3)), Options(walk="beam", branches=2))
 
     recall(run, somebody)
@@ -120,23 +120,23 @@ def test_a_beam_opens_the_best_of_each_level_in_one_round(tree, somebody):
 
 
 def test_a_beam_goes_back_when_it_found_too_little(tree, somebody, run_with):
-    """What a beam passed over is opened where the rest does not hold enough."""
+    """Branches it passed over are opened if the others hold too few items."""
     run = run_with(ScriptedJudge(by_key(3)), walk="beam", branches=1, limit=80)
 
-    found = recall(run, somebody)
+    recalled = recall(run, somebody)
 
-    assert 120 == len(found)
+    assert 120 == len(recalled)
 
 
 def leaves_depth_first(tree, score, node):
-    """Give the leaves as the paper's Algorithm 1 comes to them, by recursion."""
+    """Yield the leaves in the order of the paper's Algorithm 1, by recursion."""
     for child in sorted(tree.children(node), key=lambda each: -score(each.id)):
         yield from [child] if child.is_leaf else leaves_depth_first(tree, score, child.id)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_depth_first_is_the_papers_walk(tree, somebody, seed):
-    """The best child first, so many items of each leaf, and an end when there are enough."""
+    """It opens the best child first, picks some items of each leaf, and ends with enough."""
 
     def score(key):
         return score_of(key, seed)
@@ -145,7 +145,7 @@ def test_depth_first_is_the_papers_walk(tree, somebody, seed):
         tree, ScriptedJudge(by_key(seed), at_once=4), Options(walk="depth-first", per_leaf=3)
     )
 
-    found = recall(run, somebody)
+    recalled = recall(run, somebody)
 
     leaves, picked = [], {}
     for leaf in leaves_depth_first(tree, score, ROOT):
@@ -158,12 +158,12 @@ def test_depth_first_is_the_papers_walk(tree, somebody, seed):
         picked |= {number: worth[number] for number in sorted(worth, key=lambda n: -worth[n])[:3]}
     best = sorted(picked, key=lambda number: -picked[number])[: run.options.wanted]
     assert leaves == opened_leaves(run)
-    assert set(best) == {each.placed.number for each in found}
+    assert set(best) == {each.placed.number for each in recalled}
     assert "target" == run.ended
 
 
-def test_a_leaf_with_no_more_than_is_picked_is_taken_unasked(tree, somebody):
-    """Where the judge may pick as many as there are, there is nothing to ask."""
+def test_a_small_leaf_is_taken_without_a_question(tree, somebody):
+    """If the judge may pick all items, there is nothing to ask."""
     judge = ScriptedJudge(by_key(1))
     run = start_run(tree, judge, Options(walk="depth-first", per_leaf=50))
 
@@ -173,15 +173,15 @@ def test_a_leaf_with_no_more_than_is_picked_is_taken_unasked(tree, somebody):
     assert {"choose"} == {question.kind for question in judge.asked}
 
 
-def test_whole_leaves_are_filled_up_from_what_was_read(small, somebody):
-    """A list is as long as was asked for, though the judge picked fewer of each leaf."""
+def test_whole_leaves_are_filled_up_from_opened_leaves(small, somebody):
+    """The list has the wanted length even if the judge picked fewer items."""
     run = start_run(small, ScriptedJudge(by_key(1)), Options(limit=20, whole_leaves=True))
 
     assert 30 == len(recall(run, somebody))
 
 
 def shares_by_key(seed):
-    """Answer with probabilities that are drawn for each choice."""
+    """Return random probabilities for the choices, by their keys."""
 
     def answer(question):
         weights = {each.number: score_of(each.key, seed) ** 3 for each in question.choices}
@@ -192,7 +192,7 @@ def shares_by_key(seed):
 
 
 class SharingJudge(ScriptedJudge):
-    """Gives probabilities beside its scores."""
+    """Gives probabilities in addition to scores."""
 
     def choose(self, question):
         shares = sorted(self._answer(question), key=lambda pair: -pair[1])
@@ -201,8 +201,8 @@ class SharingJudge(ScriptedJudge):
 
 
 def most_probable(tree, seed, wanted):
-    """Return the items whose whole path is most probable, by looking at every path."""
-    found, waiting = {}, [(1.0, ROOT)]
+    """Return the items with the most probable paths, by looking at every path."""
+    recalled, waiting = {}, [(1.0, ROOT)]
     answer = shares_by_key(seed)
     while waiting:
         probability, node = waiting.pop()
@@ -216,29 +216,29 @@ def most_probable(tree, seed, wanted):
             if inner:
                 waiting.append((worth, choice.key))
             else:
-                found[choice.key] = worth
-    return set(sorted(found, key=lambda number: -found[number])[:wanted])
+                recalled[choice.key] = worth
+    return set(sorted(recalled, key=lambda number: -recalled[number])[:wanted])
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_certified_walk_has_what_an_exhaustive_one_would_find(tree, somebody, seed):
-    """Where a walk says that nothing unopened can come before a candidate, nothing can."""
+def test_a_certified_walk_finds_what_an_exhaustive_one_does(tree, somebody, seed):
+    """No unopened node can lead to a better item than the candidates."""
     judge = SharingJudge(shares_by_key(seed), at_once=3)
     options = Options(
         limit=3, candidates=8, whole_leaves=True, path_score="probability", leaves=1000
     )
     run = start_run(tree, judge, options)
 
-    found = recall(run, somebody)
+    recalled = recall(run, somebody)
 
     leaves = sum(step.opened.is_leaf for step in run.steps)
     assert "certified" == run.ended
     assert leaves < len(leaves_below(tree, ROOT))
-    assert most_probable(tree, seed, 8) == {each.placed.number for each in found}
+    assert most_probable(tree, seed, 8) == {each.placed.number for each in recalled}
 
 
-def test_shares_that_windows_leave_open_prove_nothing(tree, somebody):
-    """Where a question was parted, the shares of its parts cannot be compared."""
+def test_shares_from_several_windows_prove_nothing(tree, somebody):
+    """Shares of the parts of a split question cannot be compared."""
     judge = SharingJudge(shares_by_key(0), window=4)
     options = Options(
         limit=3, candidates=8, whole_leaves=True, path_score="probability", leaves=1000
@@ -250,26 +250,26 @@ def test_shares_that_windows_leave_open_prove_nothing(tree, somebody):
     assert "certified" != run.ended
 
 
-class Telling(ScriptedJudge):
-    """Scores as the embedded judge does, and remembers what it was asked."""
+class RecordingSimilarityJudge(ScriptedJudge):
+    """Scores like the embedded judge, and records the questions."""
 
     def __init__(self, tree):
         super().__init__(lambda question: SimilarityJudge(tree).choose(question).scores)
 
 
-def test_each_interest_walks_by_itself(tree):
-    """Apart, two interests share the branches, and each is asked about alone."""
+def test_each_interest_has_its_own_walk(tree):
+    """Two interests share the branches, and each is asked about alone."""
     interests = tuple(
         Interest(word, 0.5, tree.vector_of_text(word)) for word in ("whale", "telescope")
     )
     together = Profile(interests, tree.vector_of_text("whale telescope"))
-    judge = Telling(tree)
+    judge = RecordingSimilarityJudge(tree)
     run = start_run(tree, judge, Options(interests="apart"))
 
-    found = recall(run, together)
+    recalled = recall(run, together)
 
     asked = [each.profile.text() for each in judge.of_kind("choose")]
-    topics = [each.placed.item.attributes["subjects"][0] for each in found]
+    topics = [each.placed.item.attributes["subjects"][0] for each in recalled]
     assert {"whale", "telescope"} == set(asked)
     assert 2 == opened_branches(run).count(ROOT)
     assert together.text() == judge.of_kind("pick")[0].profile.text()
@@ -277,23 +277,23 @@ def test_each_interest_walks_by_itself(tree):
 
 
 def test_offers_no_branch_without_an_eligible_item(tree, somebody, run_with):
-    """A branch of which everything is excluded is in no question, at any level."""
+    """A branch with only excluded items is in no question, at any level."""
     branch = tree.children(ROOT)[1]
     inner = tree.node(leaves_below(tree, tree.children(ROOT)[0].id)[0])
     excluded = items_below(tree, branch.id) + items_below(tree, inner.id)
     judge = ScriptedJudge(by_key())
     run = run_with(judge, excluded, leaves=100, candidates=300, limit=1)
 
-    found = recall(run, somebody)
+    recalled = recall(run, somebody)
 
     offered = {choice.key for question in judge.of_kind("choose") for choice in question.choices}
     opened = {step.opened.id for step in run.steps}
     assert not {branch.id, inner.id} & (offered | opened)
-    assert len(tree) - len(excluded) == len(found)
+    assert len(tree) - len(excluded) == len(recalled)
 
 
 def test_a_branch_reads_the_same_for_everybody(tree, somebody, run_with):
-    """What one person has seen changes nothing in the line of a branch, nor its place."""
+    """What a person has seen changes neither the line of a branch nor its position."""
     branch = tree.children(ROOT)[0]
     judge = ScriptedJudge(by_key())
 
@@ -307,7 +307,7 @@ def test_a_branch_reads_the_same_for_everybody(tree, somebody, run_with):
 
 
 def test_an_only_child_costs_no_question(tree, somebody, run_with):
-    """Where one branch alone has something left, it is opened without asking."""
+    """A single branch with eligible items is opened without a question."""
     branch = tree.children(ROOT)[0]
     excluded = [each for other in tree.children(ROOT)[1:] for each in items_below(tree, other.id)]
     judge = ScriptedJudge(by_key())
@@ -324,8 +324,8 @@ def test_an_only_child_costs_no_question(tree, somebody, run_with):
     }
 
 
-def test_asks_about_two_choices_at_least(tree, somebody):
-    """No question of a walk has one choice or none."""
+def test_asks_about_at_least_two_choices(tree, somebody):
+    """No question has one choice or none."""
     judge = ScriptedJudge(by_key(3))
 
     recall(start_run(tree, judge, Options(leaves=100)), somebody)
@@ -334,7 +334,7 @@ def test_asks_about_two_choices_at_least(tree, somebody):
 
 
 @pytest.mark.parametrize("window", [1, 2, 3])
-def test_parts_a_question_about_branches_that_does_not_fit(tree, somebody, window):
+def test_splits_a_question_about_branches_that_does_not_fit(tree, somebody, window):
     """Windows change how branches are asked about, not which are opened."""
     whole = start_run(tree, ScriptedJudge(by_key(5)))
     parted = start_run(tree, ScriptedJudge(by_key(5), window=window))
@@ -348,19 +348,19 @@ def test_parts_a_question_about_branches_that_does_not_fit(tree, somebody, windo
 
 
 def test_a_branch_the_judge_left_out_is_opened_last(tree, somebody):
-    """Nothing named does not mean nothing found: the walk goes on in the tree's order."""
+    """If the judge names no branch, the walk goes on in the tree's order."""
     run = start_run(tree, ScriptedJudge(nothing), Options(leaves=2, limit=5, candidates=5))
 
-    found = recall(run, somebody)
+    recalled = recall(run, somebody)
 
     scores = [score for step in run.steps for _, score in step.scores]
     assert {0.0} == set(scores)
-    assert 7 == len(found)
-    assert {"nearest"} == {each.found for each in found}
+    assert 7 == len(recalled)
+    assert {"nearest"} == {each.found for each in recalled}
 
 
 def test_fills_up_with_the_nearest(tree, somebody):
-    """What the judge picked comes first; the nearest of the rest follow, and say so."""
+    """The judge's picks come first, followed by the nearest others, marked as such."""
 
     def three_last(question):
         if question.kind == "choose":
@@ -369,19 +369,19 @@ def test_fills_up_with_the_nearest(tree, somebody):
 
     run = start_run(tree, ScriptedJudge(three_last), Options(candidates=20, limit=1))
 
-    found = recall(run, somebody)
+    recalled = recall(run, somebody)
 
     (question,) = run.judge.of_kind("pick")
     picked = [choice.key for choice in question.choices[:-4:-1]]
     rest = [choice.key for choice in question.choices[:-3]]
     near = dict(zip(rest, similarities(somebody.vector, tree.item_vectors(rest)), strict=True))
-    assert picked == [each.placed.number for each in found[:3]]
-    assert sorted(near.values(), reverse=True)[:17] == [near[e.placed.number] for e in found[3:]]
-    assert ["judge"] * 3 + ["nearest"] * 17 == [each.found for each in found]
+    assert picked == [each.placed.number for each in recalled[:3]]
+    assert sorted(near.values(), reverse=True)[:17] == [near[e.placed.number] for e in recalled[3:]]
+    assert ["judge"] * 3 + ["nearest"] * 17 == [each.found for each in recalled]
 
 
 def test_shows_the_items_nearest_to_the_person(tree, somebody):
-    """Of the gathered leaves' items, the judge sees those closest to the taste, turned."""
+    """The judge sees the items nearest to the person's vector, as a rotated list."""
     run = start_run(
         tree, ScriptedJudge(by_key(1)), Options(leaves=30, shown=20, candidates=10, limit=1)
     )
@@ -400,31 +400,31 @@ def test_shows_the_items_nearest_to_the_person(tree, somebody):
 
 
 def test_does_not_ask_when_there_is_nothing_to_choose_between(tree, somebody, run_with, placed):
-    """All eligible items come back unasked if there are no more of them than wanted."""
+    """All eligible items are returned without a question if no more are wanted."""
     judge = ScriptedJudge(by_key())
     run = run_with(judge, placed[:-8], leaves=100)
 
-    found = recall(run, somebody)
+    recalled = recall(run, somebody)
 
-    assert {each.number for each in placed[-8:]} == {each.placed.number for each in found}
+    assert {each.number for each in placed[-8:]} == {each.placed.number for each in recalled}
     assert [] == judge.of_kind("pick")
 
 
 def test_picks_from_every_window(tree, somebody):
-    """Where the items do not fit one question, the best of all windows are candidates."""
+    """If the items do not fit one question, the best of all windows are candidates."""
     judge = ScriptedJudge(by_key(7), window=9)
     run = start_run(tree, judge, Options(candidates=12, limit=1))
 
-    found = recall(run, somebody)
+    recalled = recall(run, somebody)
 
     shown = [choice.key for question in judge.of_kind("pick") for choice in question.choices]
     expected = sorted(shown, key=lambda number: -score_of(number, 7))[:12]
     assert len(judge.of_kind("pick")) == 8
-    assert expected == [each.placed.number for each in found]
+    assert expected == [each.placed.number for each in recalled]
 
 
-def test_keeps_the_order_without_a_taste(tree):
-    """Of a person without a place, items are shown as the leaves hold them, turned."""
+def test_keeps_the_order_without_a_vector(tree):
+    """Without a vector, items are shown in the order of their leaves, rotated."""
     run = start_run(tree, ScriptedJudge(by_key(2)), Options(candidates=10, limit=1))
 
     recall(run, Profile((Interest("something", 1.0),)))
@@ -450,7 +450,7 @@ def test_keeps_the_order_without_a_taste(tree):
 def test_finds_enough_whatever_the_judge_says(
     tree, placed, somebody, seed, limit, leaves, window, at_once, kept, data
 ):
-    """Every wanted candidate comes back if it exists, each once, none of them excluded."""
+    """Every wanted candidate that exists is returned once, and no excluded item."""
     chance = data.draw(st.randoms(use_true_random=False))
     excluded = chance.sample(placed, len(placed) - kept)
     judge = ScriptedJudge(moody(seed), at_once=at_once, window=window)
@@ -458,14 +458,14 @@ def test_finds_enough_whatever_the_judge_says(
     run.exclude(excluded)
 
     with ThreadPoolExecutor(at_once) as run.asker.executor:
-        found = [each.placed.number for each in recall(run, somebody)]
+        recalled = [each.placed.number for each in recall(run, somebody)]
 
-    assert min(run.options.wanted, kept) == len(found) == len(set(found))
-    assert not {each.number for each in excluded} & set(found)
+    assert min(run.options.wanted, kept) == len(recalled) == len(set(recalled))
+    assert not {each.number for each in excluded} & set(recalled)
 
 
 def test_reports_the_walk_as_it_happens(tree, somebody):
-    """Whoever watches is told of each opened node, with its children and what waits."""
+    """The callback gets each opened node, with its children and the size of the frontier."""
     seen = []
     run = start_run(tree, ScriptedJudge(by_key(4)), Options(leaves=4))
     run.on_step = seen.append
@@ -480,7 +480,7 @@ def test_reports_the_walk_as_it_happens(tree, somebody):
 
 
 class Lettered(ScriptedJudge):
-    """Gives probabilities, and scores that only follow from them, as one token of a model does."""
+    """Gives probabilities and scores that follow from them, as a model's letters do."""
 
     def choose(self, question):
         shares = sorted(self._answer(question), key=lambda pair: -pair[1])
@@ -488,8 +488,8 @@ class Lettered(ScriptedJudge):
         return Verdict(scores, shares=tuple(shares))
 
 
-def test_probabilities_alone_are_compared_along_their_paths(tree, somebody):
-    """Where scores say nothing beyond their family, a good path beats a family's best child."""
+def test_probabilities_are_compared_along_their_paths(tree, somebody):
+    """Where scores only rank siblings, a good path beats the best child of a poor branch."""
 
     def walked(seed, path_score):
         run = start_run(

@@ -16,30 +16,30 @@ def nearest(tree, profile, allowed):
 
 
 def test_retrieve_takes_the_nearest_items_without_a_question(tree, somebody, run_with, placed):
-    """The baseline: vectors alone find the candidates, wherever in the tree they are."""
+    """Vectors alone find the candidates, anywhere in the tree."""
     judge = ScriptedJudge(by_key())
     run = run_with(judge, placed[::3], walk="retrieve")
 
-    found = recall(run, somebody)
+    candidates = recall(run, somebody)
 
     expected = nearest(tree, somebody, lambda number: number % 3)[:30]
     likeness = [
         tree.item_similarities(somebody.vector, numbers).tolist()
-        for numbers in (expected, [each.placed.number for each in found])
+        for numbers in (expected, [each.placed.number for each in candidates])
     ]
     assert [] == judge.asked
     # Which of two equally near items comes first is drawn by lot.
     assert pytest.approx(likeness[0], abs=2e-3) == likeness[1]
-    assert 30 == len({each.placed.number for each in found})
-    assert all(each.placed.number % 3 for each in found)
+    assert 30 == len({each.placed.number for each in candidates})
+    assert all(each.placed.number % 3 for each in candidates)
 
 
 def test_hybrid_asks_once_about_the_nearest_leaves(tree, somebody):
-    """Vectors make a short list, the judge chooses among its leaves, then picks their items."""
+    """Vectors make a shortlist of leaves, the judge chooses among them and picks their items."""
     judge = ScriptedJudge(by_key(4))
     run = start_run(tree, judge, Options(walk="hybrid"))
 
-    found = recall(run, somebody)
+    candidates = recall(run, somebody)
 
     (question,) = judge.of_kind("choose")
     keys = [choice.key for choice in question.choices]
@@ -49,13 +49,13 @@ def test_hybrid_asks_once_about_the_nearest_leaves(tree, somebody):
     assert len(keys) <= SHORTLIST
     assert {each.leaf for each in tree.items_by_number(near).values()} <= set(keys)
     assert best == read[:CHOSEN]
-    assert {each.placed.leaf for each in found} <= set(read)
+    assert {each.placed.leaf for each in candidates} <= set(read)
     assert 2 == run.asker.counts.waits.total()
 
 
 @pytest.mark.parametrize("walk", ["hybrid", "retrieve"])
-def test_vectors_need_a_place_to_begin_from(tree, walk):
-    """A person of whom nothing is among the vectors cannot be looked up by them."""
+def test_vector_walks_need_a_vector(tree, walk):
+    """A person without a vector cannot be looked up by vectors."""
     run = start_run(tree, ScriptedJudge(by_key()), Options(walk=walk))
 
     with pytest.raises(PersonError, match=f"--walk {walk} begins with vectors"):
@@ -74,8 +74,8 @@ def test_vectors_need_a_place_to_begin_from(tree, walk):
         (Budget(calls=1), "retrieve", "calls"),
     ],
 )
-def test_auto_chooses_by_what_there_is(tree, somebody, budget, order, why):
-    """The way is the one the budget allows, and the result says why."""
+def test_auto_chooses_by_the_budget(tree, somebody, budget, order, why):
+    """The walk is the one that the budget allows, and the result gives the reason."""
     tracker = budget and BudgetTracker(budget)
     run = start_run(tree, ScriptedJudge(by_key()), Options(walk="auto"), tracker=tracker)
 
@@ -85,8 +85,8 @@ def test_auto_chooses_by_what_there_is(tree, somebody, budget, order, why):
     assert why in run.walk.why
 
 
-def test_auto_walks_for_who_has_no_place(tree):
-    """Words alone, which no vector stands for, need a judge that reads."""
+def test_auto_walks_the_tree_without_a_vector(tree):
+    """Words without a vector need a judge that reads."""
     run = start_run(tree, ScriptedJudge(by_key()), Options(walk="auto"))
 
     recall(run, Profile((Interest("something", 1.0),)))
