@@ -42,12 +42,12 @@ def histories(count, start=0):
 
 
 def sensible(request):
-    """Answer a request as a willing model would."""
+    """Return a usable reply to a request."""
     return sensible_answer(request.messages[-1].content, request.schema.name)
 
 
 class Scripted:
-    """An endpoint that answers sensibly, and whatever is asked instead once in a while."""
+    """An endpoint with usable replies; *before* is called with the number of each request."""
 
     def __init__(self, before=lambda number: None):
         self.endpoint = ScriptedEndpoint(self._answer)
@@ -61,20 +61,20 @@ class Scripted:
     def asked(self):
         return len(self.endpoint.requests)
 
-    def judge_over(self, tree):
-        def made(over):
+    def build_judge(self, tree):
+        def build(wrap):
             settings = Settings(model="scripted", base_url="http://localhost/v1")
             fallback = SimilarityJudge(tree)
             writer = build_writer(settings)
-            # One after the other, so that a test knows which call was under way.
-            return LanguageModelJudge(over(self.endpoint), writer, fallback, at_once=1)
+            # One call at a time, so that tests know which call was in flight.
+            return LanguageModelJudge(wrap(self.endpoint), writer, fallback, at_once=1)
 
-        return made
+        return build
 
 
 @pytest.fixture
 def run(words, tmp_path):
-    """Run a batch over the tree of words; return its report."""
+    """Run a batch over the tree of words and return its report."""
 
     def run(
         people,
@@ -84,7 +84,7 @@ def run(words, tmp_path):
         out="out.jsonl",
         engine=None,
         price=None,
-        told=None,
+        on_progress=None,
         **options,
     ):
         with ItemTree.open(tree) as opened:
@@ -93,18 +93,18 @@ def run(words, tmp_path):
                 PeopleFile(people),
                 tmp_path / out,
                 BatchOptions(**{"recommend": SHORT, "at_once": 3, **options}),
-                judge_over=scripted.judge_over(opened) if scripted else None,
+                build_judge=scripted.build_judge(opened) if scripted else None,
                 price=price,
             )
             with batch:
-                return batch.run(engine, told or (lambda report: None))
+                return batch.run(engine, on_progress or (lambda report: None))
 
     return run
 
 
 @pytest.fixture
 def lines(tmp_path):
-    """Read the lines of an output."""
+    """Read the lines of an output file."""
 
     def lines(out="out.jsonl"):
         text = (tmp_path / out).read_text(encoding="utf-8")

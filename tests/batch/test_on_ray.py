@@ -1,4 +1,4 @@
-"""The same batch on Ray: what workers share, what comes back, and what a kill leaves."""
+"""Batches on Ray: shared state, returned errors, and resuming after a kill."""
 
 import asyncio
 import json
@@ -9,10 +9,15 @@ import pytest
 
 from tests.batch.conftest import histories
 from tests.cli.conftest import in_process
-from unillmrec.batch.journal import Journal, reply_as_json
-from unillmrec.batch.on_ray import SerializedError, SharedBudgetActor
+from unillmrec.batch.journal import Journal
+from unillmrec.batch.ray_sharing import SharedBudgetActor
 from unillmrec.budget import Budget
 from unillmrec.endpoint import CallError, FailureKind, Reply
+from unillmrec.endpoint.wrappers.serialization import (
+    encode_reply,
+    error_from_plain,
+    error_to_plain,
+)
 from unillmrec.errors import BatchError, BudgetError, PersonError, ReplyError, StoreError
 from unillmrec.testing import FakeServer
 from unillmrec.usage import Stage, Usage
@@ -35,9 +40,9 @@ def call_error():
         ReplyError("nonsense."),
     ],
 )
-def test_errors_travel(error):
-    """A batch does the same about them, wherever they happened."""
-    back = SerializedError.of(error).as_error()
+def test_errors_are_restored_from_plain_values(error):
+    """A batch handles them alike, whichever process they were raised in."""
+    back = error_from_plain(error_to_plain(error))
 
     assert type(error) is type(back)
     assert str(error) == str(back)
@@ -45,68 +50,67 @@ def test_errors_travel(error):
     assert getattr(error, "limit", None) == getattr(back, "limit", None)
 
 
-def test_other_errors_keep_their_words():
-    """What only ends a run need not be of its own kind."""
-    assert "broken." == SerializedError.of(StoreError("broken.")).as_error().problem
+def test_other_errors_keep_their_message():
+    """Errors that only end a run may lose their type."""
+    assert "broken." == error_from_plain(error_to_plain(StoreError("broken."))).problem
 
 
-def test_the_till_counts_turns_and_money(tmp_path):
-    """No more calls at once, and no more tokens, than all workers may have together."""
+def test_the_actor_limits_calls_and_tokens(tmp_path):
+    """The limits hold for all workers together."""
 
-    async def tell():
-        till = SharedBudgetActor(str(tmp_path / "answers"), 2, Budget(tokens=100), None)
-        assert await till.begin()
-        assert await till.begin()
-        third = asyncio.ensure_future(till.begin())
+    async def use_actor():
+        actor = SharedBudgetActor(str(tmp_path / "answers"), 2, Budget(tokens=100), None)
+        assert await actor.acquire_slot()
+        assert await actor.acquire_slot()
+        third = asyncio.ensure_future(actor.acquire_slot())
         await asyncio.sleep(0.01)
         assert not third.done()
-        await till.end()
+        await actor.release_slot()
         assert await third
-        limits = [await till.take(40, 20)]
-        waits = asyncio.ensure_future(till.take(40, 20))
+        limits = [await actor.reserve(40, 20)]
+        waiting = asyncio.ensure_future(actor.reserve(40, 20))
         await asyncio.sleep(0.01)
-        assert not waits.done()
-        await till.give_back(20, 20)
-        await till.settled()
-        limits.append(await waits)
-        again = asyncio.ensure_future(till.take(40, 20, again=True))
-        limits.append(await again)
-        await till.halt()
-        await till.end()
-        await till.close()
-        return limits, await till.begin()
+        assert not waiting.done()
+        await actor.give_back(20, 20)
+        await actor.settled()
+        limits.append(await waiting)
+        limits.append(await actor.reserve(40, 20, retry=True))
+        await actor.stop()
+        await actor.release_slot()
+        await actor.close()
+        return limits, await actor.acquire_slot()
 
-    limits, goes_on = asyncio.run(tell())
+    limits, continues = asyncio.run(use_actor())
 
     assert ["", "", "tokens"] == limits
-    assert not goes_on
+    assert not continues
 
 
-def test_a_journal_takes_in_what_others_kept(tmp_path):
-    """Once, without a torn line, and without what is settled."""
+def test_a_journal_imports_the_replies_of_workers(tmp_path):
+    """Each once, without an incomplete line, and not for settled rows."""
     reply = Reply("text", Usage(1, 2, 3), "text", "stop", "m", 0.5)
-    path = tmp_path / "kept.answers"
-    line = json.dumps([7, "recall", "ab" * 16, reply_as_json(reply)]) + "\n"
+    line = json.dumps([7, "recall", "ab" * 16, encode_reply(reply)]) + "\n"
     journal = Journal(tmp_path / "out.batch")
+    path = journal.replies_path
 
     for _ in range(2):
         path.write_text(line + '[8, "rec')
-        journal.take_in(path)
+        journal.import_replies()
 
-    assert [(bytes.fromhex("ab" * 16), reply)] == journal.kept(7)
+    assert [(bytes.fromhex("ab" * 16), reply)] == journal.replies(7)
     assert Usage(1, 2, 3) == journal.bill().by_stage()[Stage.RECALL]
     assert not path.exists()
     journal.close()
 
 
 @pytest.mark.slow
-def test_a_batch_on_ray_is_killed_and_goes_on(words, people, tmp_path):
-    """Local mode: the output is that of threads, and hardly anything is asked again."""
+def test_a_killed_batch_on_ray_resumes(words, people, tmp_path):
+    """The output is that of threads, and few requests are repeated."""
     pytest.importorskip("ray")
 
     path = people(histories(12))
     command = ("batch", str(words), str(path), "-k", "3", "--usage-log", "off")
-    # How many are asked at once decides how a walk goes.
+    # The walk depends on the number of concurrent requests.
     command += ("--concurrency", "2")
     with FakeServer(seconds=0.05) as server:
         where = {"OPENAI_BASE_URL": server.base_url, "UNILLMREC_MODEL": server.model}
@@ -117,12 +121,12 @@ def test_a_batch_on_ray_is_killed_and_goes_on(words, people, tmp_path):
         killed.kill()
         killed.communicate()
         again = in_process(*ray, **where)
-        _, told = again.communicate()
+        _, errors = again.communicate()
         on_ray = len(server.requests)
         in_process(*command, "-o", "threads.jsonl", **where).communicate()
         on_threads = len(server.requests) - on_ray
 
-    assert 0 == again.returncode, told
+    assert 0 == again.returncode, errors
     assert (tmp_path / "out.jsonl").read_text() == (tmp_path / "threads.jsonl").read_text()
     assert on_ray <= on_threads + 6
     assert not [name for name in os.listdir() if ".batch" in name]
@@ -130,7 +134,7 @@ def test_a_batch_on_ray_is_killed_and_goes_on(words, people, tmp_path):
 
 @pytest.mark.slow
 def test_workers_share_a_budget_and_the_name_of_the_run(words, people, tmp_path):
-    """Calls wait for what others give back, as they do on threads, and are logged as one run."""
+    """Calls wait for unused reservations, as on threads, and are logged as one run."""
     pytest.importorskip("ray")
     path = people(histories(6))
     command = ("batch", str(words), str(path), "-k", "3", "--usage-log", "log.usage", "--json")
@@ -138,12 +142,12 @@ def test_workers_share_a_budget_and_the_name_of_the_run(words, people, tmp_path)
         where = {"OPENAI_BASE_URL": server.base_url, "UNILLMREC_MODEL": server.model}
         free = in_process(*command, "-o", "free.jsonl", **where)
         spent = json.loads(free.communicate()[0])["usage"]["total"]
-        # What one call sets aside, and little more: several of them at once do not fit.
+        # Little more than the reservation of one call: several at a time do not fit.
         enough = spent["prompt"] + spent["completion"] + 6_000
         ray = ("-o", "out.jsonl", "--engine", "ray", "--max-tokens", str(enough))
-        told = json.loads(in_process(*command, *ray, **where).communicate()[0])
+        report = json.loads(in_process(*command, *ray, **where).communicate()[0])
 
-    assert told["finished"]
+    assert report["finished"]
     runs, _ = read_log(tmp_path / "log.usage", "run")
     assert 2 == len(runs)
-    assert (told["run"], told["usage"]["total"]["calls"]) == (runs[1].key, runs[1].usage.calls)
+    assert (report["run"], report["usage"]["total"]["calls"]) == (runs[1].key, runs[1].usage.calls)

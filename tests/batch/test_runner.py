@@ -1,4 +1,4 @@
-"""A batch from start to end, broken off, and gone on with."""
+"""Batches: complete, interrupted, and resumed."""
 
 from dataclasses import replace
 from time import sleep
@@ -19,7 +19,7 @@ from unillmrec.usage import Usage
 
 
 class Killed(BaseException):
-    """What ends a run in the middle, as a signal does."""
+    """Interrupts a run, as a signal does."""
 
 
 def call_error(kind):
@@ -29,7 +29,7 @@ def call_error(kind):
 
 
 def fails(number, error):
-    """Raise *error* with one call, and with none before or after."""
+    """Raise *error* at one call only."""
 
     def before(asked):
         if asked == number:
@@ -38,8 +38,8 @@ def fails(number, error):
     return before
 
 
-def test_everybody_gets_the_list_that_one_person_would_get(people, run, lines, words):
-    """A line for each, in the order of the file, however they were asked about."""
+def test_the_lists_are_those_of_single_recommendations(people, run, lines, words):
+    """There is a line per person, in the order of the file."""
     report = run(people(histories(7)))
 
     assert report.finished
@@ -49,7 +49,7 @@ def test_everybody_gets_the_list_that_one_person_would_get(people, run, lines, w
 
 
 def test_the_bill_is_the_sum_of_the_lines(people, run, lines):
-    """And of what the endpoint was asked."""
+    """It also equals the number of requests to the endpoint."""
     scripted = Scripted()
 
     report = run(people(histories(5)), scripted)
@@ -58,24 +58,24 @@ def test_the_bill_is_the_sum_of_the_lines(people, run, lines):
     assert scripted.asked == sum(each["usage"]["total"]["calls"] for each in lines())
 
 
-def test_money_is_told_on_the_way(people, run):
-    """After each person, and not only in the end."""
-    told = []
+def test_progress_reports_the_cost(people, run):
+    """It grows after each person, not only at the end."""
+    costs = []
 
     report = run(
         people(histories(4)),
         Scripted(),
         price=Price(1, 1),
-        told=lambda report: told.append(report.cost.amount),
+        on_progress=lambda report: costs.append(report.cost.amount),
     )
 
-    assert sorted(told) == told
-    assert 5 == len(set(told))
-    assert report.cost.amount == pytest.approx(told[-1])
+    assert sorted(costs) == costs
+    assert 5 == len(set(costs))
+    assert report.cost.amount == pytest.approx(costs[-1])
 
 
-def test_bad_rows_are_told_and_left_out(people, run, lines):
-    """Broken, without anything known, with nothing that the tree knows, or a second time."""
+def test_bad_rows_are_skipped_and_reported(people, run, lines):
+    """They are invalid, have unknown items only, or repeat an id."""
     good = histories(2)
     rows = [good[0], "{", {"id": "unknown", "history": ["nothing"]}, good[0], good[1]]
 
@@ -91,8 +91,8 @@ def test_bad_rows_are_told_and_left_out(people, run, lines):
     assert "the id 'person-0' is already on line 1" == problems[2]["problem"]
 
 
-def test_odd_characters_are_a_matter_of_one_row(people, run, lines):
-    """An id that cannot be kept is told; in a history it is an item that the tree lacks."""
+def test_invalid_characters_affect_one_row_only(people, run, lines):
+    """An invalid person id is reported; an invalid item id is an unknown item."""
     rows = [
         r'{"id": "a\u0000b", "like": "ships"}',
         r'{"id": "x\ud800", "like": "ships"}',
@@ -107,38 +107,38 @@ def test_odd_characters_are_a_matter_of_one_row(people, run, lines):
 
 
 def test_unknown_items_of_a_history_are_counted(people, run, lines):
-    """What left the catalog says nothing about the rest."""
+    """The other items of the history are used."""
     run(people([{"id": "a", "history": ["item-001", "gone", "gone too"]}]))
 
     assert [2] == [each["unknown_history"] for each in lines()]
 
 
-@pytest.mark.parametrize("as_they_come", [False, True])
+@pytest.mark.parametrize("unordered", [False, True])
 @pytest.mark.parametrize("number", [2, 5, 9, 14])
-def test_a_run_that_was_broken_off_goes_on(people, run, lines, tmp_path, number, as_they_come):
-    """No line is missing, none is there twice, and nothing that was answered is asked again."""
+def test_an_interrupted_run_resumes(people, run, lines, tmp_path, number, unordered):
+    """No line is missing or repeated, and no answered request is sent again."""
     path = people(histories(6))
     whole = Scripted()
     run(path, whole, out="whole.jsonl")
-    # Only the call that fails gets no answer, so that every other one is to be kept.
+    # Every call but the failed one has a reply, which must be stored.
     first = Scripted(before=fails(number, Killed()))
     with pytest.raises(Killed):
-        run(path, first, at_once=1, as_they_come=as_they_come)
+        run(path, first, at_once=1, unordered=unordered)
     with (tmp_path / "out.jsonl").open("a") as out:
         out.write('{"id": "torn')
     second = Scripted()
 
-    report = run(path, second, as_they_come=as_they_come)
+    report = run(path, second, unordered=unordered)
 
     assert report.finished
     assert whole.asked == (first.asked - 1) + second.asked
     assert sorted(map(str, lines("whole.jsonl"))) == sorted(map(str, lines()))
-    assert as_they_come or lines("whole.jsonl") == lines()
+    assert unordered or lines("whole.jsonl") == lines()
     assert not list(tmp_path.glob("*.batch*"))
 
 
-def test_another_batch_is_not_gone_on_with(people, run, words):
-    """It says what differs; --restart begins anew."""
+def test_another_batch_is_not_resumed(people, run, words):
+    """The error says what differs; --restart starts over."""
     path = people(histories(4))
     with pytest.raises(Killed):
         run(path, Scripted(before=fails(9, Killed())), at_once=1)
@@ -158,8 +158,8 @@ def test_another_batch_is_not_gone_on_with(people, run, words):
     assert run(path, Scripted(), restart=True).finished
 
 
-def test_a_tree_that_changed_is_another_one(people, run, words, tmp_path):
-    """Half of the lists would be of a catalog that is no more."""
+def test_a_batch_is_not_resumed_with_a_changed_tree(people, run, words, tmp_path):
+    """Some of the lists would be from an old catalog."""
     from shutil import copyfile
 
     from unillmrec.updating.changer import TreeChanger
@@ -176,8 +176,8 @@ def test_a_tree_that_changed_is_another_one(people, run, words, tmp_path):
         run(path, Scripted(), tree=tree)
 
 
-def test_what_is_finished_is_not_begun_again(people, run):
-    """Nobody pays twice by pressing the arrow key."""
+def test_a_finished_batch_is_not_repeated(people, run):
+    """The same command again does not pay twice."""
     path = people(histories(2))
     run(path)
 
@@ -187,8 +187,8 @@ def test_what_is_finished_is_not_begun_again(people, run):
     assert run(path, restart=True).finished
 
 
-def test_a_wrong_key_is_found_out_with_one_call(people, run, tmp_path):
-    """And leaves nothing behind that would be in the way."""
+def test_a_wrong_key_fails_with_one_call(people, run, tmp_path):
+    """No file is left in the way of the next attempt."""
     scripted = Scripted(before=fails(1, call_error(FailureKind.KEY)))
 
     report = run(people(histories(20)), scripted, at_once=8)
@@ -198,8 +198,8 @@ def test_a_wrong_key_is_found_out_with_one_call(people, run, tmp_path):
     assert [] == [each.name for each in tmp_path.iterdir() if each.name.startswith("out")]
 
 
-def test_no_money_ends_the_run_and_keeps_what_is_done(people, run, lines):
-    """What is under way comes to its end; then everybody else is done."""
+def test_an_exhausted_account_ends_the_run(people, run, lines):
+    """The lines so far are kept, and the next run completes the batch."""
     path = people(histories(9))
     scripted = Scripted(before=lambda n: _raise(call_error(FailureKind.MONEY)) if n > 12 else None)
 
@@ -216,8 +216,8 @@ def _raise(error):
     raise error
 
 
-def test_a_person_that_fails_is_asked_about_again(people, run, lines):
-    """The others are done; the next run asks for this one only."""
+def test_a_failed_person_is_retried_by_the_next_run(people, run, lines):
+    """The others are done."""
     path = people(histories(6))
     whole = Scripted()
     run(path, whole, out="whole.jsonl")
@@ -237,16 +237,16 @@ def test_a_person_that_fails_is_asked_about_again(people, run, lines):
 
 
 class Voting(Scripted):
-    """The same, asked twice about branches."""
+    """The same with two votes per question about branches."""
 
-    def judge_over(self, tree):
-        made = super().judge_over(tree)
-        return lambda over: VotingJudge(made(over), 2)
+    def build_judge(self, tree):
+        made = super().build_judge(tree)
+        return lambda wrap: VotingJudge(made(wrap), 2)
 
 
 @pytest.mark.parametrize("number", [3, 5])
-def test_nobody_gets_a_list_of_fewer_votes(people, run, lines, number):
-    """A vote that fails is a call that failed: the person is asked about again."""
+def test_a_failed_vote_fails_the_person(people, run, lines, number):
+    """Nobody gets a list with fewer votes; the next run retries the person."""
     path = people(histories(1))
     whole = Voting()
     run(path, whole, out="whole.jsonl")
@@ -259,8 +259,8 @@ def test_nobody_gets_a_list_of_fewer_votes(people, run, lines, number):
 
 
 @pytest.mark.parametrize("calls", [3, 4, 5, 6])
-def test_a_budget_that_ends_between_two_votes_leaves_nobody_done(people, run, calls):
-    """What is asked for is a list of all votes, or none yet."""
+def test_a_budget_that_ends_between_two_votes_stops_the_batch(people, run, calls):
+    """Nobody gets a list with fewer votes."""
     report = run(people(histories(1)), Voting(), budget=Budget(calls=calls), at_once=1)
 
     assert 0 == report.done
@@ -269,7 +269,7 @@ def test_a_budget_that_ends_between_two_votes_leaves_nobody_done(people, run, ca
 
 
 def test_an_endpoint_that_is_down_ends_the_run(people, run):
-    """Not everybody has to fail for that."""
+    """It stops after a few failures in a row."""
     scripted = Scripted(before=lambda number: _raise(call_error(FailureKind.TIMEOUT)))
 
     report = run(people(histories(60)), scripted, at_once=4)
@@ -279,7 +279,7 @@ def test_an_endpoint_that_is_down_ends_the_run(people, run):
 
 
 def test_a_budget_holds_for_all_runs_together(people, run, lines):
-    """It is never passed; with a larger one the batch goes on."""
+    """It is never exceeded; with a larger one the batch resumes."""
     path = people(histories(8))
     first, second, third = Scripted(), Scripted(), Scripted()
 
@@ -298,7 +298,7 @@ def test_a_budget_holds_for_all_runs_together(people, run, lines):
 
 
 class Hesitant(Scripted):
-    """Is asked three times for each answer: once it refuses a parameter, once it fails."""
+    """Needs three requests per reply: one refuses a parameter, one fails."""
 
     def _answer(self, request):
         reply = Reply(super()._answer(request), Usage(1, 10, 10), "text", "stop", "m", 0.0)
@@ -306,7 +306,7 @@ class Hesitant(Scripted):
 
 
 def test_a_budget_counts_repeated_and_refused_requests_of_earlier_runs(people, run):
-    """Those of people who are done, of answers that wait, and of calls that failed for nothing."""
+    """They count for people who are done, for stored replies and for failed calls."""
     path = people(histories(8))
     failed = call_error(FailureKind.TIMEOUT)
     failed.retries = 4
@@ -322,14 +322,14 @@ def test_a_budget_counts_repeated_and_refused_requests_of_earlier_runs(people, r
 
 
 class Cheap(Scripted):
-    """Takes little of what is set aside."""
+    """Uses a small part of each reservation."""
 
     def _answer(self, request):
         return Reply(super()._answer(request), Usage(1, 10, 10), "text", "stop", "scripted", 0.0)
 
 
-def test_a_budget_is_not_spent_by_what_is_only_set_aside(people, run):
-    """So many calls at once want more than all of them take; they wait for one another."""
+def test_reservations_do_not_exhaust_a_budget(people, run):
+    """Concurrent calls reserve more than they use, and wait for each other."""
     path = people(histories(6))
     alone = run(path, whole := Scripted(), out="alone.jsonl").total_usage()
     counter = TokenCounter.for_model("scripted")
@@ -346,19 +346,19 @@ def test_a_budget_is_not_spent_by_what_is_only_set_aside(people, run):
     assert report.finished
 
 
-def test_people_come_in_blocks(people, run, lines, monkeypatch):
-    """However many there are, so many are in memory, each block in its own best order."""
+def test_people_are_read_in_blocks(people, run, lines, monkeypatch):
+    """Only one block is in memory, in its own best order."""
     monkeypatch.setattr("unillmrec.batch.runner.BLOCK", 4)
 
-    report = run(people(histories(10)), as_they_come=True)
+    report = run(people(histories(10)), unordered=True)
 
     assert report.finished
     assert sorted(f"person-{n}" for n in range(10)) == sorted(each["id"] for each in lines())
 
 
 @pytest.mark.parametrize("of", ["", ".batch", ".problems.jsonl"])
-def test_nothing_is_written_over_what_is_read(people, run, words, tmp_path, of):
-    """Neither the people nor the tree, under whatever name, and not with --restart either."""
+def test_inputs_are_not_overwritten(people, run, words, tmp_path, of):
+    """Neither the people nor the tree, under any name, even with --restart."""
     path = people(histories(2), name=f"mine{of}")
     tree = tmp_path / f"tree{of}"
     tree.write_bytes(words.read_bytes())
@@ -375,7 +375,7 @@ def test_nothing_is_written_over_what_is_read(people, run, words, tmp_path, of):
 
 
 def test_two_runs_of_one_batch_do_not_mix(people, words, tmp_path):
-    """The second one is told to wait."""
+    """The second one fails: the first must finish before."""
     from unillmrec.batch import Batch
     from unillmrec.people.people_file import PeopleFile
     from unillmrec.store import ItemTree
@@ -389,8 +389,8 @@ def test_two_runs_of_one_batch_do_not_mix(people, words, tmp_path):
         Batch(tree, PeopleFile(path), tmp_path / "out.jsonl")
 
 
-def test_no_run_is_begun_anew_while_it_is_on_its_way(people, run, words, tmp_path):
-    """What it has paid for stays its own."""
+def test_a_batch_in_progress_is_not_restarted(people, run, words, tmp_path):
+    """Its journal is not cleared."""
     from unillmrec.batch import Batch
     from unillmrec.people.people_file import PeopleFile
     from unillmrec.store import ItemTree
@@ -408,7 +408,7 @@ def test_no_run_is_begun_anew_while_it_is_on_its_way(people, run, words, tmp_pat
 
 @pytest.mark.parametrize("pages", [1, 4, 9])
 def test_a_full_disk_ends_the_run(people, run, lines, words, tmp_path, pages):
-    """With one sentence, wherever it fills up; with more room the same batch goes on."""
+    """The error is clear wherever it happens; with more space the batch resumes."""
     from unillmrec.batch import Batch, BatchOptions
     from unillmrec.people.people_file import PeopleFile
     from unillmrec.store import ItemTree
@@ -422,25 +422,25 @@ def test_a_full_disk_ends_the_run(people, run, lines, words, tmp_path, pages):
             PeopleFile(path),
             tmp_path / "out.jsonl",
             BatchOptions(SHORT, at_once=3),
-            judge_over=scripted.judge_over(tree),
+            build_judge=scripted.build_judge(tree),
         ) as batch,
     ):
         db = batch.journal._db
         (size,) = db.execute("PRAGMA page_count").fetchone()
         db.execute(f"PRAGMA max_page_count = {size + pages}")
         try:
-            told = batch.run().stopped
+            stopped = batch.run().stopped
         except BatchError as error:
-            told = error
+            stopped = error
 
-    assert isinstance(told, BatchError)
-    assert "out.jsonl.batch cannot be written: database or disk is full." in told.problem
+    assert isinstance(stopped, BatchError)
+    assert "out.jsonl.batch cannot be written: database or disk is full." in stopped.problem
     assert run(path, Scripted()).finished
     assert 9 == len(lines())
 
 
-def test_an_answer_without_text_is_paid_once(people, run):
-    """It is kept as any other, and met again by the run that goes on."""
+def test_a_reply_without_text_is_paid_for_once(people, run):
+    """It is stored as any other, and replayed by the next run."""
     path = people(histories(3))
     empty = AnswerError("there is no text.")
     empty.usage = Usage(1, 10, 10)
@@ -455,8 +455,8 @@ def test_an_answer_without_text_is_paid_once(people, run):
     assert first.asked - 1 + second.asked == report.total_usage().calls
 
 
-def test_failed_calls_that_were_paid_are_on_the_bill(people, run):
-    """Over all runs, though the person is asked about again."""
+def test_paid_failed_calls_are_on_the_bill(people, run):
+    """They stay there over all runs, though the person is retried."""
     path = people(histories(3))
     failed = call_error(FailureKind.TIMEOUT)
     failed.usage = Usage(1, 1_000, 10)

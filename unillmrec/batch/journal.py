@@ -1,8 +1,8 @@
-"""What a batch has done so far, in a small SQLite file beside its output.
+"""The progress of a batch, in a small SQLite file beside its output.
 
-Everything that was paid for is in it before anything else happens: the answers of people that
-are not finished yet, and the lines of those that are. A run that is killed at any time goes on
-from it; it is taken away when the output is complete.
+Everything that was paid for is written here first: the replies for people in work, and the output
+lines of people who are done. A run that is killed at any time can resume from it. The file is
+deleted when the output is complete.
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from unillmrec.endpoint import Reply
+from unillmrec.endpoint.wrappers.serialization import decode_reply, encode_reply, usage_to_plain
 from unillmrec.errors import BatchError
-from unillmrec.system.sqlite import FileKind, open_to_write, script
+from unillmrec.system.sqlite import FileKind, open_to_write, script, transaction
 from unillmrec.usage import Bill, Stage, Usage
 
 SUFFIX = ".batch"
-# Beside the journal: where workers in other processes have their answers written.
-ANSWERS = ".answers"
+# A file beside the journal, for the replies to workers in other processes.
+REPLIES_SUFFIX = ".answers"
 
-Kind: TypeAlias = Literal["done", "skipped"]
+RowStatus: TypeAlias = Literal["done", "skipped"]
 
 # Journals that already have these tables may have no layout number.
 _CREATE = """
@@ -41,14 +42,14 @@ CREATE INDEX IF NOT EXISTS answer_by_line ON answer (line);
 # "ULMB"
 FILE = FileKind(0x554C4D42, (script(_CREATE),))
 
-# Beside what the batch is about: how many requests those who are settled took.
+# The name in `about` of the number of requests for settled rows.
 REQUESTS = "requests"
-_COUNT = (
+_ADD_REQUESTS = (
     "INSERT INTO about VALUES (?, ?)"
     " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
 )
-# An answer that was not paid for came from a cache, if there is what it would have cost.
-_SENT = (
+# A reply with saved but no paid calls came from a cache: no request was sent.
+_COUNT_REQUESTS = (
     "SELECT coalesce(sum(CASE WHEN json_extract(reply, '$.usage.calls') = 0"
     " AND json_extract(reply, '$.saved.calls') > 0 THEN 0 ELSE"
     " 1 + json_extract(reply, '$.retries') + json_extract(reply, '$.refused') END), 0) FROM answer"
@@ -56,18 +57,16 @@ _SENT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a row: the *text* is its line of the output, or why it was skipped."""
+class FailedRow:
+    """A row of the input that has no recommendations, and why."""
 
     line: int
     id: str
-    kind: Kind
-    text: str
-    usage: Mapping[Stage, Usage]
+    problem: str
 
 
 class Journal:
-    """The journal of one batch; one process has it, several of its threads may write."""
+    """The journal of one batch. One process has it open; several of its threads may write."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -75,7 +74,7 @@ class Journal:
         try:
             self._db = open_to_write(path, FILE, timeout=1.0, exclusive=True)
         except sqlite3.OperationalError as error:
-            raise _told(path, error) from error
+            raise _operational_error(path, error) from error
         except sqlite3.DatabaseError as error:
             raise BatchError(
                 f"{path} is not the journal of a batch: {error}.",
@@ -85,21 +84,32 @@ class Journal:
             name: json.loads(value) for name, value in self._rows("SELECT * FROM about")
         }
 
+    @property
+    def replies_path(self) -> Path:
+        """The file into which workers in other processes have their replies written."""
+        return self.path.with_name(self.path.name + REPLIES_SUFFIX)
+
     def close(self) -> None:
-        """Let go of the file; what comes later is not kept."""
+        """Close the file; later replies are lost."""
         with self._lock:
             self._db.close()
 
-    def empty(self) -> None:
-        """Forget everything, what other processes kept included."""
+    def delete(self) -> None:
+        """Close the file, and delete it with the files beside it."""
+        self.close()
+        for suffix in ("", "-wal", "-shm", REPLIES_SUFFIX):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Delete everything, replies to other processes included."""
         with self._transaction():
             for table in ("about", "person", "outcome", "answer"):
                 self._db.execute(f"DELETE FROM {table}")
-        self.path.with_name(self.path.name + ANSWERS).unlink(missing_ok=True)
+        self.replies_path.unlink(missing_ok=True)
         self.about = {}
 
-    def begin(self, about: Mapping[str, object]) -> None:
-        """Write down what the batch is about, before anything is done."""
+    def start(self, about: Mapping[str, object]) -> None:
+        """Write what the batch is about, before anything is done."""
         self.about = dict(about)
         pairs = [(name, json.dumps(value)) for name, value in about.items()]
         with self._transaction():
@@ -108,83 +118,92 @@ class Journal:
     # People
 
     def first_lines(self, people: Sequence[tuple[str, int]]) -> dict[str, int]:
-        """Return for ids the lines they came on first; those not seen before came now."""
+        """Add ids with their lines, and return the first line of each id in any run."""
         with self._transaction():
             self._db.executemany("INSERT OR IGNORE INTO person VALUES (?, ?)", people)
-        asked = json.dumps([name for name, _ in people])
+        ids = json.dumps([person_id for person_id, _ in people])
         query = "SELECT id, line FROM person WHERE id IN (SELECT value FROM json_each(?))"
-        return dict(self._rows(query, (asked,)))
+        return dict(self._rows(query, (ids,)))
 
     def settled(self, lines: Sequence[int]) -> set[int]:
-        """Return those of *lines* that need nothing more."""
+        """Return those of *lines* that are done or skipped."""
         query = "SELECT line FROM outcome WHERE line IN (SELECT value FROM json_each(?))"
         return {line for (line,) in self._rows(query, (json.dumps(list(lines)),))}
 
-    def settle(self, outcome: Outcome) -> None:
-        """Keep what became of a row; the answers that led there are not needed any more."""
-        usage = {str(stage): _as_kept(each) for stage, each in outcome.usage.items()}
-        row = (outcome.line, outcome.kind, outcome.id, outcome.text, json.dumps(usage))
+    def settle_done(self, line: int, id: str, text: str, usage: Mapping[Stage, Usage]) -> None:
+        """Store the output line of a row, and delete the replies that led to it."""
+        self._settle(line, "done", id, text, usage)
+
+    def settle_skipped(self, row: FailedRow) -> None:
+        """Store why a row cannot be used, and delete its replies."""
+        self._settle(row.line, "skipped", row.id, row.problem, {})
+
+    def _settle(
+        self, line: int, status: RowStatus, id: str, text: str, usage: Mapping[Stage, Usage]
+    ) -> None:
+        plain = {str(stage): usage_to_plain(each) for stage, each in usage.items()}
+        row = (line, status, id, text, json.dumps(plain))
         with self._transaction():
             self._db.execute("INSERT INTO outcome VALUES (NULL, ?, ?, ?, ?, ?)", row)
-            sent = self._db.execute(f"{_SENT} WHERE line = ?", (outcome.line,)).fetchone()
-            self._db.execute(_COUNT, (REQUESTS, sent[0]))
-            self._db.execute("DELETE FROM answer WHERE line = ?", (outcome.line,))
+            count = self._db.execute(f"{_COUNT_REQUESTS} WHERE line = ?", (line,)).fetchone()
+            self._db.execute(_ADD_REQUESTS, (REQUESTS, count[0]))
+            self._db.execute("DELETE FROM answer WHERE line = ?", (line,))
 
-    def has_anything(self) -> bool:
-        """Return whether anybody is done, or anything was answered."""
+    def is_empty(self) -> bool:
+        """Return whether nobody is done and no reply was paid for."""
         done = "SELECT 1 FROM outcome WHERE kind = 'done'"
         paid = "SELECT 1 FROM answer WHERE json_extract(reply, '$.usage.calls') > 0"
-        query = f"SELECT EXISTS ({done}) OR EXISTS ({paid})"
+        query = f"SELECT NOT EXISTS ({done}) AND NOT EXISTS ({paid})"
         with self._lock, suppress(sqlite3.ProgrammingError):
             return bool(self._db.execute(query).fetchone()[0])
-        # It is closed, which it only is when all is done.
-        return False
+        # It is closed, which happens only when the batch is complete.
+        return True
 
-    def count(self, kind: Kind) -> int:
-        """Return how many rows were settled in this way."""
-        ((count,),) = self._rows("SELECT count(*) FROM outcome WHERE kind = ?", (kind,))
+    def count(self, status: RowStatus) -> int:
+        """Return the number of rows with this status."""
+        ((count,),) = self._rows("SELECT count(*) FROM outcome WHERE kind = ?", (status,))
         return int(count)
 
-    def lines(self, *, as_they_came: bool) -> Iterator[str]:
-        """Yield the lines of the output, in the order of the input unless told otherwise."""
-        order = "came" if as_they_came else "line"
+    def lines(self, *, unordered: bool) -> Iterator[str]:
+        """Yield the output lines in the order of the input, or as they were finished."""
+        order = "came" if unordered else "line"
         query = f"SELECT text FROM outcome WHERE kind = 'done' ORDER BY {order}"
         with self._lock:
             for (text,) in self._db.execute(query):
                 yield text
 
-    def problems(self) -> Iterator[Outcome]:
-        """Yield the rows that were skipped, in the order of the input."""
+    def skipped(self) -> Iterator[FailedRow]:
+        """Yield the skipped rows in the order of the input."""
         query = "SELECT line, id, text FROM outcome WHERE kind = 'skipped' ORDER BY line"
-        for line, name, text in self._rows(query):
-            yield Outcome(line, name, "skipped", text, {})
+        for row in self._rows(query):
+            yield FailedRow(*row)
 
-    # Answers
+    # Replies
 
-    def keep(self, line: int, stage: Stage, digest: bytes, reply: Reply) -> None:
-        """Keep an answer; after the end nobody asks for it."""
-        row = (line, str(stage), digest, reply_as_json(reply))
-        with self._lock, _unless_closed(), self._writing():
+    def add_reply(self, line: int, stage: Stage, digest: bytes, reply: Reply) -> None:
+        """Store the reply to a request for a row; do nothing once the journal is closed."""
+        row = (line, str(stage), digest, encode_reply(reply))
+        with self._lock, _unless_closed(), self._errors():
             self._db.execute("INSERT INTO answer VALUES (NULL, ?, ?, ?, ?)", row)
 
-    def kept(self, line: int) -> list[tuple[bytes, Reply]]:
-        """Return the answers kept for a row, in the order they came."""
+    def replies(self, line: int) -> list[tuple[bytes, Reply]]:
+        """Return the replies for a row in their order, with the digests of the requests."""
         query = "SELECT digest, reply FROM answer WHERE line = ? ORDER BY number"
-        return [(digest, _reply(reply)) for digest, reply in self._rows(query, (line,))]
+        return [(digest, decode_reply(reply)) for digest, reply in self._rows(query, (line,))]
 
-    def turn(self) -> AbstractContextManager[None]:
-        """Let a call begin at once: the endpoint has its own limit."""
+    def call_slot(self) -> AbstractContextManager[None]:
+        """Let a call begin at once: in one process, the endpoint limits the calls."""
         return nullcontext()
 
-    def take_in(self, path: Path) -> None:
-        """Take in the answers that other processes kept in a file, and take the file away."""
-        if not path.exists():
+    def import_replies(self) -> None:
+        """Move the replies that other processes wrote from their file into the journal."""
+        if not self.replies_path.exists():
             return
         known = "SELECT 1 FROM answer WHERE line = ? AND digest = ? AND reply = ?"
         settled = "SELECT 1 FROM outcome WHERE line = ?"
-        with self._transaction(), path.open(encoding="utf-8") as file:
+        with self._transaction(), self.replies_path.open(encoding="utf-8") as file:
             for text in file:
-                # The last line may be torn: its writer was killed.
+                # The last line is incomplete if its writer was killed.
                 if not text.endswith("\n"):
                     break
                 line, stage, digest, reply = json.loads(text)
@@ -194,64 +213,56 @@ class Journal:
                     f" WHERE NOT EXISTS ({known}) AND NOT EXISTS ({settled})",
                     (*row, line, row[2], reply, line),
                 )
-        path.unlink()
+        self.replies_path.unlink()
 
     def bill(self) -> Bill:
-        """Return what all of it cost, over all runs."""
+        """Return the cost of all runs together."""
         bill = Bill()
         with self._lock:
             for (text,) in self._db.execute("SELECT usage FROM outcome WHERE usage != '{}'"):
                 for stage, counts in json.loads(text).items():
                     bill.add(Stage(stage), Usage(**counts))
             for stage, text in self._db.execute("SELECT stage, reply FROM answer"):
-                # Some rows only say that something was sent.
-                if (usage := _reply(text).usage).calls:
+                # Failed calls that cost nothing are stored only to be counted as requests.
+                if (usage := decode_reply(text).usage).calls:
                     bill.add(Stage(stage), usage)
         return bill
 
     def requests(self) -> int:
-        """Return how many requests were sent over all runs, repeated and refused ones too."""
+        """Return the number of requests sent in all runs, retries and refusals included."""
         settled = self._rows("SELECT value FROM about WHERE name = ?", (REQUESTS,))
-        ((waiting,),) = self._rows(_SENT)
-        return int(settled[0][0] if settled else 0) + int(waiting)
+        ((pending,),) = self._rows(_COUNT_REQUESTS)
+        return int(settled[0][0] if settled else 0) + int(pending)
 
     def _rows(self, query: str, values: Iterable[object] = ()) -> list[tuple[Any, ...]]:
-        with self._lock, self._writing():
+        with self._lock, self._errors():
             return self._db.execute(query, tuple(values)).fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._lock, self._writing():
-            self._db.execute("BEGIN")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                # A full disk ends a transaction by itself.
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+        with self._lock, self._errors(), transaction(self._db):
+            yield
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.OperationalError as error:
-            raise _told(self.path, error) from error
+            raise _operational_error(self.path, error) from error
 
 
-def _told(path: Path, error: sqlite3.OperationalError) -> BatchError:
-    """Say why the journal cannot be used now."""
+def _operational_error(path: Path, error: sqlite3.OperationalError) -> BatchError:
+    """Return why the journal cannot be used now."""
     if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return BatchError(
             f"{path} is in use: {error}.",
-            detail="Another run of the same batch may be on its way.",
+            detail="Another run of the same batch may be in progress.",
             remedy="wait for it, or another -o.",
         )
     return BatchError(
         f"{path} cannot be written: {error}.",
-        detail="What is in it stays.",
-        remedy="make room, and the same command again.",
+        detail="Its content is not lost.",
+        remedy="free some space, and the same command again.",
     )
 
 
@@ -260,29 +271,6 @@ def _unless_closed() -> Iterator[None]:
     try:
         yield
     except sqlite3.ProgrammingError as error:
-        # A call that was under way when the run was broken off.
+        # A call that was in flight when the run was interrupted.
         if "closed" not in str(error):
             raise
-
-
-def reply_as_json(reply: Reply) -> str:
-    """Return a reply as it is kept."""
-    told = {name: getattr(reply, name) for name in _REPLY_FIELDS}
-    usages = {name: _as_kept(told[name]) for name in ("usage", "saved")}
-    return _encode({**told, **usages})
-
-
-def _as_kept(usage: Usage) -> dict[str, int | None]:
-    return {name: getattr(usage, name) for name in _USAGE_FIELDS}
-
-
-_encode = json.JSONEncoder(ensure_ascii=False).encode
-_REPLY_FIELDS = tuple(each.name for each in fields(Reply))
-_USAGE_FIELDS = tuple(each.name for each in fields(Usage))
-
-
-def _reply(text: str) -> Reply:
-    kept = {name: value for name, value in json.loads(text).items() if name in _REPLY_FIELDS}
-    shares = tuple((label, share) for label, share in kept["shares"])
-    usages = {name: Usage(**kept[name]) for name in ("usage", "saved")}
-    return Reply(**{**kept, **usages, "shares": shares})

@@ -1,4 +1,4 @@
-"""The file a batch writes: whole lines, in the order of the input or as they come."""
+"""Write the output of a batch: whole lines, in the order of the input or as they are finished."""
 
 from __future__ import annotations
 
@@ -8,63 +8,66 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from unillmrec.batch.journal import Journal, Outcome
+from unillmrec.batch.journal import FailedRow, Journal
 from unillmrec.errors import BatchError
 
-PROBLEMS = ".problems.jsonl"
+PROBLEMS_SUFFIX = ".problems.jsonl"
 
 
 class Output:
-    """Lines beside the journal they come from, which decides what is in them.
+    """The output file, whose lines come from the journal.
 
-    In the order of the input the file is written when a run ends. As they come, lines are
-    added at once; what an earlier run wrote is written anew first, so that a torn line goes.
+    In the order of the input, the file is written when a run ends. *unordered* lines are appended
+    as they are finished; the lines of earlier runs are rewritten first, which removes a line that
+    a killed run left incomplete.
     """
 
-    def __init__(self, path: Path, journal: Journal, *, as_they_come: bool) -> None:
+    def __init__(self, path: Path, journal: Journal, *, unordered: bool) -> None:
         self.path = path
-        self.problems_path = path.with_name(path.name + PROBLEMS)
+        self.problems_path = path.with_name(path.name + PROBLEMS_SUFFIX)
         self._journal = journal
-        self._as_they_come = as_they_come
+        self._unordered = unordered
         self._file: TextIO | None = None
 
-    def begin(self) -> None:
-        """Get ready for lines as they come."""
-        if self._as_they_come:
-            _write(self.path, self._journal.lines(as_they_came=True))
-            with _told(self.path):
+    def open(self) -> None:
+        """Prepare to append lines, if they are unordered."""
+        if self._unordered:
+            _write_lines(self.path, self._journal.lines(unordered=True))
+            with _write_errors(self.path):
                 self._file = self.path.open("a", encoding="utf-8")
 
     def add(self, line: str) -> None:
-        """Write a line now, if lines are wanted as they come."""
+        """Append a line, if lines are unordered."""
         if self._file is not None:
-            with _told(self.path):
+            with _write_errors(self.path):
                 self._file.write(line + "\n")
                 self._file.flush()
 
-    def end(self, failed: Iterable[Outcome], *, finished: bool) -> None:
-        """Write what there is, and beside it what could not be done and why."""
+    def close(self, failed: Iterable[FailedRow], *, finished: bool) -> None:
+        """Write the output, and beside it the rows that were skipped or *failed*, with reasons."""
         if self._file is not None:
             self._file.close()
-        if not finished and not self._journal.has_anything():
+        if not finished and self._journal.is_empty():
             return
-        if not self._as_they_come:
-            _write(self.path, self._journal.lines(as_they_came=False))
+        if not self._unordered:
+            _write_lines(self.path, self._journal.lines(unordered=False))
         problems = [
-            json.dumps({"line": each.line, "id": each.id, "problem": each.text}, ensure_ascii=False)
-            for each in (*self._journal.problems(), *failed)
+            json.dumps(
+                {"line": each.line, "id": each.id, "problem": each.problem}, ensure_ascii=False
+            )
+            for each in (*self._journal.skipped(), *failed)
         ]
         if problems:
-            _write(self.problems_path, problems)
+            _write_lines(self.problems_path, problems)
         else:
             self.problems_path.unlink(missing_ok=True)
 
 
 def check_files(out: Path, written: Iterable[Path], read: Iterable[Path]) -> None:
-    """Make sure that *out* can be written, and that nothing is written over what is read.
+    """Check that *out* can be written, and that no file is both *written* and *read*.
 
     Raises:
-        BatchError: it cannot, or one file is both.
+        BatchError: it cannot, or one is.
     """
     problem = ""
     if out.is_dir():
@@ -88,25 +91,26 @@ def _is_same(one: Path, other: Path) -> bool:
     try:
         return one.samefile(other)
     except OSError:
-        # One of them is not there yet.
+        # One of them does not exist yet.
         return one.resolve() == other.resolve()
 
 
-def _write(path: Path, lines: Iterable[str]) -> None:
-    beside = path.with_name(path.name + ".part")
-    with _told(path):
-        with beside.open("w", encoding="utf-8", errors="replace") as file:
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a file under another name first, so that *path* is complete or missing."""
+    partial = path.with_name(path.name + ".part")
+    with _write_errors(path):
+        with partial.open("w", encoding="utf-8", errors="replace") as file:
             file.writelines(line + "\n" for line in lines)
-        beside.replace(path)
+        partial.replace(path)
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise BatchError(
             f"{path} cannot be written: {error.strerror}.",
-            detail="What was answered is in the journal; nothing is lost.",
-            remedy="make room, and the same command again.",
+            detail="All replies are in the journal; nothing is lost.",
+            remedy="free some space, and the same command again.",
         ) from error

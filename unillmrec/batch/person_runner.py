@@ -1,4 +1,4 @@
-"""One place where people of a batch are recommended to, one after the other or several at once."""
+"""Recommend to the people of a batch, and format their output lines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from unillmrec.batch.resume import Keeper, ResumeStore
+from unillmrec.batch.resume import ReplyStore, ResumeStore
 from unillmrec.endpoint import Endpoint
 from unillmrec.errors import PersonError
 from unillmrec.judge import Judge, SimilarityJudge
@@ -18,14 +18,14 @@ from unillmrec.stages import Options, Person
 from unillmrec.store import ItemTree
 from unillmrec.usage import Stage, Usage
 
-Over: TypeAlias = Callable[[Endpoint], Endpoint]
-JudgeOver: TypeAlias = Callable[[Over], Judge]
-"""Makes a judge whose endpoint is put through what it is given."""
+WrapEndpoint: TypeAlias = Callable[[Endpoint], Endpoint]
+BuildJudge: TypeAlias = Callable[[WrapEndpoint], Judge]
+"""Builds a judge whose endpoint is wrapped by the given function."""
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """A line of the output, and what it cost by stage."""
+class OutputLine:
+    """A line of the output, and its cost by stage."""
 
     text: str
     usage: Mapping[Stage, Usage]
@@ -37,48 +37,46 @@ class PersonRunner:
     def __init__(
         self,
         tree: ItemTree,
-        keeper: Keeper,
+        replies: ReplyStore,
         options: Options,
         *,
-        judge_over: JudgeOver | None = None,
+        build_judge: BuildJudge | None = None,
         where: str | None = None,
         exclude: tuple[str, ...] = (),
     ) -> None:
-        self.answers = ResumeStore(keeper)
-        self.judge = judge_over(self.answers.over) if judge_over else SimilarityJudge(tree)
+        self.replies = ResumeStore(replies)
+        self.judge = build_judge(self.replies.wrap) if build_judge else SimilarityJudge(tree)
         self._recommender = Recommender(tree, self.judge)
         self._options = options
         self._selection = self._recommender.select(where) if where else None
         self._exclude = exclude
 
-    def serve(self, entry: PersonRow) -> Made:
+    def run(self, row: PersonRow) -> OutputLine:
         """Recommend to the person of a row.
 
         Raises:
-            PersonError: nothing of the history is in the tree, or nothing can be made of it.
-            BudgetError: the purse is spent.
+            PersonError: nothing is known about the person, or no history item is in the tree.
+            BudgetError: the budget is spent.
             EndpointError: a call failed.
         """
-        assert entry.person is not None
-        person, unknown = self._known(entry.person)
-        with self.answers.about(entry.line):
-            made = self._recommender.recommend_to(
-                person,
-                self._options,
-                where=self._selection,
-                exclude=self._exclude,
+        assert row.person is not None
+        person, unknown = self._without_unknown_items(row.person)
+        with self.replies.for_row(row.line):
+            recommendation = self._recommender.recommend_to(
+                person, self._options, where=self._selection, exclude=self._exclude
             )
-        return Made(_line(entry, made, unknown), made.usage)
+        return OutputLine(_format_line(row.id, recommendation, unknown), recommendation.usage)
 
-    def _known(self, person: Person) -> tuple[Person, int]:
-        """Return the person without the items that the tree does not have, and how many."""
-        known = self._recommender.tree.locate(dict.fromkeys(person.history))
+    def _without_unknown_items(self, person: Person) -> tuple[Person, int]:
+        """Return the person without history items that are not in the tree, and their number."""
+        tree = self._recommender.tree
+        known = tree.locate(dict.fromkeys(person.history))
         history = tuple(each for each in person.history if each in known)
         if person.history and not (history or person.like or person.profile):
             count = len(set(person.history))
-            told = "the only history item" if count == 1 else f"none of {count:,} history items"
-            verb = "is not" if count == 1 else "is"
-            raise PersonError(f"{told} {verb} in {self._recommender.tree.path.name}.")
+            if count == 1:
+                raise PersonError(f"the only history item is not in {tree.path.name}.")
+            raise PersonError(f"none of {count:,} history items is in {tree.path.name}.")
         unknown = len(set(person.history) - known.keys())
         return (replace(person, history=history), unknown) if unknown else (person, 0)
 
@@ -86,9 +84,9 @@ class PersonRunner:
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def _line(entry: PersonRow, made: Recommendation, unknown: int) -> str:
-    """Return the line of a person: the same answers make the same line, whenever they came."""
-    told = made.as_dict()
-    del told["seconds"]
-    told = {"id": entry.id, **told, "unknown_history": unknown, "note": made.note}
-    return _encode(told).encode("utf-8", "replace").decode()
+def _format_line(person_id: str, recommendation: Recommendation, unknown: int) -> str:
+    """Return the line of a person; it depends on the replies only, not on their time."""
+    plain = recommendation.as_dict()
+    del plain["seconds"]
+    notes = {"unknown_history": unknown, "note": recommendation.note}
+    return _encode({"id": person_id, **plain, **notes}).encode("utf-8", "replace").decode()

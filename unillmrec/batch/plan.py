@@ -1,4 +1,4 @@
-"""What a batch would cost: a sample of the people is walked for, and counted up."""
+"""Estimate the cost of a batch from a sample of its people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from unillmrec.batch.runner import BatchOptions
+from unillmrec.batch.options import BatchOptions
 from unillmrec.budget import Budget
 from unillmrec.errors import PersonError
 from unillmrec.judge.voting import Votes
@@ -24,7 +24,7 @@ SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class BatchPlan:
-    """What a batch would take, judged by a *sample* of its *people*; *usable* are those of it."""
+    """The plan of a batch, from a *sample* of its *people*, of which *usable* can be used."""
 
     people: int
     sample: int
@@ -39,16 +39,16 @@ def plan_batch(
     options: BatchOptions,
     votes: Votes = 1,
 ) -> BatchPlan:
-    """Walk for a seeded sample of the people with a judge that estimates; send nothing.
+    """Walk the tree for a seeded sample of the people, counting prompts instead of sending them.
 
     Raises:
-        PersonError: there is nobody, or the people cannot be read.
+        PersonError: there are no people, or they cannot be read.
     """
     sample, count = _sample(people)
     if not sample:
-        raise PersonError(f"{people.path} holds no people.")
-    found = (_known(tree, each.person) for each in sample if each.person is not None)
-    usable = [person for person in found if person is not None]
+        raise PersonError(f"{people.path} contains no people.")
+    known = (_known_part(tree, each.person) for each in sample if each.person is not None)
+    usable = [person for person in known if person is not None]
     where = Recommender(tree).select(options.where) if options.where else None
     plan = plan_recommendations(
         tree,
@@ -60,24 +60,25 @@ def plan_batch(
         where=where,
         exclude=options.exclude,
     )
-    notes = (*plan.notes, *_beyond(plan, options.budget, count))
+    notes = (*plan.notes, *_budget_warnings(plan, options.budget, count))
     return BatchPlan(count, len(sample), len(usable), replace(plan, notes=notes))
 
 
 def _sample(people: PeopleFile) -> tuple[list[PersonRow], int]:
-    """Return as good a sample as one reading gives, and how many there are."""
+    """Return a uniform sample of the rows, and their number, reading the file once."""
     chance = random.Random(SEED)
     sample: list[PersonRow] = []
     count = 0
-    for count, entry in enumerate(people.rows(), start=1):
+    for count, row in enumerate(people.rows(), start=1):
         if count <= SAMPLE:
-            sample.append(entry)
-        elif (place := chance.randrange(count)) < SAMPLE:
-            sample[place] = entry
+            sample.append(row)
+        elif (position := chance.randrange(count)) < SAMPLE:
+            sample[position] = row
     return sample, count
 
 
-def _known(tree: ItemTree, person: Person) -> Person | None:
+def _known_part(tree: ItemTree, person: Person) -> Person | None:
+    """Return the person without items that are not in the tree; None if nothing is left."""
     known = tree.locate(dict.fromkeys(person.history))
     history = tuple(each for each in person.history if each in known)
     if not (history or person.like or person.profile):
@@ -85,8 +86,8 @@ def _known(tree: ItemTree, person: Person) -> Person | None:
     return Person(history, person.like, person.profile)
 
 
-def _beyond(plan: Plan, budget: Budget, people: int) -> Iterator[str]:
-    """Say which limits may end the batch before everybody is done, and after how many people."""
+def _budget_warnings(plan: Plan, budget: Budget, people: int) -> Iterator[str]:
+    """Warn of limits that may end the batch early, with the number of people done by then."""
     total = plan.total
     limits = (
         ("tokens", budget.tokens, total.tokens),

@@ -1,9 +1,7 @@
-"""The endpoint of a batch: it asks for each answer once, also over several runs."""
+"""Replay stored replies when a batch resumes, and block new calls once it is stopping."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,128 +12,131 @@ from typing import Protocol
 from unillmrec.budget import BudgetTracker, WaitingBudgetTracker
 from unillmrec.endpoint import AnswerError, CallError, Endpoint, Reply, Request, usage_of
 from unillmrec.endpoint.estimates import with_estimates
+from unillmrec.endpoint.wrappers.serialization import digest, request_to_plain
 from unillmrec.errors import BatchError, BudgetError, UnillmrecError
 from unillmrec.judge.prompting.dialogue import complete_within
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Stage
 
-# The row that calls are for which failed: no line of a file, and never settled.
-NOBODY = 0
-Answers = dict[bytes, list[Reply]]
+# The line of failed calls: they are billed, but belong to no row, and are never replayed.
+NO_LINE = 0
 
 
 @dataclass(slots=True)
-class AskedFor:
-    """The row that calls are for, what is left of its kept answers, and what ended the asking."""
+class _CurrentRow:
+    """The row that calls are made for, its stored replies, and the budget error that ended it."""
 
     line: int
-    answers: Answers
-    ended: BudgetError | None = None
+    replies: dict[bytes, list[Reply]]
+    budget_error: BudgetError | None = None
 
 
-# Which person a call is about: the stages know nothing of it, and need not.
-_asked_for: ContextVar[AskedFor | None] = ContextVar("asked_for", default=None)
+# Which row a call is for, without passing it through the stages.
+_current_row: ContextVar[_CurrentRow | None] = ContextVar("current_row", default=None)
 
 
-class Keeper(Protocol):
-    """Where answers are kept."""
+class ReplyStore(Protocol):
+    """Stores the replies of a batch, and limits its calls."""
 
-    def keep(self, line: int, stage: Stage, digest: bytes, reply: Reply) -> None:
-        """Keep an answer."""
+    def add_reply(self, line: int, stage: Stage, digest: bytes, reply: Reply) -> None:
+        """Store the reply to a request for a row."""
 
-    def kept(self, line: int) -> list[tuple[bytes, Reply]]:
-        """Return the answers kept for a row."""
+    def replies(self, line: int) -> list[tuple[bytes, Reply]]:
+        """Return the replies for a row, with the digests of the requests."""
 
-    def turn(self) -> AbstractContextManager[None]:
-        """Wait until one more call may be under way, and count it while it is."""
+    def call_slot(self) -> AbstractContextManager[None]:
+        """Wait until a call may begin, and occupy a slot while it is in flight."""
 
 
 class ResumeStore:
-    """Where the answers of a batch come from a second time, and whether it still asks at all."""
+    """Answers requests from stored replies, or sends them and stores the replies."""
 
-    def __init__(self, keeper: Keeper, tracker: BudgetTracker | None = None) -> None:
+    def __init__(self, store: ReplyStore, tracker: BudgetTracker | None = None) -> None:
         self.tracker = tracker
-        self._keeper = keeper
-        self._halted = threading.Event()
+        self._store = store
+        self._stopping = threading.Event()
         self._lock = threading.Lock()
 
     @property
-    def is_halted(self) -> bool:
-        """Whether no new call begins."""
-        return self._halted.is_set()
+    def is_stopping(self) -> bool:
+        """Whether new calls are blocked."""
+        return self._stopping.is_set()
 
-    def halt(self) -> None:
-        """Let no new call begin; those under way come in and are kept."""
-        self._halted.set()
+    def stop(self) -> None:
+        """Block new calls; the replies to calls in flight are still stored."""
+        self._stopping.set()
         if isinstance(self.tracker, WaitingBudgetTracker):
             self.tracker.close()
 
     @contextmanager
-    def about(self, line: int) -> Iterator[None]:
-        """Say that the calls made here, and on threads that are given work here, are for a row.
+    def for_row(self, line: int) -> Iterator[None]:
+        """Assign the calls made inside, also on threads started inside, to a row.
 
         Raises:
-            BudgetError: one of them was refused, though whoever asked made do without it.
+            BudgetError: a call did not fit the budget, even if the caller handled its error.
         """
-        answers: Answers = {}
-        for digest, reply in self._keeper.kept(line):
-            answers.setdefault(digest, []).append(reply)
-        asked_for = AskedFor(line, answers)
-        token = _asked_for.set(asked_for)
+        replies: dict[bytes, list[Reply]] = {}
+        for key, reply in self._store.replies(line):
+            replies.setdefault(key, []).append(reply)
+        row = _CurrentRow(line, replies)
+        token = _current_row.set(row)
         try:
             yield
         finally:
-            _asked_for.reset(token)
-        if asked_for.ended:
-            raise asked_for.ended
+            _current_row.reset(token)
+        if row.budget_error:
+            raise row.budget_error
 
-    def over(self, endpoint: Endpoint) -> ResumableEndpoint:
-        """Return what is asked in place of *endpoint*."""
+    def wrap(self, endpoint: Endpoint) -> ResumableEndpoint:
+        """Return an endpoint that answers from stored replies first."""
         return ResumableEndpoint(endpoint, self)
 
     def complete(self, endpoint: Endpoint, request: Request) -> Reply:
-        """Return the kept answer to a request, or ask and keep what comes.
+        """Return the stored reply to a request, or send it and store the reply.
 
         Raises:
-            BatchError: the batch is being ended.
-            BudgetError: what may be spent is spent.
+            BatchError: the batch is stopping.
+            BudgetError: the budget is spent.
         """
-        asked_for = _asked_for.get()
-        if asked_for is None:
+        row = _current_row.get()
+        if row is None:
             return endpoint.complete(request)
-        line, answers = asked_for.line, asked_for.answers
-        digest = digest_of(request)
+        key = bytes.fromhex(digest(request_to_plain(request)))
         with self._lock:
-            # The same request twice, for one person, is meant to be answered twice.
-            if answers.get(digest):
-                return _again(answers[digest].pop(0))
-        if self._halted.is_set():
-            raise BatchError("the batch is being ended.")
+            # If a person needs the same request twice, such as for votes, each needs a reply.
+            if row.replies.get(key):
+                return _replay(row.replies[key].pop(0))
+        if self._stopping.is_set():
+            raise BatchError("the batch is stopping.")
         counter = TokenCounter.for_model(endpoint.model)
-        with self._keeper.turn():
-            # Not the recommender's purse: a batch stops where a person would get a lesser list.
+        with self._store.call_slot():
+            # The recommender has no budget: it would return a poorer list where a batch stops.
             try:
                 reply = complete_within(self.tracker, endpoint, request, counter)
             except UnillmrecError as error:
                 if isinstance(error, BudgetError):
-                    asked_for.ended = error
-                failed = _failed(error)
-                if failed is not None:
-                    # An answer without a text is the person's; what failed is nobody's.
-                    answered = isinstance(error, AnswerError) and failed.usage.calls
-                    whose = line if answered else NOBODY
-                    kept = _estimated(failed, request, counter)
-                    self._keeper.keep(whose, request.stage, digest, kept)
+                    row.budget_error = error
+                if failed := _failed_reply(error):
+                    # A reply without text is replayed; a failed call is retried.
+                    is_reply = isinstance(error, AnswerError) and failed.usage.calls
+                    self._add(row.line if is_reply else NO_LINE, request, key, failed, counter)
                 raise
-            self._keeper.keep(line, request.stage, digest, _estimated(reply, request, counter))
+            self._add(row.line, request, key, reply, counter)
         return reply
 
+    def _add(
+        self, line: int, request: Request, key: bytes, reply: Reply, counter: TokenCounter
+    ) -> None:
+        """Store a reply with our own token counts, since the request is not stored."""
+        usage = with_estimates(reply.usage, request, reply.text, counter)
+        self._store.add_reply(line, request.stage, key, replace(reply, usage=usage))
 
-def _again(reply: Reply) -> Reply:
-    """Return a kept answer.
+
+def _replay(reply: Reply) -> Reply:
+    """Return a stored reply.
 
     Raises:
-        AnswerError: there was no text in it.
+        AnswerError: it has no text.
     """
     if reply.text:
         return reply
@@ -144,49 +145,24 @@ def _again(reply: Reply) -> Reply:
     raise error
 
 
-def _failed(error: UnillmrecError) -> Reply | None:
-    """Return what a call that failed took, paid or not; None where nothing was sent."""
-    ended = error.__cause__ if isinstance(error, BudgetError) else error
-    if not isinstance(ended, CallError | AnswerError):
+def _failed_reply(error: UnillmrecError) -> Reply | None:
+    """Return an empty reply with the usage of a failed call; None if nothing was sent."""
+    cause = error.__cause__ if isinstance(error, BudgetError) else error
+    if not isinstance(cause, CallError | AnswerError):
         return None
-    return Reply(
-        *("", usage_of(error), "text", None, None, 0.0),
-        retries=ended.retries,
-        refused=ended.refused,
-    )
-
-
-def _estimated(reply: Reply, request: Request, counter: TokenCounter) -> Reply:
-    """Return a reply whose usage holds our own counts too, for a bill without the request."""
-    return replace(reply, usage=with_estimates(reply.usage, request, reply.text, counter))
+    usage = usage_of(error)
+    return Reply("", usage, "text", None, None, 0.0, retries=cause.retries, refused=cause.refused)
 
 
 class ResumableEndpoint:
-    """Passes requests on, unless there is an answer already."""
+    """An endpoint whose requests are answered from stored replies where possible."""
 
-    def __init__(self, endpoint: Endpoint, answers: ResumeStore) -> None:
+    def __init__(self, endpoint: Endpoint, replies: ResumeStore) -> None:
         self.model = endpoint.model
         self.name = endpoint.name
         self._endpoint = endpoint
-        self._answers = answers
+        self._replies = replies
 
     def complete(self, request: Request) -> Reply:
-        """Ask once."""
-        return self._answers.complete(self._endpoint, request)
-
-
-# `json.dumps` makes an encoder anew for each call.
-_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=str).encode
-
-
-def digest_of(request: Request) -> bytes:
-    """Return what is the same for the same request to the same model."""
-    content = [
-        str(request.stage),
-        [[each.role, each.content] for each in request.messages],
-        request.max_output,
-        [request.schema.name, request.schema.body] if request.schema else None,
-        request.labels,
-    ]
-    text = _encode(content)
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        """Return the stored reply, or send the request."""
+        return self._replies.complete(self._endpoint, request)

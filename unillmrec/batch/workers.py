@@ -1,4 +1,4 @@
-"""People recommended to on threads of this process, a bounded number of them at a time."""
+"""Run a batch on threads of this process, with a bounded number of people at a time."""
 
 from __future__ import annotations
 
@@ -7,63 +7,63 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import Protocol, TypeAlias
 
-from unillmrec.batch.person_runner import Made, PersonRunner
+from unillmrec.batch.person_runner import OutputLine, PersonRunner
 from unillmrec.errors import UnillmrecError
 from unillmrec.people.people_file import PersonRow
 
-Take: TypeAlias = Callable[[PersonRow, Made | UnillmrecError], bool]
-"""Is told what became of a person; returns whether to go on."""
+OnResult: TypeAlias = Callable[[PersonRow, OutputLine | UnillmrecError], bool]
+"""Called with the result for a row; returns whether to continue."""
 
-# How long calls that are under way may take when a run is broken off.
+# How long to wait for calls in flight when a run is interrupted.
 GRACE_SECONDS = 10.0
 
 
 class Engine(Protocol):
-    """Recommends to many people."""
+    """Runs the rows of a batch."""
 
-    def run(self, entries: Iterator[PersonRow], take: Take) -> None:
-        """Take people from *entries* while there are any and *take* wants more."""
+    def run(self, rows: Iterator[PersonRow], on_result: OnResult) -> None:
+        """Recommend to the people in *rows* until there are no more, or *on_result* stops."""
 
 
-class Threads:
-    """Recommends on threads. Waiting for a model is what takes the time."""
+class ThreadEngine:
+    """Runs rows on threads, which mostly wait for the model."""
 
-    def __init__(self, desk: PersonRunner, at_once: int) -> None:
-        self._desk = desk
+    def __init__(self, runner: PersonRunner, at_once: int) -> None:
+        self._runner = runner
         self._at_once = max(1, at_once)
-        self._waiting: dict[Future[Made], PersonRow] = {}
-        self._goes_on = True
+        self._running: dict[Future[OutputLine], PersonRow] = {}
+        self._continues = True
 
-    def run(self, entries: Iterator[PersonRow], take: Take) -> None:
-        """Recommend to people, at most so many at once; a wrong key is found out with one."""
+    def run(self, rows: Iterator[PersonRow], on_result: OnResult) -> None:
+        """Run rows, the first one alone, so that a wrong key fails only once."""
         executor = ThreadPoolExecutor(self._at_once, thread_name_prefix="unillmrec-person")
         limit = 1
         try:
             while True:
-                if self._goes_on:
-                    for entry in islice(entries, limit - len(self._waiting)):
-                        self._waiting[executor.submit(self._desk.serve, entry)] = entry
-                if not self._waiting:
+                if self._continues:
+                    for row in islice(rows, limit - len(self._running)):
+                        self._running[executor.submit(self._runner.run, row)] = row
+                if not self._running:
                     break
-                for future in wait(self._waiting, return_when=FIRST_COMPLETED).done:
-                    self._took(future, take)
+                for future in wait(self._running, return_when=FIRST_COMPLETED).done:
+                    self._finish(future, on_result)
                     limit = self._at_once
         except BaseException:
-            # What is under way is paid for: its answers come in, and nothing new is asked.
-            self._desk.answers.halt()
+            # Calls in flight are paid for: wait for their replies, and send nothing new.
+            self._runner.replies.stop()
             executor.shutdown(wait=False, cancel_futures=True)
-            for future in wait(self._waiting, GRACE_SECONDS).done:
-                self._took(future, take)
+            for future in wait(self._running, GRACE_SECONDS).done:
+                self._finish(future, on_result)
             raise
         executor.shutdown()
 
-    def _took(self, future: Future[Made], take: Take) -> None:
-        entry = self._waiting.pop(future)
+    def _finish(self, future: Future[OutputLine], on_result: OnResult) -> None:
+        row = self._running.pop(future)
         if future.cancelled():
             return
         error = future.exception()
         if error is not None and not isinstance(error, UnillmrecError):
             raise error
-        if not take(entry, error or future.result()):
-            self._goes_on = False
-            self._desk.answers.halt()
+        if not on_result(row, error or future.result()):
+            self._continues = False
+            self._runner.replies.stop()

@@ -92,7 +92,7 @@ def run_batch(request: BatchRequest) -> BatchRun:
             PeopleFile(request.people),
             request.out,
             _batch_options(request, session.settings),
-            judge_over=session.build_judge,
+            build_judge=session.build_judge,
             about=_about(session),
             price=session.price,
             needed=filter(None, [log_path(request.tree, session.settings.usage_log)]),
@@ -100,7 +100,7 @@ def run_batch(request: BatchRequest) -> BatchRun:
     ):
         try:
             with _batch_progress(batch.report) as on_progress:
-                report = batch.run(_engine(request, batch, session), told=on_progress)
+                report = batch.run(_engine(request, batch, session), on_progress=on_progress)
         except BaseException:
             done = f"{batch.report.done:,} of about {batch.report.people:,} people are done"
             note(f"{done}; the same command resumes where this one stopped.")
@@ -115,7 +115,7 @@ def _batch_options(request: BatchRequest, settings: Settings) -> BatchOptions:
         exclude=read_history(request.exclude),
         # While some people are between two calls, others use the free connections.
         at_once=max(2 * settings.concurrency, settings.concurrency + 2),
-        as_they_come=request.unordered,
+        unordered=request.unordered,
         restart=request.restart,
         budget=budget_of(request),
     )
@@ -134,16 +134,13 @@ def _about(session: Session) -> dict[str, object]:
 def _engine(request: BatchRequest, batch: Batch, session: Session) -> Engine | None:
     if request.ray_workers is None:
         return None
-    from unillmrec.batch.on_ray import OnRay
+    from unillmrec.batch.on_ray import RayEngine
 
-    return OnRay(
+    return RayEngine(
         batch,
         session.settings,
-        _batch_options(request, session.settings),
-        tree=request.tree,
-        votes=session.votes,
         workers=request.ray_workers,
-        price=session.price,
+        votes=session.votes,
         run=session.run,
     )
 

@@ -30,7 +30,7 @@ def show_batch(run: BatchRun, *, as_json: bool) -> None:
         failed = format_count(len(report.failed), "person", "people")
         page.show(Text(f"{failed} failed:", style="yellow"))
         for each in report.failed[:MOST_FAILURES]:
-            page.show(Text(f"  line {each.line:,}: {printable(each.text, 160)}"))
+            page.show(Text(f"  line {each.line:,}: {printable(each.problem, 160)}"))
     if run.problems:
         page.show(
             Text(f"{run.problems} lists the rows that are not in {run.request.out.name}, and why.")
