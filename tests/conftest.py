@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from unillmrec.judge import CONTRACTS
 from unillmrec.prompts import PromptSet
-from unillmrec.system import processes
+from unillmrec.system import worker_pool
 from unillmrec.tokens import TokenCounter
 
 # The machines that run the suite are slow and shared: a deadline would measure them, and a
@@ -139,22 +139,22 @@ def _clean_place(tmp_path, monkeypatch):
 @pytest.fixture
 def started(monkeypatch):
     """The worker processes that were started."""
-    found, start = [], processes._start
-    monkeypatch.setattr(processes, "_start", lambda *g: found.append(start(*g)) or found[-1])
-    return found
+    pool, start = [], worker_pool._start
+    monkeypatch.setattr(worker_pool, "_start", lambda *args: pool.append(start(*args)) or pool[-1])
+    return pool
 
 
 @pytest.fixture
 def killed(monkeypatch):
     """Worker processes are killed as soon as they are started."""
-    start = processes._start
+    start = worker_pool._start
 
-    def start_and_kill(*given):
-        process = start(*given)
+    def start_and_kill(*args):
+        process = start(*args)
         process.kill()
         return process
 
-    monkeypatch.setattr(processes, "_start", start_and_kill)
+    monkeypatch.setattr(worker_pool, "_start", start_and_kill)
 
 
 @pytest.fixture(scope="session")

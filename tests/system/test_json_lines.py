@@ -3,7 +3,7 @@ import json
 import pytest
 
 from unillmrec.errors import SettingsError
-from unillmrec.system.json_lines import JsonLinesWriter
+from unillmrec.system.json_lines import JsonLinesWriter, replace_lines
 
 
 def test_each_line_is_on_disk_at_once(tmp_path):
@@ -12,13 +12,13 @@ def test_each_line_is_on_disk_at_once(tmp_path):
 
     lines.write({"n": 1}, {"n": 2, "title": "\ud800 half"})
 
-    told = (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [1, 2] == [json.loads(line)["n"] for line in told]
+    written = (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [1, 2] == [json.loads(line)["n"] for line in written]
     lines.close()
 
 
-def test_nothing_is_left_of_nothing(tmp_path):
-    """An empty file would be in the way of the next attempt; one that was taken away is not."""
+def test_a_file_without_lines_is_removed(tmp_path):
+    """An empty file would block the next attempt; a file that is gone already is no error."""
     JsonLinesWriter(tmp_path / "a.jsonl", "trace", "--trace").close()
     assert [] == list(tmp_path.iterdir())
 
@@ -36,3 +36,14 @@ def test_an_old_file_is_not_added_to(tmp_path):
 
     assert "another --record, or remove the file." == caught.value.remedy
     assert "old\n" == (tmp_path / "a.jsonl").read_text()
+
+
+def test_an_error_leaves_the_old_lines(tmp_path):
+    """A file is replaced as a whole, or not at all."""
+    path = tmp_path / "a.jsonl"
+    replace_lines(path, ["old", "lines"])
+
+    with pytest.raises(KeyError):
+        replace_lines(path, ({}[line] for line in ["new"]))
+
+    assert "old\nlines\n" == path.read_text()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TextIO
 
 from unillmrec.batch.journal import FailedRow, Journal
 from unillmrec.errors import BatchError
+from unillmrec.system.json_lines import encode_line, replace_lines
 
 PROBLEMS_SUFFIX = ".problems.jsonl"
 
@@ -52,9 +52,7 @@ class Output:
         if not self._unordered:
             _write_lines(self.path, self._journal.lines(unordered=False))
         problems = [
-            json.dumps(
-                {"line": each.line, "id": each.id, "problem": each.problem}, ensure_ascii=False
-            )
+            encode_line({"line": each.line, "id": each.id, "problem": each.problem})
             for each in (*self._journal.skipped(), *failed)
         ]
         if problems:
@@ -96,12 +94,8 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Write a file under another name first, so that *path* is complete or missing."""
-    partial = path.with_name(path.name + ".part")
     with _write_errors(path):
-        with partial.open("w", encoding="utf-8", errors="replace") as file:
-            file.writelines(line + "\n" for line in lines)
-        partial.replace(path)
+        replace_lines(path, lines)
 
 
 @contextmanager

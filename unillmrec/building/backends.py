@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 from unillmrec.errors import MissingExtraError, TreeError
-from unillmrec.system.processes import command_of, handed_out
+from unillmrec.system.processes import module_command
+from unillmrec.system.worker_pool import run_tasks
 
 BackendName: TypeAlias = Literal["local", "processes", "ray"]
 Step: TypeAlias = Callable[[Path, int], None]
@@ -66,8 +67,8 @@ class ProcessBackend:
     def run(self, step: Step, work: Path, numbers: Sequence[int], on_done: OnDone) -> None:
         """Run *step* for all *numbers*; a failure ends all workers."""
         name = f"{step.__module__}:{step.__qualname__}"
-        command = command_of("unillmrec.building.worker", name, str(work.resolve()))
-        with closing(handed_out(command, map(str, numbers), self.workers, self._error)) as lines:
+        command = module_command("unillmrec.building.worker", name, str(work.resolve()))
+        with closing(run_tasks(command, map(str, numbers), self.workers, self._error)) as lines:
             for number, _ in lines:
                 on_done(int(number))
 

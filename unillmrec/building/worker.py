@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from pkgutil import resolve_name
 
-from unillmrec.system.processes import serve
+from unillmrec.system.worker_pool import serve_tasks
 
 
 def run_worker(step_name: str, work: str) -> None:
@@ -17,7 +17,7 @@ def run_worker(step_name: str, work: str) -> None:
         step(Path(work), int(task))
         return [task]
 
-    serve(answer)
+    serve_tasks(answer)
 
 
 if __name__ == "__main__":

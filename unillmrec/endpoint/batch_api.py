@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from unillmrec.endpoint.wire.failures import Failure
 from unillmrec.errors import EndpointError
+from unillmrec.system.files import replace_file
 from unillmrec.usage import Usage
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class BatchRoutes:
         async def work(client: AsyncOpenAI) -> bytes:
             return (await client.files.content(file_id)).content
 
-        _write_atomically(into, self._run(work, TRANSFER_SECONDS))
+        replace_file(into, [self._run(work, TRANSFER_SECONDS)])
 
     def _run(
         self, work: Callable[[AsyncOpenAI], Coroutine[Any, Any, Result]], seconds: float
@@ -142,15 +143,9 @@ def write_request_files(
     written: list[Path] = []
     for number, part in enumerate(_split(lines, most_requests, most_bytes), start=1):
         target = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
-        _write_atomically(target, b"".join(part))
+        replace_file(target, part)
         written.append(target)
     return written
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(content)
-    partial.replace(path)
 
 
 def _split(lines: Iterable[str], most_requests: int, most_bytes: int) -> Iterator[list[bytes]]:

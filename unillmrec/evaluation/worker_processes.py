@@ -33,7 +33,8 @@ from unillmrec.evaluation.system_runs import Progress, SystemRun, run_sequential
 from unillmrec.evaluation.systems.contract import RankedList, System
 from unillmrec.evaluation.systems.registry import REGISTRY, SystemSpec
 from unillmrec.store import ItemTree
-from unillmrec.system.processes import command_of, handed_out, serve
+from unillmrec.system.processes import module_command
+from unillmrec.system.worker_pool import run_tasks, serve_tasks
 from unillmrec.tree.clustering import one_thread
 from unillmrec.usage import Usage
 
@@ -80,8 +81,8 @@ class RunInProcesses:
             progress(system.name, 0, people)
         finished = 0
         tasks = list(_tasks(self._specs, people))
-        command = command_of("unillmrec.evaluation.worker_processes", str(folder))
-        with closing(handed_out(command, tasks, self._workers, _worker_failed)) as lines:
+        command = module_command("unillmrec.evaluation.worker_processes", str(folder))
+        with closing(run_tasks(command, tasks, self._workers, _worker_failed)) as lines:
             for task, line in lines:
                 number = json.loads(task)[0]
                 partial_runs[number].add(json.loads(line))
@@ -267,4 +268,4 @@ def _ranked_list_from_plain(plain: dict[str, Any]) -> RankedList:
 
 if __name__ == "__main__":
     with one_thread():
-        serve(_Worker(Path(sys.argv[1])).answer)
+        serve_tasks(_Worker(Path(sys.argv[1])).answer)

@@ -1,55 +1,74 @@
-"""New files of JSON lines: each line is whole and on disk before the next thing is done."""
+"""Write files of JSON lines, so that a killed process leaves no broken line behind.
+
+The standard encoder, and not msgspec: with the same bytes that is a quarter faster at most, and
+it writes some numbers differently.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from unillmrec.errors import SettingsError
+from unillmrec.system.files import replace_file
+
+# `json.dumps` creates an encoder for each call with other than its default options.
+encode_line = json.JSONEncoder(ensure_ascii=False, default=dict).encode
+
+Unencodable = Literal["replace", "backslashreplace"]
+
+
+def replace_lines(path: Path, lines: Iterable[str], errors: Unencodable = "replace") -> None:
+    """Write a whole file of *lines*, so that *path* is never there in part.
+
+    *errors* is what happens to half characters, which UTF-8 cannot hold.
+    """
+    replace_file(path, (f"{line}\n".encode("utf-8", errors) for line in lines))
 
 
 class JsonLinesWriter:
-    """A file that must not exist yet, written line by line.
+    """A new file that lines are added to one by one; an existing file is never touched.
 
-    *what* it is, a trace or a recording, and the *flag* that names it, are for errors. Where
-    nothing was written, no file is left in the way of the next attempt.
+    *content*, such as "trace", and the *flag* that names the file are for error messages. A file
+    that nothing was written to is removed again, so that it does not block the next attempt.
 
     Raises:
-        SettingsError: there is such a file already, or it cannot be written.
+        SettingsError: the file exists already, or cannot be written.
     """
 
-    def __init__(self, path: Path, what: str, flag: str) -> None:
+    def __init__(self, path: Path, content: str, flag: str) -> None:
         self.path = path
-        self._what = what
+        self._content = content
         try:
             self._file = path.open("x", encoding="utf-8", errors="backslashreplace")
         except FileExistsError as error:
             raise SettingsError(
                 f"{path} exists already.",
-                detail=f"A {what} is not added to an old one, and nothing was asked.",
+                detail=f"A {content} is never added to an old one, and no call was made.",
                 remedy=f"another {flag}, or remove the file.",
             ) from error
         except OSError as error:
             raise self._unwritable(error) from error
 
     def write(self, *lines: Mapping[str, Any]) -> None:
-        """Add lines, at once: a run that is killed leaves what it has paid for."""
-        text = "".join(json.dumps(e, ensure_ascii=False, default=dict) + "\n" for e in lines)
+        """Add lines and flush them: a killed run leaves everything that it has paid for."""
         try:
-            self._file.write(text)
+            self._file.write("".join(f"{encode_line(line)}\n" for line in lines))
             self._file.flush()
         except OSError as error:
             raise self._unwritable(error) from error
 
     def close(self) -> None:
-        """Close the file, and take it away if nothing is in it."""
+        """Close the file; remove it if it is empty."""
         self._file.close()
         with suppress(FileNotFoundError):
             if self.path.stat().st_size == 0:
                 self.path.unlink()
 
     def _unwritable(self, error: OSError) -> SettingsError:
-        return SettingsError(f"the {self._what} {self.path} cannot be written: {error.strerror}.")
+        return SettingsError(
+            f"the {self._content} {self.path} cannot be written: {error.strerror}."
+        )

@@ -1,45 +1,33 @@
-"""Processes of this very package: how to start one, and where it runs."""
+"""Processes that run a module of this package, and the cores they run on."""
 
 from __future__ import annotations
 
 import os
 import secrets
-import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import chain
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from tempfile import TemporaryFile
-from threading import Thread
-from typing import IO, TypeAlias
 
-from unillmrec.errors import UnillmrecError
-
-# How long a process may take to end once it has closed its output.
-ENDING_SECONDS = 5.0
 SECRETS = frozenset({"OPENAI_API_KEY"})
-Failed: TypeAlias = Callable[[int, str], UnillmrecError]
-"""Makes an error of the code that a process ended with, and of its last words."""
 
 
-def command_of(module: str, *arguments: str) -> list[str]:
+def module_command(module: str, *arguments: str) -> list[str]:
     """Return the command that runs a module of this package in a process of its own."""
-    # -P: the folder the command was given in may hold a numpy.py of its own.
+    # -P: the current folder may contain another numpy.py.
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
-def environment_of_commands() -> dict[str, str]:
-    """Return the environment in which such a command finds this package.
+def worker_environment() -> dict[str, str]:
+    """Return the environment for such a command: this package on the path, and no API key.
 
-    Also where the package was put on the path by hand. None of these processes asks a model, so
-    none is given a key.
+    The package is found even where it was put on the path by hand. None of these processes calls
+    a model, so none needs a key.
     """
-    home = str(Path(__file__).parents[1])
+    home = str(Path(__file__).parents[2])
     paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
-    given = {name: value for name, value in os.environ.items() if name not in SECRETS}
-    return given | {"PYTHONPATH": os.pathsep.join(paths)}
+    inherited = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    return inherited | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def available_cores() -> int:
@@ -49,126 +37,19 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def handed_out(
-    command: Sequence[str], tasks: Iterable[str], workers: int, failed: Failed
-) -> Generator[tuple[str, str], None, None]:
-    """Hand tasks to processes that run *command*, each the next one when it is done with one.
-
-    A task is a line; a worker answers it with lines of its own and an empty one (`serve`), and
-    ends when nobody is left to give it any. Each line comes with its task as soon as it is there.
-    A failing process ends them all, and so does whoever closes this: none is left running.
-    """
-    waiting: SimpleQueue[str] = SimpleQueue()
-    for task in tasks:
-        waiting.put(task)
-    told: SimpleQueue[tuple[str, str] | UnillmrecError] = SimpleQueue()
-    started: list[subprocess.Popen[str]] = []
-    left = waiting.qsize()
-    try:
-        for _ in range(min(workers, left)):
-            # Closed by the thread that serves the process, which outlives this line.
-            errors = TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-            started.append(_start(command, errors))
-            given = (started[-1], errors, waiting, told, failed)
-            Thread(target=_give_tasks, args=given, daemon=True).start()
-        while left:
-            answer = told.get()
-            if isinstance(answer, UnillmrecError):
-                raise answer
-            if answer[1]:
-                yield answer
-            else:
-                left -= 1
-    finally:
-        for process in started:
-            _end(process)
-
-
-def serve(answer: Callable[[str], Iterable[str]]) -> None:
-    """Answer each task that comes in with some lines and an empty one; what a worker does.
-
-    Whatever else is printed, by whichever library, goes where errors go: it is no answer.
-    """
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
-        os.dup2(2, 1)
-        for task in sys.stdin:
-            for line in chain(answer(task.rstrip("\n")), [""]):
-                answers.write(f"{line}\n")
-                answers.flush()
-
-
-def _start(command: Sequence[str], errors: IO[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command,
-        env=environment_of_commands(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        encoding="utf-8",
-    )
-
-
-def _give_tasks(
-    process: subprocess.Popen[str],
-    errors: IO[str],
-    waiting: SimpleQueue[str],
-    told: SimpleQueue[tuple[str, str] | UnillmrecError],
-    failed: Failed,
-) -> None:
-    """Give a process one task after the other, and pass on what it says to each."""
-    with errors:
-        while True:
-            try:
-                task = waiting.get_nowait()
-            except Empty:
-                return
-            line = None
-            try:
-                assert process.stdin is not None
-                assert process.stdout is not None
-                process.stdin.write(f"{task}\n")
-                process.stdin.flush()
-                while line != "" and (said := process.stdout.readline()):
-                    line = said.rstrip("\n")
-                    told.put((task, line))
-            except (OSError, ValueError):
-                line = None
-            if line != "":
-                # It has ended, or says what cannot be read: waited for, it might go on for ever.
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(ENDING_SECONDS)
-                process.kill()
-                code = process.wait()
-                errors.seek(0)
-                words = errors.read().strip().splitlines()
-                told.put(failed(code, words[-1] if words else "It left no message."))
-                return
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    process.kill()
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            try:
-                stream.close()
-            except OSError:
-                continue  # What waited to be written has nobody to read it.
-
-
 @contextmanager
 def on_one_core() -> Iterator[None]:
-    """Keep this thread, and those that it starts inside, to one core, if the system can.
+    """Keep this thread, and the threads it starts inside, on one core where the system can.
 
-    One thread at a time runs Python. Handing that from core to core costs threads that mostly
-    wait for a network a third more of the processor (benchmarks/results/batch.json).
+    Only one thread at a time runs Python. Passing that from core to core costs threads that mostly
+    wait for a network a third more processor time (benchmarks/results/batch.json).
     """
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
     before = os.sched_getaffinity(0)
-    # Two such processes should seldom choose the same one. Where it is not allowed, or the cores
-    # have changed meanwhile, all goes on wherever the system wants.
+    # A random core, so that two such processes seldom share one. Where pinning is not allowed, or
+    # the cores have changed meanwhile, the system chooses as usual.
     with suppress(OSError):
         os.sched_setaffinity(0, {secrets.choice(sorted(before))})
     try:

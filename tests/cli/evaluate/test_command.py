@@ -151,7 +151,8 @@ def test_files_that_cannot_be_written_are_refused_first(run, shop, orders, serve
 def test_the_table_is_printed_even_if_a_file_cannot_be_written(run, shop, orders, monkeypatch):
     """Its folder was deleted meanwhile."""
     Path("out").mkdir()
-    monkeypatch.setattr("unillmrec.cli.evaluate.files.render_page", lambda *_: Path("out").rmdir())
+    page = "unillmrec.cli.evaluate.files.render_page"
+    monkeypatch.setattr(page, lambda *_: Path("out").rmdir() or "")
     only = ("--systems", "tfidf", *FEW)
     done = run("evaluate", shop, "--histories", orders, *only, "--report", "out/page.html")
 

@@ -13,7 +13,7 @@ from unillmrec.items import Item, ItemFields
 from unillmrec.store import Staging, TreeWriter
 from unillmrec.store.rows import item_rows
 from unillmrec.store.staging import item_process, tree_writer
-from unillmrec.system.processes import command_of, environment_of_commands
+from unillmrec.system.processes import module_command, worker_environment
 from unillmrec.tree import vectors
 
 ITEMS = [
@@ -131,22 +131,21 @@ def test_an_item_that_cannot_be_stored_is_reported(small_batches):
 
 def test_a_file_that_cannot_be_written_is_reported(small_batches, started, monkeypatch):
     """SQLite errors of the other process are reported like those of this one."""
-    original = item_process.command_of
+    original = item_process.module_command
 
     def foreign(module, path, first):
         Path("foreign").write_text("not an SQLite file, " * 100)
         return original(module, str(Path("foreign").resolve()), first)
 
-    monkeypatch.setattr(item_process, "command_of", foreign)
+    monkeypatch.setattr(item_process, "module_command", foreign)
     with pytest.raises(StoreError, match=r"one\.tree cannot be written: file is not a"):
         write("one.tree", ITEMS, workers=2)
 
 
 def test_a_process_that_ends_early_is_reported(small_batches, started, monkeypatch):
     """The error quotes its last line of output."""
-    monkeypatch.setattr(
-        item_process, "command_of", lambda *_: [sys.executable, "-c", "raise MemoryError('all')"]
-    )
+    command = [sys.executable, "-c", "raise MemoryError('all')"]
+    monkeypatch.setattr(item_process, "module_command", lambda *_: command)
 
     with pytest.raises(StoreError, match="that writes the items ended with code 1") as caught:
         write("one.tree", ITEMS * 50, workers=2)
@@ -175,8 +174,8 @@ def test_incomplete_input_is_not_committed():
     with Staging(Path("one.tree")) as staging:
         staging.db.execute("COMMIT")
         done = subprocess.run(
-            command_of("unillmrec.store.staging.item_process", str(staging.working_path), "0"),
-            env=environment_of_commands(),
+            module_command("unillmrec.store.staging.item_process", str(staging.working_path), "0"),
+            env=worker_environment(),
             input=item_process._message(
                 "items", item_process._packed(ItemFields.of([Item("a", "t")]))
             ),

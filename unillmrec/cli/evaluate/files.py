@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,8 @@ from unillmrec.cli.shared.command_line import format_command
 from unillmrec.errors import SettingsError
 from unillmrec.evaluation.report.page import render_page
 from unillmrec.evaluation.runner import Evaluation
+from unillmrec.system.files import replace_file
+from unillmrec.system.json_lines import encode_line, replace_lines
 
 
 def check_places(request: EvaluateRequest) -> None:
@@ -45,8 +47,9 @@ def write_files(report: EvaluateReport, request: EvaluateRequest) -> None:
         SettingsError: one of them cannot be written.
     """
     if request.lists:
-        rows = _rows(report.evaluation)
-        _write(request.lists, (json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        lines = map(encode_line, _rows(report.evaluation))
+        with _write_errors(request.lists):
+            replace_lines(request.lists, lines, errors="backslashreplace")
     if request.report:
         about = {
             "tree": report.tree,
@@ -55,20 +58,15 @@ def write_files(report: EvaluateReport, request: EvaluateRequest) -> None:
             "version": f"unillmrec {version('unillmrec')}",
             "command": format_command(request.context),
         }
-        _write(request.report, [render_page(report.evaluation, about)])
+        page = render_page(report.evaluation, about)
+        with _write_errors(request.report):
+            replace_file(request.report, [page.encode("utf-8", "backslashreplace")])
 
 
-def _write(path: Path, texts: Iterable[str]) -> None:
-    """Write a file under another name first, so that *path* is whole or not there.
-
-    Raises:
-        SettingsError: it cannot be written.
-    """
-    partial = path.with_name(path.name + ".part")
+@contextmanager
+def _write_errors(path: Path) -> Iterator[None]:
     try:
-        with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.writelines(texts)
-        partial.replace(path)
+        yield
     except OSError as error:
         raise SettingsError(f"{path} cannot be written: {error.strerror}.") from error
 

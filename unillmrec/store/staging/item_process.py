@@ -20,7 +20,7 @@ from unillmrec.errors import StoreError
 from unillmrec.items import ItemFields
 from unillmrec.store.staging.item_writer import ItemWriter
 from unillmrec.store.staging.staging import connect_staged
-from unillmrec.system.processes import command_of, environment_of_commands
+from unillmrec.system.processes import module_command, worker_environment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,8 +44,8 @@ class ItemProcess:
     def __init__(self, path: Path, first: int) -> None:
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 (closed by `stop`)
         self._process = subprocess.Popen(
-            command_of(__name__, str(path), str(first)),
-            env=environment_of_commands(),
+            module_command(__name__, str(path), str(first)),
+            env=worker_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
