@@ -9,8 +9,7 @@ from pathlib import Path
 from unillmrec import ItemTree, Recommender, SimilarityJudge, Usage, build, read_catalog
 from unillmrec.demo import books, readers
 from unillmrec.demo.walkthrough import flat_cost
-from unillmrec.judge import CONTRACTS, PromptWriter
-from unillmrec.judge.language_model import EstimatingJudge
+from unillmrec.judge import CONTRACTS, EstimatingJudge, PromptWriter
 from unillmrec.prompts import PromptSet
 from unillmrec.tokens import TokenCounter
 
