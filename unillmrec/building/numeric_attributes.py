@@ -31,9 +31,9 @@ def read_numbers(
         # Most columns hold no numbers at all.
         if (is_new and room <= 0) or set(map(type, values.values())) <= _NOT_NUMBERS:
             continue
-        found = {place: as_float(each) for place, each in values.items() if is_number(each)}
-        if found:
-            numbers[name] = found
+        column = {place: as_float(each) for place, each in values.items() if is_number(each)}
+        if column:
+            numbers[name] = column
             room -= is_new
     return numbers
 

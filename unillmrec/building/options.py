@@ -27,7 +27,7 @@ class BuildOptions:
     of the catalog, or from paths, with clusters where categories are too large or too small.
     *popularity* names a numeric attribute that counts interactions with an item. *given* are
     vectors to cluster by instead of words. *workers* is the number of processes; 0 means one for
-    each core. *asked* records how the columns were chosen, for later changes of the tree.
+    each core. *column_flags* records how the columns were chosen, for later changes of the tree.
     """
 
     seed: int = 0
@@ -37,7 +37,7 @@ class BuildOptions:
     workers: int = 0
     overwrite: bool = False
     tree: TreeKind = "clusters"
-    asked: Mapping[str, object] | None = None
+    column_flags: Mapping[str, object] | None = None
 
     def __post_init__(self) -> None:
         if self.tree not in get_args(TreeKind):

@@ -134,7 +134,7 @@ def _facts(
         "generation": 0,
         "seed": options.seed,
         "tree": options.tree,
-        "asked_columns": options.asked,
+        "asked_columns": options.column_flags,
         "next_node": ROOT + nodes,
         "next_item": items,
         "next_term": len(vocabulary.terms),

@@ -139,13 +139,13 @@ class _Cleaner:
         text = without_html(raw)
         self.html += text != raw
         # The key is the complete label, even if only its beginning is shown.
-        whole = one_line(text, max(len(text), 1))
-        if not whole or whole.casefold() in _BLANKS:
+        label = one_line(text, max(len(text), 1))
+        if not label or label.casefold() in _BLANKS:
             self.empty += 1
             return None
-        self.cut += len(whole) > LABEL_LENGTH
-        key = unicodedata.normalize("NFKC", whole).casefold()
-        return _Label(key, one_line(whole, LABEL_LENGTH))
+        self.cut += len(label) > LABEL_LENGTH
+        key = unicodedata.normalize("NFKC", label).casefold()
+        return _Label(key, one_line(label, LABEL_LENGTH))
 
 
 def without_html(text: str) -> str:

@@ -210,17 +210,17 @@ def _draw_distant_points(points: Floats, count: int, generator: np.random.Genera
     The version of scikit-learn takes several times as long for a few hundred points, mostly for
     checks.
     """
-    chosen = [int(generator.integers(len(points)))]
-    apart = np.maximum(1 - points @ points[chosen[0]], 0)
+    indices = [int(generator.integers(len(points)))]
+    distances = np.maximum(1 - points @ points[indices[0]], 0)
     for drawn in generator.random((count - 1, 2 + int(math.log(count)))):
-        up_to = np.cumsum(apart, dtype=np.float64)
+        up_to = np.cumsum(distances, dtype=np.float64)
         candidates = np.minimum(np.searchsorted(up_to, drawn * up_to[-1]), len(points) - 1)
-        distances = np.minimum(apart, np.maximum(1 - points[candidates] @ points.T, 0))
+        nearer = np.minimum(distances, np.maximum(1 - points[candidates] @ points.T, 0))
         # The best candidate leaves all points nearest to one that was chosen.
-        best = int(np.argmin(distances.sum(axis=1)))
-        chosen.append(int(candidates[best]))
-        apart = distances[best]
-    return points[chosen]
+        best = int(np.argmin(nearer.sum(axis=1)))
+        indices.append(int(candidates[best]))
+        distances = nearer[best]
+    return points[indices]
 
 
 def _sampled_prices(closeness: Floats, price: Floats, cap: int) -> Floats:
@@ -301,9 +301,9 @@ def _dissolve_tiny(closeness: Floats, labels: Labels, cap: int) -> Labels:
 def _dissolve(closeness: Floats, labels: Labels, group: int, room: Labels) -> None:
     """Move the members of *group* to the nearest groups that have *room*."""
     for member in np.flatnonzero(labels == group):
-        chosen = int(np.argmax(np.where(room > 0, closeness[member], -np.inf)))
-        labels[member] = chosen
-        room[chosen] -= 1
+        nearest = int(np.argmax(np.where(room > 0, closeness[member], -np.inf)))
+        labels[member] = nearest
+        room[nearest] -= 1
 
 
 def _fill_up(closeness: Floats, labels: Labels, group: int, least: int) -> None:

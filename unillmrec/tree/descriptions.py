@@ -36,8 +36,8 @@ class Range:
 
 
 def _number(value: float) -> str:
-    whole = float(value).is_integer() and abs(value) < 1e15
-    return str(int(value)) if whole else f"{value:.4g}"
+    is_integer = float(value).is_integer() and abs(value) < 1e15
+    return str(int(value)) if is_integer else f"{value:.4g}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,9 +71,9 @@ def grow(points: csr_matrix | Floats, rows: Rows, bounds: Bounds, seed: Seed) ->
 def split(points: csr_matrix | Floats, rows: Rows, bounds: Bounds, seed: Seed) -> list[Rows]:
     """Split *rows* into two or more groups of similar points."""
     groups, cap = bounds.groups_for(len(rows))
-    chosen = points[rows] if len(rows) < points.shape[0] else points
-    cluster = cluster_points if isinstance(chosen, np.ndarray) else cluster_rows
-    labels = cluster(chosen, groups, cap, seed)
+    selected = points[rows] if len(rows) < points.shape[0] else points
+    cluster = cluster_points if isinstance(selected, np.ndarray) else cluster_rows
+    labels = cluster(selected, groups, cap, seed)
     order = np.argsort(labels, kind="stable")
     return [rows[part] for part in np.split(order, np.cumsum(np.bincount(labels))[:-1])]
 

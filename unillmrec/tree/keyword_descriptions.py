@@ -113,7 +113,7 @@ def _contrastive_words(
     def look_up(ids: Ints) -> tuple[list[str], Floats]:
         return [terms[number] for number in ids.tolist()], weights_of_terms[ids]
 
-    chosen: list[tuple[str, ...]] = [()] * len(shape.parents)
+    words_of_nodes: list[tuple[str, ...]] = [()] * len(shape.parents)
     around = np.zeros(len(terms), np.float32)
     for parent, family in enumerate(children):
         if not family:
@@ -126,8 +126,8 @@ def _contrastive_words(
             contrasts.append(Contrast(own, total / _size(shape, child), around[own]))
         around[ids] = 0
         for child, words in zip(family, contrastive_terms(contrasts, look_up), strict=True):
-            chosen[child] = words
-    return chosen
+            words_of_nodes[child] = words
+    return words_of_nodes
 
 
 def _size(shape: Shape, node: int) -> np.float32:
@@ -159,12 +159,12 @@ def _typical_of_leaves(shape: Shape, words: csr_matrix, sums: csr_matrix) -> lis
     typical: list[list[int]] = [[] for _ in shape.parents]
     leaves = [n for n, is_leaf in enumerate(shape.leaves) if is_leaf]
     for first in range(0, len(leaves), LEAVES_AT_ONCE):
-        some = leaves[first : first + LEAVES_AT_ONCE]
-        begin = shape.starts[some[0]]
-        order = shape.order[begin : shape.ends[some[-1]]]
-        ends = np.array([begin, *(shape.ends[leaf] for leaf in some)]) - begin
-        values = leaf_typicality(words[order], ends, sums, some)
-        for leaf, places in zip(some, most_typical(values, ends), strict=True):
+        batch = leaves[first : first + LEAVES_AT_ONCE]
+        begin = shape.starts[batch[0]]
+        order = shape.order[begin : shape.ends[batch[-1]]]
+        ends = np.array([begin, *(shape.ends[leaf] for leaf in batch)]) - begin
+        values = leaf_typicality(words[order], ends, sums, batch)
+        for leaf, places in zip(batch, most_typical(values, ends), strict=True):
             typical[leaf] = order[places].tolist()
     return typical
 

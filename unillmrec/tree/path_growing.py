@@ -109,14 +109,16 @@ class _Planner:
         sizes = [_size(child) for child in children]
         by_size = sorted(range(len(children)), key=lambda place: -sizes[place])
         aim = max(2, int(FILLED * most))
-        kept = max((n for n in range(aim) if n - (n - len(children)) // width <= aim), default=0)
-        apart = sorted(by_size[:kept])
-        rest = [children[place] for place in sorted(by_size[kept:])]
+        ungrouped = max(
+            (n for n in range(aim) if n - (n - len(children)) // width <= aim), default=0
+        )
+        largest = sorted(by_size[:ungrouped])
+        rest = [children[place] for place in sorted(by_size[ungrouped:])]
         centres = self._centres([_rows_of(child) for child in rest])
         limits = Bounds(width, leaf_target=width, leaf_capacity=self._bounds.most_children)
         grown = grow(centres, np.arange(len(rest)), limits, self._next_seed())
-        groups = grown.children if 0 < len(grown.children) <= most - kept else [grown]
-        return [children[place] for place in apart] + [_group_of(each, rest) for each in groups]
+        groups = grown.children if 0 < len(grown.children) <= most - ungrouped else [grown]
+        return [children[place] for place in largest] + [_group_of(each, rest) for each in groups]
 
     def _centres(self, parts: Sequence[Rows]) -> csr_matrix | Floats:
         """Return for each part the sum of its points, scaled to length one."""
@@ -192,8 +194,8 @@ def _merge_small_leaves(
     other = Growth(
         rows, [], _first_free((f"Other {label}", f"More {label}") if label else names, taken)
     )
-    kept = [child for child in children if id(child) not in merged]
-    return kept, [other, *(leaf for leaf in own if id(leaf) not in merged)]
+    others = [child for child in children if id(child) not in merged]
+    return others, [other, *(leaf for leaf in own if id(leaf) not in merged)]
 
 
 def _group_of(grown: Growth, members: Sequence[Growth]) -> Growth:

@@ -83,7 +83,7 @@ def split_texts(texts: Sequence[str]) -> list[str]:
     ASCII texts are split together, which takes a third of the time of splitting each.
     """
     ascii_texts = [text if text.isascii() and text.isprintable() else _NOT_ASCII for text in texts]
-    others = [text for text, kept in zip(texts, ascii_texts, strict=True) if kept == _NOT_ASCII]
+    others = [text for text, each in zip(texts, ascii_texts, strict=True) if each == _NOT_ASCII]
     joined = f" {END} ".join([*ascii_texts, ""])
     first, *rest = joined.lower().replace("'s", "").translate(_ASCII_CUT).split(_NOT_ASCII)
     words = first.split()
@@ -204,11 +204,11 @@ class TermCounter:
             with_ngrams = needs_ngrams(matrix.shape[0], only_titles=only_titles)
         if with_ngrams:
             matrix, terms = _add_ngrams(matrix, terms)
-        matrix, used_by, kept = _drop_rare_terms(matrix)
+        matrix, used_by, columns = _drop_rare_terms(matrix)
         idf = term_idf(used_by, matrix.shape[0])
         matrix.data = term_weights(matrix.data, idf[matrix.indices]).astype(np.float32)
         scale_rows_to_unit(matrix)
-        return TermVocabulary([terms[place] for place in kept], used_by, with_ngrams), matrix
+        return TermVocabulary([terms[column] for column in columns], used_by, with_ngrams), matrix
 
     def _count_matrix(self) -> tuple[csr_matrix, list[str]]:
         """Return the weighted uses of each word by each item, and the words."""
@@ -248,10 +248,10 @@ def _add_ngrams(matrix: csr_matrix, terms: list[str]) -> tuple[csr_matrix, list[
 def _drop_rare_terms(matrix: csr_matrix) -> tuple[csr_matrix, NDArray[np.int64], Ints]:
     """Return the columns of terms that enough items use, their counts, and their old numbers."""
     used_by = np.bincount(matrix.indices, minlength=matrix.shape[1])
-    kept = np.flatnonzero(used_by >= least_uses(matrix.shape[0])).astype(np.int32)
-    if not len(kept):
-        kept = np.arange(matrix.shape[1], dtype=np.int32)
-    return matrix[:, kept], used_by[kept], kept
+    columns = np.flatnonzero(used_by >= least_uses(matrix.shape[0])).astype(np.int32)
+    if not len(columns):
+        columns = np.arange(matrix.shape[1], dtype=np.int32)
+    return matrix[:, columns], used_by[columns], columns
 
 
 def needs_ngrams(count: int, *, only_titles: bool) -> bool:

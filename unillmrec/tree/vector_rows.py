@@ -92,8 +92,8 @@ class UnpackedVectors:
         first = np.flatnonzero(np.diff(keys, prepend=-1))
         totals = np.add.reduceat(np.concatenate([self.vector.weights, weights])[order], first)
         # A total is negative if the sum had dropped a light weight before it was subtracted.
-        kept = totals >= REMAINDER
-        keys, totals = keys[first][kept], totals[kept].astype(np.float32)
+        is_kept = totals >= REMAINDER
+        keys, totals = keys[first][is_kept], totals[is_kept].astype(np.float32)
         places = (keys % width).astype(np.int32)
         ends = np.searchsorted(keys, np.arange(len(self.lengths) + 1) * width)
         return [

@@ -44,8 +44,8 @@ class Vector:
         """Return the vector with only its *count* heaviest weights; a dense one stays complete."""
         if self.ids is None or len(self.ids) <= count:
             return self
-        kept = np.sort(np.argpartition(-np.abs(self.weights), count)[:count])
-        return Vector(self.weights[kept], self.ids[kept])
+        heaviest = np.sort(np.argpartition(-np.abs(self.weights), count)[:count])
+        return Vector(self.weights[heaviest], self.ids[heaviest])
 
     def to_bytes(self, *, precise: bool = False) -> bytes:
         """Pack for the store, in half precision unless *precise*."""
@@ -106,14 +106,14 @@ def strongest_rows(rows: csr_matrix | Floats, count: int) -> csr_matrix | Floats
         return rows
     rows.sort_indices()
     lengths = np.diff(rows.indptr)
-    kept = np.ones(len(rows.data), bool)
+    is_kept = np.ones(len(rows.data), bool)
     for row in np.flatnonzero(lengths > count).tolist():
         start, end = rows.indptr[row], rows.indptr[row + 1]
         heaviest = np.argpartition(-np.abs(rows.data[start:end]), count)[:count]
-        kept[start:end] = False
-        kept[start + heaviest] = True
+        is_kept[start:end] = False
+        is_kept[start + heaviest] = True
     ends = np.concatenate([[0], np.cumsum(np.minimum(lengths, count))])
-    return type(rows)((rows.data[kept], rows.indices[kept], ends), shape=rows.shape)
+    return type(rows)((rows.data[is_kept], rows.indices[is_kept], ends), shape=rows.shape)
 
 
 def unpacked_rows(

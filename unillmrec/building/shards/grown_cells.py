@@ -203,12 +203,12 @@ def _vector_arrays(
         vector = row_vector(sums, node).strongest(NODE_TERMS)
         assert vector.ids is not None
         packed.append(Vector(vector.weights, ids[vector.ids]).to_bytes(precise=True))
-    kept = np.flatnonzero(np.array(shape.depths) <= KEPT_DEPTH)
-    whole, typical = sums[kept], firsts[kept]
+    near_top = np.flatnonzero(np.array(shape.depths) <= KEPT_DEPTH)
+    top_sums, typical = sums[near_top], firsts[near_top]
     return [
         np.frombuffer(b"".join(packed), np.uint8),
         np.cumsum([len(each) for each in packed], dtype=np.int64),
-        *(whole.data, ids[whole.indices], whole.indptr),
+        *(top_sums.data, ids[top_sums.indices], top_sums.indptr),
         *(typical.data, ids[typical.indices], typical.indptr),
     ]
 

@@ -111,9 +111,9 @@ class TreeMerger:
         around = TermSum(parent.total, parent.size)
         contrasts = [Contrast.of_sums(TermSum(each.total, each.size), around) for each in children]
         words = contrastive_terms(contrasts, self._look_up)
-        for child, chosen in zip(children, words, strict=True):
+        for child, own_words in zip(children, words, strict=True):
             child.description = replace(
-                child.description, words=chosen, ranges=narrow_ranges(child.spans, parent.spans)
+                child.description, words=own_words, ranges=narrow_ranges(child.spans, parent.spans)
             )
 
     def _look_up(self, ids: Ints) -> tuple[list[str], Floats]:

@@ -40,10 +40,10 @@ def learn_vocabulary(sample: Sequence[Item], total: int) -> TermVocabulary:
     used_by = np.rint(np.array([counts[term] for term in ordered]) * (total / len(sample)))
     terms = np.array(ordered, object)
     # A term that the sample uses once is likely to be used again in the rest.
-    kept = used_by >= least_uses(total)
-    if not kept.any():
-        kept[:] = True
-    return TermVocabulary(terms[kept].tolist(), used_by[kept].astype(np.int64), with_ngrams)
+    is_kept = used_by >= least_uses(total)
+    if not is_kept.any():
+        is_kept[:] = True
+    return TermVocabulary(terms[is_kept].tolist(), used_by[is_kept].astype(np.int64), with_ngrams)
 
 
 class TermWeigher:

@@ -49,7 +49,7 @@ def build_options(request: BuildRequest, given: GivenVectors | None) -> BuildOpt
         workers=request.workers,
         overwrite=request.overwrite,
         tree=request.tree,
-        asked=column_flags(request),
+        column_flags=column_flags(request),
     )
 
 

@@ -75,15 +75,15 @@ class Contrast:
 
 def contrastive_terms(contrasts: Sequence[Contrast], look_up: LookUpTerms) -> list[tuple[str, ...]]:
     """Return for each contrast the terms that describe its node best, best first."""
-    chosen: list[tuple[str, ...]] = [()] * len(contrasts)
+    best_terms: list[tuple[str, ...]] = [()] * len(contrasts)
     unsure = [place for place, each in enumerate(contrasts) if len(each.ids)]
     looked_at = LOOKED_AT
     while unsure:
         waiting = [contrasts[place] for place in unsure]
         parts = [each.strongest(looked_at) for each in waiting]
         words, bounds = _best_terms(waiting, parts, look_up)
-        for place, found in zip(unsure, words, strict=True):
-            chosen[place] = found
+        for place, terms in zip(unsure, words, strict=True):
+            best_terms[place] = terms
         # A term counts at most its weight, so a term lighter than the worst chosen cannot win.
         unsure = [
             place
@@ -91,7 +91,7 @@ def contrastive_terms(contrasts: Sequence[Contrast], look_up: LookUpTerms) -> li
             if len(part) < len(each.ids) and each.weights[part].min() > bound
         ]
         looked_at *= MORE
-    return chosen
+    return best_terms
 
 
 def _best_terms(
@@ -111,5 +111,5 @@ def _best_terms(
     last = order[rank == KEPT_WORDS - 1]
     bounds[owners[last]] = np.maximum(contrast[last], 0)
     ends = np.searchsorted(owners[best], np.arange(len(parts) + 1)).tolist()
-    found = [terms[place] for place in places[best].tolist()]
-    return [tuple(found[a:b]) for a, b in pairwise(ends)], bounds
+    best_terms = [terms[place] for place in places[best].tolist()]
+    return [tuple(best_terms[a:b]) for a, b in pairwise(ends)], bounds

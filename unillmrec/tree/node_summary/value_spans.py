@@ -60,10 +60,10 @@ def merge_spans(parts: Sequence[tuple[Spans, int]]) -> Spans:
     """Estimate the spans of a node from the spans and the sizes of its parts."""
     merged: dict[str, Span] = {}
     for name in {name for spans, _ in parts for name in spans}:
-        held = [(spans[name], size) for spans, size in parts if name in spans]
-        if 2 * sum(size for _, size in held) >= sum(size for _, size in parts):
-            low = _weighted_tail(sorted((each[0], size) for each, size in held))
-            high = -_weighted_tail(sorted((-each[1], size) for each, size in held))
+        known_spans = [(spans[name], size) for spans, size in parts if name in spans]
+        if 2 * sum(size for _, size in known_spans) >= sum(size for _, size in parts):
+            low = _weighted_tail(sorted((each[0], size) for each, size in known_spans))
+            high = -_weighted_tail(sorted((-each[1], size) for each, size in known_spans))
             merged[name] = (low, high)
     return dict(sorted(merged.items()))
 
