@@ -1,4 +1,4 @@
-"""Catalogs written to a temporary folder, and what reading them gives."""
+"""Write catalogs to a temporary folder and read them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unillmrec.errors import CatalogError
 
 @pytest.fixture(autouse=True)
 def in_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in an empty folder, so that errors name files without one."""
+    """Work in an empty folder, so that errors name files without a folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -32,11 +32,11 @@ def reader() -> Callable[..., CatalogReader]:
 
 @pytest.fixture
 def refusal(reader: Callable[..., CatalogReader]) -> Callable[..., str]:
-    """Write *content* to *name*, read it, and return the error it ends in."""
+    """Write *content* to *name*, read it, and return the error message."""
 
-    def read_to_the_error(name: str, content: str | bytes, **options: Any) -> str:
+    def read_until_error(name: str, content: str | bytes, **options: Any) -> str:
         with pytest.raises(CatalogError) as caught:
             list(reader(name, content, **options))
         return str(caught.value)
 
-    return read_to_the_error
+    return read_until_error

@@ -1,4 +1,4 @@
-"""Which column is what: by name, by usual name, and by what it holds."""
+"""Assigning columns to roles: by request, by usual name, and by content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unillmrec.errors import CatalogError
 
 
 def first(row, **columns):
-    """Return the item that *row* becomes."""
+    """Return the item of *row*."""
     return next(iter(catalog_from_items([row], columns=Columns(**columns))))
 
 
@@ -28,21 +28,21 @@ def first(row, **columns):
     ],
 )
 def test_usual_names_need_no_flag(row, expected):
-    """Case, spaces and underscores make no difference."""
+    """Case, spaces and underscores are ignored."""
     item = first(row)
 
     assert expected == (item.id, item.title)
 
 
-def test_names_that_were_given_win():
-    """A usual name is an ordinary attribute once another column was asked for."""
+def test_requested_columns_win():
+    """A column with a usual name is an attribute if another one was requested."""
     item = first({"id": "1", "code": "2", "title": "x", "heading": "y"}, id="code", title="heading")
 
     assert ("2", "y", {"id": "1", "title": "x"}) == (item.id, item.title, item.attributes)
 
 
 def test_texts_are_joined_in_order():
-    """All usual text columns are read, or those that were named, in their order."""
+    """All usual text columns are joined, or the requested ones, in their order."""
     row = {"id": "1", "title": "x", "description": "two", "text": "one", "blurb": ["a", "b"]}
 
     assert "one\ntwo" == first(row).text
@@ -66,20 +66,20 @@ def test_texts_are_joined_in_order():
         (None, ()),
     ],
 )
-def test_a_path_is_a_list_or_one_text(value, expected):
-    """Coarse to fine, however it is written."""
+def test_a_path_is_a_list_or_a_text(value, expected):
+    """The levels go from coarse to fine."""
     assert expected == first({"id": "1", "title": "x", "path": value}).path
 
 
-def test_several_path_columns_follow_one_another():
-    """A category and a subcategory make one path."""
+def test_several_path_columns_make_one_path():
+    """A category and a subcategory are two levels."""
     row = {"id": "1", "title": "x", "category": "news", "subcategory": "local"}
 
     assert ("news", "local") == first(row, path=("category", "subcategory")).path
 
 
-def test_the_separator_can_be_given():
-    """What is given is used, and nothing else."""
+def test_the_separator_can_be_requested():
+    """Only the requested separator is used."""
     row = {"id": "1", "title": "x", "path": "a > b :: c"}
 
     assert ("a > b", "c") == first(row, path_separator="::").path
@@ -88,29 +88,29 @@ def test_the_separator_can_be_given():
 @pytest.mark.parametrize(
     "name", ["category", "categories", "genres", "tags", "subjects", "authors"]
 )
-def test_a_list_of_tags_is_no_path(name):
-    """Under these names a list is a set, unless the user says that it is a path."""
+def test_a_list_of_tags_is_not_a_path(name):
+    """Under these names a list is a set of tags, unless it is requested as the path."""
     row = {"id": "1", "title": "x", name: ["b", "a"]}
 
     assert ((), {name: ("b", "a")}) == (first(row).path, first(row).attributes)
     assert (("b", "a"), {}) == (first(row, path=name).path, first(row, path=name).attributes)
 
 
-def test_one_text_under_category_is_a_path():
-    """A shop that writes "Home > Lamps" means a place in its hierarchy."""
+def test_a_text_under_category_is_a_path():
+    """A category like "Home > Lamps" is a place in a hierarchy."""
     item = first({"id": "1", "title": "x", "category": "Home > Lamps", "genres": "a|b"})
 
     assert (("Home", "Lamps"), {"genres": "a|b"}) == (item.path, item.attributes)
 
 
-def test_no_path_can_be_asked_for():
+def test_no_path_can_be_requested():
     """An empty tuple leaves the column with the attributes."""
     assert {"path": ("a",)} == first({"id": "1", "title": "x", "path": ["a"]}, path=()).attributes
 
 
 def test_objects_in_a_path_are_refused():
-    """A path is made of names."""
-    with pytest.raises(CatalogError, match="the path in column 'path' is no list of texts"):
+    """A path consists of texts."""
+    with pytest.raises(CatalogError, match="the path in column 'path' is not a list of texts"):
         first({"id": "1", "title": "x", "path": [{"a": 1}, {"b": 2}]})
 
 
@@ -126,12 +126,12 @@ def test_objects_in_a_path_are_refused():
     ],
 )
 def test_the_separator_is_guessed_from_the_first_rows(values, expected):
-    """A slash is a separator only where most values have one."""
+    """A slash is a separator only if most values have one."""
     assert expected == guess_separator(values)
 
 
 def test_nested_fields_can_be_named(reader):
-    """The name is the one the attribute would have."""
+    """They have the name that the attribute would have."""
     row = {"id": 1, "volume": {"title": "x", "about": {"text": "y"}, "pages": 3}}
 
     (item,) = reader(
@@ -152,8 +152,8 @@ def test_nested_fields_can_be_named(reader):
         ({"path": ("name", "zzz")}, "there is no column 'zzz'", "--path with one of them."),
     ],
 )
-def test_a_column_that_does_not_exist(refusal, columns, problem, remedy):
-    """The error lists what there is, and the nearest name."""
+def test_an_unknown_column(refusal, columns, problem, remedy):
+    """The error lists the columns, and suggests the nearest name."""
     message = refusal("a.csv", "id,name,description\n1,x,y\n", columns=Columns(**columns))
 
     assert (
@@ -164,7 +164,7 @@ def test_a_column_that_does_not_exist(refusal, columns, problem, remedy):
 
 
 def test_as_text_names_a_column(refusal):
-    """A misspelt name would silently change nothing."""
+    """A misspelt name is an error; otherwise it would have no effect."""
     assert "Try: --as-text code" in refusal("a.csv", "id,name,code\n1,x,2\n", as_text=["cod"])
 
 

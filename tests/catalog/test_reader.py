@@ -1,4 +1,4 @@
-"""Reading as a whole: items, counts, skipping, duplicates, and the Python side."""
+"""Reading catalogs: items, counts, skipping, duplicates, and items from Python."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from unillmrec.catalog import FORMATS, Columns, Skipped, catalog_from_items, read_catalog
-from unillmrec.catalog.reader import KEPT_SKIPPED
+from unillmrec.catalog import FORMATS, Columns, SkippedRow, catalog_from_items, read_catalog
+from unillmrec.catalog.reader import MAX_SKIPPED
 from unillmrec.errors import CatalogError, UnillmrecError
 from unillmrec.items import Item
 
@@ -24,7 +24,7 @@ TWO = '{"id": "a", "title": "Alien"}\n{"id": "b", "title": "Brazil", "year": 198
 
 
 def test_items_come_in_the_order_of_the_file(reader):
-    """Every line becomes an item, and what is neither id nor title an attribute."""
+    """Every line becomes an item, and every other column an attribute."""
     catalog = reader("films.jsonl", TWO)
 
     items = list(catalog)
@@ -33,8 +33,8 @@ def test_items_come_in_the_order_of_the_file(reader):
     assert ("films.jsonl", 2, []) == (catalog.name, catalog.read, catalog.skipped)
 
 
-def test_the_progress_can_be_drawn(reader):
-    """Position runs up to the size, which counts compressed bytes."""
+def test_reports_progress(reader):
+    """The position grows to the size, both in compressed bytes."""
     packed = gzip.compress(TWO.encode())
     catalog = reader("films.jsonl.gz", packed)
 
@@ -44,7 +44,7 @@ def test_the_progress_can_be_drawn(reader):
     assert (0, len(packed), len(packed)) == (before, catalog.size, catalog.position)
 
 
-def test_a_reader_can_be_read_again(reader):
+def test_a_reader_can_be_iterated_again(reader):
     """A second iteration gives the same items and counts from zero."""
     catalog = reader("films.jsonl", TWO)
 
@@ -52,8 +52,8 @@ def test_a_reader_can_be_read_again(reader):
     assert 2 == catalog.read
 
 
-def test_one_item_needs_no_look_at_the_rest(reader):
-    """Reading may be given up early."""
+def test_reading_may_stop_early(reader):
+    """The first item is available without reading all of them."""
     catalog = reader("films.jsonl", TWO)
 
     first = next(iter(catalog))
@@ -61,8 +61,8 @@ def test_one_item_needs_no_look_at_the_rest(reader):
     assert "a" == first.id
 
 
-def test_says_which_columns_were_taken(reader):
-    """The columns that were found are told by the name they have in the file."""
+def test_reports_the_columns_found(reader):
+    """The columns have the names that they have in the file."""
     catalog = reader("shop.csv", "SKU;Name;Overview;Price\nx;Lamp;Bright;3\n")
 
     list(catalog)
@@ -70,8 +70,8 @@ def test_says_which_columns_were_taken(reader):
     assert Columns("SKU", "Name", ("Overview",), ()) == catalog.columns
 
 
-def test_a_repeated_id_names_both_lines(refusal):
-    """The error is the one the user can act on: both lines, and the way around it."""
+def test_a_duplicate_id_names_both_lines(refusal):
+    """The error has both lines, and the flag that keeps the first one."""
     message = refusal("films.jsonl", TWO + "\n" + '{"id": "b", "title": "Again"}\n')
 
     assert (
@@ -87,18 +87,18 @@ def test_the_first_of_two_equal_ids_can_be_kept(reader):
     catalog = reader("films.jsonl", content, on_duplicate="keep-first")
 
     assert ["Alien", "Brazil"] == [item.title for item in catalog]
-    assert [Skipped(3, "item id 'b' is already used on line 2")] == catalog.skipped
+    assert [SkippedRow(3, "item id 'b' is already used on line 2")] == catalog.skipped
 
 
-def test_keeping_the_first_forgives_nothing_else(refusal):
-    """Another problem still stops."""
+def test_keep_first_applies_to_duplicates_only(refusal):
+    """Any other problem still stops the reading."""
     message = refusal("films.jsonl", TWO + '{"id": "c"}\n', on_duplicate="keep-first")
 
     assert message.startswith("films.jsonl:3: the title is missing (column 'title').")
 
 
-def test_skipping_counts_and_lists(reader):
-    """Rows that cannot be used are left out, each with its line and reason."""
+def test_skipped_rows_are_counted_and_listed(reader):
+    """Unusable rows are left out, and listed with their lines and problems."""
     content = 'no json\n{"id": "a"}\n{"id": "a", "title": "A"}\n{"title": "B"}\n'
     catalog = reader("films.jsonl", content, on_error="skip")
 
@@ -108,17 +108,17 @@ def test_skipping_counts_and_lists(reader):
     assert "the title is missing (column 'title')" == catalog.skipped[1].problem
 
 
-def test_the_list_of_the_skipped_is_bounded(reader):
-    """A file of nothing but errors does not fill the memory."""
-    catalog = reader("films.jsonl", TWO + "x\n" * (KEPT_SKIPPED + 5), on_error="skip")
+def test_the_list_of_skipped_rows_is_bounded(reader):
+    """A file full of errors does not fill the memory."""
+    catalog = reader("films.jsonl", TWO + "x\n" * (MAX_SKIPPED + 5), on_error="skip")
 
     list(catalog)
 
-    assert (KEPT_SKIPPED, KEPT_SKIPPED + 5) == (len(catalog.skipped), catalog.skipped_count)
+    assert (MAX_SKIPPED, MAX_SKIPPED + 5) == (len(catalog.skipped), catalog.skipped_count)
 
 
-def test_nothing_usable_is_an_error_even_when_skipping(refusal):
-    """An empty catalog is never what was meant."""
+def test_a_catalog_without_usable_rows_is_an_error(refusal):
+    """It is an error also with on_error="skip"."""
     message = refusal("films.jsonl", '{"id": 1, "titel": "x"}\nx\n', on_error="skip")
     useless = refusal("films.jsonl", '{"id": 1, "title": ""}\n{"id": 1.5}\n', on_error="skip")
 
@@ -130,8 +130,8 @@ def test_nothing_usable_is_an_error_even_when_skipping(refusal):
 
 
 @pytest.mark.parametrize("content", ["\n\n", "[]", "id,title\n"])
-def test_no_items_is_an_error(refusal, content):
-    """A file without a single item says so."""
+def test_an_empty_catalog_is_an_error(refusal, content):
+    """The error names the file."""
     assert refusal("films", content, format="jsonl" if content == "\n\n" else None).startswith(
         "films: "
     )
@@ -145,27 +145,27 @@ def test_no_items_is_an_error(refusal, content):
         ('{"id": null, "title": "x"}', "the id is missing (column 'id')"),
         ('{"id": "c"}', "the title is missing (column 'title')"),
         ('{"id": "c", "title": " \\t"}', "the title is missing (column 'title')"),
-        ('{"id": "c", "title": "\\u200b"}', "the title '\\u200b' holds nothing that can be seen"),
+        ('{"id": "c", "title": "\\u200b"}', "the title '\\u200b' has no visible character"),
         (
             '{"id": 1.0, "title": "x"}',
-            "the id in column 'id' is 1.0; it has to be a text or an integer",
+            "the id in column 'id' is 1.0; it must be a text or an integer",
         ),
         (
             '{"id": true, "title": "x"}',
-            "the id in column 'id' is True; it has to be a text or an integer",
+            "the id in column 'id' is True; it must be a text or an integer",
         ),
-        ('{"id": "a\\u0007", "title": "x"}', "the id 'a\\x07' holds an invisible character"),
+        ('{"id": "a\\u0007", "title": "x"}', "the id 'a\\x07' has an invisible character"),
         (
             '{"id": "%s", "title": "x"}' % ("c" * 513),
             "the id has 513 characters; at most 512 are allowed",
         ),
         (
             '{"id": "c", "title": ["x"]}',
-            "the title in column 'title' is ['x']; it has to be a text",
+            "the title in column 'title' is ['x']; it must be a text",
         ),
         (
             '{"id": "c", "title": "\\ud800"}',
-            "column 'title' holds half a surrogate pair (\\ud800), which is no character",
+            "column 'title' holds half a surrogate pair (\\ud800), which is not a character",
         ),
         (
             '{"id": "c", "title": "x", "p": "\\u0000"}',
@@ -179,15 +179,15 @@ def test_no_items_is_an_error(refusal, content):
         ('{"id":"c","x":' + '{"x":' * 20 + "1" + "}" * 21, "objects are nested more than 16 deep"),
     ],
 )
-def test_a_row_that_cannot_be_an_item(refusal, line, problem):
-    """The line, what is wrong with it, and that nothing happened."""
+def test_an_unusable_row(refusal, line, problem):
+    """The error has the line and the problem, and says that nothing was written."""
     message = refusal("films.jsonl", TWO + line)
 
     assert [f"films.jsonl:3: {problem}.", "  Nothing was written."] == message.splitlines()[:2]
 
 
 def test_ids_are_text(reader):
-    """An integer is written out, space around is not part of the id, a comma may be."""
+    """Integers are accepted, surrounding space is removed, and a comma may be part of an id."""
     content = '{"id": 7, "title": "x"}\n{"id": " a,b ", "title": "y"}\n{"id": "007", "title": "z"}'
 
     assert ["7", "a,b", "007"] == [item.id for item in reader("films.jsonl", content)]
@@ -199,7 +199,7 @@ def test_a_number_can_be_a_title(reader):
 
 
 def test_attributes_keep_the_types_of_json(reader):
-    """Null and empty are missing, lists are texts, objects are taken apart."""
+    """Null and empty values are missing, lists become texts, and objects several columns."""
     row = {
         "id": "a",
         "title": "A",
@@ -232,8 +232,8 @@ def test_attributes_keep_the_types_of_json(reader):
     } == item.attributes
 
 
-def test_text_can_be_asked_for(reader):
-    """A column named by as_text is not taken for a number."""
+def test_text_can_be_requested(reader):
+    """An as_text column is not converted to numbers."""
     lines = '{"id": 1, "title": "x", "zip": 1234, "n": 5}'
     table = "id,title,zip,n\n1,x,1234,5\n"
 
@@ -245,8 +245,8 @@ def test_text_can_be_asked_for(reader):
         assert {"zip": "1234", "n": 5} == item.attributes
 
 
-def test_a_misspelt_text_column_is_noticed_at_the_end(refusal):
-    """In JSON a column may come late; when it never came, that is an error."""
+def test_a_misspelt_text_column_is_reported_at_the_end(refusal):
+    """In JSON a column may appear late; it is an error only if it never does."""
     message = refusal("films.jsonl", TWO, columns=Columns(text="yaer"))
 
     assert (
@@ -256,8 +256,8 @@ def test_a_misspelt_text_column_is_noticed_at_the_end(refusal):
     ) == message
 
 
-def test_a_text_column_may_come_late(reader):
-    """A column that is missing from the first rows is found all the same."""
+def test_a_text_column_may_appear_late(reader):
+    """A column may be missing from the first rows."""
     lines = "".join(f'{{"id": {number}, "title": "x"}}\n' for number in range(200))
     late = '{"id": "late", "title": "x", "plot_text": "here"}\n'
 
@@ -267,7 +267,7 @@ def test_a_text_column_may_come_late(reader):
 
 
 def test_standard_input_is_read_once():
-    """A pipe has a name, no size at first, and cannot be rewound."""
+    """A pipe has a name, but no size, and can be read only once."""
     catalog = read_catalog("-", stdin=io.BytesIO(TWO.encode()))
 
     assert ("standard input", None) == (catalog.name, catalog.size)
@@ -276,8 +276,8 @@ def test_standard_input_is_read_once():
         list(catalog)
 
 
-def test_a_long_csv_comes_through_a_pipe():
-    """Types need two passes over the file; none of it is lost between them."""
+def test_a_long_csv_can_be_read_from_a_pipe():
+    """Determining types takes two passes, and the second one has all rows."""
     rows = b"".join(b"%d,title %d,%d\n" % (number, number, number) for number in range(120_000))
     catalog = read_catalog("-", stdin=io.BytesIO(b"id,title,n\n" + rows))
 
@@ -287,20 +287,20 @@ def test_a_long_csv_comes_through_a_pipe():
     assert Item("119999", "title 119999", attributes={"n": 119_999}) == last
 
 
-def test_unknown_ways_of_going_on_are_a_mistake_of_the_program():
-    """A typing mistake in Python is no catalog error."""
+def test_an_unknown_on_error_is_a_programming_error():
+    """A wrong argument is not a catalog error."""
     with pytest.raises(ValueError, match="ignore"):
         catalog_from_items([], on_error="ignore")  # type: ignore[arg-type]  # what is tested
 
 
 class Colour(enum.StrEnum):
-    """An attribute type programs use."""
+    """A subclass of str, as programs use it for attributes."""
 
     RED = "red"
 
 
-def test_items_of_a_program_are_held_to_the_same_rules():
-    """Mappings and ready items may be mixed, and become the same clean values."""
+def test_items_from_python_follow_the_same_rules():
+    """Mappings and items may be mixed, and are cleaned in the same way."""
     catalog = catalog_from_items(
         [
             {
@@ -329,13 +329,13 @@ def test_items_of_a_program_are_held_to_the_same_rules():
         ([3], "items, item 1: 3 is neither an Item nor a mapping."),
         (
             [{"id": 1, "title": "x", "o": object}],
-            "items, item 1: column 'o' holds a type, which is no value.",
+            "items, item 1: column 'o' holds a type, which cannot be stored.",
         ),
-        ([], "items: it holds no items."),
+        ([], "items: it contains no items."),
     ],
 )
-def test_items_of_a_program_are_named_by_number(items, problem):
-    """There is no line, so the error says which item."""
+def test_items_from_python_are_named_by_number(items, problem):
+    """There are no lines, so errors have the number of the item."""
     with pytest.raises(CatalogError) as caught:
         list(catalog_from_items(items))
 
@@ -343,7 +343,7 @@ def test_items_of_a_program_are_named_by_number(items, problem):
 
 
 NAMES = st.text("abcdefgh_", min_size=1, max_size=6).map("x{}".format)
-# The separator of paths is kept out of everything, so that paths come back as they were.
+# No text contains the path separator, so that paths are read as they were written.
 WORDS = (
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\u241f"), max_size=12)
     .map(str.strip)
@@ -375,7 +375,7 @@ COLUMNS = Columns("id", "title", "text", "path", path_separator="\u241f")
 
 
 def as_row(item: Item) -> dict[str, object]:
-    """Write an item the way a catalog holds it."""
+    """Return the row of a catalog for an item."""
     return {
         "id": item.id,
         "title": item.title,
@@ -386,27 +386,27 @@ def as_row(item: Item) -> dict[str, object]:
 
 
 @given(ITEMS, st.booleans(), st.sampled_from(["\n", "\r\n", "\n\n"]), st.booleans())
-def test_json_lines_come_back_as_they_were(items, ascii_only, line_end, zipped):
-    """Whatever can be an item survives being written and read."""
+def test_json_lines_round_trip(items, ascii_only, line_end, zipped):
+    """Every possible item is read as it was written."""
     rows = [as_row(item) for item in items]
     content = line_end.join(json.dumps(row, ensure_ascii=ascii_only) for row in rows).encode()
 
     source = io.BytesIO(gzip.compress(content) if zipped else content)
-    back = list(read_catalog("-", format="jsonl", columns=COLUMNS, stdin=source))
+    read = list(read_catalog("-", format="jsonl", columns=COLUMNS, stdin=source))
 
-    assert items == back
+    assert items == read
 
 
 @given(ITEMS, st.sampled_from([None, 1]), st.sampled_from(["%s", '{"n": [1], "rows": %s}']))
-def test_a_json_document_comes_back_as_it_was(items, indent, frame):
-    """The same for a list, and for a list inside an object."""
+def test_a_json_document_round_trips(items, indent, frame):
+    """So are a list, and a list inside an object."""
     content = frame % json.dumps([as_row(item) for item in items], indent=indent)
 
-    back = list(
+    read = list(
         read_catalog("-", format="json", columns=COLUMNS, stdin=io.BytesIO(content.encode()))
     )
 
-    assert items == back
+    assert items == read
 
 
 @given(
@@ -420,8 +420,8 @@ def test_a_json_document_comes_back_as_it_was(items, indent, frame):
     st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
     st.sampled_from(["\n", "\r\n"]),
 )
-def test_csv_comes_back_as_it_was(rows, delimiter, quoting, line_end):
-    """Quotes, line breaks and delimiters in fields survive, and columns get their types."""
+def test_csv_round_trips(rows, delimiter, quoting, line_end):
+    """Fields may contain quotes, line breaks and delimiters, and columns get their types."""
     # Python's writer leaves a lone carriage return unquoted, where it is the end of a line.
     assume(quoting == csv.QUOTE_ALL or not any("\r" in text for row in rows for text in row[:3]))
     text = io.StringIO()
@@ -429,7 +429,7 @@ def test_csv_comes_back_as_it_was(rows, delimiter, quoting, line_end):
     writer.writerow(["id", "title", "note", "count", "flag"])
     writer.writerows([*row[:4], "Yes" if row[4] else "no"] for row in rows)
 
-    back = list(
+    read = list(
         read_catalog(
             "-",
             format="csv",
@@ -447,7 +447,7 @@ def test_csv_comes_back_as_it_was(rows, delimiter, quoting, line_end):
             | dict(zip(("count", "flag"), row[3:], strict=True)),
         )
         for row in rows
-    ] == back
+    ] == read
 
 
 PIECES = [
@@ -459,26 +459,26 @@ PIECES = [
 @given(
     st.lists(st.sampled_from(PIECES), max_size=12).map("".join),
     st.sampled_from(["utf-8", "latin-1", "utf-16"]),
-    st.sampled_from([None, *FORMATS[:4]]),
+    st.sampled_from([None, *list(FORMATS)[:4]]),
     st.sampled_from(["stop", "skip"]),
 )
-def test_whatever_comes_in_there_is_an_item_or_an_error_in_words(text, encoding, form, on_error):
-    """No input ends in a traceback, and no item is without id and title."""
+def test_any_input_gives_items_or_a_catalog_error(text, encoding, form, on_error):
+    """No input causes another exception, and every item has an id and a title."""
     data = text.encode(encoding, "replace")
-    complaint = None
+    caught = None
     try:
         items = list(read_catalog("-", format=form, on_error=on_error, stdin=io.BytesIO(data)))
     except UnillmrecError as error:
-        items, complaint = [], error
+        items, caught = [], error
 
-    assert bool(items) != bool(complaint)
+    assert bool(items) != bool(caught)
     assert all(item.id.strip() and item.title.strip() for item in items)
     assert all(item.content_hash() for item in items)
-    assert complaint is None or "Nothing was written." in complaint.detail
+    assert caught is None or "Nothing was written." in caught.detail
 
 
-def test_a_folder_full_of_catalogs_leaves_no_file_open(reader):
-    """Reading to the end, giving up and failing all close what was opened."""
+def test_no_file_stays_open(reader):
+    """Reading to the end, stopping early and failing all close the file."""
     list(reader("a.jsonl", TWO))
     next(iter(reader("a.csv", "id,title\n1,x\n2,y\n")))
     with pytest.raises(CatalogError):

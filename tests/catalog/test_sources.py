@@ -1,4 +1,4 @@
-"""Files, pipes and gzip: what can go wrong before there is a row."""
+"""Files, pipes and gzip: errors before the first row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TABLE = b"id,title,n\n1,x,2\n"
 
 
 def test_a_missing_file_names_the_nearest_one():
-    """A slip of the finger is answered with the file that was meant."""
+    """The error suggests the file that was probably meant."""
     Path("films.jsonl").write_text("{}")
 
     with pytest.raises(CatalogError) as caught:
@@ -27,12 +27,12 @@ def test_a_missing_file_names_the_nearest_one():
     assert (
         "film.jsonl: there is no such file.\n"
         "  Nothing was written.\n"
-        "  Try: films.jsonl, if that is what was meant."
+        "  Try: films.jsonl, if you meant that file."
     ) == str(caught.value)
 
 
-def test_a_missing_file_without_a_neighbour():
-    """There is not always something to suggest."""
+def test_a_missing_file_without_a_similar_one():
+    """Without a similar file, there is no suggestion."""
     with pytest.raises(CatalogError) as caught:
         read_catalog("nowhere/films.jsonl")
 
@@ -40,7 +40,7 @@ def test_a_missing_file_without_a_neighbour():
 
 
 def test_a_folder_is_not_a_file():
-    """A folder is named as such."""
+    """The error says that it is a folder."""
     Path("films.jsonl").mkdir()
 
     with pytest.raises(CatalogError, match=r"films\.jsonl: this is a folder, not a file"):
@@ -48,7 +48,7 @@ def test_a_folder_is_not_a_file():
 
 
 def test_a_file_that_may_not_be_opened(monkeypatch):
-    """The reason of the system is passed on."""
+    """The error has the reason of the operating system."""
     Path("films.jsonl").write_text("{}")
 
     def refuse(*_arguments: object) -> None:
@@ -60,34 +60,34 @@ def test_a_file_that_may_not_be_opened(monkeypatch):
         read_catalog("films.jsonl")
 
 
-def test_gzip_that_stops_too_early(refusal):
-    """A download that broke off is recognised, with the last line that came."""
+def test_truncated_gzip(refusal):
+    """An interrupted download is recognized, with the last complete line."""
     draw = random.Random(1)
     lines = [f'{{"id": {n}, "title": "{draw.random()}"}}\n' for n in range(60_000)]
     packed = gzip.compress("".join(lines).encode())
 
     message = refusal("films.jsonl.gz", packed[:-1000])
 
-    assert message.startswith("films.jsonl.gz: the gzip data stop too early after line ")
+    assert message.startswith("films.jsonl.gz: the gzip data end too early after line ")
     assert "the file was cut off." in message
 
 
 @pytest.mark.parametrize(
     "packed", [b"\x1f\x8b\x08nonsense", gzip.compress(TABLE, mtime=0)[:-8] + b"12345678"]
 )
-def test_gzip_that_is_damaged(refusal, packed):
-    """Bytes that are no gzip, and a checksum that does not fit."""
+def test_damaged_gzip(refusal, packed):
+    """Invalid data, and a wrong checksum."""
     assert refusal("a.csv.gz", packed).startswith("a.csv.gz: the gzip data are damaged")
 
 
-def test_gzip_is_recognised_without_its_ending(reader):
-    """What counts is what the file is."""
+def test_gzip_is_recognized_by_content(reader):
+    """The content counts, not the name."""
     assert ["1"] == [item.id for item in reader("a.csv", gzip.compress(TABLE))]
     assert ["1"] == [item.id for item in reader("b.csv.gz", TABLE)]
 
 
 def test_a_named_pipe_is_read_like_a_file():
-    """Process substitution of the shell gives such a path."""
+    """The process substitution of a shell gives such a path."""
     os.mkfifo("pipe.csv")
     writer = threading.Thread(target=lambda: Path("pipe.csv").write_bytes(TABLE))
     writer.start()
@@ -100,8 +100,8 @@ def test_a_named_pipe_is_read_like_a_file():
     assert len(TABLE) == catalog.size
 
 
-def test_what_was_handed_in_stays_open(tmp_path):
-    """Standard input belongs to somebody else."""
+def test_a_passed_stream_stays_open(tmp_path):
+    """Standard input belongs to the caller."""
     path = tmp_path / "films.csv"
     path.write_bytes(TABLE)
 
@@ -126,8 +126,8 @@ def test_a_file_name_cannot_break_the_message():
         ("a.jsonl.gz", "id\ncafé\n".encode("latin-1")),
     ],
 )
-def test_what_is_not_gzip_says_so(refusal, name, content):
-    """A name that promises gzip, and bytes that are neither that nor text, whatever they are."""
+def test_a_gz_file_that_is_not_gzip(refusal, name, content):
+    """The name ends in .gz, and the bytes are neither gzip nor text."""
     message = refusal(name, content)
 
     assert message.startswith(f"{name}: this is not gzip, though its name ends in .gz.")
@@ -136,8 +136,8 @@ def test_what_is_not_gzip_says_so(refusal, name, content):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.json", "a.tsv", "a"])
 @pytest.mark.parametrize("seed", range(3))
-def test_random_bytes_are_no_text(refusal, name, seed):
-    """Neither commas nor high bytes in them are taken for something."""
+def test_random_bytes_are_not_text(refusal, name, seed):
+    """Commas and high bytes in them have no meaning."""
     message = refusal(name, random.Random(seed).randbytes(5_000))
 
-    assert message.startswith(f"{name}: this is not text, and no format that is read here.")
+    assert message.startswith(f"{name}: this is neither text nor a format that unillmrec reads.")

@@ -1,12 +1,15 @@
-"""Read a catalog file, of whatever format, as a stream of checked items."""
+"""Read a catalog file of any format as a stream of checked items.
+
+A new file format is one module in `catalog/formats/` and one line in `catalog/formats/registry.py`.
+"""
 
 from unillmrec.catalog.columns import Columns
-from unillmrec.catalog.formats.detection import FORMATS
+from unillmrec.catalog.formats.registry import FORMATS
 from unillmrec.catalog.reader import (
     CatalogReader,
     OnDuplicate,
     OnError,
-    Skipped,
+    SkippedRow,
     catalog_from_items,
     read_catalog,
 )
@@ -17,7 +20,7 @@ __all__ = [
     "Columns",
     "OnDuplicate",
     "OnError",
-    "Skipped",
+    "SkippedRow",
     "catalog_from_items",
     "read_catalog",
 ]

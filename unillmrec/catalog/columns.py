@@ -1,4 +1,4 @@
-"""Which columns are the id, the title, the text and the path of an item."""
+"""Find the columns that hold the id, the title, the text and the path of items."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from unillmrec.catalog.problems import catalog_error, listed, nearest, shown
+from unillmrec.catalog.problems import catalog_error, nearest_name, quoted, quoted_list
 
-# Compared without case, spaces and punctuation: "itemid" is item_id, Item ID and itemId.
+# Compared without case, spaces and punctuation: "itemid" matches item_id, Item ID and itemId.
 _IDS = (
     "id",
     "itemid",
@@ -52,21 +52,23 @@ _TITLES = (
 )
 _TEXTS = ("text", "description", "abstract", "summary", "overview", "synopsis", "plot")
 _PATHS = ("path", "categorypath", "taxonomy", "breadcrumbs")
-# A list under these names is mostly a set of tags; one text is a place in a hierarchy.
+# Under these names a list is usually a set of tags, and a single text a place in a hierarchy.
 _PATHS_IF_TEXT = ("category", "categories")
-_ANYWHERE = (" > ", ">")
-_MOSTLY = ("|", "/")
+# Separators of path levels: one occurrence of these is enough …
+_CERTAIN_SEPARATORS = (" > ", ">")
+# … and these have to be in half of the values.
+_LIKELY_SEPARATORS = ("|", "/")
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which columns of a catalog say what; everything else becomes an attribute.
+    """The columns of a catalog that make up an item; all others become attributes.
 
-    `None` means: look for the usual names. Several *text* columns are joined, several
-    *path* columns are put behind one another, coarse to fine; an empty tuple means that
-    there is none. *path_separator* parts a path that is written as one text; by default
-    ` > `, `>`, `|` and `/` are tried on the first rows. Fields of nested objects are
-    called `outer.inner`.
+    `None` means to look for the usual names, an empty tuple that there is no such column. Several
+    *text* columns are joined; several *path* columns make one path, coarse to fine.
+    *path_separator* separates the levels of a path written as one text; by default it is chosen
+    from ` > `, `>`, `|` and `/` by the first rows. Fields of nested objects are named
+    `outer.inner`.
     """
 
     id: str | None = None
@@ -77,8 +79,8 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True)
-class Roles:
-    """The columns as they were found; *awaited* were asked for and not seen yet."""
+class ColumnRoles:
+    """The columns found for each role; *missing* ones were requested and not seen so far."""
 
     id: str
     title: str
@@ -86,69 +88,69 @@ class Roles:
     path: tuple[str, ...]
     separator: str | None
     as_text: frozenset[str]
-    awaited: frozenset[str]
+    missing: frozenset[str]
     seen: tuple[str, ...]
 
     @property
-    def taken(self) -> frozenset[str]:
-        """The columns that are no attributes."""
+    def used(self) -> frozenset[str]:
+        """The columns that are not attributes."""
         return frozenset((self.id, self.title, *self.text, *self.path))
 
     def columns(self) -> Columns:
-        """Return what was decided, in the form in which it can be asked for."""
+        """Return the roles in the form in which they can be requested."""
         text = tuple(name for name in self.text if name in self.seen)
         path = tuple(name for name in self.path if name in self.seen)
         return Columns(self.id, self.title, text, path, self.separator)
 
 
-def resolve(
+def assign_roles(
     columns: Columns,
     rows: Sequence[Mapping[str, object]],
     *,
     label: str,
     fixed: bool,
     as_text: Collection[str] = (),
-) -> Roles:
-    """Decide from the first *rows*, already flattened, which column is what.
+) -> ColumnRoles:
+    """Assign the columns of the first *rows*, already flattened, to roles.
 
-    Where the columns are not *fixed* by a header, a text or path column may first turn up
-    later; it is then *awaited*.
+    Where the columns are not *fixed* by a header, requested text and path columns may appear in
+    later rows only; until then they count as *missing*.
 
     Raises:
         CatalogError: there is no id or title, or a named column is missing.
     """
     seen = tuple(dict.fromkeys(name for row in rows for name in row))
-    finder = _Finder(label, seen)
+    finder = _ColumnFinder(label, seen)
     text = _names(columns.text)
     path = _names(columns.path)
-    named = dict.fromkeys([*(text or ()), *(path or ()), *as_text])
-    awaited = frozenset(name for name in named if name not in seen)
+    requested = dict.fromkeys([*(text or ()), *(path or ()), *as_text])
+    missing = frozenset(name for name in requested if name not in seen)
     # A field of a nested object may be missing from the first rows of any format.
-    if fixed and any(name.partition(".")[0] not in seen for name in awaited):
-        raise missing_column(columns, awaited, seen, label=label)
+    if fixed and any(name.partition(".")[0] not in seen for name in missing):
+        raise missing_column_error(columns, missing, seen, label=label)
     item_id = finder.find("id", columns.id, _IDS)
     title = finder.find("title", columns.title, [name for name in _TITLES if name != item_id])
     if text is None:
-        # Names in their usual spelling are expected in later rows as well.
+        # The usual names may also appear in later rows.
         text = tuple(dict.fromkeys([*finder.all(_TEXTS), *(() if fixed else _TEXTS)]))
         text = tuple(name for name in text if name not in (item_id, title, *(path or ())))
     if path is None:
         path = _usual_path(finder, rows, {item_id, title, *text})
-    return Roles(
+    return ColumnRoles(
         item_id,
         title,
         text,
         path,
         columns.path_separator or guess_separator(_texts(rows, path)),
         frozenset(as_text),
-        awaited,
+        missing,
         seen,
     )
 
 
-def expected(columns: Columns) -> Roles:
-    """Return the roles where there are no rows to look at, only names to go by."""
-    return Roles(
+def default_roles(columns: Columns) -> ColumnRoles:
+    """Return the roles for a catalog without rows, from the requested and the usual names."""
+    return ColumnRoles(
         columns.id or "id",
         columns.title or "title",
         _TEXTS if (text := _names(columns.text)) is None else text,
@@ -161,21 +163,21 @@ def expected(columns: Columns) -> Roles:
 
 
 def guess_separator(values: Sequence[str]) -> str | None:
-    """Return what parts the levels in *values*, or `None` when they seem to have one level.
+    """Return the separator of path levels in *values*, or `None` if they seem to have one level.
 
-    A `|` or `/` has to be in half of them: "Audio/Video" is one category.
+    A `|` or `/` must be in half of them: "Audio/Video" is one category.
     """
-    for separator in _ANYWHERE:
+    for separator in _CERTAIN_SEPARATORS:
         if any(separator in value for value in values):
             return separator
-    for separator in _MOSTLY:
+    for separator in _LIKELY_SEPARATORS:
         if 2 * sum(separator in value for value in values) >= max(1, len(values)):
             return separator
     return None
 
 
-class _Finder:
-    """The columns of one catalog, found by name and by usual name."""
+class _ColumnFinder:
+    """Finds columns of one catalog by requested and by usual names."""
 
     def __init__(self, label: str, seen: tuple[str, ...]) -> None:
         self._label = label
@@ -184,66 +186,66 @@ class _Finder:
         for name in seen:
             self._folded.setdefault(_folded(name), name)
 
-    def find(self, role: str, asked: str | None, usual: Sequence[str]) -> str:
-        if asked is not None:
-            if asked not in self._seen:
-                raise self.missing(asked, f"--{role}")
-            return asked
-        if found := self.all(usual):
-            return found[0]
+    def find(self, role: str, requested: str | None, usual: Sequence[str]) -> str:
+        if requested is not None:
+            if requested not in self._seen:
+                raise self.missing_error(requested, f"--{role}")
+            return requested
+        if columns := self.all(usual):
+            return columns[0]
         raise catalog_error(
             self._label,
             f"there is no column for the {role}",
-            detail=f"The columns are {listed(self._seen)}.",
+            detail=f"The columns are {quoted_list(self._seen)}.",
             remedy=f"--{role} with the name of the column.",
         )
 
     def all(self, usual: Iterable[str]) -> list[str]:
         return [self._folded[name] for name in usual if name in self._folded]
 
-    def missing(self, name: str, flag: str) -> Exception:
-        near = nearest(name, [each for each in self._seen if each.isprintable()])
+    def missing_error(self, name: str, flag: str) -> Exception:
+        near = nearest_name(name, [each for each in self._seen if each.isprintable()])
         return catalog_error(
             self._label,
-            f"there is no column {shown(name)}",
-            detail=f"The columns are {listed(self._seen)}.",
+            f"there is no column {quoted(name)}",
+            detail=f"The columns are {quoted_list(self._seen)}.",
             remedy=f"{flag} {shlex.quote(near)}" if near else f"{flag} with one of them.",
         )
 
 
-def missing_column(
+def missing_column_error(
     columns: Columns, missing: Collection[str], seen: tuple[str, ...], *, label: str
 ) -> Exception:
-    """Return the error for the first of the *missing* columns, named by *columns*."""
+    """Return the error about the first of the *missing* columns, with the flag that named it."""
     name = min(missing)
     flag = "--as-text"
-    for named, its_flag in ((columns.text, "--text"), (columns.path, "--path")):
-        if name in (_names(named) or ()):
-            flag = its_flag
-    return _Finder(label, seen).missing(name, flag)
+    for names, names_flag in ((columns.text, "--text"), (columns.path, "--path")):
+        if name in (_names(names) or ()):
+            flag = names_flag
+    return _ColumnFinder(label, seen).missing_error(name, flag)
 
 
 def _usual_path(
-    finder: _Finder, rows: Sequence[Mapping[str, object]], taken: set[str]
+    finder: _ColumnFinder, rows: Sequence[Mapping[str, object]], used: set[str]
 ) -> tuple[str, ...]:
     for name in finder.all(_PATHS):
-        if name not in taken:
+        if name not in used:
             return (name,)
     for name in finder.all(_PATHS_IF_TEXT):
-        held = [row[name] for row in rows if row.get(name) not in (None, "")]
-        if name not in taken and held and all(isinstance(value, str) for value in held):
+        values = [row[name] for row in rows if row.get(name) not in (None, "")]
+        if name not in used and values and all(isinstance(value, str) for value in values):
             return (name,)
     return ()
 
 
 def _texts(rows: Sequence[Mapping[str, object]], names: tuple[str, ...]) -> list[str]:
     values = (row.get(name) for row in rows for name in names)
-    alone = (v[0] if isinstance(v, (list, tuple)) and len(v) == 1 else v for v in values)
-    return [value for value in alone if isinstance(value, str) and value.strip()]
+    single = (v[0] if isinstance(v, (list, tuple)) and len(v) == 1 else v for v in values)
+    return [value for value in single if isinstance(value, str) and value.strip()]
 
 
-def _names(given: tuple[str, ...] | str | None) -> tuple[str, ...] | None:
-    return (given,) if isinstance(given, str) else given
+def _names(names: tuple[str, ...] | str | None) -> tuple[str, ...] | None:
+    return (names,) if isinstance(names, str) else names
 
 
 def _folded(name: str) -> str:

@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-from unillmrec.catalog.problems import listed, nearest
+from unillmrec.catalog.problems import nearest_name, quoted_list
 from unillmrec.errors import PredicateError
 from unillmrec.filters.conditions import (
     BUILT_IN,
@@ -131,10 +131,10 @@ class Predicate:
         self, name: AttributeName, known: Mapping[str, AttributeInfo], omission: str
     ) -> PredicateError:
         choices = sorted({*known, *BUILT_IN})
-        near = nearest(name.text, choices)
+        near = nearest_name(name.text, choices)
         if name.text in ("title", "text") and not name.quoted:
             omission = omission or "Filters can use ids and attributes, but not titles and texts."
-        names = f"The attributes are {listed(sorted(known))}." if known else "There are none."
+        names = f"The attributes are {quoted_list(sorted(known))}." if known else "There are none."
         return self.error(
             name,
             f"there is no attribute {name.text!r}.",

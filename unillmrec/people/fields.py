@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from unillmrec.catalog.formats.contract import Table
 from unillmrec.catalog.formats.detection import detect
-from unillmrec.catalog.formats.tables import Table
-from unillmrec.catalog.problems import RowProblem, shown
-from unillmrec.catalog.reader import table_of
+from unillmrec.catalog.problems import RowProblem, quoted
 from unillmrec.catalog.sources import open_source
 from unillmrec.errors import CatalogError, PersonError
 
@@ -41,7 +40,7 @@ def open_people_table(path: str | Path, format: str | None = None) -> Iterator[T
     source = None
     try:
         source = open_source(path)
-        yield table_of(source, detect(source, format))
+        yield detect(source, format).open(source)
     except CatalogError as error:
         # The detail of a catalog error ("Nothing was written.") makes no sense here.
         raise PersonError(error.problem, remedy=error.remedy) from error
@@ -68,7 +67,7 @@ def read_id(value: object, kind: str = "id") -> str:
     """
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         article = "an" if kind[0] in "aeiou" else "a"
-        raise RowProblem(f"{shown(value)} is not {article} {kind}")
+        raise RowProblem(f"{quoted(value)} is not {article} {kind}")
     return str(value)
 
 
@@ -103,7 +102,7 @@ def read_item_ids(value: object) -> tuple[str, ...]:
         except ValueError as error:
             raise RowProblem(f"the history is not a JSON list: {error}") from error
     if not isinstance(value, list | tuple):
-        raise RowProblem(f"the history is not a list of item ids: {shown(value)}")
+        raise RowProblem(f"the history is not a list of item ids: {quoted(value)}")
     return tuple(map(read_item_id, value))
 
 
@@ -123,7 +122,7 @@ def read_number(value: object, kind: str) -> float | None:
     try:
         return float(value)  # type: ignore[arg-type] # other types raise TypeError
     except (TypeError, ValueError, OverflowError) as error:
-        raise RowProblem(f"{shown(value)} is not a {kind}") from error
+        raise RowProblem(f"{quoted(value)} is not a {kind}") from error
 
 
 def read_time(value: object) -> float | None:
@@ -145,7 +144,7 @@ def read_time(value: object) -> float | None:
         return _seconds(datetime.fromisoformat(text))
     except ValueError as error:
         raise RowProblem(
-            f"{shown(value)} is not a time", remedy="a number, or a date such as 2026-01-31."
+            f"{quoted(value)} is not a time", remedy="a number, or a date such as 2026-01-31."
         ) from error
 
 

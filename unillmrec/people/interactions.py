@@ -13,8 +13,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from unillmrec.catalog.formats.tables import Table
-from unillmrec.catalog.problems import RowProblem, shown
+from unillmrec.catalog.formats.contract import Table
+from unillmrec.catalog.problems import RowProblem, quoted
 from unillmrec.errors import PersonError
 from unillmrec.people.fields import (
     HISTORY_COLUMNS,
@@ -151,7 +151,7 @@ def _row_reader(
     if missing:
         raise PersonError(
             f"{table.label}: there is no column {' or '.join(map(repr, missing))}.",
-            detail=f"It has {', '.join(map(shown, list(first)[:12]))}.",
+            detail=f"It has {', '.join(map(quoted, list(first)[:12]))}.",
             remedy=f"use {KNOWN_FORMATS}.",
         )
     return _interaction_reader(builder)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from unillmrec.catalog.problems import RowProblem, shown
+from unillmrec.catalog.problems import RowProblem, quoted
 from unillmrec.errors import PersonError
 from unillmrec.people.fields import (
     HISTORY_COLUMNS,
@@ -99,10 +99,10 @@ def _read_person_id(fields: Mapping[str, object]) -> str:
         raise RowProblem("there is no field 'id'")
     person_id = read_id(value)
     if not person_id.strip():
-        raise RowProblem(f"{shown(value)} is not an id")
+        raise RowProblem(f"{quoted(value)} is not an id")
     # SQLite and UTF-8 cannot store these: the id would change when it is read back.
     if "\0" in person_id or not _is_unicode(person_id):
-        raise RowProblem(f"{shown(value)} is not an id: it contains invalid characters")
+        raise RowProblem(f"{quoted(value)} is not an id: it contains invalid characters")
     return person_id
 
 
@@ -127,5 +127,5 @@ def _read_person(fields: Mapping[str, object]) -> Person:
 def _read_text(fields: Mapping[str, object], names: tuple[str, ...]) -> str:
     value = first_value(fields, names)
     if value is not None and not isinstance(value, str):
-        raise RowProblem(f"the field {names[0]!r} is not text: {shown(value)}")
+        raise RowProblem(f"the field {names[0]!r} is not text: {quoted(value)}")
     return value or ""

@@ -1,4 +1,4 @@
-"""Which format a file is in, and what is refused before the first row."""
+"""Detecting the format of a file, and what is refused before the first row."""
 
 from __future__ import annotations
 
@@ -38,9 +38,11 @@ TABLE = "id,title\na,A\nb,B\n"
         ('# a, comment\n{"id": 1, "title": "x"}', None),
     ],
 )
-def test_the_first_bytes_tell_the_format(head, expected):
-    """A guess is made only where it is safe."""
-    assert expected == sniff(head.encode())
+def test_guesses_the_format_from_the_first_bytes(head, expected):
+    """It guesses only where that is safe."""
+    found = sniff(head.encode())
+
+    assert expected == (found and found.name)
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -64,7 +66,7 @@ def test_the_first_bytes_tell_the_format(head, expected):
     ],
 )
 def test_every_format_gives_the_same_items(reader, name, content, zipped):
-    """By name or by content, with a byte order mark or without, zipped or not."""
+    """By name or by content, with or without a byte order mark, gzipped or not."""
     data = content.encode()
 
     items = list(reader(f"{name}.gz", gzip.compress(data)) if zipped else reader(name, data))
@@ -74,7 +76,7 @@ def test_every_format_gives_the_same_items(reader, name, content, zipped):
 
 @pytest.mark.parametrize("content", [LINES, LIST, TABLE, TABLE.replace(",", "\t")])
 def test_standard_input_needs_no_format(content):
-    """The first bytes tell, also through gzip."""
+    """The first bytes determine it, also through gzip."""
     plain = read_catalog("-", stdin=io.BytesIO(content.encode()))
     zipped = read_catalog("-", stdin=io.BytesIO(gzip.compress(content.encode())))
 
@@ -96,8 +98,8 @@ def test_standard_input_needs_no_format(content):
         ("a.jsonl", b"", "a.jsonl: it is empty.", ""),
     ],
 )
-def test_a_file_that_is_something_else(refusal, name, content, problem, remedy):
-    """The error says what it is instead, before anything is read."""
+def test_a_file_of_another_kind(refusal, name, content, problem, remedy):
+    """The error says what the file is, before any row is read."""
     message = refusal(name, content)
 
     assert message.startswith(problem)
@@ -105,7 +107,7 @@ def test_a_file_that_is_something_else(refusal, name, content, problem, remedy):
 
 
 def test_an_unknown_format_names_the_known_ones(refusal):
-    """A format that does not exist is answered with those that do."""
+    """The error lists the formats."""
     message = refusal("a.jsonl", LINES, format="excel")
 
     assert message.startswith("a.jsonl: there is no format 'excel'.")
@@ -129,7 +131,7 @@ def test_wide_encodings_are_named(refusal, encoding, named):
     assert message.endswith(f"Try: iconv -f {named} -t UTF-8 'my films.csv' > 'utf8-my films.csv'")
 
 
-def test_what_is_skipped_is_never_the_whole_file():
-    """Skipping rows does not help against the wrong format."""
+def test_skipping_does_not_apply_to_the_whole_file():
+    """A file in the wrong format is an error also with on_error="skip"."""
     with pytest.raises(CatalogError, match="this is a JSON document"):
         list(read_catalog("-", format="jsonl", on_error="skip", stdin=io.BytesIO(LIST.encode())))

@@ -23,7 +23,7 @@ def packed(**columns):
 
 
 def test_values_become_the_types_of_items(reader):
-    """Dates are texts, decimals numbers, structs taken apart, nulls and NaN missing."""
+    """Dates become texts, decimals numbers, structs several columns; NaN and null are missing."""
     content = packed(
         id=[1, 2],
         title=["x", "y"],
@@ -50,8 +50,8 @@ def test_values_become_the_types_of_items(reader):
     assert len(content) == catalog.position == catalog.size
 
 
-def test_it_comes_through_a_pipe():
-    """What cannot be jumped about in is kept in a temporary file."""
+def test_it_can_be_read_from_a_pipe():
+    """Input that cannot seek is copied to a temporary file."""
     content = packed(id=["a"], title=["x"])
 
     catalog = read_catalog("-", stdin=io.BytesIO(content))
@@ -62,7 +62,7 @@ def test_it_comes_through_a_pipe():
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (packed(id=[1.0], title=["x"]), "a.parquet, row 1: the id in column 'id' is 1.0; it has"),
+        (packed(id=[1.0], title=["x"]), "a.parquet, row 1: the id in column 'id' is 1.0; it must"),
         (
             packed(id=["a", "a"], title=["x", "y"]),
             "a.parquet, row 2: item id 'a' is already used in row 1.",
@@ -71,23 +71,23 @@ def test_it_comes_through_a_pipe():
         (packed(id=["a"], title=[b"\xff"]), "a.parquet, row 1: column 'title' holds bytes that"),
     ],
 )
-def test_what_is_wrong_is_told_by_row(refusal, content, problem):
-    """There are no lines in Parquet, but rows."""
+def test_problems_have_the_row(refusal, content, problem):
+    """Parquet has rows instead of lines."""
     assert refusal("a.parquet", content).startswith(problem)
 
 
-def test_two_columns_of_one_name(refusal):
-    """Which of the two was meant cannot be known."""
+def test_two_columns_with_the_same_name(refusal):
+    """The error names the column."""
     buffer = io.BytesIO()
     table = pyarrow.table([["a"], ["x"], ["y"]], names=["id", "title", "title"])
     parquet.write_table(table, buffer)
 
     assert refusal("a.parquet", buffer.getvalue()).startswith(
-        "a.parquet: two columns are called 'title'."
+        "a.parquet: two columns are named 'title'."
     )
 
 
-def test_a_missing_column_is_told_at_once(refusal):
+def test_a_missing_column_is_reported_at_once(refusal):
     """The columns are known before the first row."""
     message = refusal(
         "a.parquet", packed(id=["a"], title=["x"]), columns=Columns(text="description")
@@ -97,7 +97,7 @@ def test_a_missing_column_is_told_at_once(refusal):
 
 
 def test_without_pyarrow_the_extra_is_named(reader, monkeypatch):
-    """Reading Parquet is an extra, and the error says how to get it."""
+    """Parquet needs an extra, and the error says how to install it."""
     content = packed(id=["a"], title=["x"])
     monkeypatch.setitem(sys.modules, "pyarrow", None)
 

@@ -1,1 +1,1 @@
-"""Catalog formats: each reads one kind of file as numbered rows."""
+"""The file formats of catalogs: one module each, listed in `registry`."""

@@ -1,4 +1,4 @@
-"""Rows from CSV and TSV."""
+"""CSV and TSV."""
 
 from __future__ import annotations
 
@@ -8,66 +8,67 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
-from unillmrec.catalog.formats.tables import LineTable, Rows
+from unillmrec.catalog.formats.contract import CatalogFormat, Rows
+from unillmrec.catalog.formats.tables import LineTable
 from unillmrec.catalog.problems import (
     RowProblem,
     catalog_error,
-    listed,
-    not_utf8,
-    shown,
+    encoding_problem,
+    quoted,
+    quoted_list,
 )
-from unillmrec.catalog.sources import Source
+from unillmrec.catalog.sources import ByteSource
 
-_LONGEST_FIELD = 64 << 20
+_MAX_FIELD = 64 << 20
 _COMMON_DELIMITERS = (",", ";", "\t", "|")
 
 
-class Delimited(LineTable):
-    """A header and one row a line, or several lines where a quoted field holds line breaks.
+class DelimitedTable(LineTable):
+    """A header and one row per line, or several lines if a quoted field holds line breaks.
 
-    *delimiter* is found out from the header when it is `None`.
+    Without a *delimiter*, the header tells which one is used.
     """
 
     untyped = True
     fixed = True
 
-    def __init__(self, source: Source, delimiter: str | None) -> None:
+    def __init__(self, source: ByteSource, delimiter: str | None) -> None:
         super().__init__(source)
         self._delimiter = delimiter
-        self._quoted: bool | None = None
+        self._has_quotes: bool | None = None
 
     def rows(self) -> Rows:
-        """Yield every row that is not blank; all values are text.
+        """Yield every row that is not blank, with all values as text.
 
         Raises:
             CatalogError: the header cannot be used.
         """
-        # Types are found out by reading everything once before; a pipe has to be kept for it.
-        self.source.keep()
-        if self._quoted is None:
-            self._quoted = self._delimiter != "\t" or self._has_quoting()
+        # The reader reads everything twice, first to determine the types.
+        self.source.buffer()
+        if self._has_quotes is None:
+            self._has_quotes = self._delimiter != "\t" or self._has_quoting()
         with self._lines() as lines:
             delimiter = self._delimiter or self._common_delimiter()
-            records = _Records(lines, delimiter, quoted=self._quoted)
+            records = _Records(lines, delimiter, has_quotes=self._has_quotes)
             header = self._header(records)
             for number, fields in records:
                 if isinstance(fields, RowProblem):
                     yield number, fields
-                elif (bad := _undecoded(fields, delimiter)) is not None:
-                    yield number, self._encoding(bad)
+                elif (bad := _find_undecoded(fields, delimiter)) is not None:
+                    yield number, self._encoding_problem(bad)
                 elif len(fields) != len(header):
-                    yield number, _ragged(len(fields), len(header))
+                    yield number, _length_problem(len(fields), len(header))
                 else:
                     yield number, dict(zip(header, fields, strict=True))
 
     @contextmanager
     def _lines(self) -> Iterator[io.TextIOWrapper]:
-        """Give the text; a byte that is not UTF-8 becomes a lone surrogate, found out later.
+        """Yield the text; bytes that are not UTF-8 become lone surrogates, and are found later.
 
-        Raising at once would lose the reader's place within a quoted field.
+        An error here would lose the position of the csv reader inside a quoted field.
         """
         with (
-            self.source.opened() as stream,
+            self.source.open() as stream,
             io.TextIOWrapper(
                 cast("io.BufferedReader", stream),
                 encoding="utf-8-sig",
@@ -82,37 +83,39 @@ class Delimited(LineTable):
             place = f"{self.label}:{number}"
             if isinstance(fields, RowProblem):
                 raise catalog_error(place, fields.problem, remedy=fields.remedy)
-            if (bad := _undecoded(fields, ",")) is not None:
-                problem = self._encoding(bad)
+            if (bad := _find_undecoded(fields, ",")) is not None:
+                problem = self._encoding_problem(bad)
                 raise catalog_error(place, problem.problem, remedy=problem.remedy)
-            # The index that data frames write has no name.
+            # The index column that data frames write has no name.
             names = [name.strip() or f"column_{n}" for n, name in enumerate(fields, start=1)]
-            twins = sorted({name for name in names if names.count(name) > 1})
-            if twins:
-                raise catalog_error(place, f"the header names {listed(twins)} more than once")
+            duplicates = sorted({name for name in names if names.count(name) > 1})
+            if duplicates:
+                raise catalog_error(
+                    place, f"the header names {quoted_list(duplicates)} more than once"
+                )
             return names
         raise catalog_error(self.label, "it holds no header and no rows")
 
     def _common_delimiter(self) -> str:
-        """Return the character that parts the header into most fields; a comma when in doubt."""
+        """Return the delimiter that splits the header into most fields; a comma if none does."""
         first = self.source.head.decode("utf-8-sig", "replace").lstrip().splitlines()[:1] or [""]
         fields = {each: next(csv.reader(first, delimiter=each)) for each in _COMMON_DELIMITERS}
         return max(_COMMON_DELIMITERS, key=lambda each: len(fields[each]))
 
     def _has_quoting(self) -> bool:
-        """Find out whether quotes in a TSV are quoting, or characters like any other.
+        """Return whether quotes in a TSV enclose fields, or are characters like any other.
 
-        Both kinds are common. Taken for quoting where they are none, a title that begins
-        with a quote swallows the rows after it; so the reading with fewer bad rows wins.
+        Both kinds of files are common. The interpretation with fewer bad rows wins: wrongly taken
+        as the begin of a field, the first quote of a title would swallow the following rows.
         """
-        bad = self._bad_rows(quoted=False)
-        return bad > 0 and self._bad_rows(quoted=True) < bad
+        bad = self._count_bad_rows(has_quotes=False)
+        return bad > 0 and self._count_bad_rows(has_quotes=True) < bad
 
-    def _bad_rows(self, *, quoted: bool) -> int:
+    def _count_bad_rows(self, *, has_quotes: bool) -> int:
         with self._lines() as lines:
             width = 0
             bad = 0
-            for _, fields in _Records(lines, "\t", quoted=quoted):
+            for _, fields in _Records(lines, "\t", has_quotes=has_quotes):
                 if isinstance(fields, RowProblem):
                     bad += 1
                     continue
@@ -120,26 +123,26 @@ class Delimited(LineTable):
                 bad += len(fields) != width
         return bad
 
-    def _encoding(self, problem: tuple[str, int]) -> RowProblem:
-        text, position = problem
+    def _encoding_problem(self, bad: tuple[str, int]) -> RowProblem:
+        text, position = bad
         before = len(text[:position].encode("utf-8", "surrogateescape"))
         line = text.encode("utf-8", "surrogateescape")
         path = str(self.source.path) if self.source.path else None
-        return not_utf8(line, before, path=path, gzipped=self.source.gzipped)
+        return encoding_problem(line, before, path=path, gzipped=self.source.gzipped)
 
 
 class _Records:
-    """What the csv module reads, each record with the line it begins on."""
+    """The records that the csv module reads, each with the line on which it begins."""
 
-    def __init__(self, lines: io.TextIOWrapper, delimiter: str, *, quoted: bool) -> None:
-        # The limit belongs to the whole process: it is raised, and never lowered.
-        csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
-        self._quoted = quoted
-        # Without strict, a quote that is never closed swallows the rest of the file in silence.
+    def __init__(self, lines: io.TextIOWrapper, delimiter: str, *, has_quotes: bool) -> None:
+        # The limit is global to the process, so it is raised, and never lowered.
+        csv.field_size_limit(max(csv.field_size_limit(), _MAX_FIELD))
+        self._has_quotes = has_quotes
+        # Without strict, a quote that is never closed silently swallows the rest of the file.
         self._reader = csv.reader(
             lines,
             delimiter=delimiter,
-            quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+            quoting=csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE,
             strict=True,
         )
 
@@ -152,14 +155,14 @@ class _Records:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield begin, _quoting_problem(error, begin, reader.line_num)
+                yield begin, _csv_problem(error, begin, reader.line_num)
                 continue
             if len(fields) > 1 or (fields and fields[0].strip()):
-                yield begin, fields if self._quoted else [_unquoted(field) for field in fields]
+                yield begin, fields if self._has_quotes else [_unquoted(field) for field in fields]
 
 
 def _unquoted(field: str) -> str:
-    """Take off quotes that enclose a whole field, if those inside it are doubled."""
+    """Remove quotes that enclose a whole field, if those inside it are doubled."""
     if len(field) > 1 and field[0] == field[-1] == '"':
         inside = field[1:-1]
         if '"' not in inside.replace('""', ""):
@@ -167,8 +170,8 @@ def _unquoted(field: str) -> str:
     return field
 
 
-def _undecoded(fields: list[str], delimiter: str) -> tuple[str, int] | None:
-    """Return the record and where in it a byte stands that could not be decoded."""
+def _find_undecoded(fields: list[str], delimiter: str) -> tuple[str, int] | None:
+    """Return the record and the position of its first byte that is not UTF-8, if it has one."""
     text = delimiter.join(fields)
     if text.isascii():
         return None
@@ -179,7 +182,7 @@ def _undecoded(fields: list[str], delimiter: str) -> tuple[str, int] | None:
     return None
 
 
-def _ragged(found: int, expected: int) -> RowProblem:
+def _length_problem(found: int, expected: int) -> RowProblem:
     fields = "1 field" if found == 1 else f"{found:,} fields"
     columns = "1 column" if expected == 1 else f"{expected:,} columns"
     return RowProblem(
@@ -188,19 +191,48 @@ def _ragged(found: int, expected: int) -> RowProblem:
     )
 
 
-def _quoting_problem(error: csv.Error, begin: int, end: int) -> RowProblem:
+def _csv_problem(error: csv.Error, begin: int, end: int) -> RowProblem:
     message = str(error)
     until = f" (read up to line {end:,})" if end > begin else ""
     if "unexpected end" in message:
         return RowProblem(
             f"a quoted field is never closed{until}",
-            remedy="close it, or write a quote that begins a field as three quotes.",
+            remedy="close it, or write a quote at the beginning of a field as three quotes.",
         )
     if "expected after" in message:
         return RowProblem(
-            f"a quoted field goes on after its closing quote{until}",
+            f"a quoted field continues after its closing quote{until}",
             remedy='write a quote inside a quoted field twice (""), or pass --on-error skip.',
         )
     if "larger than field limit" in message:
-        return RowProblem(f"a field is longer than {_LONGEST_FIELD >> 20} MiB{until}")
-    return RowProblem(f"bad CSV: {shown(message)}{until}")
+        return RowProblem(f"a field is longer than {_MAX_FIELD >> 20} MiB{until}")
+    return RowProblem(f"bad CSV: {quoted(message)}{until}")
+
+
+def _guess_delimiter(start: bytes) -> bytes | None:
+    """Return the first usual delimiter that is in each of the first two lines."""
+    lines = start.splitlines()[:2]
+    if len(lines) < 2 or any(line.startswith((b"{", b"[")) for line in lines):
+        return None
+    for delimiter in (b"\t", b",", b";", b"|"):
+        if all(delimiter in line for line in lines):
+            return delimiter
+    return None
+
+
+CSV = CatalogFormat(
+    name="csv",
+    noun="CSV",
+    extensions=(".csv",),
+    open=lambda source: DelimitedTable(source, None),
+    matches=lambda start: _guess_delimiter(start) in (b",", b";", b"|"),
+    accepts=lambda name, start: name == "tsv",
+)
+TSV = CatalogFormat(
+    name="tsv",
+    noun="TSV",
+    extensions=(".tsv",),
+    open=lambda source: DelimitedTable(source, "\t"),
+    matches=lambda start: _guess_delimiter(start) == b"\t",
+    accepts=lambda name, start: name == "csv",
+)

@@ -1,16 +1,17 @@
-"""Rows from Parquet, the only place that knows pyarrow."""
+"""Parquet files. This is the only module that uses pyarrow."""
 
 from __future__ import annotations
 
-from unillmrec.catalog.formats.tables import LineTable, Rows
-from unillmrec.catalog.problems import catalog_error, shown
+from unillmrec.catalog.formats.contract import CatalogFormat, Rows
+from unillmrec.catalog.formats.tables import LineTable
+from unillmrec.catalog.problems import catalog_error, quoted
 from unillmrec.errors import MissingExtraError
 
 _BATCH = 2_000
 
 
-class Parquet(LineTable):
-    """A Parquet file; its rows are numbered from one."""
+class ParquetTable(LineTable):
+    """The rows of a Parquet file, numbered from one."""
 
     fixed = True
     unit = "row"
@@ -18,11 +19,11 @@ class Parquet(LineTable):
     skip_hint = "correct the row, or pass --on-error skip."
 
     def rows(self) -> Rows:
-        """Yield the rows, a batch at a time in memory.
+        """Yield the rows, reading one batch at a time.
 
         Raises:
             MissingExtraError: pyarrow is not installed.
-            CatalogError: it is no Parquet file, or a damaged one.
+            CatalogError: it is not a Parquet file, or a damaged one.
         """
         try:
             import pyarrow
@@ -30,19 +31,19 @@ class Parquet(LineTable):
         except ImportError as error:
             raise MissingExtraError("reading Parquet", "pyarrow", "parquet") from error
         number = 0
-        with self.source.seekable() as stream:
+        with self.source.open_seekable() as stream:
             try:
                 file = parquet.ParquetFile(stream)
-                _refuse_twins(self.label, file.schema_arrow.names)
+                _refuse_duplicates(self.label, file.schema_arrow.names)
                 for batch in file.iter_batches(batch_size=_BATCH):
                     for row in batch.to_pylist():
                         number += 1
                         yield number, row
-                    self.source.reached(number, file.metadata.num_rows)
+                    self.source.set_progress(number, file.metadata.num_rows)
             except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
                 raise catalog_error(
                     self.label,
-                    f"the Parquet data cannot be read after row {number:,}: {_first_words(error)}",
+                    f"the Parquet data cannot be read after row {number:,}: {_first_line(error)}",
                     remedy="copy or export the file again.",
                 ) from error
 
@@ -55,11 +56,21 @@ class Parquet(LineTable):
         return f"row {number:,}"
 
 
-def _refuse_twins(label: str, names: list[str]) -> None:
+def _refuse_duplicates(label: str, names: list[str]) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise catalog_error(label, f"two columns are called {shown(name)}")
+            raise catalog_error(label, f"two columns are named {quoted(name)}")
 
 
-def _first_words(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0].rstrip(".")[:200]
+
+
+PARQUET = CatalogFormat(
+    name="parquet",
+    noun="Parquet",
+    extensions=(".parquet", ".pq"),
+    open=ParquetTable,
+    matches=lambda head: head.startswith(b"PAR1"),
+    is_text=False,
+)

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from unillmrec.catalog.problems import shown
+from unillmrec.catalog.problems import quoted
 from unillmrec.errors import EvaluationError
 from unillmrec.items import Item
 from unillmrec.people.interactions import Interactions
@@ -82,7 +82,8 @@ def split_fields(place: str, line: str, separator: str, least: int) -> list[str]
     fields = line.split(separator)
     if len(fields) < least:
         raise EvaluationError(
-            f"{place}: {len(fields)} fields where {least} are needed; it begins {shown(line, 40)}.",
+            f"{place}: {len(fields)} fields where {least} are needed; "
+            f"it begins {quoted(line, 40)}.",
             remedy="the file as its publisher distributes it.",
         )
     return fields
@@ -97,7 +98,7 @@ def parse_number(place: str, text: object, kind: str) -> float:
     try:
         return float(str(text))
     except ValueError as error:
-        raise EvaluationError(f"{place}: {shown(text)} is not a {kind}.") from error
+        raise EvaluationError(f"{place}: {quoted(text)} is not a {kind}.") from error
 
 
 def parse_date(place: str, text: object, format: str, example: str) -> datetime:
@@ -149,7 +150,7 @@ def read_objects(
 
 
 def _not_an_object(place: str, line: str) -> EvaluationError:
-    return EvaluationError(f"{place}: this is not an object; it begins {shown(line, 40)}.")
+    return EvaluationError(f"{place}: this is not an object; it begins {quoted(line, 40)}.")
 
 
 def get_id(place: str, row: Mapping[str, Any], name: str) -> str:
