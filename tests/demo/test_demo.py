@@ -1,8 +1,8 @@
 import pytest
 
 from unillmrec.catalog import read_catalog
-from unillmrec.demo import books, reader_named, readers
-from unillmrec.demo.walkthrough import flat_cost, perform
+from unillmrec.demo import books, find_reader, readers
+from unillmrec.demo.walkthrough import flat_cost, run_walkthrough
 from unillmrec.errors import PersonError
 from unillmrec.items import one_line
 from unillmrec.judge import Interest, Profile
@@ -12,8 +12,8 @@ from unillmrec.stages import Person
 from unillmrec.store import ItemTree
 
 
-def test_the_catalog_is_whole():
-    """Every book can be read, has a line of its own, and its numbers are numbers."""
+def test_the_catalog_is_complete():
+    """Every book can be read, has a text of its own, and its numbers are numbers."""
     with books() as path:
         items = list(read_catalog(path))
 
@@ -27,8 +27,8 @@ def test_the_catalog_is_whole():
     assert len({item.text for item in items}) == len(items)
 
 
-def test_everybody_read_books_that_are_there():
-    """The histories hold ids of the catalog, each once."""
+def test_histories_consist_of_books_in_the_catalog():
+    """Each id occurs once."""
     with books() as path:
         known = {item.id for item in read_catalog(path)}
 
@@ -39,17 +39,17 @@ def test_everybody_read_books_that_are_there():
 
 
 def test_readers_are_found_by_name():
-    """Upper case does no harm; an unknown name is an error that lists the others."""
-    assert "Rosa" == reader_named("ROSA").name
+    """Case does not matter; an unknown name is an error that lists the readers."""
+    assert "Rosa" == find_reader("ROSA").name
     with pytest.raises(PersonError) as raised:
-        reader_named("bob")
+        find_reader("bob")
     assert all(reader.id in raised.value.remedy for reader in readers())
 
 
 @pytest.mark.parametrize("reader", readers(), ids=lambda reader: reader.id)
 def test_everybody_gets_ten_new_books(reader, tmp_path):
-    """Each walk opens branches, leaves others, and ends with ten books not read before."""
-    done = perform(tmp_path / "demo.tree", Person(reader.history))
+    """Each walk opens some branches only, and ends with ten books not read before."""
+    done = run_walkthrough(tmp_path / "demo.tree", Person(reader.history))
     recommendation = done.recommendation
     ids = [each.item.id for each in recommendation.items]
     opened = {event.opened.id for event in recommendation.opened}
@@ -62,9 +62,9 @@ def test_everybody_gets_ten_new_books(reader, tmp_path):
     assert len(reader.history) == len(done.titles)
 
 
-def test_the_flat_list_holds_every_book(tmp_path):
-    """Its cost is the count of a prompt with all lines, so it grows with the catalog."""
-    perform(tmp_path / "demo.tree", Person(like="whales"))
+def test_the_flat_listing_contains_every_book(tmp_path):
+    """Its cost is that of a prompt with all lines."""
+    run_walkthrough(tmp_path / "demo.tree", Person(like="whales"))
     writer = build_writer(Settings())
     profile = Profile((Interest("whales", 1.0),))
     with ItemTree.open(tmp_path / "demo.tree") as tree:

@@ -1,4 +1,4 @@
-"""What `unillmrec demo` shows: a bundled catalog of books, and a few people who read them."""
+"""The bundled data of `unillmrec demo`: a catalog of books, and a few readers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LICENCE = "The catalog was written for unillmrec: real books, own words, under t
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Somebody who comes with the demo; *history* holds book ids, oldest first."""
+    """A bundled person; *history* is a list of book ids, oldest first."""
 
     id: str
     name: str
@@ -26,7 +26,7 @@ class Reader:
 
 @contextmanager
 def books() -> Iterator[Path]:
-    """Give the catalog as a file, also where the package is a zip."""
+    """Yield the path of the bundled catalog, also if the package is in a zip file."""
     with as_file(files(__name__) / "books.jsonl") as path:
         yield path
 
@@ -34,23 +34,23 @@ def books() -> Iterator[Path]:
 def readers() -> tuple[Reader, ...]:
     """Return the bundled people."""
     text = (files(__name__) / "people.jsonl").read_text(encoding="utf-8")
-    told = [json.loads(line) for line in text.splitlines() if line]
+    people = [json.loads(line) for line in text.splitlines() if line]
     return tuple(
-        Reader(each["id"], each["name"], each["about"], tuple(each["history"])) for each in told
+        Reader(each["id"], each["name"], each["about"], tuple(each["history"])) for each in people
     )
 
 
-def reader_named(name: str) -> Reader:
+def find_reader(name: str) -> Reader:
     """Return the reader called *name*.
 
     Raises:
-        PersonError: nobody is.
+        PersonError: there is none.
     """
     known = {each.id: each for each in readers()}
     try:
         return known[name.lower()]
     except KeyError as error:
         raise PersonError(
-            f"there is nobody called {name!r} in the demo.",
+            f"there is no reader {name!r} in the demo.",
             remedy=f"--person {', '.join(known)}; or --history, or --like.",
         ) from error

@@ -1,4 +1,4 @@
-"""The demo itself: build the tree, walk it for somebody, and say what a model would cost."""
+"""Build the demo tree, recommend to one person, and estimate what a model would cost."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from unillmrec.store import ItemTree, Node
 from unillmrec.tree.growing import Bounds
 from unillmrec.usage import Usage
 
-# Seven hundred books fit under one branch; narrower bounds make a tree that can be walked.
+# By default, seven hundred books fit under one branch; narrower bounds give the tree levels.
 BOUNDS = Bounds(fan_out=8, root_children=12, leaf_target=12, leaf_capacity=20)
 OPTIONS = Options(limit=10, leaves=6, shown=40, candidates=20)
 
 
 @dataclass(frozen=True, slots=True)
-class Performance:
-    """Everything the demo has to show.
+class Walkthrough:
+    """What the demo shows.
 
-    *flat* is what one prompt with every item of the catalog would cost. *titles* are those
-    of the history.
+    *flat* is the estimated usage of one prompt that lists the whole catalog. *titles* are the
+    titles of the history.
     """
 
     report: BuildReport
@@ -43,20 +43,20 @@ class Performance:
     root: Node
 
 
-def perform(path: Path, person: Person) -> Performance:
-    """Build the tree of the books at *path* and recommend from it to *person*."""
+def run_walkthrough(path: Path, person: Person) -> Walkthrough:
+    """Build the tree of the bundled books at *path*, and recommend to *person* from it."""
     started = time.perf_counter()
     with books() as catalog:
         options = BuildOptions(bounds=BOUNDS, workers=1)
         report = build(read_catalog(catalog), path, options)
     seconds = time.perf_counter() - started
-    # Nothing from outside may change what the demo shows, so the settings are the defaults.
+    # The demo must show the same everywhere, so user settings are ignored.
     settings = Settings()
     with ItemTree.open(path) as tree:
         judge = build_estimating_judge(tree, settings)
         recommendation = Recommender(tree, judge).recommend_to(person, OPTIONS)
         known = tree.items_by_id(person.history)
-        return Performance(
+        return Walkthrough(
             report=report,
             seconds=seconds,
             recommendation=recommendation,
@@ -67,7 +67,7 @@ def perform(path: Path, person: Person) -> Performance:
 
 
 def flat_cost(tree: ItemTree, profile: Profile, writer: PromptWriter) -> Usage:
-    """Count one prompt that lists every item of *tree*, in the lines that recall shows."""
+    """Estimate the usage of one prompt that lists every item of *tree* as recall would."""
     items = tree.items_by_number(range(len(tree)))
     lines = [
         writer.line(Choice(number, format_item(each.item, ITEM_LINE), each.number))

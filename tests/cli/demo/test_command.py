@@ -75,7 +75,7 @@ def test_is_for_anybody(run):
 
     assert (None, []) == (liked["person"], liked["history"])
     assert ["Emma", "Dracula"] == read["history"]
-    assert "nobody called 'bob'" in run("demo", "--person", "bob").err
+    assert "no reader 'bob'" in run("demo", "--person", "bob").err
 
 
 def test_keeps_the_tree_where_it_is_told_to(run):

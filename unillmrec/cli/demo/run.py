@@ -8,8 +8,8 @@ from pathlib import Path
 from shutil import copyfile
 
 from unillmrec.cli.demo.request import DemoRequest
-from unillmrec.demo import Reader, books, reader_named
-from unillmrec.demo.walkthrough import Performance, perform
+from unillmrec.demo import Reader, books, find_reader
+from unillmrec.demo.walkthrough import Walkthrough, run_walkthrough
 from unillmrec.errors import StoreError
 from unillmrec.people.history import read_history
 from unillmrec.stages import Person
@@ -22,7 +22,7 @@ CATALOG_NAME = "books.jsonl"
 class DemoOutcome:
     """What the demo has done, and for whom; *kept* is the tree file, if it still exists."""
 
-    performance: Performance
+    walkthrough: Walkthrough
     reader: Reader | None
     kept: Path | None
 
@@ -33,16 +33,16 @@ def run_demo(request: DemoRequest) -> DemoOutcome:
     Raises:
         StoreError: the files to keep exist already, or cannot be written.
     """
-    reader = None if request.history or request.like else reader_named(request.person)
+    reader = None if request.history or request.like else find_reader(request.person)
     ids = reader.history if reader else read_history(request.history)
     person = Person(ids, request.like or "")
     if request.keep is not None:
         path = _prepare_folder(request.keep)
         with books() as catalog:
             copyfile(catalog, request.keep / CATALOG_NAME)
-        return DemoOutcome(perform(path, person), reader, path)
+        return DemoOutcome(run_walkthrough(path, person), reader, path)
     with tempfile.TemporaryDirectory(prefix="unillmrec-demo-") as folder:
-        return DemoOutcome(perform(Path(folder) / FILE_NAME, person), reader, None)
+        return DemoOutcome(run_walkthrough(Path(folder) / FILE_NAME, person), reader, None)
 
 
 def _prepare_folder(folder: Path) -> Path:

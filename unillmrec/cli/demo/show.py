@@ -44,7 +44,7 @@ def show_demo(demo: DemoOutcome, *, pause: bool, as_json: bool) -> None:
     _show_walk(page, demo, SECONDS_A_NODE if pause and page.is_terminal else 0.0)
     page.blank()
     for_whom = f" for {demo.reader.name}" if demo.reader else ""
-    recommendation = demo.performance.recommendation
+    recommendation = demo.walkthrough.recommendation
     page.show(_title(f"{len(recommendation.items)} books{for_whom}"))
     show_items(page, recommendation.items, with_ids=False)
     page.blank()
@@ -58,11 +58,11 @@ def _title(text: str, more: str = "") -> Text:
 
 
 def _introduction(demo: DemoOutcome) -> Iterator[tuple[str, str | Text]]:
-    performance = demo.performance
-    report = performance.report
+    walkthrough = demo.walkthrough
+    report = walkthrough.report
     leaves = format_count(report.leaves, "leaf", "leaves")
     branches = format_count(report.branches, "branch", "branches")
-    built = f"built in {format_seconds(performance.seconds)}"
+    built = f"built in {format_seconds(walkthrough.seconds)}"
     yield "tree", f"{format_count(report.items, 'book')} in {leaves} under {branches}, {built}"
     if demo.reader:
         others = ", ".join(each.id for each in readers() if each != demo.reader)
@@ -72,15 +72,15 @@ def _introduction(demo: DemoOutcome) -> Iterator[tuple[str, str | Text]]:
                 f"{demo.reader.name}. {demo.reader.about}", (f" (Others: {others}.)", "dim")
             ),
         )
-    if performance.titles:
-        lately = "; ".join(printable(title, 60) for title in performance.titles[:-4:-1])
-        yield "history", f"{format_count(len(performance.titles), 'book')}, lately {lately}"
-    yield "profile", printable(performance.recommendation.profile.text(), 200)
-    yield "judge", performance.recommendation.judge
+    if walkthrough.titles:
+        lately = "; ".join(printable(title, 60) for title in walkthrough.titles[:-4:-1])
+        yield "history", f"{format_count(len(walkthrough.titles), 'book')}, lately {lately}"
+    yield "profile", printable(walkthrough.recommendation.profile.text(), 200)
+    yield "judge", walkthrough.recommendation.judge
 
 
 def _show_walk(page: Page, demo: DemoOutcome, pause: float) -> None:
-    recommendation = demo.performance.recommendation
+    recommendation = demo.walkthrough.recommendation
     opened = recommendation.opened
     page.show(_title("the walk", "the most similar branches are opened, the others stay closed"))
     page.show(Text("bar and number: similarity as a score out of 100", style="dim"))
@@ -98,7 +98,7 @@ def _show_walk(page: Page, demo: DemoOutcome, pause: float) -> None:
     books = sum(leaf.size for leaf in leaves)
     summary = (
         f"{format_count(len(leaves), 'leaf', 'leaves')} opened, with {books:,} of "
-        f"{demo.performance.report.items:,} books; {len(recommendation.candidates)} of them "
+        f"{demo.walkthrough.report.items:,} books; {len(recommendation.candidates)} of them "
         "became candidates and were ranked; rerank added variety."
     )
     page.show(Text(summary))
@@ -138,15 +138,15 @@ def _line(node: Node) -> str:
 
 
 def _show_bill(page: Page, demo: DemoOutcome) -> None:
-    performance = demo.performance
-    recommendation = performance.recommendation
-    total, flat = recommendation.total_usage(), performance.flat
+    walkthrough = demo.walkthrough
+    recommendation = walkthrough.recommendation
+    total, flat = recommendation.total_usage(), walkthrough.flat
     page.show(_title("what a language model would cost", "estimated; nothing was sent"))
     stages = [
         (str(stage), recommendation.usage.get(stage, Usage()))
         for stage in (Stage.PROFILE, Stage.RECALL, Stage.RANK, Stage.RERANK)
     ]
-    listed = f"all {performance.report.items:,} books in one prompt"
+    listed = f"all {walkthrough.report.items:,} books in one prompt"
     _show_estimates(page, [*stages, ("total", total), (listed, flat)])
     times = flat.estimated_prompt / max(total.estimated_prompt, 1)
     page.show(
@@ -179,21 +179,21 @@ def _show_next(page: Page, demo: DemoOutcome) -> None:
 
 def demo_as_dict(demo: DemoOutcome) -> dict[str, Any]:
     """Return the demo as a JSON object."""
-    performance = demo.performance
-    report = performance.report
+    walkthrough = demo.walkthrough
+    report = walkthrough.report
     return {
         "person": demo.reader.id if demo.reader else None,
-        "history": list(performance.titles),
+        "history": list(walkthrough.titles),
         "tree": {
             "path": str(demo.kept) if demo.kept else None,
             "items": report.items,
             "leaves": report.leaves,
             "branches": report.branches,
             "depth": report.depth,
-            "seconds": round(performance.seconds, 3),
+            "seconds": round(walkthrough.seconds, 3),
         },
-        **performance.recommendation.as_dict(),
-        "note": performance.recommendation.note,
-        "opened": [event.opened.id for event in performance.recommendation.opened],
-        "flat": performance.flat.as_dict(),
+        **walkthrough.recommendation.as_dict(),
+        "note": walkthrough.recommendation.note,
+        "opened": [event.opened.id for event in walkthrough.recommendation.opened],
+        "flat": walkthrough.flat.as_dict(),
     }
