@@ -6,5 +6,5 @@ from unillmrec.evaluation.data.split import SplitProtocol, split
 
 @pytest.fixture
 def held_out():
-    """Three dozen people of the small catalog, their last items held out."""
+    """A split of 36 people of the small catalog, with their last items held out."""
     return split(interactions(), index(), SplitProtocol(people=0))

@@ -1,4 +1,4 @@
-"""A small catalog with people who met things in it, and systems that answer as a test wants."""
+"""A small catalog with interactions, and systems with scripted lists."""
 
 import random
 
@@ -16,7 +16,7 @@ def index():
 
 
 def interactions(people=PEOPLE, seed=3):
-    """People who each like one topic, six items of it, a day apart, all in one year."""
+    """Interactions of people who like one topic each: six items, a day apart."""
     chance = random.Random(seed)
     rows = InteractionsBuilder()
     for person in range(people):
@@ -28,14 +28,14 @@ def interactions(people=PEOPLE, seed=3):
 
 def rows_of(*rows):
     """Return interactions from tuples of person, item, time and rating."""
-    taken = InteractionsBuilder()
+    builder = InteractionsBuilder()
     for row in rows:
-        taken.add(*row)
-    return taken.finish()
+        builder.add(*row)
+    return builder.finish()
 
 
 class Scripted:
-    """A system that answers with what a function makes of each case."""
+    """A system whose lists are computed by a function of case and limit."""
 
     zero_shot = True
     note = ""
@@ -48,5 +48,5 @@ class Scripted:
         self.data = data
 
     def answer(self, case, limit):
-        made = self._answer(case, limit)
-        return made if isinstance(made, RankedList) else RankedList(tuple(made))
+        answer = self._answer(case, limit)
+        return answer if isinstance(answer, RankedList) else RankedList(tuple(answer))

@@ -1,4 +1,4 @@
-"""Public data sets in the form that their publishers hand them out, a few made-up rows of each."""
+"""Public data sets in the formats of their publishers, with a few made-up rows each."""
 
 import gzip
 import json
@@ -41,7 +41,7 @@ FILES = {
     },
     "mind": {"news.tsv": NEWS, "behaviors.tsv": SHOWN},
     "amazon-2014": {
-        # Not JSON, but what Python prints.
+        # Not JSON, but a Python literal.
         "meta_Toys.json": "{'asin': 'A1', 'title': 'Kite &amp; String', 'categories': [['Toys']]}\n"
         "{'asin': 'A2'}\n",
         "reviews_Toys_5.json": REVIEW,
@@ -108,7 +108,7 @@ FILES = {
 
 
 def laid_out(name, folder, packed=False, **changed):
-    """Write the files of a data set, and return how the command line names it."""
+    """Write the files of a data set, and return its argument for the command line."""
     folder.mkdir()
     for file, text in (FILES[name] | changed).items():
         if text is None:
@@ -126,8 +126,8 @@ def load(given):
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
 @pytest.mark.parametrize("name", FILES)
-def test_every_set_is_read(name, packed, tmp_path):
-    """With its titles, and with who met what in its order; packed or not."""
+def test_every_data_set_is_read(name, packed, tmp_path):
+    """Items and interactions, gzipped or not."""
     found = load(laid_out(name, tmp_path / "set", packed))
 
     assert all(item.title for item in found.items)
@@ -135,14 +135,14 @@ def test_every_set_is_read(name, packed, tmp_path):
     assert len(found.interactions)
 
 
-def test_every_format_is_tested_here():
-    """And says where its set is to be had, and under which terms."""
+def test_every_data_set_is_tested_here():
+    """Each has a source and terms."""
     assert set(FILES) == {each.name for each in DATASETS}
     assert all(each.source and each.terms and each.files for each in DATASETS)
 
 
-def test_films(tmp_path):
-    """Years come off the title; the letters are those of western Europe."""
+def test_movielens(tmp_path):
+    """The year is removed from the title; the encoding is Latin-1."""
     for name in ("movielens-100k", "movielens-1m"):
         found = load(laid_out(name, tmp_path / name))
         film, other = found.items
@@ -160,8 +160,8 @@ def test_films(tmp_path):
     assert "genres" not in found.items[1].attributes
 
 
-def test_clicks_on_news_come_after_the_history(tmp_path):
-    """Which is taken once for each person; what was shown and not clicked does not count."""
+def test_mind_clicks_come_after_the_history(tmp_path):
+    """The history counts once per person; news that were not clicked do not count."""
     met = load(laid_out("mind", tmp_path / "set")).interactions
 
     assert ["N2", "N1", "N2", "N1"] == [met.items[item] for item in met.item]
@@ -169,27 +169,27 @@ def test_clicks_on_news_come_after_the_history(tmp_path):
     assert [-2, -1] == met.time[:2].tolist()
 
 
-def test_the_news_of_the_test_split_have_no_clicks(tmp_path):
-    """Which others have; `N1` alone says nothing, and a name with a dash in it no more."""
+def test_the_test_split_of_mind_is_rejected(tmp_path):
+    """Its impressions have no clicks."""
     for shown in ("N1 N2", "N-7"):
         blind = f"1\tU1\t11/15/2019 8:55:22 AM\tN2 N1\t{shown}\n"
         given = laid_out("mind", tmp_path / shown, **{"behaviors.tsv": blind})
         with pytest.raises(
             EvaluationError, match=r"behaviors.tsv:1: 'N.* does not end in -1"
-        ) as told:
+        ) as raised:
             load(given)
-        assert "test split" in told.value.detail
-        assert "train split or of the dev split" in told.value.remedy
+        assert "test split" in raised.value.detail
+        assert "train split or of the dev split" in raised.value.remedy
 
 
-def test_products(tmp_path):
-    """The three editions say the same in their own ways."""
-    told = {
+def test_amazon_reviews(tmp_path):
+    """The three editions contain the same in different formats."""
+    files = {
         "amazon-2014": "",
         "amazon-2018": "Flies. High. Two strings Tail & bow",
         "amazon-2023": "Flies. Two strings",
     }
-    for name, text in told.items():
+    for name, text in files.items():
         found = load(laid_out(name, tmp_path / name))
         (item,) = found.items
         assert "A1" == item.id
@@ -199,8 +199,8 @@ def test_products(tmp_path):
     assert {"brand": "Up"} == dict(item.attributes)
 
 
-def test_books(tmp_path):
-    """A rating of nought is none; what people do with a book or one alone calls it is left out."""
+def test_goodreads(tmp_path):
+    """A rating of 0 is none; shelves of one reader and personal shelves are left out."""
     found = load(laid_out("goodreads", tmp_path / "set"))
     (book,) = found.items
 
@@ -211,8 +211,8 @@ def test_books(tmp_path):
     assert str(found.interactions.rating[0]) == "nan"
 
 
-def test_books_whose_authors_have_no_names(tmp_path):
-    """They are in a file of their own, which need not be there; not all who took part are in it."""
+def test_goodreads_without_the_file_of_authors(tmp_path):
+    """It is optional; contributors who are not authors are left out."""
     authors, book = "goodreads_book_authors.json", FILES["goodreads"]["goodreads_books_poetry.json"]
     given = laid_out("goodreads", tmp_path / "alone", **{authors: None})
     assert "authors" not in load(given).items[0].attributes
@@ -223,16 +223,16 @@ def test_books_whose_authors_have_no_names(tmp_path):
     assert ("Bo Brush",) == load(given).items[0].attributes["authors"]
 
 
-def test_books_with_nonsense_in_place_of_lists(tmp_path):
-    """Are read for what is right in them."""
+def test_goodreads_with_invalid_lists(tmp_path):
+    """The valid fields are read."""
     book = objects({"book_id": "7", "title": "Odes", "authors": 3, "popular_shelves": "poetry"})
     given = laid_out("goodreads", tmp_path / "set", **{"goodreads_books_poetry.json": book})
 
     assert [("Odes", {})] == [(each.title, dict(each.attributes)) for each in load(given).items]
 
 
-def test_books_by_the_summary(tmp_path):
-    """Which names books by numbers of its own."""
+def test_the_summary_of_goodreads(tmp_path):
+    """It has book numbers of its own."""
     given = laid_out(
         *("goodreads", tmp_path / "set"),
         **{
@@ -248,7 +248,7 @@ def test_books_by_the_summary(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "file", "text", "said"),
+    ("name", "file", "text", "problem"),
     [
         ("movielens-1m", "movies.dat", "1::Tin Town\n", "movies.dat:1: 2 fields where 3"),
         ("movielens-1m", "ratings.dat", "9::1::good::1\n", "ratings.dat:1: 'good' is not a rating"),
@@ -271,14 +271,14 @@ def test_books_by_the_summary(tmp_path):
         ("goodreads", "goodreads_book_authors.json", '{"name": "x"}\n', "there is no 'author_id'"),
     ],
 )
-def test_a_file_that_is_not_right_is_told_with_its_place(name, file, text, said, tmp_path):
-    """One sentence, and the line."""
-    with pytest.raises(EvaluationError, match=said):
+def test_an_invalid_file_is_an_error_with_its_place(name, file, text, problem, tmp_path):
+    """The message names the file, the line and the problem."""
+    with pytest.raises(EvaluationError, match=problem):
         load(laid_out(name, tmp_path / "set", **{file: text}))
 
 
-def test_a_damaged_file_is_told(tmp_path):
-    """A download that broke off."""
+def test_a_damaged_file_is_an_error(tmp_path):
+    """Such as an incomplete download."""
     given = laid_out("movielens-1m", tmp_path / "set", packed=True)
     path = tmp_path / "set" / "ratings.dat.gz"
     path.write_bytes(path.read_bytes()[:-6])
@@ -287,20 +287,20 @@ def test_a_damaged_file_is_told(tmp_path):
         load(given)
 
 
-def test_a_set_that_is_not_there_says_where_it_is_to_be_had():
-    """And under which terms; nothing is downloaded."""
-    with pytest.raises(EvaluationError, match="nowhere is not a folder") as told:
+def test_a_missing_data_set_names_its_source():
+    """And its terms; nothing is downloaded."""
+    with pytest.raises(EvaluationError, match="nowhere is not a folder") as raised:
         parse_dataset("movielens-1m:nowhere")
-    assert "https://grouplens.org" in told.value.remedy
-    assert "research use" in told.value.detail
+    assert "https://grouplens.org" in raised.value.remedy
+    assert "research use" in raised.value.detail
 
     for given in ("movielens:here", "movielens-1m", "movielens-1m:"):
         with pytest.raises(EvaluationError, match="is not a data set"):
             parse_dataset(given)
 
 
-def test_an_own_folder(tmp_path):
-    """In any form that catalogs and histories are read in."""
+def test_a_folder_of_your_own(tmp_path):
+    """In any format that catalogs and histories are read in."""
     found = load(laid_out("plain", tmp_path / "set"))
 
     assert "Tin Town" == found.items[0].title

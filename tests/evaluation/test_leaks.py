@@ -39,7 +39,7 @@ def recall(held_out, system, at=10):
 
 
 class AllAlike(Scripted):
-    """Thinks the same of all items, and leaves the order to the harness."""
+    """Scores all items alike, and leaves the order to tie-breaking."""
 
     def __init__(self):
         super().__init__(None, "all alike")
@@ -51,8 +51,8 @@ class AllAlike(Scripted):
         )
 
 
-def test_1_the_truth_stands_first_in_the_catalog():
-    """A harness that breaks ties by place lets a system win that knows nothing."""
+def test_1_the_ground_truth_is_first_in_the_catalog():
+    """If ties were broken by position, a system without any knowledge would win."""
     catalog = trees.items()
     met = interactions()
     targets = {
@@ -67,12 +67,14 @@ def test_1_the_truth_stands_first_in_the_catalog():
     assert found < 3 * 10 / len(catalog)
 
 
-def turned(branches):
-    return tuple(replace(each, children=turned(each.children)) for each in reversed(branches))
+def reversed_branches(branches):
+    return tuple(
+        replace(each, children=reversed_branches(each.children)) for each in reversed(branches)
+    )
 
 
-def test_1_the_truth_stands_first_in_a_leaf(held_out, tmp_path, monkeypatch):
-    """The scheme of the paper reads leaves as they lie there; of equals, a lot decides."""
+def test_1_the_ground_truth_is_first_in_a_leaf(held_out, tmp_path, monkeypatch):
+    """The paper's scheme reads leaves in their order; ties are broken pseudo-randomly."""
     targets = {
         each for case in held_out.data.cases for each in held_out.truth.items_of(case.number)
     }
@@ -88,15 +90,15 @@ def test_1_the_truth_stands_first_in_a_leaf(held_out, tmp_path, monkeypatch):
             monkeypatch.setattr(ItemTree, "items_in", planted)
             scheme = PaperScheme(tree, TokenCounter.for_model(None))
             scheme.learn(held_out.data)
-            scheme.groups = scheme.groups if first else turned(scheme.groups)
+            scheme.groups = scheme.groups if first else reversed_branches(scheme.groups)
             found.append([scheme.answer(case, 10).recalled for case in held_out.data.cases])
 
     assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("kind", ["retrieve", REFERENCE])
-def test_1_the_truth_stands_first_in_a_tree(held_out, tmp_path, kind):
-    """All items are equally near, and a quarter of them is looked at: not the first quarter."""
+def test_1_the_ground_truth_is_first_in_a_tree(held_out, tmp_path, kind):
+    """All items are equally near; the quarter that is shown must not be the first quarter."""
     targets = {
         each for case in held_out.data.cases for each in held_out.truth.items_of(case.number)
     }
@@ -104,26 +106,26 @@ def test_1_the_truth_stands_first_in_a_tree(held_out, tmp_path, kind):
     catalog = sorted(alike, key=lambda item: item.id not in targets)
     with trees.tree(tmp_path, "sorted", catalog) as tree:
         system = SystemSpec(kind, tree.path, Settings()).build(tree)
-        (outcome,) = evaluate(held_out, [system]).results
+        (result,) = evaluate(held_out, [system]).results
 
-    assert outcome.estimates["recalled"].value < 0.5
+    assert result.estimates["recalled"].value < 0.5
 
 
 def test_2_the_target_is_in_the_history():
-    """Somebody who met an item twice is never asked to find it, and is asked all the same."""
+    """A repeated interaction is never the target; the person is evaluated all the same."""
     met = [[f"item-{4 * n + k:03}" for k in range(4)] for n in range(40)]
     rows = [(f"p{n}", item, k + 0.5) for n, ids in enumerate(met) for k, item in enumerate(ids[:3])]
     rows += [(f"p{n}", ids[k], 100.0 + k) for n, ids in enumerate(met) for k in (3, 0)]
 
     for protocol in (SplitProtocol(people=0), SplitProtocol(split="time", cutoff=50.0, people=0)):
-        # What comes back is the later row, and the first one in the file.
+        # The repeated interaction is the later one, and the first in the file.
         held_out = split(rows_of(*sorted(rows, key=lambda row: -row[2])), index(), protocol)
         asked = {case.history: held_out.truth.items_of(case.number) for case in held_out.data.cases}
         assert {tuple(ids[:3]): {ids[3]} for ids in met} == asked
 
 
 class Onlooker(Scripted):
-    """Keeps all that a system is handed."""
+    """Stores everything that a system receives."""
 
     def __init__(self):
         super().__init__(lambda case, limit: self.got.append(case) or ())
@@ -134,10 +136,10 @@ class Onlooker(Scripted):
 
 
 def reachable(thing, besides=()):
-    """Return all objects that can be got at from *thing*, and not by way of *besides*.
+    """Return all objects reachable from *thing*, but not through *besides*.
 
-    Classes, modules and what a function finds in its module are left out; arrays are taken
-    apart, also those that others are a view of.
+    Classes, modules and the globals of functions are left out; arrays are converted to lists,
+    the bases of views included.
     """
     seen, waiting = {id(each): each for each in besides}, [thing]
     while waiting:
@@ -154,22 +156,22 @@ def reachable(thing, besides=()):
     return [each for each in seen.values() if not any(each is other for other in besides)]
 
 
-def told_of(items, among):
-    """Return the places of those *items* of which a word or the place is among some objects."""
-    numbers = {each for each in among if isinstance(each, int | float | np.number)}
-    texts = "\n".join(each for each in among if isinstance(each, str))
+def revealed(items, objects):
+    """Return the positions of the *items* whose position or text is among *objects*."""
+    numbers = {each for each in objects if isinstance(each, int | float | np.number)}
+    texts = "\n".join(each for each in objects if isinstance(each, str))
     return {
-        place
-        for place, item in items.items()
-        if place in numbers or any(told in texts for told in (item.id, item.title, item.text))
+        position
+        for position, item in items.items()
+        if position in numbers or any(text in texts for text in (item.id, item.title, item.text))
     }
 
 
 @pytest.mark.parametrize("kind", ["last", "time"])
-def test_3_the_truth_cannot_be_reached_from_what_a_system_gets(kind):
-    """A retry until the answer is right needs the right answer; here there is no way to it.
+def test_3_the_ground_truth_is_not_reachable_from_the_data(kind):
+    """No object that a system receives leads to the held-out items.
 
-    Everybody's target is an item that nobody else met, and of which no other number tells.
+    Every target is an item of one person only, at a position that occurs nowhere else.
     """
     rows = [(f"p{n}", f"item-{100 + 3 * n + k:03}", k + 0.5) for n in range(30) for k in range(3)]
     rows += [(f"p{n}", f"item-{250 + n:03}", 100.0) for n in range(30)]
@@ -185,23 +187,23 @@ def test_3_the_truth_cannot_be_reached_from_what_a_system_gets(kind):
 
     assert 1 + 20 == len(system.got)
     assert trees.items() == list(held_out.data.index.items)
-    assert not told_of(targets, got)
-    # The walk has eyes: it finds what was met before, and the truth where it is.
-    assert set(range(100, 190)) <= told_of(all_items, got)
-    assert 20 == len(told_of(targets, reachable(held_out, catalog)))
-    assert set(targets) == told_of(targets, reachable(held_out))
+    assert not revealed(targets, got)
+    # The search itself works: it finds histories, and the ground truth in the split.
+    assert set(range(100, 190)) <= revealed(all_items, got)
+    assert 20 == len(revealed(targets, reachable(held_out, catalog)))
+    assert set(targets) == revealed(targets, reachable(held_out))
 
 
-def test_4_a_system_is_asked_once(held_out):
-    """Whatever it answers: nobody asks again because the truth was not in it."""
+def test_4_a_system_is_asked_once_per_case(held_out):
+    """There is no retry until the list contains the target."""
     asked = []
     evaluate(held_out, [Scripted(lambda case, limit: asked.append(case.number) or [])])
 
     assert [case.number for case in held_out.data.cases] == asked
 
 
-def test_5_a_title_that_looks_like_the_target_is_no_hit(held_out):
-    """Hits are ids; a cutoff of likeness between titles makes some out of nothing."""
+def test_5_a_title_like_that_of_the_target_is_not_a_hit(held_out):
+    """Hits are determined by id, not by the similarity of titles."""
     catalog = held_out.data.index.items
     twins = ItemIndex((*catalog, *(Item(f"{i.id}-b", f"{i.title}!", i.text) for i in catalog)))
     doubled = split(interactions(), twins, SplitProtocol(people=0))
@@ -212,8 +214,8 @@ def test_5_a_title_that_looks_like_the_target_is_no_hit(held_out):
     assert 0 == recall(doubled, Scripted(answer))
 
 
-def test_6_the_target_was_met_under_another_id():
-    """To find what the history says word for word is no feat: it is set aside, and counted."""
+def test_6_the_target_is_in_the_history_under_another_id():
+    """A target with the same words as a history item is left out, and counted."""
     catalog = trees.items()
     copy = Item("copy", catalog[7].title, catalog[7].text, (), catalog[7].attributes)
     rows = [("anna", f"item-{n:03}", n) for n in (1, 7)] + [("anna", "copy", 9)]
@@ -225,7 +227,7 @@ def test_6_the_target_was_met_under_another_id():
 
 
 def test_7_popularity_is_not_counted_from_the_future():
-    """What everybody meets after the cut is not known before it."""
+    """Interactions after the cutoff are not in the training data."""
     rows = [(f"p{n}", f"item-{(n + k) % 100:03}", k + 0.5) for n in range(50) for k in range(4)]
     rows += [(f"p{n}", f"item-{late}", float(late)) for n in range(50) for late in (298, 299)]
     held_out = split(rows_of(*rows), index(), SplitProtocol(split="time", cutoff=50.0))
@@ -234,8 +236,8 @@ def test_7_popularity_is_not_counted_from_the_future():
     assert 0 == recall(held_out, MostPopular())
 
 
-def test_8_nobodys_held_out_item_is_learnt_from():
-    """Neither that of the people who are asked about, nor that of all others."""
+def test_8_no_held_out_item_is_training_data():
+    """This holds for people who are not sampled as well."""
     rows = [(f"p{n}", f"item-{(3 * n + k) % 200:03}", k) for n in range(60) for k in range(4)]
     rows += [(f"p{n}", f"item-{250 + n % 50:03}", 9) for n in range(60)]
     held_out = split(rows_of(*rows), index(), SplitProtocol(people=5))
@@ -245,7 +247,7 @@ def test_8_nobodys_held_out_item_is_learnt_from():
 
 
 def test_9_all_items_compete(held_out):
-    """Among a sample of easy negatives the tenth place would be the third, and the 31st a hit."""
+    """With sampled negatives, rank 31 would become a hit."""
 
     def standing(place):
         def answer(case, limit):
@@ -263,8 +265,8 @@ def test_9_all_items_compete(held_out):
     assert 0 == recall(held_out, standing(11)) == recall(held_out, standing(31))
 
 
-def test_10_seen_items_do_not_make_room(held_out):
-    """A list that begins with the history is not closed up before it is measured."""
+def test_10_seen_items_keep_their_rank(held_out):
+    """A list that begins with the history is not closed up before it is scored."""
     (at,) = {len(case.history) for case in held_out.data.cases}
 
     def answer(case, limit):
@@ -275,8 +277,8 @@ def test_10_seen_items_do_not_make_room(held_out):
     assert pytest.approx(1 / (at + 1)) == figure(held_out, Scripted(answer), "mrr", at=at + 1)
 
 
-def test_11_a_list_is_cut_where_it_is_measured(held_out):
-    """What stands further down does not count, however much a system returns."""
+def test_11_lists_are_cut_at_the_measured_length(held_out):
+    """Later items do not count, however many a system returns."""
     everything = [item.id for item in held_out.data.index.items]
 
     def answer(case, limit):
@@ -290,8 +292,8 @@ def test_11_a_list_is_cut_where_it_is_measured(held_out):
     assert 0 == found.accuracy.sum()
 
 
-def test_12_one_persons_answers_do_not_depend_on_anothers(held_out, tmp_path):
-    """A conversation that is kept from person to person lets one speak for the next."""
+def test_12_lists_do_not_depend_on_other_cases(held_out, tmp_path):
+    """No conversation is shared between people."""
     with trees.tree(tmp_path) as tree:
         chain = UnillmrecSystem(Recommender(tree))
         forth = {each.number: chain.answer(each, 10).items for each in held_out.data.cases[:12]}
@@ -300,8 +302,8 @@ def test_12_one_persons_answers_do_not_depend_on_anothers(held_out, tmp_path):
     assert forth == back
 
 
-def test_13_numbers_of_people_say_nothing(held_out):
-    """Neither the order of cases nor the rows to learn from are those of the file, or of names."""
+def test_13_case_numbers_do_not_identify_people(held_out):
+    """Neither cases nor training rows are in the order of the file or of the names."""
     met = interactions()
     whole = {
         tuple(met.items[item] for item in met.item[met.person == person]): person
@@ -315,9 +317,9 @@ def test_13_numbers_of_people_say_nothing(held_out):
 
     assert len(whole) == len(met.people) == len(set(in_file)) == len(set(rows))
     orders = np.corrcoef([range(len(cases)), rows, in_file, by_name])
-    # Two orders of three dozen that are drawn by lot seldom correlate by more than a third.
-    told = [*orders[:2, 2:].ravel().tolist(), orders[0, 1]]
-    assert max(map(abs, told)) < 0.5
+    # Two random orders of 36 seldom correlate by more than a third.
+    correlations = [*orders[:2, 2:].ravel().tolist(), orders[0, 1]]
+    assert max(map(abs, correlations)) < 0.5
     training, positions = held_out.data.training, held_out.data.index.positions
     for case, row in zip(cases, rows, strict=True):
         assert [positions[each] for each in case.history] == training.item[
@@ -325,8 +327,8 @@ def test_13_numbers_of_people_say_nothing(held_out):
         ].tolist()
 
 
-def test_14_nobodys_own_tags_are_in_the_catalog(tmp_path):
-    """A word that somebody put on all they met, what is held out too, finds it at once."""
+def test_14_tags_of_single_people_are_not_in_the_catalog(tmp_path):
+    """A word that a person puts on all their items would give the held-out one away."""
     chance = random.Random(4)
     met = [chance.sample(range(200), 5) for _ in range(30)]
     tables = {

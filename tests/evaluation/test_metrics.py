@@ -1,4 +1,4 @@
-"""Figures of lists, against a second library and against sums by hand."""
+"""Metrics of lists, compared with other libraries and with computations by hand."""
 
 import math
 import random
@@ -15,7 +15,7 @@ ITEMS = 40
 
 
 def random_lists(seed, people=60, at=10):
-    """Return lists with holes, and between one and fifteen wanted items for each."""
+    """Return lists with gaps, and between one and fifteen targets for each."""
     chance = random.Random(seed)
     lists = [chance.sample(range(ITEMS), at) for _ in range(people)]
     lists = [[-1 if chance.random() < 0.15 else place for place in each] for each in lists]
@@ -33,8 +33,8 @@ def by_hand(listed, wanted, at):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_accuracy_is_what_the_definitions_say(seed):
-    """To nine digits, with lists that have holes and several wanted items."""
+def test_accuracy_agrees_with_the_definitions(seed):
+    """To nine digits, for lists with gaps and several targets."""
     lists, wanted = random_lists(seed)
     expected = [by_hand(*pair, 10) for pair in zip(lists.tolist(), wanted, strict=True)]
 
@@ -42,14 +42,14 @@ def test_accuracy_is_what_the_definitions_say(seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_ndcg_is_that_of_another_library(seed):
-    """scikit-learn scores all items; ours are those in the list, by their rank."""
+def test_ndcg_agrees_with_scikit_learn(seed):
+    """scikit-learn scores all items; here, those in the list by their rank."""
     lists, wanted = random_lists(seed)
     truth = np.zeros((len(lists), ITEMS + 10))
     scores = np.zeros((len(lists), ITEMS + 10))
     for row, (listed, each) in enumerate(zip(lists.tolist(), wanted, strict=True)):
         truth[row, each] = 1
-        # A hole is an item that nobody wants.
+        # A gap is an item that is no target.
         columns = [place if place >= 0 else ITEMS + rank for rank, place in enumerate(listed)]
         scores[row, columns] = range(20, 10, -1)
     expected = [ndcg_score(t[None], s[None], k=10) for t, s in zip(truth, scores, strict=True)]
@@ -57,8 +57,8 @@ def test_ndcg_is_that_of_another_library(seed):
     np.testing.assert_allclose(accuracy(lists, wanted, 10)[:, 1], expected, rtol=0, atol=1e-9)
 
 
-def test_with_one_wanted_item_recall_is_hit():
-    """And ndcg is one over the logarithm of its place."""
+def test_with_one_target_recall_equals_hit():
+    """ndcg is one over the logarithm of its rank."""
     found = accuracy(np.array([[3, 7, 5]]), [[7]], 3)
 
     np.testing.assert_allclose([[1, 1 / math.log2(3), 0.5, 1]], found, atol=1e-12)
@@ -71,8 +71,8 @@ def scored(held_out, answer, at=5):
     return found, scorer.estimates(found)
 
 
-def test_what_may_not_be_listed_is_a_miss_in_its_place(held_out):
-    """Seen, repeated and unknown items do not make room for what comes behind them."""
+def test_invalid_entries_are_misses_at_their_rank(held_out):
+    """Items behind seen, repeated and unknown items do not move up."""
     data, truth = held_out.data, held_out.truth
 
     def answer(case, limit):
@@ -87,8 +87,8 @@ def test_what_may_not_be_listed_is_a_miss_in_its_place(held_out):
     np.testing.assert_allclose(found.accuracy[:, 2], 0.2)
 
 
-def test_a_short_list_is_counted(held_out):
-    """Places that nobody filled are misses too."""
+def test_missing_entries_are_counted(held_out):
+    """They are misses as well."""
     found, _ = scored(held_out, lambda case, limit: [])
 
     assert 5 * len(held_out.data.cases) == found.invalid.missing
@@ -96,7 +96,7 @@ def test_a_short_list_is_counted(held_out):
 
 
 def test_coverage_distance_novelty_and_popularity_by_hand(held_out):
-    """On lists that are the same for everybody."""
+    """Computed for lists that are the same for everybody."""
     counts = held_out.data.training.counts
     everybody = {item for case in held_out.data.cases for item in case.history}
     listed = [i.id for i in held_out.data.index.items if i.id not in everybody][:2]
@@ -117,8 +117,8 @@ def test_coverage_distance_novelty_and_popularity_by_hand(held_out):
     assert 0 < found["intra-list distance"].value < 1
 
 
-def test_distance_is_one_less_the_mean_cosine(held_out):
-    """Of all pairs of a list."""
+def test_distance_is_one_minus_the_mean_cosine(held_out):
+    """The mean is over all pairs of a list."""
     scorer = Scorer(held_out, 4)
     lists = np.array([[0, 6, 1, 2]] * len(held_out.data.cases))
     rows = scorer._rows[[0, 6, 1, 2]].toarray()
@@ -128,8 +128,8 @@ def test_distance_is_one_less_the_mean_cosine(held_out):
     np.testing.assert_allclose(scorer._distance(lists), expected, atol=1e-6)
 
 
-def test_empty_lists_say_nothing_of_what_lists_are_like(held_out):
-    """They are left out of the mean; where all are empty, there is none."""
+def test_empty_lists_are_left_out_of_the_diversity_means(held_out):
+    """If all lists are empty, the values are unknown."""
     unseen = [item.id for item in held_out.data.index.items[-2:]]
     likeness = ("intra-list distance", "novelty", "popularity lift")
     _, full = scored(held_out, lambda case, limit: unseen)
@@ -140,7 +140,7 @@ def test_empty_lists_say_nothing_of_what_lists_are_like(held_out):
     for name in likeness[:2]:
         assert pytest.approx(full[name].value) == half[name].value
         assert full[name].value > 0
-    # The histories are those of the people who got something.
+    # Only the histories of people with items in their list count.
     histories = [
         np.mean(
             [
@@ -157,8 +157,8 @@ def test_empty_lists_say_nothing_of_what_lists_are_like(held_out):
     assert [None] * 3 == [none[name].value for name in likeness]
 
 
-def test_the_share_of_targets_among_the_recalled_is_told(held_out):
-    """Which no ranking behind it can lift."""
+def test_the_share_of_targets_among_the_candidates_is_reported(held_out):
+    """It is an upper bound of recall."""
     truth = held_out.truth
 
     def answer(case, limit):

@@ -1,4 +1,4 @@
-"""Systems side by side."""
+"""Systems, evaluated and compared."""
 
 from dataclasses import replace
 
@@ -63,8 +63,8 @@ def tree(tmp_path):
         yield opened
 
 
-def test_what_goes_by_content_or_by_others_beats_the_lot(held_out, tree):
-    """The people like one topic each: only the lot and popularity know nothing of it."""
+def test_content_and_collaborative_systems_beat_random(held_out, tree):
+    """Each person likes one topic, which random and popularity ignore."""
     systems = [
         RandomBaseline(),
         MostPopular(),
@@ -74,17 +74,17 @@ def test_what_goes_by_content_or_by_others_beats_the_lot(held_out, tree):
         ItemKnn(),
         Als(),
     ]
-    made = evaluate(held_out, [*systems, UnillmrecSystem(Recommender(tree))], at=20)
-    found = {each.name: each.estimates["recall@20"].value for each in made.results}
+    evaluation = evaluate(held_out, [*systems, UnillmrecSystem(Recommender(tree))], at=20)
+    found = {each.name: each.estimates["recall@20"].value for each in evaluation.results}
 
     blind = max(found.pop("random"), found.pop("most popular"))
     assert blind < 0.12
     assert all(value > 0.16 for value in found.values()), found
-    assert not any(sum(each.scored.invalid.as_dict().values()) for each in made.results)
+    assert not any(sum(each.scored.invalid.as_dict().values()) for each in evaluation.results)
 
 
-def test_no_system_recommends_what_was_met_and_rated_low(tree):
-    """It is excluded everywhere, and counts as seen where it is not."""
+def test_no_system_recommends_items_that_were_rated_low(tree):
+    """They are excluded, and count as seen if they are listed."""
     rated = [
         (f"p{n}", f"item-{10 * n + k:03}", float(k), 5 - k % 2) for n in (0, 1) for k in range(7)
     ]
@@ -102,40 +102,40 @@ def test_no_system_recommends_what_was_met_and_rated_low(tree):
     assert not any(each.scored.invalid.seen for each in others)
 
 
-def test_who_learns_from_others_is_marked(tree):
-    """Their figures are not those of a zero-shot system."""
+def test_systems_that_learn_from_others_are_marked(tree):
+    """They are not zero-shot."""
     systems = build_systems(means(tree))
 
     assert {"most popular", "item-kNN", "ALS"} == {s.name for s in systems if not s.zero_shot}
     assert "unillmrec" == systems[-1].name
 
 
-def test_a_tree_that_was_told_popularity_is_marked(tmp_path):
-    """Somebody's interactions are in it."""
+def test_a_tree_with_popularity_is_marked(tmp_path):
+    """It contains other people's interactions."""
     with trees.popular_tree(tmp_path) as popular:
         assert not UnillmrecSystem(Recommender(popular)).zero_shot
 
 
-def test_an_unknown_system_is_refused(tree):
-    """With the names there are."""
-    with pytest.raises(EvaluationError, match="there is no system 'tfdif'") as told:
+def test_an_unknown_system_is_rejected(tree):
+    """The error lists the known ones."""
+    with pytest.raises(EvaluationError, match="there is no system 'tfdif'") as raised:
         build_systems(means(tree), ["tfdif"])
 
-    assert all(name in told.value.remedy for name in SYSTEMS)
+    assert all(name in raised.value.remedy for name in SYSTEMS)
 
 
-def test_only_what_asks_is_expected_to_cost(held_out, tree):
-    """A baseline beside the chain costs nothing more; without names, all that ask do."""
-    told = SystemContext.without_model(tree, Settings.resolve({}))
+def test_only_systems_that_ask_a_model_have_estimated_usage(held_out, tree):
+    """Baselines add nothing; without names, all that ask a model count."""
+    context = SystemContext.without_model(tree, Settings.resolve({}))
     some = replace(held_out, data=replace(held_out.data, cases=held_out.data.cases[:2]))
-    chain = estimate_total_usage(told, some, [REFERENCE])
+    chain = estimate_total_usage(context, some, [REFERENCE])
 
     assert 0 < chain.calls
-    assert chain == estimate_total_usage(told, some, ["tfidf"])
-    assert chain.calls < estimate_total_usage(told, some, ["paper"]).calls
+    assert chain == estimate_total_usage(context, some, ["tfidf"])
+    assert chain.calls < estimate_total_usage(context, some, ["paper"]).calls
     assert (
-        estimate_total_usage(told, some).calls
-        == estimate_total_usage(told, some, MODEL_SYSTEMS).calls
+        estimate_total_usage(context, some).calls
+        == estimate_total_usage(context, some, MODEL_SYSTEMS).calls
     )
 
 
@@ -151,43 +151,43 @@ def test_a_comparison_is_paired_and_corrected(held_out):
         Scripted(lambda case, limit: knowing(case, limit) if case.number % 2 else [], "half"),
         Scripted(knowing, "all"),
     ]
-    made = evaluate(held_out, systems)
-    told = {(each.system, each.metric): each for each in made.comparisons}
+    evaluation = evaluate(held_out, systems)
+    comparisons = {(each.system, each.metric): each for each in evaluation.comparisons}
 
-    assert 1 == told["nothing", "recall@10"].difference.value
-    half = told["half", "ndcg@10"]
+    assert 1 == comparisons["nothing", "recall@10"].difference.value
+    half = comparisons["half", "ndcg@10"]
     assert pytest.approx(0.5, abs=0.01) == half.difference.value
     assert half.difference.low < 0.5 < half.difference.high
     assert half.p <= half.p_corrected < 1e-6
-    assert {"all"} == {each.reference for each in made.comparisons}
+    assert {"all"} == {each.reference for each in evaluation.comparisons}
 
 
-def test_two_systems_that_found_nothing_have_no_difference(held_out):
-    """Nought with an interval of no width would say that they are known to be alike."""
+def test_the_difference_of_two_systems_without_hits_is_unknown(held_out):
+    """An interval of zero width would mean that they are known to be alike."""
     empty = [Scripted(lambda case, limit: [], name) for name in ("one", "other")]
-    made = evaluate(held_out, empty)
+    evaluation = evaluate(held_out, empty)
 
     assert {(None, None, None)} == {
-        tuple(each.difference.as_dict().values()) for each in made.comparisons
+        tuple(each.difference.as_dict().values()) for each in evaluation.comparisons
     }
-    assert {"-"} == {format_p_value(each) for each in made.comparisons}
+    assert {"-"} == {format_p_value(each) for each in evaluation.comparisons}
 
 
-def test_lists_that_the_embedded_judge_finished_are_told(held_out):
-    """In the remarks, in JSON and on the page: they are not the model's."""
+def test_lists_finished_by_the_embedded_judge_are_reported(held_out):
+    """In the remarks, in JSON and on the page."""
 
     def cut_short(case, limit):
         return RankedList((), partial="deadline" if case.number < 3 else "")
 
-    made = evaluate(held_out, [Scripted(cut_short)])
+    evaluation = evaluate(held_out, [Scripted(cut_short)])
 
-    assert 3 == made.as_dict()["systems"][0]["partial"]
-    assert "3 of 36 people partial" in made.results[0].remarks[0]
-    assert "3 of 36 people partial" in render_page(made, {})
+    assert 3 == evaluation.as_dict()["systems"][0]["partial"]
+    assert "3 of 36 people partial" in evaluation.results[0].remarks[0]
+    assert "3 of 36 people partial" in render_page(evaluation, {})
 
 
-def test_a_walk_that_was_cut_short_is_partial(held_out, tree):
-    """The chain says so of its answer."""
+def test_an_incomplete_walk_is_partial(held_out, tree):
+    """The list has the reason."""
 
     class Poor(Recommender):
         def recommend(self, *person, **how):
@@ -199,8 +199,8 @@ def test_a_walk_that_was_cut_short_is_partial(held_out, tree):
     assert "calls" == chain.answer(held_out.data.cases[0], 5).partial
 
 
-def test_where_nobody_or_everybody_hits_the_figure_is_not_certain(held_out):
-    """Thirty-six people leave room for the next one to differ."""
+def test_a_metric_of_zero_or_one_has_an_interval(held_out):
+    """The next person could differ from the thirty-six."""
     blind = Scripted(lambda case, limit: [], "blind")
     knowing = Scripted(lambda case, limit: list(held_out.truth.items_of(case.number)), "knowing")
     none, every = (each.estimates for each in evaluate(held_out, [blind, knowing]).results)
@@ -213,7 +213,7 @@ def test_where_nobody_or_everybody_hits_the_figure_is_not_certain(held_out):
 
 
 def failing(held_out, error, number):
-    """A system that finds everything, and of one person learns only that a call failed."""
+    """A system that finds everything, except that the call for one person fails."""
 
     def answer(case, limit):
         if case.number == number:
@@ -238,16 +238,16 @@ def call_error(kind):
         (call_error(FailureKind.UNREACHABLE), 1),
     ],
 )
-def test_one_failure_leaves_the_others_their_answers(held_out, error, number):
-    """It counts as a miss, and is told."""
-    made = evaluate(held_out, [failing(held_out, error, number)])
-    (outcome,) = made.results
+def test_one_failure_does_not_end_the_evaluation(held_out, error, number):
+    """It counts as a miss, and is reported."""
+    evaluation = evaluate(held_out, [failing(held_out, error, number)])
+    (result,) = evaluation.results
 
-    assert pytest.approx(35 / 36) == outcome.estimates["recall@10"].value
-    assert pytest.approx(35 / 36) == outcome.estimates["recalled"].value
-    assert (1, 35) == (made.as_dict()["systems"][0]["failed"], outcome.priced)
-    assert "1 of 36 people failed" in outcome.remarks[0]
-    assert "the call failed" in render_page(made, {})
+    assert pytest.approx(35 / 36) == result.estimates["recall@10"].value
+    assert pytest.approx(35 / 36) == result.estimates["recalled"].value
+    assert (1, 35) == (evaluation.as_dict()["systems"][0]["failed"], result.priced)
+    assert "1 of 36 people failed" in result.remarks[0]
+    assert "the call failed" in render_page(evaluation, {})
 
 
 @pytest.mark.parametrize(
@@ -259,41 +259,41 @@ def test_one_failure_leaves_the_others_their_answers(held_out, error, number):
         (FailureKind.UNREACHABLE, 0),
     ],
 )
-def test_what_nobody_would_be_spared_ends_the_evaluation(held_out, kind, number):
-    """A wrong key is for the user to mend, and so is a server that was never there."""
+def test_failures_that_would_repeat_end_the_evaluation(held_out, kind, number):
+    """Such as a wrong key, or a server that cannot be reached."""
     with pytest.raises(CallError):
         evaluate(held_out, [failing(held_out, call_error(kind), number)])
 
 
-def test_systems_need_names_of_their_own(held_out):
-    """Otherwise nobody could tell their rows apart."""
+def test_systems_need_unique_names(held_out):
+    """Otherwise their rows could not be told apart."""
     with pytest.raises(EvaluationError, match="unique names"):
         evaluate(held_out, [RandomBaseline(), RandomBaseline()])
 
 
-def test_the_same_seed_gives_the_same_figures(held_out, tree):
+def test_the_same_seed_gives_the_same_metrics(held_out, tree):
     """All of them."""
     once, again = (
         evaluate(held_out, [RandomBaseline(), Als(), UnillmrecSystem(Recommender(tree))]).as_dict()
         for _ in range(2)
     )
-    for made in (once, again):
-        del made["seconds"]
-        for system in made["systems"]:
+    for evaluation in (once, again):
+        del evaluation["seconds"]
+        for system in evaluation["systems"]:
             del system["seconds"]
 
     assert once == again
 
 
-def test_a_catalog_without_a_word_is_compared():
-    """Titles may be emoji, every one of them."""
+def test_a_catalog_without_words_has_vectors():
+    """All titles may be emoji."""
     emoji = ItemIndex(tuple(Item(id=str(n), title="🐳" * (n + 1)) for n in range(3)))
 
     assert (3, 1) == text_rows(emoji).shape
 
 
-def test_rows_without_weight_stay_as_they_are():
-    """An item without a known word is like nothing."""
+def test_rows_of_zeros_stay_as_they_are():
+    """An item without known words is similar to nothing."""
     import numpy as np
     from scipy.sparse import csr_matrix
 
@@ -317,45 +317,43 @@ def paid(usage):
         (Usage(), PRICE, 0.0, 0.0),
     ],
 )
-def test_money_is_that_of_one_person_and_unknown_stays_unknown(
-    held_out, usage, price, cost, estimated
-):
-    """By what the server counted; our own count stands beside it, and nothing costs nothing."""
-    (outcome,) = evaluate(held_out, [paid(usage)], price=price).results
+def test_costs_are_per_person_and_unknown_stays_unknown(held_out, usage, price, cost, estimated):
+    """By the server's counts, with our estimate beside them; no calls cost nothing."""
+    (result,) = evaluate(held_out, [paid(usage)], price=price).results
 
-    told = outcome.as_dict()
+    plain = result.as_dict()
     assert (cost, estimated) == tuple(
-        money and money["EUR"] for money in (told["cost"], told["estimated_cost"])
+        money and money["EUR"] for money in (plain["cost"], plain["estimated_cost"])
     )
 
 
-def test_what_asks_no_model_costs_nothing_where_no_price_is_known(held_out):
-    """Which is not the same as a price that nobody knows."""
-    (outcome,) = evaluate(held_out, [paid(Usage())]).results
+def test_a_system_without_calls_is_free_without_a_price(held_out):
+    """An unknown price is not the same as no cost."""
+    (result,) = evaluate(held_out, [paid(Usage())]).results
 
-    assert {} == outcome.as_dict()["cost"]
+    assert {} == result.as_dict()["cost"]
 
 
 def broken(case, limit):
     raise ReplyError("the call failed.")
 
 
-def test_what_failed_calls_took_is_unknown_and_not_nothing(held_out):
-    """They were billed all the same."""
-    made = evaluate(held_out, [Scripted(broken)], price=PRICE)
-    (outcome,) = made.results
-    told = outcome.as_dict()
+def test_the_tokens_of_failed_calls_are_unknown(held_out):
+    """They may have been billed."""
+    evaluation = evaluate(held_out, [Scripted(broken)], price=PRICE)
+    (result,) = evaluation.results
+    plain = result.as_dict()
 
     assert (0, None, None, None) == tuple(
-        told[name] for name in ("priced", "usage", "cost", "estimated_cost")
+        plain[name] for name in ("priced", "usage", "cost", "estimated_cost")
     )
-    assert ("unknown", "unknown", "unknown") == (*format_tokens(outcome), format_cost(outcome))
-    assert "the tokens of the failed people are unknown" in outcome.remarks
-    assert "are unknown for every system" in render_page(made, {})
+    assert ("unknown", "unknown", "unknown") == (*format_tokens(result), format_cost(result))
+    assert "the tokens of the failed people are unknown" in result.remarks
+    assert "are unknown for every system" in render_page(evaluation, {})
 
 
-def test_what_has_no_bill_is_not_drawn_as_free(held_out):
-    """Its place on the axis of tokens is nowhere."""
+def test_systems_with_unknown_tokens_are_not_plotted(held_out):
+    """They must not look free."""
     free = Scripted(lambda case, limit: [], "free")
     drawn = render_page(evaluate(held_out, [Scripted(broken), free]), {})
 
@@ -363,8 +361,8 @@ def test_what_has_no_bill_is_not_drawn_as_free(held_out):
     assert ">1</text>" not in drawn
 
 
-def test_tokens_without_those_of_failed_people_are_told(held_out):
+def test_missing_tokens_of_failed_people_are_reported(held_out):
     """Their calls may have been paid for."""
-    (outcome,) = evaluate(held_out, [failing(held_out, ReplyError("no."), 3)]).results
+    (result,) = evaluate(held_out, [failing(held_out, ReplyError("no."), 3)]).results
 
-    assert "without the tokens of 1 failed person" in outcome.remarks
+    assert "without the tokens of 1 failed person" in result.remarks

@@ -1,4 +1,4 @@
-"""Intervals and tests."""
+"""Confidence intervals and significance tests."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from unillmrec.evaluation import statistics
 from unillmrec.evaluation.statistics import Bootstrap, holm, jackknife, paired_p, same_for_all
 
 
-def test_an_interval_is_that_of_another_library():
-    """As near as two draws of resamples are."""
+def test_bootstrap_intervals_agree_with_scipy():
+    """They differ by the random resamples only."""
     values = np.random.default_rng(1).random(200) ** 2
     (found,) = Bootstrap(200).estimates(values[:, None])
     other = bootstrap((values,), np.mean, method="percentile", rng=2).confidence_interval
@@ -18,8 +18,8 @@ def test_an_interval_is_that_of_another_library():
     np.testing.assert_allclose([other.low, other.high], [found.low, found.high], atol=0.005)
 
 
-def test_the_same_seed_draws_the_same_people(monkeypatch):
-    """Whatever is asked, and in however many blocks."""
+def test_the_same_seed_gives_the_same_resamples(monkeypatch):
+    """This holds for all metrics, and in any number of blocks."""
     values = np.random.default_rng(1).random((50, 2))
     one, other = Bootstrap(50, seed=3).means(values), Bootstrap(50, seed=3).means(values[:, :1])
 
@@ -29,8 +29,8 @@ def test_the_same_seed_draws_the_same_people(monkeypatch):
     np.testing.assert_allclose(one, Bootstrap(50, seed=3).means(values), rtol=1e-12)
 
 
-def test_an_interval_covers_the_truth_about_as_often_as_it_says():
-    """In 200 samples of 100 people."""
+def test_intervals_cover_the_true_mean_at_the_nominal_rate():
+    """Measured on 200 samples of 100 people."""
     chance = np.random.default_rng(5)
     covered = 0
     for _ in range(200):
@@ -40,13 +40,13 @@ def test_an_interval_covers_the_truth_about_as_often_as_it_says():
     assert 0.9 <= covered / 200 <= 0.99
 
 
-def test_a_ratio_over_nothing_is_unknown():
-    """Where nobody's history holds anything popular."""
+def test_a_ratio_with_denominator_zero_is_unknown():
+    """Nothing in any history is popular."""
     assert Bootstrap(3).ratio(np.ones(3), np.zeros(3)).value is None
 
 
-def test_a_jackknife_of_a_mean_is_its_standard_error():
-    """Where the formula is known."""
+def test_the_jackknife_interval_of_a_mean_is_its_standard_error():
+    """The formula of the mean is known."""
     values = np.random.default_rng(2).random(100)
     without = (values.sum() - values) / 99
     found = jackknife(values.mean(), without)
@@ -55,28 +55,28 @@ def test_a_jackknife_of_a_mean_is_its_standard_error():
     assert pytest.approx(values.mean() - reach, abs=1e-6) == found.low
 
 
-def test_holm_corrects_step_by_step():
-    """The example of any textbook: 0.01, 0.04, 0.03 become 0.03, 0.06, 0.06."""
+def test_holm_corrects_step_down():
+    """A textbook example: 0.01, 0.04, 0.03 become 0.03, 0.06, 0.06."""
     assert pytest.approx([0.03, 0.06, 0.06]) == holm([0.01, 0.04, 0.03])
     assert [1.0, 1.0] == holm([0.9, 0.8])
 
 
-def test_no_difference_is_certain_not_to_be_one():
-    """Where nobody differs there is nothing to test."""
+def test_no_difference_has_a_p_value_of_one():
+    """If nobody differs, there is nothing to test."""
     assert 1.0 == paired_p(np.ones(5), np.ones(5))
     assert paired_p(np.arange(9.0), np.zeros(9)) < 0.01
 
 
 @pytest.mark.parametrize(("people", "expected"), [(1, 1.0), (2, 0.5), (5, 0.0625)])
-def test_the_same_difference_for_everybody_is_as_sure_as_its_people_are_many(people, expected):
-    """One person proves nothing."""
+def test_a_constant_difference_is_tested_by_its_signs(people, expected):
+    """Its p-value depends on the number of people."""
     assert expected == paired_p(np.ones(people), np.zeros(people))
     assert expected == paired_p(np.zeros(people), np.ones(people))
 
 
 @pytest.mark.parametrize("people", [1, 30, 1_000])
-def test_where_nobody_hits_the_interval_is_that_of_wilson(people):
-    """And where everybody does."""
+def test_shares_of_zero_and_one_have_wilson_intervals(people):
+    """They agree with those of SciPy."""
     low = binomtest(0, people).proportion_ci(method="wilson")
     high = binomtest(people, people).proportion_ci(method="wilson")
 

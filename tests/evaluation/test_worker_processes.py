@@ -1,4 +1,4 @@
-"""Systems that answer in processes of their own."""
+"""Systems that run in worker processes."""
 
 import shutil
 from dataclasses import replace
@@ -18,7 +18,7 @@ from unillmrec.store import ItemTree
 
 
 def silent(system, done, total):
-    """Take no note."""
+    """Report no progress."""
 
 
 @pytest.fixture(autouse=True)
@@ -32,48 +32,48 @@ def tree(tmp_path):
         yield opened
 
 
-def entries_over(tree, *kinds):
+def specs_for(tree, *kinds):
     settings = Settings.resolve({"model": "gpt-4o"}, {})
     return [SystemSpec(kind, tree.path, settings, seed=7) for kind in kinds]
 
 
-def examined(entries, tree, data, workers, progress=silent):
-    systems = [each.build(tree) for each in entries]
-    return list(RunInProcesses(entries, workers)(systems, data, 5, progress))
+def run(specs, tree, data, workers, progress=silent):
+    systems = [each.build(tree) for each in specs]
+    return list(RunInProcesses(specs, workers)(systems, data, 5, progress))
 
 
-def test_many_processes_answer_what_one_does(held_out, tree, started, monkeypatch):
-    """The same lists and the same bills, whoever answers whom; how far they are is told."""
+def test_processes_return_the_same_lists(held_out, tree, started, monkeypatch):
+    """The same lists and bills as one process; progress is reported."""
     monkeypatch.setattr(in_processes, "CHUNK", 5)
     few = replace(held_out.data, cases=held_out.data.cases[:10])
-    entries = entries_over(tree, "random", "popular", "vectors", "paper", WIDTH_LIMITED, REFERENCE)
-    entries.append(replace(entries[-1], options=Options(variety=0.0), name="no variety"))
-    told = []
-    alone = examined(entries, tree, few, 1)
+    specs = specs_for(tree, "random", "popular", "vectors", "paper", WIDTH_LIMITED, REFERENCE)
+    specs.append(replace(specs[-1], options=Options(variety=0.0), name="no variety"))
+    progress = []
+    alone = run(specs, tree, few, 1)
     assert not started
-    together = examined(entries, tree, few, 2, lambda *done: told.append(done))
+    together = run(specs, tree, few, 2, lambda *done: progress.append(done))
 
     assert 2 == len(started)
     assert [each.answers for each in alone] == [each.answers for each in together]
     assert together[3].answers[0].recalled
     assert together[4].answers[0].usage.estimated_prompt > 1_000
-    assert {("random", 10, 10), ("unillmrec", 10, 10), ("no variety", 0, 10)} <= set(told)
+    assert {("random", 10, 10), ("unillmrec", 10, 10), ("no variety", 0, 10)} <= set(progress)
     assert all(process.returncode is not None for process in started)
 
 
-def test_a_small_exam_is_not_worth_a_process(held_out, tree, started, monkeypatch):
-    """Reading the imports takes longer."""
+def test_a_small_evaluation_runs_in_this_process(held_out, tree, started, monkeypatch):
+    """Starting processes would take longer."""
     monkeypatch.setattr(in_processes, "WORTH_A_PROCESS", 36 * trees.ITEMS + 1)
 
-    assert 36 == len(examined(entries_over(tree, "random"), tree, held_out.data, 2)[0].answers)
+    assert 36 == len(run(specs_for(tree, "random"), tree, held_out.data, 2)[0].answers)
     assert not started
 
 
-def test_an_error_comes_through_as_the_one_it_is(held_out, tree, started):
-    """Here the file of the tree went away; nothing is left running."""
-    entries = entries_over(tree, "random", REFERENCE)
-    systems = [each.build(tree) for each in entries]
-    gone = [replace(each, tree=tree.path.with_name("gone.tree")) for each in entries]
+def test_errors_of_workers_keep_their_type(held_out, tree, started):
+    """Here the tree file was deleted; no process is left running."""
+    specs = specs_for(tree, "random", REFERENCE)
+    systems = [each.build(tree) for each in specs]
+    gone = [replace(each, tree=tree.path.with_name("gone.tree")) for each in specs]
 
     with pytest.raises(StoreError, match=r"gone\.tree") as alone:
         ItemTree.open(gone[0].tree)
@@ -85,16 +85,16 @@ def test_an_error_comes_through_as_the_one_it_is(held_out, tree, started):
     assert all(process.returncode is not None for process in started)
 
 
-def test_a_tree_with_other_items_is_refused(held_out, tree):
-    """Places would mean something else there."""
-    turned = ItemIndex(held_out.data.index.items[::-1])
+def test_a_tree_with_other_items_is_rejected(held_out, tree):
+    """Positions would mean other items."""
+    reversed_branches = ItemIndex(held_out.data.index.items[::-1])
 
     with pytest.raises(EvaluationError, match="does not contain the items"):
-        examined(entries_over(tree, "random"), tree, replace(held_out.data, index=turned), 2)
+        run(specs_for(tree, "random"), tree, replace(held_out.data, index=reversed_branches), 2)
 
 
-def test_another_tree_in_its_place_is_refused(held_out, tree, monkeypatch):
-    """It holds the same items, and would answer otherwise."""
+def test_a_replaced_tree_is_rejected(held_out, tree, monkeypatch):
+    """It has the same items, and would give other lists."""
     write = in_processes._write_job
 
     def written(*given):
@@ -106,11 +106,11 @@ def test_another_tree_in_its_place_is_refused(held_out, tree, monkeypatch):
     monkeypatch.setattr(in_processes, "_write_job", written)
 
     with pytest.raises(EvaluationError, match="is no longer the tree"):
-        examined(entries_over(tree, REFERENCE), tree, held_out.data, 2)
+        run(specs_for(tree, REFERENCE), tree, held_out.data, 2)
 
 
-def test_an_item_that_is_gone_meanwhile_is_said(held_out, tree):
-    """In one process as in many."""
+def test_a_deleted_item_is_an_error(held_out, tree):
+    """In one process as in several."""
     more = (
         *held_out.data.index.items,
         replace(held_out.data.index.items[0], id="gone"),
@@ -118,11 +118,11 @@ def test_an_item_that_is_gone_meanwhile_is_said(held_out, tree):
     data = replace(held_out.data, index=ItemIndex(more))
 
     with pytest.raises(EvaluationError, match="contains fewer items than when"):
-        examined(entries_over(tree, "vectors"), tree, data, 1)
+        run(specs_for(tree, "vectors"), tree, data, 1)
 
 
-def test_a_full_disk_is_said(held_out, tree, monkeypatch):
-    """What processes are told stands in a folder."""
+def test_a_full_disk_is_an_error(held_out, tree, monkeypatch):
+    """Workers read their job from a folder."""
 
     def full(*given):
         raise OSError(28, "No space left on device")
@@ -130,47 +130,47 @@ def test_a_full_disk_is_said(held_out, tree, monkeypatch):
     monkeypatch.setattr(in_processes.np, "save", full)
 
     with pytest.raises(EvaluationError, match="cannot be written") as found:
-        examined(entries_over(tree, "random"), tree, held_out.data, 2)
+        run(specs_for(tree, "random"), tree, held_out.data, 2)
 
     assert "No space left" in found.value.detail
     assert "--workers 1" in found.value.remedy
 
 
 @pytest.mark.usefixtures("killed")
-def test_a_killed_process_is_said(held_out, tree):
-    """Somebody short of memory kills without a word."""
+def test_a_killed_process_is_an_error(held_out, tree):
+    """As when memory runs out."""
     with pytest.raises(EvaluationError, match="ended with code -9") as found:
-        examined(entries_over(tree, "random"), tree, held_out.data, 2)
+        run(specs_for(tree, "random"), tree, held_out.data, 2)
 
     assert "--workers 1" in found.value.remedy
 
 
-def test_whoever_interrupts_leaves_nothing_running(held_out, tree, started):
-    """In the middle of it."""
+def test_an_interruption_leaves_no_process_running(held_out, tree, started):
+    """In the middle of a run."""
 
     def interrupting(system, done, total):
         if done:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        examined(entries_over(tree, "random", REFERENCE), tree, held_out.data, 2, interrupting)
+        run(specs_for(tree, "random", REFERENCE), tree, held_out.data, 2, interrupting)
 
     assert 2 == len(started)
     assert all(process.returncode is not None for process in started)
 
 
-def test_a_key_does_not_travel(tree):
-    """Nobody is asked there; what is written down holds no secret."""
+def test_specs_contain_no_api_key(tree):
+    """Workers ask no model."""
     settings = Settings.resolve({"model": "m"}, {"OPENAI_API_KEY": "sk-secret"})
-    told = SystemSpec(REFERENCE, tree.path, settings).to_plain()
+    plain = SystemSpec(REFERENCE, tree.path, settings).to_plain()
 
-    assert "sk-secret" not in repr(told)
-    assert SystemSpec.from_plain(told).settings.api_key is None
+    assert "sk-secret" not in repr(plain)
+    assert SystemSpec.from_plain(plain).settings.api_key is None
 
 
-def test_one_by_one_every_system_learns_before_it_answers(held_out, tree):
-    """Sheets come in the order of the systems."""
-    systems = [each.build(tree) for each in entries_over(tree, "random", "popular")]
+def test_sequential_runs_are_in_the_order_of_the_systems(held_out, tree):
+    """Each system learns before it answers."""
+    systems = [each.build(tree) for each in specs_for(tree, "random", "popular")]
     sheets = list(run_sequentially(systems, held_out.data, 3, silent))
 
     assert [36, 36] == [len(each.answers) for each in sheets]

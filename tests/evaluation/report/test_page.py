@@ -1,4 +1,4 @@
-"""The page of an evaluation: complete in itself, and harmless whatever a catalog says."""
+"""The report page: self-contained, and safe with hostile catalogs."""
 
 import re
 from html.parser import HTMLParser
@@ -29,7 +29,7 @@ EMPTY = Scripted(lambda case, limit: [], "empty")
 
 
 class Tags(HTMLParser):
-    """Collects what a browser would see."""
+    """Collects the tags, attributes and text of a page."""
 
     def __init__(self, text):
         super().__init__()
@@ -45,8 +45,8 @@ class Tags(HTMLParser):
 
 
 @pytest.fixture
-def made():
-    """Two people, a catalog of nothing but hostile titles, and two systems that differ."""
+def evaluation():
+    """An evaluation of two systems on a catalog with hostile titles."""
     items = [Item(f"<i>{n}", f"{HOSTILE[n % 4]} {n}") for n in range(12)]
     rows = [(f"p{p}", f"<i>{(p * 5 + n) % 12}", n) for p in range(2) for n in range(4)]
     held_out = split(rows_of(*rows), ItemIndex(tuple(items)), SplitProtocol())
@@ -61,9 +61,9 @@ def made():
     return evaluate(held_out, systems)
 
 
-def test_nothing_of_a_catalog_becomes_markup(made):
-    """Titles, ids, names of systems and files are text and nothing else."""
-    found = Tags(render_page(made, {"tree": "<script>x</script>.tree"}))
+def test_text_of_the_catalog_is_escaped(evaluation):
+    """Titles, ids, and names of systems and files stay text."""
+    found = Tags(render_page(evaluation, {"tree": "<script>x</script>.tree"}))
 
     assert not {"script", "img", "iframe", "i", "b", "object", "link"} & set(found.tags)
     assert 1 == found.tags.count("title")
@@ -71,9 +71,9 @@ def test_nothing_of_a_catalog_becomes_markup(made):
     assert any("<script>alert(1)</script>" in each for each in found.text)
 
 
-def test_it_needs_nothing_else(made):
-    """No address that a browser would ask, and a policy that would forbid it."""
-    text = render_page(made, {"tree": "shop.tree"})
+def test_the_page_is_self_contained(evaluation):
+    """It has no external address, and a policy that forbids requests."""
+    text = render_page(evaluation, {"tree": "shop.tree"})
     found = Tags(text)
 
     assert not [value for name, value in found.attributes if name in ("src", "href")]
@@ -82,9 +82,9 @@ def test_it_needs_nothing_else(made):
     assert "url(" not in text
 
 
-def test_it_shows_what_an_evaluation_is_for(made):
-    """Every system with its intervals and tokens, and the people with both lists."""
-    text = render_page(made, {"tree": "shop.tree", "judge": "nobody"})
+def test_the_page_shows_metrics_tokens_and_people(evaluation):
+    """It has every system with intervals and tokens, and people with both lists."""
+    text = render_page(evaluation, {"tree": "shop.tree", "judge": "nobody"})
 
     assert "~600" not in text
     assert "~1,200" in text
@@ -94,18 +94,18 @@ def test_it_shows_what_an_evaluation_is_for(made):
     assert "[1.000, 1.000]" in text
 
 
-def test_it_says_what_its_figures_mean(made):
-    """Each one of the tables, and ndcg by its formula."""
-    text = render_page(made, {})
-    _, _, told = text.partition("Definitions of the metrics")
+def test_the_page_defines_its_metrics(evaluation):
+    """All metrics of the tables are defined, ndcg by its formula."""
+    text = render_page(evaluation, {})
+    _, _, definitions = text.partition("Definitions of the metrics")
 
-    for name in (*made.results[0].estimates, "prompt, completion, money"):
-        assert f"<li>{name}: " in told, name
-    assert "1/log2(rank + 1)" in told
+    for name in (*evaluation.results[0].estimates, "prompt, completion, money"):
+        assert f"<li>{name}: " in definitions, name
+    assert "1/log2(rank + 1)" in definitions
 
 
-def test_the_protocol_says_what_decided():
-    """The rating that was asked for, the rule for equal times, and how often each thing was so."""
+def test_the_protocol_is_described():
+    """With the least rating, the rule for equal times, and the number of people affected."""
     same = [("anna", item, 7.0, 4.0) for item in "abcd"] + [("anna", "low", 6.0, 3.0)]
     clear = [("ben", item, float(day), 4.0) for day, item in enumerate("abc")]
     twin = [
@@ -115,52 +115,52 @@ def test_the_protocol_says_what_decided():
     items = [Item(each, f"The word {each * 3}") for each in ("a", "b", "c", "d", "low", "more")]
     index = ItemIndex((*items, Item("D", "The word ddd")))
 
-    def told(rows, least=4.0):
+    def description(rows, least=4.0):
         return describe_protocol(
             evaluate(split(rows_of(*rows), index, SplitProtocol(least_rating=least)), [EMPTY])
         )
 
-    assert "(if times are equal, the one further down in the file, as for 1 person)" in told(
+    assert "(if times are equal, the one further down in the file, as for 1 person)" in description(
         same + clear
     )
-    assert "(if times are equal, the one further down in the file)" in told(clear)
-    assert "Items rated below 4 count as seen but not liked" in told(clear)
-    assert "rated below" not in told(clear, None)
-    assert "1 held-out item was left out, because the person had seen the same item" in told(
+    assert "(if times are equal, the one further down in the file)" in description(clear)
+    assert "Items rated below 4 count as seen but not liked" in description(clear)
+    assert "rated below" not in description(clear, None)
+    assert "1 held-out item was left out, because the person had seen the same item" in description(
         clear + twin
     )
 
 
-def test_an_evaluation_of_one_system_has_nobody_to_differ(made):
-    """And still is a page."""
-    alone = evaluate(made.split, [Scripted(lambda case, limit: [])])
+def test_an_evaluation_of_one_system_has_a_page(evaluation):
+    """There is no other system to compare with."""
+    alone = evaluate(evaluation.split, [Scripted(lambda case, limit: [])])
 
     assert "no other system" in render_page(alone, {})
 
 
-def test_the_plot_puts_more_tokens_further_right_and_better_figures_higher():
-    """What costs nothing stands left of all that costs something."""
+def test_the_plot_orders_systems_by_tokens_and_accuracy():
+    """Systems without tokens are on the left."""
     points = [
         Point("1", 0, Estimate(0.2, 0.1, 0.3)),
         Point("2", 1_000, Estimate(0.1, 0.05, 0.15)),
         Point("3", 200_000, Estimate(0.4, 0.3, 0.5), ours=True),
     ]
-    drawn = cost_plot(points, "ndcg@10")
-    found = re.findall(r'<circle class="dot" cx="([\d.]+)" cy="([\d.]+)"', drawn)
+    svg = cost_plot(points, "ndcg@10")
+    found = re.findall(r'<circle class="dot" cx="([\d.]+)" cy="([\d.]+)"', svg)
     across, down = zip(*((float(x), float(y)) for x, y in found), strict=True)
 
     assert sorted(across) == list(across)
     assert down[2] < down[0] < down[1]
-    assert 1 == drawn.count('class="ours"')
+    assert 1 == svg.count('class="ours"')
 
 
-def test_a_plot_of_nothing_found_is_drawn():
-    """All at nought, and none costs anything."""
+def test_a_plot_of_zeros_is_drawn():
+    """All metrics and all tokens are zero."""
     assert "<circle" in cost_plot([Point("1", 0, Estimate(0.0, 0.0, 0.0))], "ndcg@10")
 
 
-def test_it_says_what_a_person_costs():
-    """Counted by us where the server gave no count, and unknown where no price is."""
+def test_the_page_shows_the_cost_per_person():
+    """It is estimated if the server reported no tokens, and unknown without a price."""
     index = ItemIndex((Item("a", "A"), Item("b", "B"), Item("c", "C"), Item("d", "D")))
     met = rows_of(*((person, item, day, 5.0) for person in "xy" for day, item in enumerate("abc")))
     held_out = split(met, index, SplitProtocol(people=0))

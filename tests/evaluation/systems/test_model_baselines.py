@@ -1,4 +1,4 @@
-"""Baselines that ask a model: one list, a shortlist, the scheme of the paper."""
+"""Baselines that ask a model: one list, a shortlist, the paper's scheme."""
 
 import re
 from dataclasses import replace
@@ -38,8 +38,8 @@ def writer():
     return PromptWriter(PromptSet.load(CONTRACTS), TokenCounter.for_model("gpt-4o"))
 
 
-def test_a_list_of_everything_is_counted_as_it_would_be_sent(held_out, tree, writer):
-    """The estimate is within a hundredth of the whole prompt."""
+def test_the_estimate_of_the_flat_listing_matches_its_prompt(held_out, tree, writer):
+    """It is within one percent."""
     sent = ScriptedEndpoint(lambda request: '{"picks": [{"number": 1, "score": 9}]}')
     judge = LanguageModelJudge(sent, writer, SimilarityJudge(tree))
     flat, asked = FlatListing(tree, writer), SystemContext(tree, judge, writer).build("flat")
@@ -54,23 +54,23 @@ def test_a_list_of_everything_is_counted_as_it_would_be_sent(held_out, tree, wri
     assert counted.prompt is None
     (request,) = sent.requests
     whole = writer.counter.count_messages([each.content for each in request.messages])
-    # What the person has seen is not listed to a model.
+    # Seen items are not listed to a model.
     assert pytest.approx(whole, rel=0.03) == counted.estimated_prompt
     first = next(i.id for i in held_out.data.index.items if i.id not in case.history)
     assert (first,) == answered.items
 
 
-def test_without_a_model_the_list_is_that_of_the_vectors(held_out, tree, writer):
-    """And the note says so."""
-    made = evaluate(held_out, [FlatVectors(tree), FlatListing(tree, writer)])
-    near, listing = made.results
+def test_without_a_model_the_flat_listing_uses_the_vectors(held_out, tree, writer):
+    """The note says so."""
+    evaluation = evaluate(held_out, [FlatVectors(tree), FlatListing(tree, writer)])
+    near, listing = evaluation.results
 
     assert [a.items for a in near.answers] == [a.items for a in listing.answers]
     assert "not sent" in listing.note
 
 
-def test_a_shortlist_is_the_nearest(held_out, tree):
-    """No tree is walked, and the target is where the vectors have it."""
+def test_the_shortlist_consists_of_the_nearest_items(held_out, tree):
+    """No tree is walked, and the target has its rank by the vectors."""
     near = FlatVectors(tree)
     near.learn(held_out.data)
     pricing = build_estimating_judge(tree, Settings.resolve({}))
@@ -78,15 +78,15 @@ def test_a_shortlist_is_the_nearest(held_out, tree):
 
     for case in held_out.data.cases[:3]:
         answer = system.answer(case, 10)
-        # Those that are equally near to the last of them may be others.
+        # Items as near as the last one may be others.
         assert set(near.answer(case, 50).items) <= set(answer.recalled)
         assert 72 == len(answer.recalled)
-        # The history is summed up in one call, and the shortlist ranked in another.
+        # One call for the profile, and one for ranking the shortlist.
         assert 2 == answer.usage.calls
 
 
 def test_the_paper_keeps_to_its_parameters(held_out, tree):
-    """Every call carries the history and the profile; five of a leaf, until there are twenty."""
+    """Every call has the history and the profile; five items per leaf, twenty in total."""
     counter = TokenCounter.for_model("gpt-4o")
 
     def answer(request):
@@ -116,14 +116,14 @@ def test_the_paper_keeps_to_its_parameters(held_out, tree):
     assert all(re.search("top [1-5] items", each.messages[-1].content) for each in leaves)
     assert len(endpoint.requests) == 1 + len(others) == found.usage.calls
     assert len(first.messages) == 2
-    # Our own count stands beside the server's, whatever that has said.
+    # Our own estimate stands beside the server's count.
     sent = [[each.content for each in request.messages] for request in endpoint.requests]
     assert sum(map(counter.count_messages, sent)) == found.usage.estimated_prompt
     assert found.usage.estimated_completion > 0
 
 
-def test_the_paper_is_counted_as_it_would_be_sent(held_out, tree):
-    """The estimate counts the same messages that a model would get."""
+def test_the_estimate_of_the_paper_matches_its_prompts(held_out, tree):
+    """It counts the messages that a model would receive."""
     counter = TokenCounter.for_model("gpt-4o")
     profile = " topic" * 170
     simulated = PaperScheme(tree, counter)
@@ -146,12 +146,12 @@ def test_the_paper_is_counted_as_it_would_be_sent(held_out, tree):
     begun = counter.count_messages(["", history])
 
     assert found == simulated.answer(case, 10)
-    # The words around the history are on top of its titles.
+    # The prompt around the history adds to its titles.
     assert sum(sent) + begun < found.usage.estimated_prompt < sum(sent) + begun + 60
 
 
-def test_the_paper_says_that_its_list_is_cut_and_not_ranked(held_out, tree):
-    """Twenty items are found leaf after leaf, and the first of them are the list."""
+def test_the_note_of_the_paper_says_that_its_list_is_not_ranked(held_out, tree):
+    """The list is the first of twenty items, found leaf after leaf."""
     scheme = PaperScheme(tree, TokenCounter.for_model("gpt-4o"))
     scheme.learn(held_out.data)
     found = scheme.answer(held_out.data.cases[0], 10)
@@ -160,8 +160,8 @@ def test_the_paper_says_that_its_list_is_cut_and_not_ranked(held_out, tree):
     assert "the first of 20 items as they were found" in scheme.note
 
 
-def test_titles_are_read_letter_for_letter():
-    """One that is merely like one of the list may be another item."""
+def test_titles_must_match_exactly():
+    """A similar title may belong to another item."""
     lines = ["The Sea", "The Seas", "the sea", "12 Years"]
     reply = "Sure!\n1. The Seas\n2) THE SEA\n3. The See\n4. 12 Years\n5. The Seas"
 
@@ -169,7 +169,7 @@ def test_titles_are_read_letter_for_letter():
 
 
 def test_two_levels_hold_every_leaf_once(tree):
-    """In about as many groups as each has leaves."""
+    """There are about as many groups as leaves per group."""
     groups = levels_over_leaves(tree)
     leaves = [leaf.leaf for group in groups for leaf in group.children]
     counted = tree.rows("SELECT count(*) FROM node WHERE leaf = 1")[0][0]
@@ -179,8 +179,8 @@ def test_two_levels_hold_every_leaf_once(tree):
     assert all(group.name for group in groups)
 
 
-def test_levels_may_be_more(tree):
-    """Each is then a shorter list, and the leaves are the same ones."""
+def test_there_may_be_more_than_two_levels(tree):
+    """The lists get shorter; the leaves are the same."""
     two, three = levels_over_leaves(tree), levels_over_leaves(tree, 3)
 
     assert [leaf.leaf for group in two for leaf in group.children] == [
@@ -189,8 +189,8 @@ def test_levels_may_be_more(tree):
     assert max(len(group.children) for group in three) < max(len(group.children) for group in two)
 
 
-def test_a_catalog_too_long_to_send_is_not_sent(held_out, tree, writer, monkeypatch):
-    """Whatever judge there is: the prompt is only counted."""
+def test_a_catalog_that_is_too_long_is_not_sent(held_out, tree, writer, monkeypatch):
+    """The prompt is only counted, whatever the judge."""
     monkeypatch.setattr("unillmrec.evaluation.systems.model_baselines.FLAT_CEILING", 100)
     sent = ScriptedEndpoint([])
     judge = LanguageModelJudge(sent, writer, SimilarityJudge(tree))
@@ -203,27 +203,27 @@ def test_a_catalog_too_long_to_send_is_not_sent(held_out, tree, writer, monkeypa
 
 
 @pytest.mark.parametrize("name", ["flat", "retrieve", "paper", REFERENCE])
-def test_replies_that_cannot_be_used_are_told(held_out, tree, writer, name):
-    """What the embedded judge listed instead, or nobody did, is no list of the model's."""
+def test_unusable_replies_are_reported(held_out, tree, writer, name):
+    """Whether the embedded judge replaced them or nothing did."""
     judge = LanguageModelJudge(ScriptedEndpoint(lambda _: "no"), writer, SimilarityJudge(tree))
     first = replace(held_out, data=replace(held_out.data, cases=held_out.data.cases[:2]))
-    made = evaluate(first, build_systems(SystemContext(tree, judge, writer), [name]))
-    outcome, told = made.results[0], made.as_dict()["systems"][0]
+    evaluation = evaluate(first, build_systems(SystemContext(tree, judge, writer), [name]))
+    result, plain = evaluation.results[0], evaluation.as_dict()["systems"][0]
 
-    # The embedded judge has no taste to go by in a flat listing, and lists nothing.
+    # Without a vector of the person, the embedded judge lists nothing in a flat listing.
     counts = (0, 2) if name in {"flat", "paper"} else (2, 0)
-    assert counts == (told["fallbacks"], told["unusable"])
-    (remark,) = [each for each in outcome.remarks if "could not be used" in each]
+    assert counts == (plain["fallbacks"], plain["unusable"])
+    (remark,) = [each for each in result.remarks if "could not be used" in each]
     assert remark.startswith("2 of 2 people")
-    assert ("embedded judge" in remark) == bool(outcome.fallbacks)
-    assert remark in render_page(made, {})
+    assert ("embedded judge" in remark) == bool(result.fallbacks)
+    assert remark in render_page(evaluation, {})
 
 
 @pytest.mark.parametrize(
     ("name", "before"), [("flat", 1), ("retrieve", 3), ("paper", 1), (REFERENCE, 3)]
 )
 def test_the_calls_of_a_person_who_failed_are_billed(held_out, tree, writer, name, before):
-    """Those before the one that failed, and what that one cost itself."""
+    """This includes the failed call and those before it."""
     answered = Reply("no", Usage(1, 1_000, 10), "text", "stop", "scripted", 0.0)
 
     def answer(request):
@@ -236,22 +236,22 @@ def test_the_calls_of_a_person_who_failed_are_billed(held_out, tree, writer, nam
     sent = ScriptedEndpoint(answer)
     judge = LanguageModelJudge(sent, writer, SimilarityJudge(tree), at_once=1)
     first = replace(held_out, data=replace(held_out.data, cases=held_out.data.cases[:1]))
-    made = evaluate(first, build_systems(SystemContext(tree, judge, writer), [name]))
-    outcome = made.results[0]
+    evaluation = evaluate(first, build_systems(SystemContext(tree, judge, writer), [name]))
+    result = evaluation.results[0]
 
-    assert (1, 1) == (outcome.failed, outcome.priced)
-    assert (before + 1, 1_000 * before + 300) == (outcome.usage.calls, outcome.usage.prompt)
-    assert any("1 of 1 people failed" in each for each in outcome.remarks)
-    assert not any("tokens of" in each for each in outcome.remarks)
+    assert (1, 1) == (result.failed, result.priced)
+    assert (before + 1, 1_000 * before + 300) == (result.usage.calls, result.usage.prompt)
+    assert any("1 of 1 people failed" in each for each in result.remarks)
+    assert not any("tokens of" in each for each in result.remarks)
 
 
-def test_replies_that_can_be_used_leave_no_remark(held_out, tree, writer):
-    """Nobody stood in for anybody."""
+def test_usable_replies_leave_no_remark(held_out, tree, writer):
+    """There were no fallbacks."""
     sent = ScriptedEndpoint(lambda request: '{"picks": [{"number": 1, "score": 9}]}')
     flat = SystemContext(
         tree, LanguageModelJudge(sent, writer, SimilarityJudge(tree)), writer
     ).build("flat")
-    (outcome,) = evaluate(held_out, [flat]).results
+    (result,) = evaluate(held_out, [flat]).results
 
-    assert (0, 0) == (outcome.fallbacks, outcome.unusable)
-    assert not any("could not be used" in each for each in outcome.remarks)
+    assert (0, 0) == (result.fallbacks, result.unusable)
+    assert not any("could not be used" in each for each in result.remarks)
