@@ -33,7 +33,7 @@ from unillmrec.testing.sensible import sensible_answer
 from unillmrec.tokens import TokenCounter
 from unillmrec.tokens.rough import RoughVocabulary
 from unillmrec.usage import Stage, Usage
-from unillmrec.usage_log import Experience, LoggedEndpoint, UsageLog
+from unillmrec.usage_log import Calibration, LoggedEndpoint, UsageLog
 
 SETS = ("ml-1m", "amazon-beauty", "goodreads")
 PEOPLE = 30
@@ -218,7 +218,7 @@ def _planned_and_run(
 ) -> _Pair:
     endpoint = settings.base_url.removeprefix("http://").removesuffix("/v1")  # type: ignore[union-attr]
     bare = Planner(settings.model, TokenCounter.for_model(settings.model))
-    known = Experience.read(log, settings.model, endpoint)
+    known = Calibration.read(log, settings.model, endpoint)
     wise = Planner(settings.model, bare.counter, known)
     plans = []
     for planner in (bare, wise):
@@ -226,7 +226,7 @@ def _planned_and_run(
         made = Recommender(tree, estimating).recommend_to(person, Options())
         plans.append(planner.plan(made.usage, made.waits))
     done = Recommender(tree, judge).recommend_to(person, Options())
-    answers = known.lessons[Stage.PROFILE].answers if Stage.PROFILE in known.lessons else 0
+    answers = known.by_stage[Stage.PROFILE].replies if Stage.PROFILE in known.by_stage else 0
     return _Pair(plans[0], plans[1] if answers >= FIRST else None, done.total_usage())
 
 
@@ -237,13 +237,13 @@ def _described(path: Path, logged: LoggedEndpoint, settings: Settings, log: Path
     writer = build_writer(settings)
     pairs = []
     for _ in range(3):
-        known = Experience.read(log, settings.model, endpoint)
+        known = Calibration.read(log, settings.model, endpoint)
         with EditableTree.open(path) as tree:
             options = DescribeOptions(most=DESCRIBED)
             asked = {Stage.DESCRIBE: plan_describing(tree, writer, options).usage}
             report = describe(tree, LanguageModelDescriber(logged, writer), options)
         learnt = Planner(settings.model, bare.counter, known).plan(asked)
-        has_history = Stage.DESCRIBE in known.lessons
+        has_history = Stage.DESCRIBE in known.by_stage
         pairs.append(_Pair(bare.plan(asked), learnt if has_history else None, report.usage))
     return pairs
 

@@ -12,7 +12,7 @@ from unillmrec.stages import Options, Person
 from unillmrec.store import ItemTree
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Stage, Usage
-from unillmrec.usage_log import Experience, Lesson
+from unillmrec.usage_log import Calibration, StageCalibration
 
 FOREIGN = TokenCounter.for_model("llama-3")
 OURS = TokenCounter.for_model("gpt-4o-mini")
@@ -20,11 +20,11 @@ ASKED = {
     Stage.PROFILE: Usage(1, None, None, None, None, 300, 200),
     Stage.RECALL: Usage(5, None, None, None, None, 3_000, 500),
 }
-LESSON = Lesson(9, 1.25, 0.1, 0.1, 50, 0.0, (1.0, 2.0, 4.0))
+CALIBRATION = StageCalibration(9, 1.25, 0.1, 0.1, 50, 0.0, (1.0, 2.0, 4.0))
 
 
-def experience(lesson: Lesson = LESSON) -> Experience:
-    return Experience(dict.fromkeys(map(str, ASKED), lesson))
+def calibration(known: StageCalibration = CALIBRATION) -> Calibration:
+    return Calibration(dict.fromkeys(map(str, ASKED), known))
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def spans(plan: Plan) -> Sequence[Interval]:
     return [*found, *(each for line in lines for each in (line.seconds, line.cost) if each)]
 
 
-@pytest.mark.parametrize("known", [Experience(), experience()])
+@pytest.mark.parametrize("known", [Calibration(), calibration()])
 @pytest.mark.parametrize("counter", [FOREIGN, OURS])
 def test_the_likely_value_is_in_the_interval(known, counter):
     """This holds for every quantity, with past calls and without."""
@@ -64,7 +64,7 @@ def test_without_past_calls_the_counter_sets_the_interval():
 
 def test_past_calls_calibrate_tokens_and_time():
     """Prompts scale by the ratio, replies by the share of their limit, time by the waits."""
-    plan = Planner("m", FOREIGN, experience()).plan(ASKED, {Stage.PROFILE: 1, Stage.RECALL: 2})
+    plan = Planner("m", FOREIGN, calibration()).plan(ASKED, {Stage.PROFILE: 1, Stage.RECALL: 2})
 
     profile, recall = plan.lines.values()
     assert "calibrated(9)" == profile.counted
@@ -75,16 +75,16 @@ def test_past_calls_calibrate_tokens_and_time():
 
 def test_plans_include_retries():
     """A model with many unusable replies costs more."""
-    more = Lesson(9, 1.0, 0.1, 0.1, 50, 0.0, (1.0, 1.0, 1.0), more=1.5)
+    more = StageCalibration(9, 1.0, 0.1, 0.1, 50, 0.0, (1.0, 1.0, 1.0), overhead=1.5)
 
-    plan = Planner("m", FOREIGN, experience(more)).plan(ASKED)
+    plan = Planner("m", FOREIGN, calibration(more)).plan(ASKED)
 
     assert 450 == pytest.approx(plan.lines[Stage.PROFILE].prompt.likely)
 
 
 def test_many_prompts_are_less_uncertain_than_one():
     """Their errors cancel out; the uncertainty of the walk stays."""
-    planner = Planner("m", FOREIGN, experience())
+    planner = Planner("m", FOREIGN, calibration())
     one, many = (
         planner.plan({Stage.PROFILE: Usage(n, None, None, None, None, 100 * n, n)}).total.prompt
         for n in (1, 100)
@@ -95,10 +95,10 @@ def test_many_prompts_are_less_uncertain_than_one():
 
 def test_the_cost_is_known_if_the_price_is():
     """Cached tokens are cheaper; an unknown price is noted."""
-    cached = Lesson(9, 1.0, 0.1, 0.1, 50, 0.5, (1.0, 1.0, 1.0))
+    cached = StageCalibration(9, 1.0, 0.1, 0.1, 50, 0.5, (1.0, 1.0, 1.0))
     asked = {Stage.PROFILE: Usage(1, None, None, None, None, 1_000_000, 0)}
 
-    plan = Planner("m", FOREIGN, experience(cached), Price(2, 4, cached=1)).plan(asked)
+    plan = Planner("m", FOREIGN, calibration(cached), Price(2, 4, cached=1)).plan(asked)
     unknown = Planner("m", FOREIGN).plan(asked)
 
     assert ("USD", 1.5) == (plan.currency, plan.total.cost.likely)
@@ -108,7 +108,7 @@ def test_the_cost_is_known_if_the_price_is():
 
 def test_the_total_is_the_sum_of_the_stages():
     """A quantity that is unknown in one stage is unknown in total."""
-    plan = Planner("m", FOREIGN, Experience({"profile": LESSON}), Price(1, 1)).plan(ASKED)
+    plan = Planner("m", FOREIGN, Calibration({"profile": CALIBRATION}), Price(1, 1)).plan(ASKED)
     output = plan.as_dict()
 
     assert output["total"]["tokens"] == sum(
@@ -173,6 +173,6 @@ def test_a_plan_reads_the_usage_log_of_its_tree(tmp_path):
             log.add(call)
     settings = Settings(base_url="http://127.0.0.1:9/v1", model="m")
 
-    assert 1.2 == Planner.from_settings(settings, tree).experience.lessons["rank"].prompt
-    assert {} == Planner.from_settings(settings, tree, "other").experience.lessons
-    assert {} == Planner.from_settings(Settings(model="m"), tree).experience.lessons
+    assert 1.2 == Planner.from_settings(settings, tree).calibration.by_stage["rank"].prompt_ratio
+    assert {} == Planner.from_settings(settings, tree, "other").calibration.by_stage
+    assert {} == Planner.from_settings(Settings(model="m"), tree).calibration.by_stage

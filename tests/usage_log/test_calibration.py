@@ -4,52 +4,52 @@ from pathlib import Path
 import pytest
 
 from unillmrec.usage import Usage
-from unillmrec.usage_log import Call, Experience, UsageLog
+from unillmrec.usage_log import Calibration, Call, UsageLog
 
-MADE = Call("rank", "chat", "m", "here", Usage(), seconds=2.0, max_output=300)
+CALL = Call("rank", "chat", "m", "here", Usage(), seconds=2.0, max_output=300)
 
 
 def answer(estimated, prompt, completion=50, **others):
     usage = Usage(1, prompt, completion, 0, 0, estimated, 40)
-    return replace(MADE, usage=usage, **others)
+    return replace(CALL, usage=usage, **others)
 
 
 @pytest.fixture
-def learn(tmp_path):
-    """What is learnt of calls about a model."""
+def calibrate(tmp_path):
+    """Log calls, and return the calibration of a model from them."""
 
-    def learn(*calls, model="m", endpoint="here"):
+    def calibrate(*calls, model="m", endpoint="here"):
         path = tmp_path / "log"
         with UsageLog(path, command="test", tree=Path("t"), warn=print) as log:
             for call in calls:
                 log.add(call)
-        return Experience.read(path, model, endpoint)
+        return Calibration.read(path, model, endpoint)
 
-    return learn
+    return calibrate
 
 
-def test_a_ratio_of_sums_is_learnt_from_three_answers(learn):
-    """Less teach nothing; of more, the worst one says how far a prompt may be off."""
+def test_three_replies_calibrate_a_stage(calibrate):
+    """Fewer do not; the ratio is one of sums, and its margin twice the worst error."""
     two = [answer(100, 120), answer(200, 240)]
 
-    assert {} == learn(*two).lessons
-    lesson = learn(answer(100, 150)).lessons["rank"]
-    assert (3, 510 / 400) == (lesson.answers, lesson.prompt)
-    assert 2 * (150 / 127.5 - 1) == pytest.approx(lesson.margin)
-    assert (50 / 300, 40) == pytest.approx((lesson.completion, lesson.spoken))
-    assert (2.0, 2.0, 2.0) == lesson.seconds
+    assert {} == calibrate(*two).by_stage
+    known = calibrate(answer(100, 150)).by_stage["rank"]
+    assert (3, 510 / 400) == (known.replies, known.prompt_ratio)
+    assert 2 * (150 / 127.5 - 1) == pytest.approx(known.margin)
+    assert (50 / 300, 40) == pytest.approx((known.completion_ratio, known.text_tokens))
+    assert (2.0, 2.0, 2.0) == known.seconds
 
 
-def test_a_stage_without_answers_of_its_own_learns_of_the_others(learn):
-    """The vocabulary is the same; how much is written is not."""
-    known = learn(*[answer(100, 120) for _ in range(3)])
+def test_a_stage_without_replies_uses_those_of_other_stages(calibrate):
+    """The vocabulary is the same; the length of replies is not."""
+    known = calibrate(*[answer(100, 120) for _ in range(3)])
 
-    assert known.of("rank") is known.lessons["rank"]
-    assert (1.2, 0.0) == (known.of("recall").prompt, known.of("recall").completion)
+    assert known.of("rank") is known.by_stage["rank"]
+    assert (1.2, 0.0) == (known.of("recall").prompt_ratio, known.of("recall").completion_ratio)
 
 
-def test_only_what_can_be_compared_teaches(learn):
-    """Neither failed, repeated or silent calls, nor those of another model or place."""
+def test_only_comparable_calls_count(calibrate):
+    """No failed or retried calls, none without counts or of another model or endpoint."""
     others = [
         answer(100, 900, failure="timeout"),
         replace(answer(100, 900), usage=Usage(2, 900, 9, 0, 0, 100, 9)),
@@ -58,27 +58,27 @@ def test_only_what_can_be_compared_teaches(learn):
         answer(100, 900, endpoint="there"),
     ]
 
-    lesson = learn(*[answer(100, 110) for _ in range(3)], *others * 3).lessons["rank"]
+    known = calibrate(*[answer(100, 110) for _ in range(3)], *others * 3).by_stage["rank"]
 
-    assert (3, 1.1) == (lesson.answers, lesson.prompt)
+    assert (3, 1.1) == (known.replies, known.prompt_ratio)
 
 
-def test_what_is_asked_again_costs_more(learn):
-    """Repeated questions are no first answers, and add to what those take."""
-    lesson = learn(
+def test_repeated_questions_add_overhead(calibrate):
+    """They do not count as first replies; their tokens add to the overhead."""
+    known = calibrate(
         *[answer(100, 100, 50) for _ in range(4)], answer(250, 250, 50, again=True)
-    ).lessons["rank"]
+    ).by_stage["rank"]
 
-    assert (4, 1.0) == (lesson.answers, lesson.prompt)
-    assert 900 / 600 == pytest.approx(lesson.more)
+    assert (4, 1.0) == (known.replies, known.prompt_ratio)
+    assert 900 / 600 == pytest.approx(known.overhead)
 
 
-def test_a_server_that_always_says_the_same_is_not_believed(learn):
-    """One count for prompts of all sizes is no count; one size alone would prove nothing."""
-    assert "" == learn(*[answer(100, 10) for _ in range(3)]).distrusted
-    known = learn(answer(900, 10))
+def test_a_server_with_constant_counts_is_distrusted(calibrate):
+    """One count for prompts of all sizes cannot be right; one size alone proves nothing."""
+    assert "" == calibrate(*[answer(100, 10) for _ in range(3)]).distrusted
+    known = calibrate(answer(900, 10))
 
-    assert {} == known.lessons
+    assert {} == known.by_stage
     assert known.of("rank") is None
     assert (
         "the server reports 10 prompt tokens whatever it is sent, 100 or 900; "
@@ -86,9 +86,9 @@ def test_a_server_that_always_says_the_same_is_not_believed(learn):
     ) == known.distrusted
 
 
-def test_what_cannot_be_read_teaches_nothing(tmp_path):
-    """A plan without a history is a plan all the same."""
+def test_an_unreadable_log_gives_an_empty_calibration(tmp_path):
+    """A plan works without a calibration."""
     (tmp_path / "text").write_text("dear diary")
 
     for path in (None, tmp_path / "missing", tmp_path / "text"):
-        assert Experience() == Experience.read(path, "m", "here")
+        assert Calibration() == Calibration.read(path, "m", "here")

@@ -32,8 +32,8 @@ def logged_to(tmp_path):
         each.close()
 
 
-def test_a_person_is_known_by_the_label_that_was_given(tmp_path, tmp_path_factory, logged_to):
-    """All their calls carry it, in every stage; without one, nobody is named."""
+def test_calls_carry_the_label_of_their_person(tmp_path, tmp_path_factory, logged_to):
+    """In every stage; without a label, the log names nobody."""
     folder = tmp_path_factory.getbasetemp() / "trees"
     folder.mkdir(exist_ok=True)
     with FakeServer() as server, trees.tree(folder) as tree:
@@ -51,8 +51,8 @@ def test_a_person_is_known_by_the_label_that_was_given(tmp_path, tmp_path_factor
     assert "item-000" not in (tmp_path / "log").read_bytes().decode("latin-1")
 
 
-def test_what_was_paid_before_a_failure_is_kept(tmp_path, logged_to):
-    """Of many texts, those in the first request were embedded and billed."""
+def test_usage_before_a_failure_is_logged(tmp_path, logged_to):
+    """The texts of the first request were embedded and billed before the second failed."""
     texts = [f"text {number}" for number in range(200)]
     with FakeServer(faults=[None, 400]) as server, pytest.raises(EndpointError):
         logged_to(server).embed(texts)
@@ -66,8 +66,8 @@ def test_what_was_paid_before_a_failure_is_kept(tmp_path, logged_to):
     )
 
 
-def test_the_known_part_of_a_repeated_call_is_kept(tmp_path, logged_to):
-    """One answer broke off, the next told what it cost: the sum is unknown, its part is not."""
+def test_the_known_part_of_a_retried_call_is_logged(tmp_path, logged_to):
+    """One reply broke off and the next had counts: the sum is unknown, but a part is known."""
     from unillmrec.endpoint import Message, Request
     from unillmrec.usage import Stage
 
@@ -82,8 +82,8 @@ def test_the_known_part_of_a_repeated_call_is_kept(tmp_path, logged_to):
     assert server.billed.prompt == 2 * total.usage.known_prompt
 
 
-def test_a_budget_that_ends_a_call_does_not_hide_what_it_took(tmp_path):
-    """The failure before it was tried, and perhaps paid: its row says so."""
+def test_a_budget_error_does_not_hide_the_cost_of_its_call(tmp_path):
+    """The failure before it was an attempt that may have been paid for."""
     from unillmrec.endpoint import CallError, FailureKind, Message, Request
     from unillmrec.usage import Stage
 

@@ -43,17 +43,17 @@ CALLS = st.builds(
 ONE = Call("rank", "chat", "m", "here", Usage(calls=1, prompt=10, completion=2))
 
 
-def log_at(path, told=None):
-    told = [] if told is None else told
-    return UsageLog(path, command="test", tree=Path("shop.tree"), warn=told.append)
+def log_at(path, warnings=None):
+    warnings = [] if warnings is None else warnings
+    return UsageLog(path, command="test", tree=Path("shop.tree"), warn=warnings.append)
 
 
 @given(st.lists(CALLS, max_size=6))
-def test_the_sum_is_always_the_total(tmp_path_factory, calls):
-    """Grouped by anything, the lines add up to the total, unknowns included."""
+def test_lines_add_up_to_the_total(tmp_path_factory, calls):
+    """Whatever they are grouped by, unknown counts included."""
     path = tmp_path_factory.mktemp("log") / "shop.tree.usage"
-    told = []
-    with log_at(path, told) as log:
+    warnings = []
+    with log_at(path, warnings) as log:
         for call in calls:
             log.add(call)
 
@@ -62,11 +62,11 @@ def test_the_sum_is_always_the_total(tmp_path_factory, calls):
         assert sum((call.usage for call in calls), Usage()) == total.usage
         assert total.usage == sum((line.usage for line in lines), Usage())
         assert (len(calls), sum(line.unknown for line in lines)) == (total.rows, total.unknown)
-    assert [] == told
+    assert [] == warnings
 
 
-def test_stages_come_in_their_order(tmp_path):
-    """Lines by stage follow the line of the stages, not the alphabet."""
+def test_stages_are_sorted_as_they_run(tmp_path):
+    """Lines by stage follow the order of a recommendation, not the alphabet."""
     path = tmp_path / "log"
     with log_at(path) as log:
         for stage in ("rank", "embed", "profile", "rerank", "recall"):
@@ -77,8 +77,8 @@ def test_stages_come_in_their_order(tmp_path):
     assert ["profile", "recall", "rank", "rerank", "embed"] == [line.key for line in lines]
 
 
-def test_calls_before_a_time_do_not_count(tmp_path):
-    """*since* is compared as a moment, in whatever zone it is given."""
+def test_calls_before_since_do_not_count(tmp_path):
+    """*since* is a point in time, in any time zone."""
     path = tmp_path / "log"
     with log_at(path) as log:
         log.add(ONE)
@@ -88,8 +88,8 @@ def test_calls_before_a_time_do_not_count(tmp_path):
     assert 0 == read_log(path, "run", now + timedelta(minutes=1))[1].rows
 
 
-def test_nothing_is_made_before_the_first_call(tmp_path):
-    """A run that asks nobody leaves no file."""
+def test_no_file_is_created_before_the_first_call(tmp_path):
+    """A run without calls leaves no file."""
     with log_at(tmp_path / "log"):
         pass
 
@@ -118,8 +118,8 @@ def test_many_threads_write_one_log(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["missing/folder/log", "taken", "foreign", "newer", "text"])
-def test_trouble_is_told_once_and_never_raised(tmp_path, name):
-    """A log that cannot be written is given up with one line; nothing foreign is touched."""
+def test_problems_are_reported_once_and_never_raised(tmp_path, name):
+    """A log that cannot be written causes one line; files of another kind stay as they are."""
     (tmp_path / "taken").mkdir()
     with sqlite3.connect(tmp_path / "foreign") as db:
         db.execute("CREATE TABLE mine (a)")
@@ -130,31 +130,31 @@ def test_trouble_is_told_once_and_never_raised(tmp_path, name):
     db.close()
     (tmp_path / "text").write_text("dear diary")
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
-    told = []
+    warnings = []
 
-    with log_at(tmp_path / name, told) as log:
+    with log_at(tmp_path / name, warnings) as log:
         log.add(ONE)
         log.add(ONE)
 
-    assert 1 == len(told)
-    assert told[0].startswith(f"Usage is not logged: {tmp_path / name}")
-    assert "\n" not in told[0]
+    assert 1 == len(warnings)
+    assert warnings[0].startswith(f"Usage is not logged: {tmp_path / name}")
+    assert "\n" not in warnings[0]
     assert before == {path: path.read_bytes() for path in before}
 
 
-def test_calls_that_end_after_the_log_are_let_go(tmp_path):
-    """A call cut off at the end may still come in, and does no harm."""
-    told = []
-    log = log_at(tmp_path / "log", told)
+def test_calls_that_end_after_closing_are_ignored(tmp_path):
+    """A call that was interrupted may still end, and does no harm."""
+    warnings = []
+    log = log_at(tmp_path / "log", warnings)
     log.close()
 
     log.add(ONE)
 
-    assert ([], []) == (told, list(tmp_path.iterdir()))
+    assert ([], []) == (warnings, list(tmp_path.iterdir()))
 
 
-def test_the_file_says_what_it_is(tmp_path):
-    """The log carries a mark of its own and a layout, for a later version to build on."""
+def test_the_file_is_marked(tmp_path):
+    """The log has an application id and a layout, for later versions to upgrade."""
     path = tmp_path / "log"
     with log_at(path) as log:
         log.add(ONE)
@@ -167,8 +167,8 @@ def test_the_file_says_what_it_is(tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"dear diary", b"SQLite format 3\x00" + b"x" * 99])
-def test_what_is_no_log_cannot_be_read(tmp_path, content):
-    """Reading another file is an error of ours."""
+def test_other_files_cannot_be_read_as_logs(tmp_path, content):
+    """Reading another file raises one of our errors."""
     path = tmp_path / "log"
     if content is not None:
         path.write_bytes(content)
@@ -177,8 +177,8 @@ def test_what_is_no_log_cannot_be_read(tmp_path, content):
         read_log(path, "run")
 
 
-def test_the_log_is_beside_the_tree_unless_said_otherwise():
-    """The setting wins; off is nowhere."""
+def test_the_log_is_beside_the_tree_unless_set_otherwise():
+    """The setting has precedence; off means no log."""
     tree = Path("a/shop.tree")
 
     assert Path("a/shop.tree.usage") == log_path(tree, None)
@@ -190,8 +190,8 @@ def request():
     return Request(Stage.RECALL, (Message("user", "Which one, of these two?"),), 100)
 
 
-def test_every_call_is_written_down(tmp_path):
-    """A reply's usage, way, time and estimates become a row, and the reply passes unchanged."""
+def test_every_call_is_logged(tmp_path):
+    """A reply's usage, request style, time and estimates become a row; the reply is unchanged."""
     endpoint = ScriptedEndpoint(["the first"])
     with log_at(tmp_path / "log") as log:
         reply = LoggedEndpoint(endpoint, log).complete(request())
@@ -203,8 +203,8 @@ def test_every_call_is_written_down(tmp_path):
     assert (13, 2) == row[16:18]
 
 
-def test_a_failed_call_is_written_down_and_raised(tmp_path):
-    """What failed was perhaps paid for: it has a row of its own."""
+def test_a_failed_call_is_logged_and_raised(tmp_path):
+    """A failure may have been paid for, so it has a row of its own."""
     failure = EndpointError("no answer")
     with log_at(tmp_path / "log") as log, pytest.raises(EndpointError):
         LoggedEndpoint(ScriptedEndpoint([failure]), log).complete(request())
@@ -215,7 +215,7 @@ def test_a_failed_call_is_written_down_and_raised(tmp_path):
 
 
 def test_vectors_cost_no_completion(tmp_path):
-    """What servers leave out about embeddings is nought, and known."""
+    """Counts that servers leave out for embeddings are known to be 0."""
     with log_at(tmp_path / "log") as log:
         vectors, usage = LoggedEndpoint(ScriptedEndpoint([]), log).embed(["one", "two words"])
 
@@ -241,7 +241,7 @@ OLD = """CREATE TABLE call (
 
 @pytest.fixture
 def old_log(tmp_path):
-    """A log as layout 1 has it, with a call that said what it cost and one that did not."""
+    """A log of layout 1, with a call that has token counts and one that has not."""
     path = tmp_path / "old.usage"
     with sqlite3.connect(path) as db:
         db.execute(OLD)
@@ -254,8 +254,8 @@ def old_log(tmp_path):
     return path
 
 
-def test_a_log_of_an_older_layout_is_read_as_it_is(old_log):
-    """Reading changes nothing in the file."""
+def test_reading_does_not_upgrade_an_old_log(old_log):
+    """The file stays as it is."""
     before = old_log.read_bytes()
 
     _, total = read_log(old_log, "stage")
@@ -265,21 +265,21 @@ def test_a_log_of_an_older_layout_is_read_as_it_is(old_log):
     assert before == old_log.read_bytes()
 
 
-def test_a_log_of_an_older_layout_is_brought_up_to_date(old_log):
-    """With the first new call; the sums of the old ones stay what they were."""
-    (_, before), told = read_log(old_log, "stage"), []
+def test_an_old_log_is_upgraded_by_the_first_new_call(old_log):
+    """The sums of its old calls stay the same."""
+    (_, before), warnings = read_log(old_log, "stage"), []
 
-    with log_at(old_log, told) as log:
+    with log_at(old_log, warnings) as log:
         log.add(ONE)
 
     _, total = read_log(old_log, "stage")
-    assert [] == told
+    assert [] == warnings
     assert before.usage + ONE.usage == total.usage
     assert (before.rows + 1, before.unknown) == (total.rows, total.unknown)
 
 
-def test_money_is_added_up_by_currency(tmp_path):
-    """A call without a price makes the sum unknown, and what is known of it is still said."""
+def test_costs_are_added_up_by_currency(tmp_path):
+    """A call without a price makes the total unknown; the known part is still reported."""
     path = tmp_path / "log"
     euro, dollar = Price(1, 2, per=1, currency="EUR"), Price(3, 4, per=1)
     silent = Usage(calls=1, prompt=None, completion=None)
@@ -296,26 +296,26 @@ def test_money_is_added_up_by_currency(tmp_path):
     assert ({"EUR": 28, "USD": 76}, 1) == (total.costs.known, total.costs.unpriced)
 
 
-def test_a_full_disk_stops_nothing_and_loses_nothing(tmp_path):
-    """It is told once; when there is room again, what waited is written with the next call."""
-    path, told = tmp_path / "log", []
-    with log_at(path, told) as log:
+def test_a_full_disk_loses_no_calls(tmp_path):
+    """One warning; when there is room again, waiting calls are written with the next one."""
+    path, warnings = tmp_path / "log", []
+    with log_at(path, warnings) as log:
         log.add(ONE)
         pages = log._db.execute("PRAGMA page_count").fetchone()[0]
         log._db.execute(f"PRAGMA max_page_count = {pages}")
         for _ in range(200):
             log.add(ONE)
-        (told_while_full,) = told
+        (warning,) = warnings
         log._db.execute("PRAGMA max_page_count = 100000")
         log.add(ONE)
 
-    assert "Usage is not logged" in told_while_full
-    assert "full" in told_while_full
-    assert (1, 202) == (len(told), read_log(path, "stage")[1].rows)
+    assert "Usage is not logged" in warning
+    assert "full" in warning
+    assert (1, 202) == (len(warnings), read_log(path, "stage")[1].rows)
 
 
-def test_what_a_killed_process_logged_is_there(tmp_path):
-    """Killed with -9 in the middle: every call that was added is in the log, and it is whole."""
+def test_a_killed_process_loses_no_calls(tmp_path):
+    """After SIGKILL, every call that was added is in the log, and the file is intact."""
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
@@ -337,8 +337,8 @@ def test_what_a_killed_process_logged_is_there(tmp_path):
     assert (100, 1_000, 2) == (total.rows, total.usage.prompt, len(lines))
 
 
-def test_how_far_the_estimates_were_off(tmp_path):
-    """Only of answers to one question that say what they cost, thinking left out."""
+def test_the_error_of_estimates_is_reported(tmp_path):
+    """From calls with a single reply and reported counts, without reasoning."""
     path = tmp_path / "log"
     usages = [
         Usage(1, 200, 30, 0, 10, 100, 25),
@@ -356,8 +356,8 @@ def test_how_far_the_estimates_were_off(tmp_path):
     assert read_log(path, "stage", datetime.now(UTC))[1].prompt_error.share is None
 
 
-def test_what_a_call_was_about_is_written_down(tmp_path):
-    """The branch, the person's label, the room it had, and whether it asks again."""
+def test_the_context_of_a_call_is_logged(tmp_path):
+    """The branch, the label of the person, the output limit, and whether it repeats a question."""
     messages = (Message("user", "Which?"), Message("assistant", "?"), Message("user", "Again."))
     asked = Request(Stage.RECALL, messages, 100, about="36 sea", person="p1")
     with log_at(tmp_path / "log") as log:

@@ -33,7 +33,7 @@ from unillmrec.stages import Options, Person
 from unillmrec.store import ItemTree
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Stage, Usage
-from unillmrec.usage_log import Experience, Lesson, log_path
+from unillmrec.usage_log import Calibration, StageCalibration, log_path
 
 # How much shorter or longer a model's walk may be than the embedded judge's. Simulated models
 # stayed within this (benchmarks/results/planning.json); real ones may not.
@@ -50,12 +50,12 @@ KNOWN_REPLY_RANGE = (0.7, 1.4)
 class Planner:
     """Turns the usage that an estimating judge reports into a plan for one model.
 
-    *experience* is what past calls to the model have shown; see `unillmrec.usage_log`.
+    *calibration* compares estimates with past calls to the model; see `unillmrec.usage_log`.
     """
 
     model: str | None
     counter: TokenCounter
-    experience: Experience = field(default_factory=Experience)
+    calibration: Calibration = field(default_factory=Calibration)
     price: Price | None = None
 
     @classmethod
@@ -71,15 +71,15 @@ class Planner:
         return cls(
             model,
             TokenCounter.for_model(model),
-            Experience.read(log, model, endpoint_host(settings)),
+            Calibration.read(log, model, endpoint_host(settings)),
             find_price(settings, model),
         )
 
     @property
     def profile_tokens(self) -> float | None:
         """The mean length of the model's profile replies so far, in tokens; None without any."""
-        lesson = self.experience.lessons.get(Stage.PROFILE)
-        return lesson.spoken if lesson else None
+        known = self.calibration.by_stage.get(Stage.PROFILE)
+        return known.text_tokens if known else None
 
     def plan(
         self,
@@ -101,63 +101,63 @@ class Planner:
         return Plan(lines, self.price.currency if self.price else "", tuple(self._notes(lines)))
 
     def _notes(self, lines: Mapping[Stage, PlanLine]) -> Iterable[str]:
-        if self.experience.distrusted:
-            yield f"At {self.model}, {self.experience.distrusted}."
+        if self.calibration.distrusted:
+            yield f"At {self.model}, {self.calibration.distrusted}."
         if lines and self.model and self.price is None:
             yield f"What {self.model} costs is not known; [prices] in unillmrec.toml can say it."
 
     def _line(self, stage: Stage, usage: Usage, rounds: int) -> PlanLine:
-        lesson = None if stage is Stage.EMBED else self.experience.of(stage)
+        known = None if stage is Stage.EMBED else self.calibration.of(stage)
         calls = Interval(usage.calls, usage.calls, usage.calls)
         walk = WALK_RANGE if stage is Stage.RECALL else (1.0, 1.0)
         calls = calls.times(1.0, *walk)
-        prompt = self._prompts(usage, lesson).times(1.0, *walk)
-        completion = _completions(stage, usage, lesson).times(1.0, *walk)
+        prompt = self._prompts(usage, known).times(1.0, *walk)
+        completion = _completions(stage, usage, known).times(1.0, *walk)
         seconds = None
-        if lesson:
-            low, mean, high = lesson.seconds
+        if known:
+            low, mean, high = known.seconds
             seconds = Interval(rounds, rounds * walk[0], rounds * walk[1]).times(mean, low, high)
-            seconds = seconds.times(lesson.more, 1.0, lesson.more)
-        cost = self._cost(prompt, completion, lesson)
-        return PlanLine(calls, prompt, completion, seconds, cost, self._counted(lesson))
+            seconds = seconds.times(known.overhead, 1.0, known.overhead)
+        cost = self._cost(prompt, completion, known)
+        return PlanLine(calls, prompt, completion, seconds, cost, self._counted(known))
 
-    def _counted(self, lesson: Lesson | None) -> str:
-        return f"calibrated({lesson.answers})" if lesson else self.counter.method
+    def _counted(self, known: StageCalibration | None) -> str:
+        return f"calibrated({known.replies})" if known else self.counter.method
 
-    def _prompts(self, usage: Usage, lesson: Lesson | None) -> Interval:
+    def _prompts(self, usage: Usage, known: StageCalibration | None) -> Interval:
         estimated = float(usage.estimated_prompt)
         whole = Interval(estimated, estimated, estimated)
-        if lesson is None:
+        if known is None:
             margin = self.counter.margin
             least = 1 - margin if self.counter.method != "estimate" else LEAST_PROMPT
             return whole.times(1.0, max(least, 0.5), 1 + margin)
-        ratio = lesson.prompt * lesson.more
+        ratio = known.prompt_ratio * known.overhead
         # The errors of many prompts partly cancel out.
-        margin = lesson.margin / sqrt(max(usage.calls, 1))
-        return whole.times(ratio, lesson.prompt * (1 - margin), ratio * (1 + margin))
+        margin = known.margin / sqrt(max(usage.calls, 1))
+        return whole.times(ratio, known.prompt_ratio * (1 - margin), ratio * (1 + margin))
 
     def _cost(
-        self, prompt: Interval, completion: Interval, lesson: Lesson | None
+        self, prompt: Interval, completion: Interval, known: StageCalibration | None
     ) -> Interval | None:
         price = self.price
         if price is None:
             return None
-        cached = lesson.cached if lesson else 0.0
+        cached = known.cached_share if known else 0.0
         mixed = (price.prompt * (1 - cached) + price.of_cached * cached) / price.per
         dearest, cheapest = price.prompt / price.per, min(price.of_cached / price.per, mixed)
         paid = prompt.times(mixed, cheapest if cached else mixed, dearest)
         return paid + completion.times(price.completion / price.per)
 
 
-def _completions(stage: Stage, usage: Usage, lesson: Lesson | None) -> Interval:
+def _completions(stage: Stage, usage: Usage, known: StageCalibration | None) -> Interval:
     typical = float(usage.estimated_completion)
     whole = Interval(typical, typical, typical)
     if stage is Stage.EMBED:
         return Interval()
-    if lesson is None or not lesson.completion:
+    if known is None or not known.completion_ratio:
         return whole.times(1.0, *REPLY_RANGE)
     # The estimate is a fixed share of the output limit; the calibration is relative to the limit.
-    ratio = lesson.completion * OUTPUT_ROOM * lesson.more
+    ratio = known.completion_ratio * OUTPUT_ROOM * known.overhead
     return whole.times(ratio, *(ratio * end for end in KNOWN_REPLY_RANGE))
 
 

@@ -1,12 +1,12 @@
-"""What every call to an endpoint cost, kept in a small SQLite file beside the tree.
+"""Log what every call to an endpoint costs, in a small SQLite file beside the tree.
 
-One row is one call, written when it is over. The file is opened with the first call, and
-trouble with it never stands in the way of a recommendation. What was logged is summed up by
-`read_log`, and teaches `Experience` how far our own estimates are off.
+Each call is one row, written when the call is over. The file is opened with the first call, and
+problems with it never stop a recommendation. `read_log` adds calls up, and `Calibration` compares
+them with our own estimates.
 """
 
-from unillmrec.usage_log.calibration import Experience, Lesson
-from unillmrec.usage_log.calls import Call, Costs, Error, Line
+from unillmrec.usage_log.calibration import Calibration, StageCalibration
+from unillmrec.usage_log.calls import Call, Costs, EstimateError, UsageLine
 from unillmrec.usage_log.file import FILE
 from unillmrec.usage_log.logged_endpoint import LoggedEndpoint
 from unillmrec.usage_log.reader import Grouping, read_log
@@ -15,14 +15,14 @@ from unillmrec.usage_log.writer import SUFFIX, UsageLog, log_path
 __all__ = [
     "FILE",
     "SUFFIX",
+    "Calibration",
     "Call",
     "Costs",
-    "Error",
-    "Experience",
+    "EstimateError",
     "Grouping",
-    "Lesson",
-    "Line",
     "LoggedEndpoint",
+    "StageCalibration",
+    "UsageLine",
     "UsageLog",
     "log_path",
     "read_log",

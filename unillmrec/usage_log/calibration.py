@@ -1,4 +1,4 @@
-"""What a usage log teaches about one model: how far estimates are off, how long calls take."""
+"""Calibrate estimates for a model from its logged calls: token counts, reply lengths, times."""
 
 from __future__ import annotations
 
@@ -13,69 +13,69 @@ from unillmrec.errors import StoreError
 from unillmrec.usage_log.file import open_to_read
 from unillmrec.usage_log.reader import COMPARABLE
 
-# So many answers, and the ratio of sums is as good as it gets (measured with six vocabularies).
+# With so many replies the ratio of sums is as good as it gets (measured with six vocabularies).
 ENOUGH = 3
-# The last ones count: models are changed behind their names.
+# Only the last calls count, because providers change models without renaming them.
 MOST = 1_000
 LEAST_MARGIN = 0.10
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """One row: an answer to one question that says what it cost."""
+class _LoggedReply:
+    """One row: a reply to a question asked for the first time, with reported counts."""
 
     stage: str
     estimated: int
     prompt: int
     allowed: int
     completion: int
-    spoken: int
+    text_tokens: int
     cached: int
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """What *answers* answers of one stage teach.
+class StageCalibration:
+    """How the estimates for one stage compare with *replies* replies.
 
-    *prompt* is what the server counted over what we estimated, *margin* how far a single
-    prompt may be from that; *completion* is what was written over the most that was allowed,
-    *spoken* the length of a text, *cached* the cached share of the prompts. *seconds* are the
-    times that a tenth of the calls stayed under, the mean, and that a tenth went over. *more*
-    is what repeated questions, retries and failed calls add: tokens in all over tokens of the
-    first answers.
+    *prompt_ratio* is the server's count over our estimate, and *margin* how far a single prompt
+    may be from that ratio. *completion_ratio* is the written over the allowed tokens,
+    *text_tokens* the mean length of a reply without reasoning, *cached_share* the share of prompt
+    tokens that were cached. *seconds* are the 10th percentile, the mean and the 90th percentile
+    of the call times. *overhead* is the factor for repeated questions, retries and failures: all
+    tokens over those of the first replies.
     """
 
-    answers: int
-    prompt: float
+    replies: int
+    prompt_ratio: float
     margin: float
-    completion: float
-    spoken: float
-    cached: float
+    completion_ratio: float
+    text_tokens: float
+    cached_share: float
     seconds: tuple[float, float, float]
-    more: float = 1.0
+    overhead: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Experience:
-    """Lessons by stage, and that of all of them for stages with too few answers.
+class Calibration:
+    """Calibrations of one model by stage; *overall* is for stages with too few replies.
 
-    *distrusted* says why the counts of a server are not used.
+    *distrusted* is the reason why the counts of a server are not used, if they are not.
     """
 
-    lessons: Mapping[str, Lesson] = field(default_factory=lambda: MappingProxyType({}))
-    overall: Lesson | None = None
+    by_stage: Mapping[str, StageCalibration] = field(default_factory=lambda: MappingProxyType({}))
+    overall: StageCalibration | None = None
     distrusted: str = ""
 
-    def of(self, stage: str) -> Lesson | None:
-        """Return what is known for a stage."""
-        return self.lessons.get(stage, self.overall)
+    def of(self, stage: str) -> StageCalibration | None:
+        """Return the calibration of a stage."""
+        return self.by_stage.get(stage, self.overall)
 
     @classmethod
-    def read(cls, path: Path | None, model: str | None, endpoint: str) -> Experience:
-        """Learn from the calls to *model* at *endpoint* in a log.
+    def read(cls, path: Path | None, model: str | None, endpoint: str) -> Calibration:
+        """Calibrate from the calls to *model* at *endpoint* in the log *path*.
 
-        What cannot be read teaches nothing: a plan without it is wider, and no less true.
+        An unreadable log gives an empty calibration: a plan without one has wider ranges.
         """
         if path is None or not model or not path.exists():
             return cls()
@@ -84,58 +84,64 @@ class Experience:
         except StoreError:
             return cls()
         try:
-            return cls._of(_answers(db, table, model, endpoint), _more(db, table, model, endpoint))
+            replies = _read_replies(db, table, model, endpoint)
+            return cls._of(replies, _read_overheads(db, table, model, endpoint))
         except sqlite3.Error:
             return cls()
         finally:
             db.close()
 
     @classmethod
-    def _of(cls, answers: Iterable[_Answer], more: Mapping[str, float]) -> Experience:
-        by_stage: dict[str, list[_Answer]] = defaultdict(list)
-        for row in answers:
-            by_stage[row.stage].append(row)
-        every = [row for rows in by_stage.values() for row in rows]
-        if told := _always_the_same(every):
-            return cls(distrusted=told)
-        lessons = {
-            stage: _lesson(rows, more.get(stage, 1.0))
-            for stage, rows in by_stage.items()
-            if len(rows) >= ENOUGH
+    def _of(cls, replies: Iterable[_LoggedReply], overheads: Mapping[str, float]) -> Calibration:
+        by_stage: dict[str, list[_LoggedReply]] = defaultdict(list)
+        for reply in replies:
+            by_stage[reply.stage].append(reply)
+        every = [reply for group in by_stage.values() for reply in group]
+        if problem := _constant_count_problem(every):
+            return cls(distrusted=problem)
+        calibrations = {
+            stage: _calibrate(group, overheads.get(stage, 1.0))
+            for stage, group in by_stage.items()
+            if len(group) >= ENOUGH
         }
-        # How much is written is a matter of what is asked, and tells nothing of other stages.
-        overall = replace(_lesson(every, 1.0), completion=0.0) if len(every) >= ENOUGH else None
-        return cls(lessons, overall)
+        if len(every) < ENOUGH:
+            return cls(calibrations)
+        # The length of replies depends on the question, so it does not carry over between stages.
+        return cls(calibrations, replace(_calibrate(every, 1.0), completion_ratio=0.0))
 
 
-def _answers(db: sqlite3.Connection, table: str, model: str, endpoint: str) -> list[_Answer]:
-    asked = (
+def _read_replies(
+    db: sqlite3.Connection, table: str, model: str, endpoint: str
+) -> list[_LoggedReply]:
+    query = (
         "SELECT stage, estimated_prompt, prompt, max_output, completion, estimated_completion,"
         f" coalesce(cached, 0), seconds FROM {table}"
         f" WHERE {COMPARABLE} AND NOT again AND model = ? AND endpoint = ?"
         " ORDER BY number DESC LIMIT ?"
     )
-    return [_Answer(*row) for row in db.execute(asked, (model, endpoint, MOST))]
+    return [_LoggedReply(*row) for row in db.execute(query, (model, endpoint, MOST))]
 
 
-def _more(db: sqlite3.Connection, table: str, model: str, endpoint: str) -> dict[str, float]:
-    """Return by stage what all calls took over what first answers took."""
+def _read_overheads(
+    db: sqlite3.Connection, table: str, model: str, endpoint: str
+) -> dict[str, float]:
+    """Return for each stage the tokens of all calls over the tokens of first replies."""
     first = f"{COMPARABLE} AND NOT again"
-    asked = (
+    query = (
         "SELECT stage, sum(known_prompt + known_completion),"
         f" sum(CASE WHEN {first} THEN prompt + completion END)"
         f" FROM (SELECT * FROM {table} WHERE model = ? AND endpoint = ?"
         " ORDER BY number DESC LIMIT ?) GROUP BY stage"
     )
-    rows = db.execute(asked, (model, endpoint, MOST))
-    return {stage: whole / part for stage, whole, part in rows if part}
+    rows = db.execute(query, (model, endpoint, MOST))
+    return {stage: every / first_ones for stage, every, first_ones in rows if first_ones}
 
 
-def _always_the_same(answers: list[_Answer]) -> str:
-    """Say so if a server reports one number for prompts of all sizes; what it says is not used."""
-    sizes = [each.estimated for each in answers]
-    reported = {each.prompt for each in answers}
-    if len(answers) < ENOUGH or len(reported) > 1 or max(sizes) < 1.5 * min(sizes):
+def _constant_count_problem(replies: list[_LoggedReply]) -> str:
+    """Describe the problem if a server reports one count for prompts of all sizes; else ""."""
+    sizes = [each.estimated for each in replies]
+    reported = {each.prompt for each in replies}
+    if len(replies) < ENOUGH or len(reported) > 1 or max(sizes) < 1.5 * min(sizes):
         return ""
     return (
         f"the server reports {reported.pop():,} prompt tokens whatever it is sent, "
@@ -143,21 +149,21 @@ def _always_the_same(answers: list[_Answer]) -> str:
     )
 
 
-def _lesson(answers: list[_Answer], more: float) -> Lesson:
-    count, reported = len(answers), sum(each.prompt for each in answers)
-    ratio = reported / sum(each.estimated for each in answers)
-    worst = max(abs(each.prompt / (ratio * each.estimated) - 1) for each in answers)
-    # Rows of an older layout do not say how much was allowed.
-    bounded = [each for each in answers if each.allowed]
-    allowed = sum(each.allowed for each in bounded)
-    times = sorted(each.seconds for each in answers)
-    return Lesson(
-        answers=count,
-        prompt=ratio,
+def _calibrate(replies: list[_LoggedReply], overhead: float) -> StageCalibration:
+    count, reported = len(replies), sum(each.prompt for each in replies)
+    ratio = reported / sum(each.estimated for each in replies)
+    worst = max(abs(each.prompt / (ratio * each.estimated) - 1) for each in replies)
+    # Rows of an older layout lack the output limit.
+    limited = [each for each in replies if each.allowed]
+    allowed = sum(each.allowed for each in limited)
+    times = sorted(each.seconds for each in replies)
+    return StageCalibration(
+        replies=count,
+        prompt_ratio=ratio,
         margin=max(LEAST_MARGIN, 2 * worst),
-        completion=sum(each.completion for each in bounded) / allowed if allowed else 0.0,
-        spoken=sum(each.spoken for each in answers) / count,
-        cached=sum(each.cached for each in answers) / reported,
+        completion_ratio=sum(each.completion for each in limited) / allowed if allowed else 0.0,
+        text_tokens=sum(each.text_tokens for each in replies) / count,
+        cached_share=sum(each.cached for each in replies) / reported,
         seconds=(times[count // 10], sum(times) / count, times[-1 - count // 10]),
-        more=max(1.0, more),
+        overhead=max(1.0, overhead),
     )

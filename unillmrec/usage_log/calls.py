@@ -1,4 +1,4 @@
-"""One call and what it cost, and the sum of some."""
+"""One logged call, and the sum of several."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from unillmrec.usage import Usage
 class Call:
     """One call and what it cost.
 
-    *kind* is "chat" or "embedding". *usage* covers every answer that was paid for in the
-    call, so its `calls` may be more than one, or none. *failure* is empty if there was an
-    answer. *retries* and *refused* are those of a reply; *again* says that it asks once more
-    after an answer nobody could use. *about* is the branch it asked about, *person* a label
-    the user gave. *max_output* is the most it was allowed to write, *price* what its tokens
-    cost, if that is known.
+    *kind* is "chat" or "embedding". *usage* covers every paid attempt, so its `calls` may be more
+    than one, or 0. *failure* is empty for a call with a reply. *retries* and *refused* are those
+    of the reply; *again* marks a question that is repeated after an unusable reply. *about* is
+    the branch in question, *person* the label that the user gave to a person. *max_output* is the
+    output limit in tokens, *price* the price of the model, if it is known.
     """
 
     stage: str
@@ -40,10 +39,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Money by currency.
+    """Amounts of money by currency.
 
-    *known* is what can be said for sure; *unpriced* is how many calls have a part in their
-    cost that cannot be told, for want of a price or of a count.
+    *known* are the certain amounts; *unpriced* counts the calls whose cost is unknown in part,
+    because a price or a token count is missing.
     """
 
     known: Mapping[str, float] = field(default_factory=dict)
@@ -51,30 +50,30 @@ class Costs:
 
     @property
     def total(self) -> Mapping[str, float] | None:
-        """All of it; None if a part is unknown."""
+        """The full cost; None if part of it is unknown."""
         return None if self.unpriced else self.known
 
 
 @dataclass(frozen=True, slots=True)
-class Error:
-    """What we estimated and what the server reported, of the calls that have both."""
+class EstimateError:
+    """Estimated and reported tokens of the calls that have both."""
 
     estimated: int = 0
     reported: int = 0
 
     @property
     def share(self) -> float | None:
-        """By how much the estimate is too high, or below nought too low; None if unknown."""
+        """The relative error: positive if the estimate was too high; None if unknown."""
         return self.estimated / self.reported - 1 if self.reported else None
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """The sum of some calls; a count is `None` if it is unknown of one of them.
+class UsageLine:
+    """The sum of several calls; a token count is `None` if one of them lacks it.
 
-    *rows* counts what was logged, *unknown* those of them without a reported prompt or
-    completion, *failed* those without an answer, *again* those that repeat a question.
-    *retries* and *refused* are sums. *began* is the time of the first.
+    *rows* counts the logged calls, *unknown* those without a reported prompt or completion count,
+    *failed* those without a reply, *again* those that repeat a question. *retries* and *refused*
+    are sums. *began* is the time of the first call.
     """
 
     key: str
@@ -88,12 +87,12 @@ class Line:
     retries: int = 0
     refused: int = 0
     again: int = 0
-    prompt_error: Error = Error()
-    completion_error: Error = Error()
+    prompt_error: EstimateError = EstimateError()
+    completion_error: EstimateError = EstimateError()
     costs: Costs = Costs()
 
     def as_dict(self) -> dict[str, object]:
-        """Return the line as the JSON output gives it."""
+        """Return the line in its `--json` form."""
         return {
             "key": self.key,
             "usage": self.usage.as_dict(),

@@ -1,4 +1,4 @@
-"""An endpoint whose calls are written down."""
+"""Log the calls of an endpoint."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from unillmrec.usage_log.writer import UsageLog
 
 
 class LoggedEndpoint:
-    """Passes everything on to an endpoint, and every call with its cost to a log.
+    """Forwards to an endpoint, and adds every call with its cost to a log.
 
-    It stands where the calls go out: answers nobody could use and calls that failed were
-    paid for as well. *price* is what its tokens cost, if that is known.
+    It wraps the endpoint directly, because unusable replies and failed calls cost money too.
+    *price* is the price of the model, if it is known.
     """
 
     def __init__(self, endpoint: FullEndpoint, log: UsageLog, price: Price | None = None) -> None:
@@ -31,7 +31,7 @@ class LoggedEndpoint:
         self._counter = TokenCounter.for_model(endpoint.model)
 
     def complete(self, request: Request) -> Reply:
-        """Ask once, and write it down."""
+        """Send a request and log the call."""
         estimated = self._counter.count_messages([each.content for each in request.messages])
         call = Call(
             str(request.stage),
@@ -39,7 +39,7 @@ class LoggedEndpoint:
             self.model,
             self.name,
             Usage(),
-            # Only who asks again quotes an answer.
+            # Only a repeated question quotes an earlier reply.
             again=any(each.role == "assistant" for each in request.messages),
             about=request.about,
             person=request.person,
@@ -70,7 +70,7 @@ class LoggedEndpoint:
         return reply
 
     def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], Usage]:
-        """Turn texts into vectors, and write it down."""
+        """Embed texts and log the call."""
         estimated = sum(map(self._counter.count, texts))
         call = Call(
             str(Stage.EMBED), "embedding", self.model, self.name, Usage(), price=self._price
@@ -88,9 +88,9 @@ class LoggedEndpoint:
     def _log_failure(
         self, call: Call, error: UnillmrecError, estimated: int, started: float
     ) -> None:
-        # A budget that ends a call stands before the failure that made it want more.
-        ended = error.__cause__ if isinstance(error, BudgetError) and error.__cause__ else error
-        failed = ended if isinstance(ended, CallError | AnswerError) else None
+        # A budget error may hide the failure whose retry did not fit the budget.
+        cause = error.__cause__ if isinstance(error, BudgetError) and error.__cause__ else error
+        failed = cause if isinstance(cause, CallError | AnswerError) else None
         usage = usage_of(error)
         if call.kind == "embedding":
             usage = _without_completion(usage)
@@ -107,7 +107,7 @@ class LoggedEndpoint:
 
 
 def _without_completion(usage: Usage) -> Usage:
-    """Return the usage of embeddings: vectors are no tokens, and what is left out is nought."""
+    """Return the usage of embeddings: servers leave out what is 0, and vectors are no tokens."""
     if usage.prompt is None:
         return usage
     return replace(usage, completion=0, cached=usage.cached or 0, reasoning=0)

@@ -1,4 +1,4 @@
-"""Adding calls to a usage log, from several threads and processes, without ever failing."""
+"""Add calls to a usage log; problems with the file are reported, never raised."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from unillmrec.usage_log.calls import Call
 from unillmrec.usage_log.file import open_to_write
 
 SUFFIX = ".usage"
-# What could not be written is kept and tried again with the next call, up to so many.
+# Calls that cannot be written are kept and tried again with the next one, up to so many.
 MOST_WAITING = 10_000
 
 Row = dict[str, object]
 
 
 def log_path(tree: Path, setting: Path | Literal["off"] | None) -> Path | None:
-    """Return where the calls about *tree* are logged; None if they are not."""
+    """Return the log for calls about *tree*; None if logging is off."""
     if setting == "off":
         return None
     return setting or tree.with_name(tree.name + SUFFIX)
 
 
 def new_run() -> str:
-    """Return a name for one run of a command; later ones sort behind."""
+    """Return a name for one run of a command, which sorts behind earlier ones."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
 class UsageLog:
-    """Adds the calls of one run to a log. Several threads and processes may.
+    """Adds the calls of one run to a log that several threads and processes may share.
 
-    With no *path* nothing is kept. *warn* is told, once, if the log cannot be written, and at
-    the end if there is something that never could be. A *run* that several processes share has
-    a name already.
+    Without a *path* nothing is logged. *warn* is called once if the log cannot be written, and
+    when closing if calls are missing from it. *run* is the name of the run, if several processes
+    share it.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class UsageLog:
         self._lock = threading.Lock()
 
     def add(self, call: Call) -> None:
-        """Write a call down, now or, on a full disk, as soon as there is room again."""
+        """Log a call at once or, on a full disk, as soon as there is room again."""
         with self._lock:
             if self.path is None:
                 return
@@ -76,14 +76,14 @@ class UsageLog:
             _insert(self._db, self._waiting)
             self._waiting.clear()
         except (sqlite3.OperationalError, OSError) as error:
-            self._tell(f"{self.path}: {error}")
+            self._warn_once(f"{self.path}: {error}")
         except (StoreError, sqlite3.Error) as error:
-            # Another file of that name stays another file.
-            told = error.problem if isinstance(error, StoreError) else f"{self.path}: {error}"
-            self._tell(told)
+            # A file of another kind stays one, so trying again is no use.
+            problem = error.problem if isinstance(error, StoreError) else f"{self.path}: {error}"
+            self._warn_once(problem)
             self.path = None
 
-    def _tell(self, problem: str) -> None:
+    def _warn_once(self, problem: str) -> None:
         if not self._warned:
             self._warned = True
             self._warn(f"Usage is not logged: {problem}")
@@ -95,8 +95,8 @@ class UsageLog:
         return {
             **{"run": self.run, "at": datetime.now(UTC).isoformat(timespec="milliseconds")},
             **self._about,
-            **{name: getattr(call, name) for name in _OF_THE_CALL},
-            **{name: getattr(usage, name) for name in _OF_THE_USAGE},
+            **{name: getattr(call, name) for name in _CALL_FIELDS},
+            **{name: getattr(usage, name) for name in _USAGE_FIELDS},
             "seconds": round(call.seconds, 4),
             "again": int(call.again),
             "cost": cost.amount if cost else 0.0 if spent_nothing else None,
@@ -109,7 +109,7 @@ class UsageLog:
         }
 
     def close(self) -> None:
-        """Let go of the file; calls that end later are not logged."""
+        """Close the file; calls that end later are not logged."""
         with self._lock:
             if self._waiting and self.path is not None:
                 self._write()
@@ -127,11 +127,11 @@ class UsageLog:
         self.close()
 
 
-_OF_THE_CALL = (
+_CALL_FIELDS = (
     *("stage", "kind", "model", "endpoint", "asked_with", "failure", "retries", "refused"),
     *("about", "person", "max_output"),
 )
-_OF_THE_USAGE = (
+_USAGE_FIELDS = (
     *("calls", "prompt", "completion", "cached", "reasoning"),
     *("estimated_prompt", "estimated_completion", "known_prompt", "known_completion"),
 )

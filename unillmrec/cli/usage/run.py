@@ -13,7 +13,7 @@ from unillmrec.cli.flags.settings import settings_of
 from unillmrec.cli.usage.request import UsageRequest
 from unillmrec.errors import StoreError
 from unillmrec.settings import Settings
-from unillmrec.usage_log import SUFFIX, Grouping, Line, log_path, read_log
+from unillmrec.usage_log import SUFFIX, Grouping, UsageLine, log_path, read_log
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class UsageSummary:
     log: Path
     by: Grouping
     since: datetime | None
-    lines: list[Line]
-    total: Line
+    lines: list[UsageLine]
+    total: UsageLine
 
 
 def read_usage(request: UsageRequest) -> UsageSummary:

@@ -16,7 +16,7 @@ from unillmrec.cli.shared.output import (
 )
 from unillmrec.cli.shared.plan_output import format_money
 from unillmrec.cli.usage.run import UsageSummary
-from unillmrec.usage_log import Error, Line
+from unillmrec.usage_log import EstimateError, UsageLine
 
 SHOWN = 40
 # More lines than this are not listed in a sentence.
@@ -58,7 +58,7 @@ def show_usage(summary: UsageSummary, *, as_json: bool) -> None:
         page.show(Text(note, style="dim"))
 
 
-def _format_calls(total: Line, since: str) -> Iterator[str]:
+def _format_calls(total: UsageLine, since: str) -> Iterator[str]:
     """Yield sentences about the number of calls, retries, failures and unknown counts."""
     calls = format_count(total.usage.calls, "call")
     yield f"{calls}{since}, {format_seconds(total.seconds)} of waiting."
@@ -76,7 +76,7 @@ def _format_calls(total: Line, since: str) -> Iterator[str]:
         )
 
 
-def _format_details(summary: UsageSummary, lines: Sequence[Line]) -> Iterator[str]:
+def _format_details(summary: UsageSummary, lines: Sequence[UsageLine]) -> Iterator[str]:
     """Yield sentences about the error of our estimates and the cost, in total and by line."""
     for what, error in (("prompts", "prompt_error"), ("completions", "completion_error")):
         if (total_error := _format_error(getattr(summary.total, error))) is None:
@@ -96,7 +96,7 @@ def _format_details(summary: UsageSummary, lines: Sequence[Line]) -> Iterator[st
         yield f"The cost of {calls} is unknown: no price, or no token count."
 
 
-def _format_error(error: Error) -> str | None:
+def _format_error(error: EstimateError) -> str | None:
     return None if error.share is None else f"{error.share:+.1%}"
 
 
