@@ -9,7 +9,7 @@ from unillmrec.filters.grammar import MAX_CLAUSES, MAX_DEPTH, MAX_LENGTH, parse_
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("text", "expected"),
     [
         ("price < 20", "price < 20"),
         ("20 > price", "price < 20"),
@@ -44,13 +44,13 @@ from unillmrec.filters.grammar import MAX_CLAUSES, MAX_DEPTH, MAX_LENGTH, parse_
         ("`a``b` > 3 and\n\t`not`", "`a``b` > 3 and `not`"),
     ],
 )
-def test_parses(given, expected):
+def test_parses(text, expected):
     """Each expression, and the condition that it means written in full."""
-    assert expected == str(parse_condition(given))
+    assert expected == str(parse_condition(text))
 
 
 @pytest.mark.parametrize(
-    ("given", "carets", "problem", "remedy"),
+    ("text", "carets", "problem", "remedy"),
     [
         ("price <", "       ^", "expected an attribute or a value, found the end.", ""),
         ("price < 20 and", "              ^", "expected a condition, found the end.", ""),
@@ -122,21 +122,21 @@ def test_parses(given, expected):
         ("a.b. == 1", "   ^", "'.' is not expected here.", ""),
     ],
 )
-def test_marks_the_mistake(given, carets, problem, remedy):
+def test_marks_the_mistake(text, carets, problem, remedy):
     """An error names the mistake, marks it, and suggests a correction."""
     with pytest.raises(PredicateError) as caught:
-        parse_condition(given)
+        parse_condition(text)
 
     assert problem == caught.value.problem
-    assert f"{given}\n  {carets}" == caught.value.detail
+    assert f"{text}\n  {carets}" == caught.value.detail
     assert remedy == caught.value.remedy
 
 
-@pytest.mark.parametrize("given", ["", "  \n"])
-def test_refuses_an_empty_expression(given):
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_refuses_an_empty_expression(text):
     """The error gives an example of a predicate."""
     with pytest.raises(PredicateError, match=r"is empty\.\n  Try: price < 20 and in_stock"):
-        parse_condition(given)
+        parse_condition(text)
 
 
 def test_carets_fit_wide_characters():
@@ -161,17 +161,17 @@ def test_shows_part_of_a_long_expression():
 
 
 @pytest.mark.parametrize(
-    "given",
+    "text",
     [
         "(" * 10_000 + "x" + ")" * 10_000,
         "not " * 10_000 + "x",
         "(not " * 5_000 + "x" + ")" * 5_000,
     ],
 )
-def test_depth_has_a_limit(given):
+def test_depth_has_a_limit(text):
     """Nesting of ten thousand levels is refused with a message."""
     with pytest.raises(PredicateError, match=f"nested more than {MAX_DEPTH} levels deep"):
-        parse_condition(given)
+        parse_condition(text)
 
 
 def test_the_deepest_allowed_nesting_is_parsed():
@@ -179,11 +179,11 @@ def test_the_deepest_allowed_nesting_is_parsed():
     assert "x" == str(parse_condition("(" * MAX_DEPTH + "x" + ")" * MAX_DEPTH))
 
 
-@pytest.mark.parametrize("given", [" and ".join("x" * 201), "1" + " < x < 1" * 101])
-def test_the_number_of_conditions_has_a_limit(given):
+@pytest.mark.parametrize("text", [" and ".join("x" * 201), "1" + " < x < 1" * 101])
+def test_the_number_of_conditions_has_a_limit(text):
     """No filter may read a column a thousand times; each comparison of a chain counts."""
     with pytest.raises(PredicateError, match=f"more than {MAX_CLAUSES} conditions"):
-        parse_condition(given)
+        parse_condition(text)
 
 
 def test_a_list_may_be_long():
@@ -210,9 +210,9 @@ NAMES = ("and", "or", "not", "in", "true", "has", "null", "price", "in_stock", "
 WORDS = st.sampled_from((*SIGNS, *NAMES))
 
 
-@given(given=st.one_of(st.text(), st.lists(WORDS).map(" ".join), st.lists(WORDS).map("".join)))
-def test_any_text_is_parsed_or_refused(given):
+@given(text=st.one_of(st.text(), st.lists(WORDS).map(" ".join), st.lists(WORDS).map("".join)))
+def test_any_text_is_parsed_or_refused(text):
     """Every text is either a condition or a `PredicateError`."""
     with suppress(PredicateError):
-        condition = parse_condition(given)
+        condition = parse_condition(text)
         assert condition == parse_condition(str(condition))

@@ -15,7 +15,7 @@ KNOWN = {
 
 
 @pytest.mark.parametrize(
-    "given",
+    "text",
     [
         "price < 20 and in_stock and language in ('en', 'fr')",
         "language > 'e' and 'sea' in subjects and subjects != 'crime'",
@@ -26,13 +26,13 @@ KNOWN = {
         "'Books' in path and has(path) and `path` > 3",
     ],
 )
-def test_accepts_suitable_predicates(given):
+def test_accepts_suitable_predicates(text):
     """Attributes are compared with their kinds of values; `path` means the item's own path."""
-    Predicate.parse(given).check(KNOWN)
+    Predicate.parse(text).check(KNOWN)
 
 
 @pytest.mark.parametrize(
-    ("given", "place", "problem", "remedy"),
+    ("text", "place", "problem", "remedy"),
     [
         ("price < 'x'", "'x'", "price holds numbers; 'x' is a text.", ""),
         (
@@ -108,19 +108,19 @@ def test_accepts_suitable_predicates(given):
         ),
     ],
 )
-def test_reports_unsuitable_comparisons(given, place, problem, remedy):
+def test_reports_unsuitable_comparisons(text, place, problem, remedy):
     """Comparing an attribute with a kind that it never holds is an error, not just false."""
     with pytest.raises(PredicateError) as caught:
-        Predicate.parse(given).check(KNOWN)
+        Predicate.parse(text).check(KNOWN)
 
     assert problem == caught.value.problem
-    carets = " " * given.index(place) + "^" * len(place)
-    assert f"{given}\n  {carets}" == caught.value.detail
+    carets = " " * text.index(place) + "^" * len(place)
+    assert f"{text}\n  {carets}" == caught.value.detail
     assert remedy == caught.value.remedy
 
 
 @pytest.mark.parametrize(
-    ("given", "remedy"),
+    ("text", "remedy"),
     [
         ("prise < 3", "price"),
         ("Price < 3", "price"),
@@ -129,10 +129,10 @@ def test_reports_unsuitable_comparisons(given, place, problem, remedy):
         ("publisher == 'x'", ""),
     ],
 )
-def test_names_the_nearest_attribute(given, remedy):
+def test_names_the_nearest_attribute(text, remedy):
     """The error about an unknown attribute lists the known ones."""
     with pytest.raises(PredicateError, match="there is no attribute") as caught:
-        Predicate.parse(given).check(KNOWN)
+        Predicate.parse(text).check(KNOWN)
 
     assert remedy == caught.value.remedy
     listed = "'in_stock', 'language', 'link', 'path', 'price', 'subjects', 'year'"

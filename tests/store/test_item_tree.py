@@ -70,14 +70,14 @@ def test_items_come_leaf_by_leaf(tree):
     leaves = [node for node, (_, _, leaf, _) in nodes_of(tree).items() if leaf]
     wanted = [leaves[3], leaves[0], leaves[5]]
 
-    found = tree.items_in(wanted)
+    items = tree.items_in(wanted)
 
-    assert wanted == list(dict.fromkeys(each.leaf for each in found))
+    assert wanted == list(dict.fromkeys(each.leaf for each in items))
     for leaf in wanted:
-        numbers = [each.number for each in found if each.leaf == leaf]
+        numbers = [each.number for each in items if each.leaf == leaf]
         assert sorted(numbers) == numbers
     assert [] == tree.items_in([])
-    assert [each.number for each in found] == tree.item_numbers_in(wanted)
+    assert [each.number for each in items] == tree.item_numbers_in(wanted)
 
 
 def test_ancestors_are_the_path_from_the_root(tree):
@@ -138,11 +138,11 @@ def test_a_text_matches_singular_and_plural_and_ignores_function_words():
 
     with ItemTree.open("t.tree") as tree:
         vector = tree.vector_of_text("dogs with the foxes")
-        found = [float(near) for near in similarities(vector, tree.item_vectors([0, 1, 2]))]
+        cosines = [float(near) for near in similarities(vector, tree.item_vectors([0, 1, 2]))]
 
-    assert found[0] > 0.3
-    assert found[1] > 0.3
-    assert 0 == found[2]
+    assert cosines[0] > 0.3
+    assert cosines[1] > 0.3
+    assert 0 == cosines[2]
 
 
 def test_vectors_from_outside_have_no_terms(tmp_path):
@@ -188,9 +188,9 @@ def test_many_ids_at_once(shop):
 def test_threads_share_a_tree(tree):
     """Several judges may read at the same time."""
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda n: tree.items_by_number([n])[n].item.id, range(300)))
+        ids = list(threads.map(lambda n: tree.items_by_number([n])[n].item.id, range(300)))
 
-    assert [item.id for item in trees.items()] == found
+    assert [item.id for item in trees.items()] == ids
 
 
 def test_a_damaged_page_is_reported(tmp_path):

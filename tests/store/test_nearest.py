@@ -29,15 +29,15 @@ def test_finds_the_same_as_a_plain_search(tree, item, count, block):
     eligibility.exclude((number, 1) for number in range(0, 300, 4))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nearest, "BLOCK", block)
-        found = nearest_items(tree, query, count, eligibility)
+        results = nearest_items(tree, query, count, eligibility)
 
     numbers = [number for number in range(300) if number % 4]
     plain = similarities(query, tree.item_vectors(numbers)).tolist()
     assert sorted(plain, reverse=True)[:count] == pytest.approx(
-        [near for _, near in found], abs=2e-3
+        [near for _, near in results], abs=2e-3
     )
     by_number = dict(zip(numbers, plain, strict=True))
-    for number, near in found:
+    for number, near in results:
         assert by_number[number] == pytest.approx(near, abs=2e-3)
 
 
@@ -46,10 +46,10 @@ def test_finds_only_selected_items(tree):
     (query,) = tree.item_vectors([5])
     selection = Selection.of(tree, "year < 1810")
 
-    found = nearest_items(tree, query, 300, Eligibility(tree, selection))
+    results = nearest_items(tree, query, 300, Eligibility(tree, selection))
 
-    assert selection.total == len(found)
-    assert all(number in selection for number, _ in found)
+    assert selection.total == len(results)
+    assert all(number in selection for number, _ in results)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -61,16 +61,16 @@ def test_finds_the_same_in_some_leaves_as_a_plain_search(tree, item, count, chos
     (query,) = tree.item_vectors([item])
     eligibility = Eligibility(tree)
     eligibility.exclude((number, 1) for number in range(0, 300, 4))
-    found, again = (nearest_of_leaves(tree, query, some, count, eligibility) for _ in range(2))
+    results, again = (nearest_of_leaves(tree, query, some, count, eligibility) for _ in range(2))
 
     numbers = eligibility.filter(tree.item_numbers_in(some))
     plain = tree.item_similarities(query, numbers)
     order = np.argsort(-plain, kind="stable")[:count]
     by_number = dict(zip(numbers, plain.tolist(), strict=True))
-    assert len({number for number, _ in found}) == len(found)
-    assert [by_number[n] for n, _ in found] == pytest.approx([near for _, near in found])
-    assert [float(plain[place]) for place in order] == pytest.approx([near for _, near in found])
-    assert found == again
+    assert len({number for number, _ in results}) == len(results)
+    assert [by_number[n] for n, _ in results] == pytest.approx([near for _, near in results])
+    assert [float(plain[place]) for place in order] == pytest.approx([near for _, near in results])
+    assert results == again
 
 
 @pytest.mark.parametrize("block", [7, 20_000])

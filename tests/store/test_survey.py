@@ -61,8 +61,8 @@ def test_one_item_is_a_tree(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def odd(tmp_path_factory):
-    path = tmp_path_factory.mktemp("odd") / "odd.tree"
+def shop(tmp_path_factory):
+    path = tmp_path_factory.mktemp("shop") / "shop.tree"
     titles = ["100% Wool", "100 Wools", "A_b", "Axb", "Été", "ÉTÉ 2", "back\\slash", "Plain"]
     build([Item(f"id-{n}", title) for n, title in enumerate(titles)], path)
     with ItemTree.open(path) as tree:
@@ -81,19 +81,19 @@ def odd(tmp_path_factory):
         ("zebra", []),
     ],
 )
-def test_finds_items_that_contain_the_text(odd, text, titles):
+def test_finds_items_that_contain_the_text(shop, text, titles):
     """Case is ignored, and no character is a wildcard."""
-    found, count = find_items(odd, text, 10)
+    items, count = find_items(shop, text, 10)
 
-    assert titles == [each.item.title for each in found]
+    assert titles == [each.item.title for each in items]
     assert len(titles) == count
 
 
-def test_counts_more_than_it_returns(odd):
+def test_counts_more_than_it_returns(shop):
     """The count includes the items beyond the limit."""
-    found, count = find_items(odd, "", 3)
+    items, count = find_items(shop, "", 3)
 
-    assert (3, 8) == (len(found), count)
+    assert (3, 8) == (len(items), count)
 
 
 @pytest.fixture(scope="module")

@@ -40,9 +40,9 @@ TABLE = "id,title\na,A\nb,B\n"
 )
 def test_guesses_the_format_from_the_first_bytes(head, expected):
     """It guesses only where that is safe."""
-    found = sniff(head.encode())
+    guess = sniff(head.encode())
 
-    assert expected == (found and found.name)
+    assert expected == (guess and guess.name)
 
 
 @pytest.mark.parametrize("zipped", [False, True])

@@ -86,12 +86,12 @@ def test_selects_what_the_predicate_describes(tree, condition):
     """Columns and plain Python agree on every item, and on the count of every node."""
     expected = tree.matching(condition)
 
-    found = Selection.of(tree, str(condition))
+    selection = Selection.of(tree, str(condition))
 
-    assert expected == {number for number in tree.catalog if number in found}
-    assert len(expected) == found.total == int(found.mask.sum())
+    assert expected == {number for number in tree.catalog if number in selection}
+    assert len(expected) == selection.total == int(selection.mask.sum())
     below = tree.below(expected)
-    assert [below[node] for node in range(NODES)] == [found.count(n) for n in range(NODES)]
+    assert [below[node] for node in range(NODES)] == [selection.count(n) for n in range(NODES)]
 
 
 CATALOG = [
@@ -153,27 +153,27 @@ def four():
 )
 def test_rules_by_example(four, where, expected):
     """Missing values, values of two kinds, lists, paths and ids."""
-    found = Selection.of(four, where)
+    selection = Selection.of(four, where)
 
-    assert expected == {number for number in range(4) if number in found}
+    assert expected == {number for number in range(4) if number in selection}
 
 
 def test_takes_a_parsed_predicate(four):
     """The result holds the same predicate."""
     predicate = Predicate.parse("price < 20")
 
-    found = Selection.of(four, predicate)
+    selection = Selection.of(four, predicate)
 
-    assert predicate is found.predicate
-    assert (1, 1, 1) == (found.total, found.count(1), 0 in found)
+    assert predicate is selection.predicate
+    assert (1, 1, 1) == (selection.total, selection.count(1), 0 in selection)
 
 
 def test_unknown_numbers_are_not_selected(four):
     """Items and nodes added later are not counted."""
-    found = Selection.of(four, "has(id)")
+    selection = Selection.of(four, "has(id)")
 
-    assert 10_000_000 not in found
-    assert 0 == found.count(99)
+    assert 10_000_000 not in selection
+    assert 0 == selection.count(99)
 
 
 @pytest.mark.parametrize(
@@ -210,11 +210,11 @@ def test_a_commit_does_not_change_a_selection_being_read(tmp_path):
             return rows
 
         reader.rows = interrupted
-        found = Selection.of(reader, "has(year)")
+        selection = Selection.of(reader, "has(year)")
         again = Selection.of(reader, "has(year)")
 
-    assert (300, 200) == (found.total, again.total)
-    assert found.count(1) == found.total == int(found.mask.sum())
+    assert (300, 200) == (selection.total, again.total)
+    assert selection.count(1) == selection.total == int(selection.mask.sum())
 
 
 def test_a_full_dictionary_has_no_order(tree):
@@ -241,9 +241,9 @@ def test_explains_that_there_are_too_many_attributes(monkeypatch):
 
 def test_an_emptied_tree_has_no_items():
     """A tree without items can be filtered like any other."""
-    found = Selection.of(FakeTree({}, {1: None}, {}), "has(id)")
+    selection = Selection.of(FakeTree({}, {1: None}, {}), "has(id)")
 
-    assert (0, 0) == (found.total, found.count(1))
+    assert (0, 0) == (selection.total, selection.count(1))
 
 
 def test_a_cycle_of_nodes_is_refused():

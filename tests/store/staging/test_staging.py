@@ -150,11 +150,11 @@ def leave_behind(path, kind):
 
 
 @pytest.mark.parametrize("kind", ["-wal", "-journal"])
-@pytest.mark.parametrize("old", ["whole", "damaged", "empty", "gone"])
+@pytest.mark.parametrize("old", ["whole", "damaged", "empty", "missing"])
 def test_the_side_files_of_an_old_tree_are_not_inherited(kind, old):
     """A new tree has the built content, whatever a killed process left beside the old one."""
     leave_behind("shop.tree", kind)
-    if old == "gone":
+    if old == "missing":
         Path("shop.tree").unlink()
     elif old == "empty":
         Path("shop.tree").write_bytes(b"")
@@ -172,12 +172,12 @@ def leave_half_files(folder):
 
     The fourth belongs to another tree.
     """
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    old = folder / f".shop.tree.{gone.pid}.0a0a0a.building"
-    young = folder / f".shop.tree.{gone.pid}.9b9b9b.building"
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    old = folder / f".shop.tree.{ended.pid}.0a0a0a.building"
+    young = folder / f".shop.tree.{ended.pid}.9b9b9b.building"
     living = folder / f".shop.tree.{os.getppid()}.building"
-    other = folder / f".shop.tree.old.{gone.pid}.0a0a0a.building"
+    other = folder / f".shop.tree.old.{ended.pid}.0a0a0a.building"
     for path in (old, young, living, other):
         path.write_bytes(b"half")
     for path in (old, living):
