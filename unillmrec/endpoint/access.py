@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from unillmrec.errors import EndpointError, SettingsError
@@ -19,6 +20,8 @@ EMBEDDINGS = "/embeddings"
 # The client library insists on a key; a local server that needs none ignores this one.
 _PLACEHOLDER = "no-key"
 # Servers repeat a rejected key in their message, complete or partly masked.
+# A made-up key for a local server may be an ordinary word of an answer.
+_SHORTEST_SECRET = 8
 _KEY_LIKE = re.compile(r"\b(?:(?:sk|pk|gsk|xai|hf)[-_]|Bearer )[\w*…-]{6,}")
 
 
@@ -89,6 +92,27 @@ class Access:
         if self.key_origin:
             text = text.replace(self.key, "[key]")
         return _KEY_LIKE.sub("[key]", text)
+
+    def redact_values(self, value: Mapping[str, object]) -> dict[str, object]:
+        """Return a JSON object of the server without the key, wherever it stands in it."""
+        redacted = self._redact_value(value) if self.key_origin else value
+        return dict(redacted)
+
+    def _redact_value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return value.replace(self.key, "[key]") if self._is_secret else value
+        if isinstance(value, Mapping):
+            pairs = value.items()
+            return {self._redact_value(name): self._redact_value(each) for name, each in pairs}
+        # Of long lists of numbers, which are vectors, nothing needs a look.
+        if isinstance(value, list) and any(isinstance(each, str | dict | list) for each in value):
+            return [self._redact_value(each) for each in value]
+        return value
+
+    @property
+    def _is_secret(self) -> bool:
+        """Whether the key is long enough to stand for nothing else, as "none" and "x" are not."""
+        return len(self.key) >= _SHORTEST_SECRET
 
 
 def _parse_url(text: str) -> SplitResult:

@@ -12,7 +12,7 @@ from unillmrec.prices import Price
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Stage, Usage
 from unillmrec.usage_log.calls import Call
-from unillmrec.usage_log.writer import UsageLog
+from unillmrec.usage_log.writer import UNKNOWN, UsageLog
 
 
 class LoggedEndpoint:
@@ -47,9 +47,10 @@ class LoggedEndpoint:
             price=self._price,
         )
         started = time.monotonic()
+        self._log.begin(call)
         try:
             reply = self._endpoint.complete(request)
-        except UnillmrecError as error:
+        except BaseException as error:
             self._log_failure(call, error, estimated, started)
             raise
         usage = replace(
@@ -65,7 +66,8 @@ class LoggedEndpoint:
                 seconds=reply.seconds,
                 retries=reply.retries,
                 refused=reply.refused,
-            )
+            ),
+            begun=call,
         )
         return reply
 
@@ -76,34 +78,43 @@ class LoggedEndpoint:
             str(Stage.EMBED), "embedding", self.model, self.name, Usage(), price=self._price
         )
         started = time.monotonic()
+        self._log.begin(call)
         try:
             vectors, usage = self._endpoint.embed(texts)
-        except UnillmrecError as error:
+        except BaseException as error:
             self._log_failure(call, error, estimated, started)
             raise
         usage = replace(_without_completion(usage), estimated_prompt=estimated)
-        self._log.add(replace(call, usage=usage, seconds=time.monotonic() - started))
+        self._log.add(replace(call, usage=usage, seconds=time.monotonic() - started), begun=call)
         return vectors, usage
 
     def _log_failure(
-        self, call: Call, error: UnillmrecError, estimated: int, started: float
+        self, call: Call, error: BaseException, estimated: int, started: float
     ) -> None:
-        # A budget error may hide the failure whose retry did not fit the budget.
+        # A budget that ends a call hides the failure that made it want more.
         cause = error.__cause__ if isinstance(error, BudgetError) and error.__cause__ else error
         failed = cause if isinstance(cause, CallError | AnswerError) else None
-        usage = usage_of(error)
+        # After Ctrl-C the server may still finish the request, and bill it.
+        usage = usage_of(error) if isinstance(error, UnillmrecError) else UNKNOWN
         if call.kind == "embedding":
             usage = _without_completion(usage)
         self._log.add(
             replace(
                 call,
                 usage=replace(usage, estimated_prompt=estimated if usage.calls else 0),
-                failure=str(failed.kind) if failed else type(error).__name__,
+                failure=_name_failure(error, failed),
                 seconds=time.monotonic() - started,
                 retries=failed.retries if failed else 0,
                 refused=failed.refused if failed else 0,
-            )
+            ),
+            begun=call,
         )
+
+
+def _name_failure(error: BaseException, failed: CallError | AnswerError | None) -> str:
+    if failed:
+        return str(failed.kind)
+    return type(error).__name__ if isinstance(error, Exception) else "interrupted"
 
 
 def _without_completion(usage: Usage) -> Usage:

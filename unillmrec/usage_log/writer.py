@@ -6,17 +6,25 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from unillmrec.endpoint import FailureKind
 from unillmrec.errors import StoreError
+from unillmrec.system.untrusted_json import replace_surrogates
+from unillmrec.usage import Usage
 from unillmrec.usage_log.calls import Call
 from unillmrec.usage_log.file import open_to_write
 
 SUFFIX = ".usage"
 # Calls that cannot be written are kept and tried again with the next one, up to so many.
 MOST_WAITING = 10_000
+
+UNKNOWN = Usage(prompt=None, completion=None, cached=None, reasoning=None)
+"""What a call that was broken off cost: the server may still have answered it."""
+CLOSED = str(FailureKind.CLOSED)
 
 Row = dict[str, object]
 
@@ -57,16 +65,34 @@ class UsageLog:
         self._warned = False
         self._db: sqlite3.Connection | None = None
         self._waiting: list[Row] = []
+        self._in_flight: dict[int, Call] = {}
         self._lock = threading.Lock()
 
-    def add(self, call: Call) -> None:
-        """Log a call at once or, on a full disk, as soon as there is room again."""
+    def begin(self, call: Call) -> None:
+        """Note that *call* is being sent; without an `add` for it, `close` logs it as unknown."""
         with self._lock:
-            if self.path is None:
-                return
+            self._in_flight[id(call)] = call
+
+    def add(self, call: Call, begun: Call | None = None) -> None:
+        """Log a call, now or, on a full disk, as soon as there is room again; never raise.
+
+        *begun* is what `begin` got for it.
+        """
+        with self._lock:
+            self._in_flight.pop(id(begun), None)
+            self._add(call)
+
+    def _add(self, call: Call) -> None:
+        if self.path is None:
+            return
+        try:
             if len(self._waiting) < MOST_WAITING:
                 self._waiting.append(self._row(call))
             self._write()
+        except Exception as error:
+            # Whatever it is, the answer is worth more than its row, and the next row may fit.
+            self._waiting.clear()
+            self._warn_once(f"{self.path}: {error}")
 
     def _write(self) -> None:
         assert self.path is not None
@@ -92,7 +118,7 @@ class UsageLog:
         usage, price = call.usage, call.price
         cost = price.cost_of(usage) if price else None
         spent_nothing = usage.prompt == usage.completion == 0
-        return {
+        row: Row = {
             **{"run": self.run, "at": datetime.now(UTC).isoformat(timespec="milliseconds")},
             **self._about,
             **{name: getattr(call, name) for name in _CALL_FIELDS},
@@ -107,10 +133,14 @@ class UsageLog:
             "price_completion": price.completion / price.per if price else None,
             "priced_as_of": f"{price.as_of} {price.source}".strip() if price else "",
         }
+        return {name: _storable(name, value) for name, value in row.items()}
 
     def close(self) -> None:
-        """Close the file; calls that end later are not logged."""
+        """Log the calls that are still in flight as unknown, and close the file."""
         with self._lock:
+            for call in self._in_flight.values():
+                self._add(replace(call, usage=UNKNOWN, failure=CLOSED))
+            self._in_flight.clear()
             if self._waiting and self.path is not None:
                 self._write()
             if self._waiting and self._db is not None:
@@ -135,6 +165,13 @@ _USAGE_FIELDS = (
     *("calls", "prompt", "completion", "cached", "reasoning"),
     *("estimated_prompt", "estimated_completion", "known_prompt", "known_completion"),
 )
+
+
+def _storable(name: str, value: object) -> object:
+    """Return *value* as SQLite can store it; a number beyond 64 bits is unknown."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return 0 if name.startswith("known_") else None
+    return replace_surrogates(value)
 
 
 def _insert(db: sqlite3.Connection, rows: list[Row]) -> None:

@@ -59,7 +59,7 @@ def test_every_call_is_one_event(server_with, endpoint_to, question, events):
         fields["prompt"],
         fields["completion"],
     )
-    assert ["fewer at once", "retry", "call"] == [event.name for event in events()]
+    assert ["concurrency lowered", "retry", "call"] == [event.name for event in events()]
     assert str(call).startswith("call stage=recall model=fake-model endpoint=127.0.0.1:")
 
 

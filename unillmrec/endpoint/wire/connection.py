@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import os
 import ssl
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from unillmrec.endpoint.access import EMBEDDINGS, Access
 from unillmrec.endpoint.wire.event_loop import BackgroundLoop, LoopStopped
 from unillmrec.endpoint.wire.failures import FailureTranslator
+from unillmrec.errors import SettingsError
+from unillmrec.items import one_line
+from unillmrec.system.untrusted_json import parse_json
 
 if TYPE_CHECKING:
     import httpx2
@@ -20,10 +24,12 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# Ten times the longest reply of any stage; a server that sends more never stops.
-_LONGEST_BODY = 32 * 1024 * 1024
 _CONNECT_SECONDS = 10.0
 _REDIRECTS = range(300, 400)
+# What the HTTP library reads from the environment.
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
+_HEADERS = ("OPENAI_CUSTOM_HEADERS", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
 
 
 class Connection:
@@ -72,7 +78,7 @@ class Connection:
         try:
             return self._background.run(lambda: self._translate(work(client)), seconds)
         except LoopStopped as error:
-            raise self._translator.closed() from error
+            raise self._translator.closed(sent=error.was_started) from error
 
     def close(self) -> None:
         """Cancel every request in flight and close the connections."""
@@ -90,32 +96,39 @@ class Connection:
     def _make_client(self) -> AsyncOpenAI:
         import openai
 
+        from unillmrec.endpoint.wire.bodies import ACCEPTED_ENCODINGS, bound_body
+
         # The client would take these two from the environment and send them to any host.
         foreign = None if self._access.is_openai else ""
-        return openai.AsyncOpenAI(
-            api_key=self._access.key,
-            base_url=self._access.base_url,
-            organization=foreign,
-            project=foreign,
-            # Given here, it wins over an Authorization line in OPENAI_CUSTOM_HEADERS.
-            default_headers={"Authorization": f"Bearer {self._access.key}"},
-            max_retries=0,
-            # The background loop enforces the total time; a timeout here would be per read.
-            timeout=openai.Timeout(None, connect=_CONNECT_SECONDS),
-            http_client=self._http_client or self._make_http_client(),
-        )
+        with _explained():
+            http_client = self._http_client or self._make_http_client()
+            if bound_body not in http_client.event_hooks["response"]:
+                hooks = http_client.event_hooks
+                http_client.event_hooks = hooks | {"response": [*hooks["response"], bound_body]}
+            return openai.AsyncOpenAI(
+                api_key=self._access.key,
+                base_url=self._access.base_url,
+                organization=foreign,
+                project=foreign,
+                # Given here, it wins over an Authorization line in OPENAI_CUSTOM_HEADERS.
+                default_headers={
+                    "Authorization": f"Bearer {self._access.key}",
+                    "Accept-Encoding": ACCEPTED_ENCODINGS,
+                },
+                max_retries=0,
+                # The background loop enforces the total time; a timeout here would be per read.
+                timeout=openai.Timeout(None, connect=_CONNECT_SECONDS),
+                http_client=http_client,
+            )
 
     def _make_http_client(self) -> httpx2.AsyncClient:
         import openai
 
         is_local = self._access.is_loopback
-        # Plain HTTP to this machine needs no certificates, and loading the trusted ones takes
-        # longer than a request: a context that trusts none does as well.
-        no_tls = is_local and self._access.base_url.startswith("http:")
         # A proxy from the environment does not lead to this machine. Redirects are not followed:
         # the user has not agreed to send key and prompts to another address.
         return openai.DefaultAsyncHttpxClient(
-            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if no_tls else True,
+            verify=_local_certificates(self._access.base_url) if is_local else True,
             trust_env=not is_local,
             follow_redirects=False,
         )
@@ -136,6 +149,8 @@ class Connection:
             raise failure from self._unless_it_shows_the_key(error)
         except (openai.APIConnectionError, httpx2.HTTPError, OSError) as error:
             raise self._translator.unreachable(error) from error
+        except (UnicodeError, httpx2.InvalidURL) as error:
+            raise self._translator.unsendable() from error
 
     async def _exchange(self, start: Any) -> Mapping[str, object]:
         async with start as response:
@@ -146,17 +161,16 @@ class Connection:
         """Return the body of an answer whose status and headers have arrived."""
         import httpx2
 
-        chunks: list[bytes] = []
-        length = 0
+        from unillmrec.endpoint.wire.bodies import UnusableBodyError, check_value_count
+
         try:
-            async for chunk in response.iter_bytes():
-                chunks.append(chunk)
-                length += len(chunk)
-                if length > _LONGEST_BODY:
-                    raise self._translator.broken(response.status_code, "does not end")
+            content = b"".join([chunk async for chunk in response.iter_bytes()])
+            check_value_count(content)
+        except UnusableBodyError as error:
+            raise self._translator.broken(response.status_code, str(error), error) from error
         except (httpx2.HTTPError, OSError) as error:
             raise self._translator.broken(response.status_code, "broke off", error) from error
-        return b"".join(chunks)
+        return content
 
     def _parse(self, response: AsyncAPIResponse[Any], content: bytes) -> Mapping[str, object]:
         status = response.status_code
@@ -164,11 +178,11 @@ class Connection:
         if content.lstrip()[:1] == b"<":
             raise self._translator.foreign(status, "a web page")
         try:
-            value = json.loads(content)
-        except (ValueError, RecursionError) as error:
+            value = parse_json(content)
+        except ValueError as error:
             if content.lstrip()[:1] in (b"{", b"[", b""):
                 raise self._translator.broken(status, "is cut off", error) from error
-            raise self._translator.foreign(status, media or "plain text") from error
+            raise self._translator.foreign(status, one_line(media, 80) or "plain text") from error
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
         if not isinstance(value, dict):
@@ -176,11 +190,54 @@ class Connection:
         if value.get("error") and not value.get("choices") and not value.get("data"):
             headers = dict(response.headers)
             raise self._translator.from_error_body(status, value, headers)
-        return value
+        return self._access.redact_values(value)
 
     def _unless_it_shows_the_key(self, error: Exception) -> Exception | None:
         """Return *error* as a cause, unless its text repeats the key."""
         return None if self._access.redact(str(error)) != str(error) else error
+
+
+def _local_certificates(base_url: str) -> ssl.SSLContext:
+    """Return whom to trust on this machine, where no other variable of the environment counts."""
+    if base_url.startswith("http:"):
+        # Plain HTTP needs no certificates, and loading the trusted ones takes longer than a
+        # request: a context that trusts none does as well.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    file, folder = (os.environ.get(name) or None for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+    return ssl.create_default_context(cafile=file, capath=None if file else folder)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Name the variables that may be wrong when the HTTP library cannot be set up with them.
+
+    Raises:
+        SettingsError: it cannot. No value is quoted, for a proxy's address may hold a password.
+    """
+    try:
+        yield
+    except (ImportError, OSError, ValueError, TypeError) as error:
+        raise _environment_error() from error
+    except Exception as error:
+        # The HTTP library has an error of its own for addresses.
+        if type(error).__name__ != "InvalidURL":
+            raise
+        raise _environment_error() from error
+
+
+def _environment_error() -> SettingsError:
+    names = [name for name in (*_PROXIES, *_CERTIFICATES, *_HEADERS) if _is_set(name)]
+    return SettingsError(
+        "the connection cannot be set up with the proxies, certificates or headers"
+        " of the environment.",
+        detail=f"Set are {', '.join(names)}." if names else "",
+        remedy="an http:// proxy with a numeric port, an existing file of certificates,"
+        " and headers in ASCII; or unset them.",
+    )
+
+
+def _is_set(name: str) -> bool:
+    return bool(os.environ.get(name) or os.environ.get(name.lower()))
 
 
 def _start(client: AsyncOpenAI, route: str, body: Mapping[str, Any]) -> Any:

@@ -12,7 +12,11 @@ Result = TypeVar("Result")
 
 
 class LoopStopped(Exception):
-    """The loop was stopped before or during the work."""
+    """The loop was stopped before or during the work, which *was_started* tells apart."""
+
+    def __init__(self, *, was_started: bool = False) -> None:
+        super().__init__()
+        self.was_started = was_started
 
 
 class BackgroundLoop:
@@ -46,7 +50,7 @@ class BackgroundLoop:
         try:
             return future.result()
         except CancelledError as error:
-            raise LoopStopped from error
+            raise LoopStopped(was_started=True) from error
         finally:
             # Ctrl-C ends the waiting; without this the work would go on unseen.
             future.cancel()

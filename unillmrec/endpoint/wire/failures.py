@@ -172,11 +172,24 @@ class FailureTranslator:
             status=status,
         )
 
-    def closed(self) -> Failure:
-        """Return the failure for a call that was stopped because the endpoint was closed."""
+    def closed(self, *, sent: bool = False) -> Failure:
+        """Return the failure for a call that was stopped because the endpoint was closed.
+
+        What a request that was *sent* costs is unknown: the server may finish it.
+        """
         return Failure(
             FailureKind.CLOSED,
             f"the call to {self.access.base_url} was stopped: the endpoint has been closed.",
+            usage=_UNANSWERED if sent else None,
+        )
+
+    def unsendable(self) -> Failure:
+        """Return the failure for a request that HTTP cannot carry."""
+        return Failure(
+            FailureKind.REFUSED,
+            f"the request to {self.access.base_url} could not be sent: a header or the address"
+            " holds characters beyond ASCII.",
+            remedy="check OPENAI_CUSTOM_HEADERS, OPENAI_ORG_ID and OPENAI_PROJECT_ID.",
         )
 
     def unreachable(self, error: BaseException) -> Failure:

@@ -67,6 +67,7 @@ def _first(logprobs: object) -> Mapping[str, object] | None:
 
 
 def _probability(logprob: object) -> float | None:
-    if isinstance(logprob, bool) or not isinstance(logprob, int | float) or math.isnan(logprob):
+    if isinstance(logprob, bool) or not isinstance(logprob, int | float):
         return None
-    return math.exp(logprob) if logprob <= 0.01 else None
+    # Not a number compares as false. An integer may be too large for a float.
+    return math.exp(max(logprob, -1e6)) if logprob <= 0.01 else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,14 @@ from unillmrec.endpoint.wire.letter_probabilities import Shares, read_shares
 from unillmrec.items import one_line
 from unillmrec.replies.reasoning import split_reasoning
 from unillmrec.usage import Usage
+
+# No answer has more: what a server reports beyond that is a mistake, and unknown.
+_MOST_TOKENS = 10**10
+_MOST_DIMENSIONS = 65_536
+# Its square is still a number, so that vectors have lengths.
+_LARGEST = 1e150
+# The longest tokens of ordinary text have some sixteen characters, and most a quarter of that.
+_CHARACTERS_PER_TOKEN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,8 @@ def read_completion(
 ) -> Completion:
     """Return the text of an answer, and the probabilities of *labels* as its first token.
 
-    A text that was cut off or filtered half-way is returned with the server's reason in *finish*:
+    A text of more than *max_output* tokens is cut, before anybody counts or parses it. One that was
+    cut off or filtered half-way is returned with the server's reason in *finish*:
     the complete part of it can still be used.
 
     Raises:
@@ -49,6 +57,10 @@ def read_completion(
     usage = read_usage(payload.get("usage"))
     choice, message = first_choice(payload)
     text, finish = read_text(message.get("content")), _word(choice.get("finish_reason"))
+    longest = max_output * _CHARACTERS_PER_TOKEN
+    if len(text) > longest:
+        # The server ignored the limit; all that follows would take time without a deadline.
+        text, finish = text[:longest], "length"
     shares = read_shares(choice.get("logprobs"), labels) if labels else None
     if text.strip() or shares:
         reasoned = bool(usage.reasoning) or has_reasoning(message)
@@ -183,7 +195,7 @@ def _word(value: object) -> str | None:
 
 def _count(report: object, name: str) -> int | None:
     value = report.get(name) if isinstance(report, Mapping) else None
-    return value if type(value) is int and value >= 0 else None
+    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None
 
 
 def _first(one: int | None, other: int | None) -> int | None:
@@ -195,8 +207,8 @@ def _within(part: int | None, whole: int | None) -> int | None:
 
 
 def _vector(value: object) -> list[float] | None:
-    if not isinstance(value, list) or not value:
+    if not isinstance(value, list) or not 0 < len(value) <= _MOST_DIMENSIONS:
         return None
-    if not all(type(number) in (int, float) and math.isfinite(number) for number in value):
+    if not all(type(number) in (int, float) and abs(number) <= _LARGEST for number in value):
         return None
     return [float(number) for number in value]

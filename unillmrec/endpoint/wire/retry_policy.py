@@ -7,6 +7,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+# A year; whatever is longer is as good as never.
+_LONGEST_WAIT = 365 * 86_400.0
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -52,15 +55,15 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
     from email.utils import parsedate_to_datetime
 
     try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
+        moment = parsedate_to_datetime(text[:100])
+        return max(0.0, moment.timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError, OSError):
         return None
-    return max(0.0, moment.timestamp() - time.time())
 
 
 def _number(text: str | None) -> float | None:
     try:
-        number = float(text or "")
+        number = float((text or "")[:100])
     except ValueError:
         return None
-    return number if 0 <= number < 1e9 else None
+    return min(number, _LONGEST_WAIT) if number >= 0 else None
