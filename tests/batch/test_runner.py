@@ -153,8 +153,8 @@ def test_another_batch_is_not_resumed(people, run, words):
     with pytest.raises(BatchError, match="another people"):
         run(path, Scripted())
 
-    assert 'where was null, is "year > 1800"; nothing was asked.' == where.value.detail
-    assert "limit was 3, is 2; nothing was asked." == options.value.detail
+    assert 'where was null, is "year > 1800"; no call was made.' == where.value.detail
+    assert "limit was 3, is 2; no call was made." == options.value.detail
     assert run(path, Scripted(), restart=True).finished
 
 

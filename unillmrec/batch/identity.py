@@ -40,7 +40,7 @@ def check_same_batch(out: Path, before: Mapping[str, object], now: Mapping[str, 
         differences = [_describe_difference(name, before.get(name), now[name]) for name in names]
         raise BatchError(
             f"{out} belongs to an unfinished batch with another {' and '.join(names)}.",
-            detail="; ".join([*differences, "nothing was asked"]) + ".",
+            detail="; ".join([*differences, "no call was made"]) + ".",
             remedy="the same command as before, another -o, or --restart to start over.",
         )
 

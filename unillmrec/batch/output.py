@@ -73,14 +73,14 @@ def check_files(out: Path, written: Iterable[Path], read: Iterable[Path]) -> Non
     elif not out.parent.is_dir():
         problem = f"{out} cannot be written: there is no folder {out.parent}."
     if problem:
-        raise BatchError(problem, detail="Nothing was asked.", remedy="another -o.")
+        raise BatchError(problem, detail="No call was made.", remedy="another -o.")
     inputs = list(read)
     for path in (out, *written):
         for other in inputs:
             if _is_same(path, other):
                 raise BatchError(
                     f"{path} would be written over {other}, which the batch needs.",
-                    detail="Nothing was asked.",
+                    detail="No call was made.",
                     remedy="another -o.",
                 )
 

@@ -99,7 +99,7 @@ class Batch:
         if out.exists() and not (self.options.restart or path.exists()):
             raise BatchError(
                 f"{out} exists already, and does not belong to an unfinished batch.",
-                detail="Nothing was asked.",
+                detail="No call was made.",
                 remedy="another -o, or --restart to overwrite it.",
             )
         journal = Journal(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from unillmrec.evaluation.data.cases import Split
@@ -19,7 +19,7 @@ from unillmrec.recommending.recommender import Recommender
 from unillmrec.settings import Settings
 from unillmrec.stages import Person
 from unillmrec.store import ItemTree
-from unillmrec.usage import Stage
+from unillmrec.usage import Stage, Usage
 
 SAMPLE = 40
 
@@ -44,26 +44,24 @@ def plan_evaluation(
     plan = plan_recommendations(context.tree, people, options, settings, count=len(cases))
     planner = Planner.from_settings(settings, context.tree.path)
     lines, notes = dict(plan.lines), list(plan.notes)
-    if pseudonymised is not None:
-        judge = build_estimating_judge(pseudonymised, settings, planner.profile_tokens)
-        recommender = Recommender(pseudonymised, judge)
-        bills = [recommender.recommend_to(each, options).usage for each in people]
-        extra = extrapolate_plan(planner, bills, len(cases), settings.concurrency)
-        lines = {
-            stage: lines.get(stage, PlanLine()) + extra.lines.get(stage, PlanLine())
-            for stage in Stage
-            if stage in lines or stage in extra.lines
-        }
-        notes.append(f"Of all stages: {_format_line(extra.total)} of {PSEUDONYMISED}.")
-    for name, usages in estimate_usages(context, split, chosen, at).items():
-        if name == REFERENCE or not usages:
-            continue
-        bills = [{Stage.RECALL: usage} for usage in usages]
+
+    def add(bills: Sequence[Mapping[Stage, Usage]]) -> Plan:
         extra = extrapolate_plan(planner, bills, len(cases), settings.concurrency)
         for stage, line in extra.lines.items():
             lines[stage] = lines.get(stage, PlanLine()) + line
-            notes.append(f"Under {stage}: {_format_line(line)} of {name}.")
-    return replace(plan, lines=lines, notes=tuple(notes))
+        return extra
+
+    if pseudonymised is not None:
+        judge = build_estimating_judge(pseudonymised, settings, planner.profile_tokens)
+        recommender = Recommender(pseudonymised, judge)
+        extra = add([recommender.recommend_to(each, options).usage for each in people])
+        notes.append(f"Of all stages: {_format_line(extra.total)} of {PSEUDONYMISED}.")
+    for name, usages in estimate_usages(context, split, chosen, at).items():
+        if name != REFERENCE and usages:
+            extra = add([{Stage.RECALL: usage} for usage in usages])
+            notes.append(f"Under {Stage.RECALL}: {_format_line(extra.total)} of {name}.")
+    in_order = {stage: lines[stage] for stage in Stage if stage in lines}
+    return replace(plan, lines=in_order, notes=tuple(notes))
 
 
 def _format_line(line: PlanLine) -> str:
