@@ -1,13 +1,13 @@
 """Zero-shot recommendations from a language model and a catalog file.
 
-Glossary: an *item* is one thing with an id, a title, text and attributes; a *catalog* the
-items by id; the *item tree* says where each item sits. A *branch* is an inner node, a *leaf*
-a node that holds items; a *description* is what a node says about itself. A *history* is the
-items a person met, oldest first; a *profile* what a judge is told about the person. A
-*judge* answers closed questions: a language model at an *endpoint*, or the embedded
-similarity judge. A *stage* is profile, recall, rank, rerank or describe; a *walk* one descent
-of the tree; a *candidate* a recalled item that is not ranked yet; a *trace* what was asked and
-answered; *usage* what calls cost; a *recommendation* items in order, why, and at what cost.
+An *item* is one thing with an id, a title, text and attributes; a *catalog* is a collection of
+items. The *item tree* is the clustered catalog: a *branch* is an inner node, a *leaf* a node that
+holds items, and a *description* is the text of a node. A *history* is the item ids that a person
+met, oldest first; a *profile* is what the judge knows about the person. A *judge* answers closed
+questions: a language model at an *endpoint*, or the embedded similarity judge. A *stage* is
+profile, recall, rank, rerank or describe; a *walk* is one descent of the tree; a *candidate* is a
+recalled item that has not been ranked. A *trace* records questions and answers, *usage* is what
+calls cost, and a *recommendation* is a list of items with reasons and cost.
 """
 
 from __future__ import annotations
