@@ -118,10 +118,14 @@ def test_every_public_definition_has_a_docstring():
         for path in MODULES
         for node in parsed(path).body
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
-        if not ast.get_docstring(node)
+        if not ast.get_docstring(node) and not is_overload(node)
     ]
 
     assert [] == missing
+
+
+def is_overload(node):
+    return any(isinstance(each, ast.Name) and each.id == "overload" for each in node.decorator_list)
 
 
 def glossary():
@@ -151,6 +155,11 @@ def test_a_glossary_word_names_one_thing():
         "Choice": "judge.questions",
         "Recommendation": "recommending.recommendation",
         "Candidate": "stages.run",
+        "Node": "store.nodes",
+        "Description": "tree.descriptions",
+        "RequestStyle": "endpoint.capabilities.request_style",
+        "Plan": "planning.plan",
+        "Journal": "batch.journal",
     }
     found = {
         node.name: name_of(path)

@@ -21,7 +21,7 @@ class SummaryReading:
 
     *invented* counts lines for numbers that are not on the list. *repeated* counts those for a
     number that has a line already, and those that equal another number's line, since siblings
-    with the same description could not be told apart.
+    with the same description could not be distinguished.
     """
 
     summaries: tuple[tuple[int, str], ...]

@@ -98,7 +98,7 @@ class O200kVocabulary:
         characters = 0
         for block in _blocks(text):
             found = self._encoding.encode_ordinary(block)
-            # The last token may end inside a character; what there is of it is left out.
+            # The last token may end inside a character, which is then left out.
             covered = self._encoding.decode_bytes(found[:tokens]).decode("utf-8", "ignore")
             characters += len(covered)
             tokens -= len(found)
