@@ -5,7 +5,7 @@ RUN := .venv/bin/python -m
 NEEDED := Error: unillmrec needs Python 3.11 or newer; $(PYTHON) is older or missing. \
 	Try: make PYTHON=python3.12
 
-.PHONY: demo test thorough lowest fix docs bench lock broken
+.PHONY: demo test ray thorough lowest fix docs bench lock broken
 demo: .venv/ready
 	@$(RUN) unillmrec demo
 # The tests start hundreds of processes, which share compiled files.
@@ -15,6 +15,9 @@ test: .venv/ready-to-develop
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) pytest -n 2 --dist loadfile
+# Batches and builds on a local Ray cluster, which takes long to start.
+ray: .venv/ready-to-develop
+	$(RUN) pytest -q -m ray
 thorough: .venv/ready-to-develop
 	HYPOTHESIS_PROFILE=thorough $(RUN) pytest -n 2 --dist loadfile -m "slow or not slow"
 # The lowest versions of what pyproject.toml asks for; needs uv.

@@ -160,6 +160,8 @@ def test_a_glossary_word_names_one_thing():
         "RequestStyle": "endpoint.capabilities.request_style",
         "Plan": "planning.plan",
         "Journal": "batch.journal",
+        "System": "evaluation.systems.contract",
+        "UsageLog": "usage_log.writer",
     }
     found = {
         node.name: name_of(path)

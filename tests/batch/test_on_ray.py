@@ -103,10 +103,9 @@ def test_a_journal_imports_the_replies_of_workers(tmp_path):
     journal.close()
 
 
-@pytest.mark.slow
+@pytest.mark.ray
 def test_a_killed_batch_on_ray_resumes(words, people, tmp_path):
     """The output is that of threads, and few requests are repeated."""
-    pytest.importorskip("ray")
 
     path = people(histories(12))
     command = ("batch", str(words), str(path), "-k", "3", "--usage-log", "off")
@@ -132,10 +131,9 @@ def test_a_killed_batch_on_ray_resumes(words, people, tmp_path):
     assert not [name for name in os.listdir() if ".batch" in name]
 
 
-@pytest.mark.slow
+@pytest.mark.ray
 def test_workers_share_a_budget_and_the_name_of_the_run(words, people, tmp_path):
     """Calls wait for unused reservations, as on threads, and are logged as one run."""
-    pytest.importorskip("ray")
     path = people(histories(6))
     command = ("batch", str(words), str(path), "-k", "3", "--usage-log", "log.usage", "--json")
     with FakeServer(seconds=0.02) as server:

@@ -6,7 +6,7 @@ from time import sleep
 import pytest
 
 from tests.batch.conftest import SHORT, Scripted, histories
-from unillmrec.batch.runner import PATIENCE
+from unillmrec.batch.runner import FAILURES_BEFORE_STOP
 from unillmrec.budget import Budget
 from unillmrec.endpoint import AnswerError, CallError, FailureKind, Reply
 from unillmrec.errors import BatchError, BudgetError
@@ -275,7 +275,7 @@ def test_an_endpoint_that_is_down_ends_the_run(people, run):
     report = run(people(histories(60)), scripted, at_once=4)
 
     assert FailureKind.TIMEOUT == report.stopped.kind
-    assert PATIENCE + 4 <= len(report.failed) < 20
+    assert FAILURES_BEFORE_STOP + 4 <= len(report.failed) < 20
 
 
 def test_a_budget_holds_for_all_runs_together(people, run, lines):

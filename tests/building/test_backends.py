@@ -53,9 +53,11 @@ def test_every_backend_makes_the_same_file():
     assert expected == Path("two.tree").read_bytes()
 
 
+@pytest.mark.ray
 def test_ray_makes_the_same_file(monkeypatch):
     """With Ray itself, on this machine."""
-    ray = pytest.importorskip("ray")
+    import ray
+
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     build_small("local.tree", backend="local")
     sharding = Sharding(None, "ray", **SMALL)

@@ -183,7 +183,7 @@ def test_many_vectors_are_held_in_a_temporary_file(monkeypatch):
     small = VectorFile(saved(rows)).for_items(60)
     Path("kept").mkdir()
     monkeypatch.setattr(given.tempfile, "tempdir", "kept")
-    monkeypatch.setattr(given, "WORTH_A_FILE", 100)
+    monkeypatch.setattr(given, "MIN_VALUES_IN_A_FILE", 100)
     monkeypatch.setattr(given, "ROWS_AT_ONCE", 7)
 
     shared = VectorFile(saved(rows)).for_items(60)
@@ -201,7 +201,7 @@ def test_a_full_disk_is_an_error_before_anything_is_mapped(monkeypatch, tmp_path
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(given, "WORTH_A_FILE", 100)
+    monkeypatch.setattr(given, "MIN_VALUES_IN_A_FILE", 100)
     monkeypatch.setattr(os, "posix_fallocate", full)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     np.save("v.npy", np.ones((60, 4), np.float32))

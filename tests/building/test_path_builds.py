@@ -125,7 +125,7 @@ def test_large_categories_grow_in_processes(monkeypatch):
         with ItemTree.open("paths.tree") as tree:
             return tree.rows("SELECT id, leaf FROM item"), tree.rows("SELECT description FROM node")
 
-    monkeypatch.setattr(subtree_growth, "WORTH_A_PROCESS", 300)
+    monkeypatch.setattr(subtree_growth, "MIN_SIZE_FOR_PROCESSES", 300)
 
     assert stored(1) == stored(2)
 

@@ -79,7 +79,7 @@ def test_the_same_items_and_seed_make_the_same_file(monkeypatch):
     options = {"bounds": trees.NARROW}
     build(trees.items(), "one.tree", BuildOptions(workers=1, **options))
     build(trees.items(), "other.tree", BuildOptions(workers=1, seed=1, **options))
-    monkeypatch.setattr(subtree_growth, "WORTH_A_PROCESS", 100)
+    monkeypatch.setattr(subtree_growth, "MIN_SIZE_FOR_PROCESSES", 100)
     build(trees.items(), "two.tree", BuildOptions(workers=2, **options))
 
     one = stored("one.tree")

@@ -52,7 +52,7 @@ def test_the_tree_does_not_depend_on_the_number_of_workers(kind, monkeypatch):
     reports = []
 
     alone = grow_in_processes(points, BOUNDS, 5, 1, ignore)
-    monkeypatch.setattr(subtree_growth, "WORTH_A_PROCESS", 100)
+    monkeypatch.setattr(subtree_growth, "MIN_SIZE_FOR_PROCESSES", 100)
     together = grow_in_processes(points, BOUNDS, 5, 2, lambda *report: reports.append(report))
 
     assert repr(Shape.of(alone)) == repr(Shape.of(together))
@@ -80,7 +80,7 @@ def test_a_worker_imports_nothing_from_the_folder_it_is_started_in(planned):
 
 def test_a_failing_worker_is_an_error(monkeypatch, started):
     """The error has the last line of its message, and no process is left running."""
-    monkeypatch.setattr(subtree_growth, "WORTH_A_PROCESS", 100)
+    monkeypatch.setattr(subtree_growth, "MIN_SIZE_FOR_PROCESSES", 100)
     monkeypatch.setattr(subtree_growth, "_write_points", lambda folder, points: None)
 
     with pytest.raises(TreeError, match="ended with code 1") as caught:

@@ -131,13 +131,13 @@ def test_distance_is_one_minus_the_mean_cosine(held_out):
 def test_empty_lists_are_left_out_of_the_diversity_means(held_out):
     """If all lists are empty, the values are unknown."""
     unseen = [item.id for item in held_out.data.index.items[-2:]]
-    likeness = ("intra-list distance", "novelty", "popularity lift")
+    similarities = ("intra-list distance", "novelty", "popularity lift")
     _, full = scored(held_out, lambda case, limit: unseen)
     _, half = scored(held_out, lambda case, limit: unseen if case.number % 2 else [])
     _, alone = scored(held_out, lambda case, limit: unseen[:1])
     _, none = scored(held_out, lambda case, limit: [])
 
-    for name in likeness[:2]:
+    for name in similarities[:2]:
         assert pytest.approx(full[name].value) == half[name].value
         assert full[name].value > 0
     # Only the histories of people with items in their list count.
@@ -154,7 +154,7 @@ def test_empty_lists_are_left_out_of_the_diversity_means(held_out):
     assert pytest.approx(np.mean(histories[1::2]) / np.mean(histories)) == ratio
     assert alone["intra-list distance"].value is None
     assert alone["novelty"].value is not None
-    assert [None] * 3 == [none[name].value for name in likeness]
+    assert [None] * 3 == [none[name].value for name in similarities]
 
 
 def test_the_share_of_targets_among_the_candidates_is_reported(held_out):

@@ -23,7 +23,7 @@ def silent(system, done, total):
 
 @pytest.fixture(autouse=True)
 def _worth_it(monkeypatch):
-    monkeypatch.setattr(in_processes, "WORTH_A_PROCESS", 0)
+    monkeypatch.setattr(in_processes, "MIN_SIZE_FOR_PROCESSES", 0)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_processes_return_the_same_lists(held_out, tree, started, monkeypatch):
 
 def test_a_small_evaluation_runs_in_this_process(held_out, tree, started, monkeypatch):
     """Starting processes would take longer."""
-    monkeypatch.setattr(in_processes, "WORTH_A_PROCESS", 36 * trees.ITEMS + 1)
+    monkeypatch.setattr(in_processes, "MIN_SIZE_FOR_PROCESSES", 36 * trees.ITEMS + 1)
 
     assert 36 == len(run(specs_for(tree, "random"), tree, held_out.data, 2)[0].answers)
     assert not started

@@ -29,7 +29,7 @@ from unillmrec.usage import Usage
 BLOCK = 2_000
 # How many failures in a row, beyond those that were in work together, mean that the endpoint is
 # down.
-PATIENCE = 3
+FAILURES_BEFORE_STOP = 3
 
 Order: TypeAlias = Callable[[ItemTree, Sequence[Person]], Sequence[int]]
 """Returns the positions of people in the best order to recommend to them."""
@@ -261,7 +261,7 @@ class Batch:
         report.failed.append(FailedRow(row.line, row.id, error.problem))
         report.worst = report.worst or error
         self._failures_in_a_row += 1
-        if self._failures_in_a_row >= PATIENCE + self.options.at_once:
+        if self._failures_in_a_row >= FAILURES_BEFORE_STOP + self.options.at_once:
             report.stopped = report.stopped or error
 
 

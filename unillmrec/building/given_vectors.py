@@ -22,7 +22,7 @@ from unillmrec.tree.vectors import Floats
 EMBED_BATCH = 256
 ROWS_AT_ONCE = 65_536
 # From this many numbers on, they are kept in a file, which processes can share.
-WORTH_A_FILE = 10_000_000
+MIN_VALUES_IN_A_FILE = 10_000_000
 # The text of an item that is embedded. More than a few hundred words do not improve vectors.
 EMBED_CHARACTERS = 2_000
 
@@ -192,7 +192,7 @@ def _finite_unit_rows(
 
 def _empty_rows(shape: tuple[int, int]) -> Floats:
     """Return an array to fill; a large one is mapped to a file that processes can share."""
-    if shape[0] * shape[1] < WORTH_A_FILE:
+    if shape[0] * shape[1] < MIN_VALUES_IN_A_FILE:
         return np.empty(shape, np.float32)
     try:
         handle, path = tempfile.mkstemp(prefix="unillmrec-", suffix=".npy")

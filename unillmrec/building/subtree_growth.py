@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 # Starting a process and its imports take about as long as growing a tree over this many items.
-WORTH_A_PROCESS = 20_000
+MIN_SIZE_FOR_PROCESSES = 20_000
 # There are more subtrees than workers, so that uneven ones balance out. With two workers, the
 # children of the root are the subtrees, and no other split has to be waited for.
 SUBTREES_PER_WORKER = 4
@@ -50,7 +50,7 @@ def grow_in_processes(
     total = points.shape[0]
     rows = np.arange(total, dtype=np.int64)
     with one_thread():
-        if workers < 2 or total < WORTH_A_PROCESS:
+        if workers < 2 or total < MIN_SIZE_FOR_PROCESSES:
             return grow(points, rows, bounds, (seed,))
         subtrees: list[OpenSubtree] = []
         largest = max(total // (SUBTREES_PER_WORKER * workers), bounds.leaf_capacity)
@@ -75,7 +75,7 @@ def grow_along_paths(
     """Grow a tree of the categories below *root*; the number of *workers* does not change it."""
 
     def grow_rows(rows: Rows, seed_of_rows: Seed) -> Growth:
-        if len(rows) < WORTH_A_PROCESS:
+        if len(rows) < MIN_SIZE_FOR_PROCESSES:
             return grow(points, rows, bounds, seed_of_rows)
         grown = grow_in_processes(points[rows], bounds, seed, workers, lambda done, total: None)
         _renumber(grown, rows)

@@ -40,7 +40,7 @@ from unillmrec.usage import Usage
 
 # With fewer pairs of a person and an item, starting the processes and learning in each of them
 # takes as long as they save. Fifty people and four thousand items are the break-even.
-WORTH_A_PROCESS = 200_000
+MIN_SIZE_FOR_PROCESSES = 200_000
 # People per task and per reply; small tasks balance the load.
 CHUNK = 25
 
@@ -59,7 +59,7 @@ class RunInProcesses:
         self, systems: Sequence[System], data: EvaluationData, limit: int, progress: Progress
     ) -> Generator[SystemRun, None, None]:
         """Yield the runs in the order of the systems, each as soon as it is complete."""
-        if self._workers < 2 or len(data.cases) * len(data.index) < WORTH_A_PROCESS:
+        if self._workers < 2 or len(data.cases) * len(data.index) < MIN_SIZE_FOR_PROCESSES:
             yield from run_sequentially(systems, data, limit, progress)
             return
         with tempfile.TemporaryDirectory(prefix="unillmrec-") as folder:

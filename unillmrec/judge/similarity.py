@@ -50,8 +50,8 @@ class SimilarityJudge:
             return [0.0] * len(question.choices)
         keys = [choice.key for choice in question.choices]
         tree = self._tree
-        likeness = tree.node_similarities if question.about_nodes else tree.item_similarities
-        return [float(near) for near in likeness(vector, keys)]
+        similarities = tree.node_similarities if question.about_nodes else tree.item_similarities
+        return [float(near) for near in similarities(vector, keys)]
 
     def windows(self, question: Question) -> Sequence[Question]:
         """Return the question in one piece: vectors have no context window."""

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from unillmrec.tokens.vocabulary import load
 
 Method: TypeAlias = Literal["exact", "estimate", "rough"]
-"""How a count was made; stands beside every count that is shown."""
+"""How a count was made, shown with every count."""
 
 # Model names whose vocabulary is o200k, bare, fine-tuned, or behind the name of a provider:
 # "gpt-4o-mini", "ft:gpt-4.1:shop::x1", "openrouter/openai/o3", "openai.gpt-oss-120b-1:0".

@@ -56,14 +56,14 @@ _COSTS = "currency, coalesce(sum(known_cost), 0), count(*) - count(cost)"
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class LogSelection:
     """Rows of a log, as the FROM and WHERE clauses of a query and their *values*."""
 
     clauses: str
     values: tuple[str, ...]
 
     @classmethod
-    def of(cls, table: str, since: datetime | None, tree: Path | None) -> Selection:
+    def of(cls, table: str, since: datetime | None, tree: Path | None) -> LogSelection:
         """Select the calls since *since* about *tree*; None does not restrict them."""
         conditions = {
             "at >= ?": since.astimezone(UTC).isoformat(timespec="milliseconds") if since else None,
@@ -87,7 +87,7 @@ def read_log(
     if not path.exists() and tree is not None:
         return [], UsageLine("total")
     db, table = open_to_read(path)
-    selection = Selection.of(table, since, tree)
+    selection = LogSelection.of(table, since, tree)
     try:
         # In one transaction, so that calls added meanwhile are in all sums, or in none.
         db.execute("BEGIN")
@@ -103,7 +103,7 @@ def read_log(
     return lines, replace(total, command="")
 
 
-def _sum(db: sqlite3.Connection, key: str, selection: Selection) -> list[UsageLine]:
+def _sum(db: sqlite3.Connection, key: str, selection: LogSelection) -> list[UsageLine]:
     known: dict[str, dict[str, float]] = defaultdict(dict)
     unpriced: dict[str, int] = defaultdict(int)
     by_currency = f"SELECT {key} AS key, {_COSTS} {selection.clauses} GROUP BY key, currency"

@@ -23,13 +23,13 @@ def test_retrieve_takes_the_nearest_items_without_a_question(tree, somebody, run
     candidates = recall(run, somebody)
 
     expected = nearest(tree, somebody, lambda number: number % 3)[:30]
-    likeness = [
+    similarities = [
         tree.item_similarities(somebody.vector, numbers).tolist()
         for numbers in (expected, [each.placed.number for each in candidates])
     ]
     assert [] == judge.asked
     # Which of two equally near items comes first is drawn by lot.
-    assert pytest.approx(likeness[0], abs=2e-3) == likeness[1]
+    assert pytest.approx(similarities[0], abs=2e-3) == similarities[1]
     assert 30 == len({each.placed.number for each in candidates})
     assert all(each.placed.number % 3 for each in candidates)
 
