@@ -13,15 +13,14 @@ from unillmrec.prompts import PromptSet
 from unillmrec.system import worker_pool
 from unillmrec.tokens import TokenCounter
 
-# The machines that run the suite are slow and shared: a deadline would measure them, and a
-# hundred examples of each property take longer than all the other tests. `make thorough` has
-# time for many, and for other ones every time.
+# The suite runs on slow, shared machines: deadlines would measure them, and a hundred examples of
+# each property take longer than all other tests. `make thorough` tries more examples, and other
+# ones in every run.
 settings.register_profile("suite", deadline=None, database=None, derandomize=True, max_examples=20)
 settings.register_profile("thorough", deadline=None, database=None, max_examples=200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
-# Settings of ours and of the openai client, a proxy between a test and its loopback server,
-# and what makes terminal output wide, narrow or coloured.
+# Variables for our settings, the openai client, proxies, and the width and colour of a terminal.
 _PREFIXES = ("OPENAI_", "UNILLMREC_")
 _NAMES = {
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
@@ -44,23 +43,23 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_finish():
-    """Let the collector of garbage leave alone what is there until the end: modules and tests."""
+    """Exempt modules and tests, which stay until the end, from garbage collection."""
     gc.collect()
     gc.freeze()
 
 
-def _from_outside(name):
+def _is_setting(name):
     return name.upper() in _NAMES or name.upper().startswith(_PREFIXES)
 
 
-# Some packages read these when they are imported, which is before the first fixture.
-for _name in filter(_from_outside, list(os.environ)):
+# Some packages read these variables on import, before the first fixture runs.
+for _name in filter(_is_setting, list(os.environ)):
     del os.environ[_name]
 
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory):
-    """Where trees are kept that are built once."""
+    """The folder for trees that are built once per session."""
     folder = tmp_path_factory.getbasetemp() / "trees"
     folder.mkdir(exist_ok=True)
     return folder
@@ -69,7 +68,7 @@ def shared(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tree(shared):
     """Three hundred items under three levels of branches."""
-    # Not before the settings from outside are gone.
+    # After the variables above are removed.
     from tests import trees
 
     return trees.tree(shared)
@@ -93,10 +92,9 @@ def _is_address(host):
 
 @pytest.fixture(scope="session", autouse=True)
 def _only_loopback():
-    """Refuse every connection that would leave the machine.
+    """Refuse every connection to another machine.
 
-    What a test starts in a process of its own is out of reach: such a test gives it no
-    address but that of a loopback server.
+    This does not reach processes that a test starts; such tests use loopback addresses only.
     """
     with pytest.MonkeyPatch.context() as patch:
         for method in ("connect", "connect_ex"):
@@ -108,7 +106,7 @@ def _only_loopback():
 def _guarded(connect):
     def only_here(self, address):
         if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(address[0]):
-            # Not an OSError: a client would take it for a bad network, and try again.
+            # Not an OSError, which a client would take for a network problem and retry.
             pytest.fail(f"a test tried to connect to {address[0]}:{address[1]}")
         return connect(self, address)
 
@@ -128,17 +126,17 @@ def _looked_up_here(getaddrinfo):
 
 @pytest.fixture(autouse=True)
 def _clean_place(tmp_path, monkeypatch):
-    """Run in an empty folder, with nothing set that could change what is tested."""
-    for name in filter(_from_outside, list(os.environ)):
+    """Run in an empty folder, without variables that could change the result."""
+    for name in filter(_is_setting, list(os.environ)):
         monkeypatch.delenv(name)
-    # What is learnt about a server on some port is not for the test that gets the port next.
+    # The next test with the same port must not see the capabilities of this server.
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
 def started(monkeypatch):
-    """The worker processes that were started."""
+    """The list of worker processes that are started."""
     pool, start = [], worker_pool._start
     monkeypatch.setattr(worker_pool, "_start", lambda *args: pool.append(start(*args)) or pool[-1])
     return pool
@@ -146,7 +144,7 @@ def started(monkeypatch):
 
 @pytest.fixture
 def killed(monkeypatch):
-    """Worker processes are killed as soon as they are started."""
+    """Kill worker processes as soon as they are started."""
     start = worker_pool._start
 
     def start_and_kill(*args):

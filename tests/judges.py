@@ -1,4 +1,4 @@
-"""Judges that answer as a test wants them to, and remember what they were asked."""
+"""Judges with scripted answers, which record their questions."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Answer = Callable[[Question], Sequence[tuple[int, float]]]
 
 
 class ScriptedJudge:
-    """Answers with what a function makes of the question.
+    """Answers with the scores that a function returns for the question.
 
-    *window* is how many choices fit one question. With *pauses*, each answer comes after
-    up to two milliseconds, drawn anew with that seed.
+    *window* is how many choices fit into one question. *pauses* is the seed of random pauses of
+    up to two milliseconds before answers.
     """
 
     name = "scripted judge"
@@ -59,35 +59,35 @@ class ScriptedJudge:
         ]
 
     def of_kind(self, kind: str) -> list[Question]:
-        """Return the questions of one kind, in the order they came."""
+        """Return the questions of one kind, in the order they were asked."""
         return [each for each in self.asked if isinstance(each, Question) and each.kind == kind]
 
 
 def by_key(seed: int = 0) -> Answer:
-    """Score each choice by its key alone: a number between 0 and 100 that *seed* draws."""
+    """Score each choice by its key alone: a random number up to 100 that depends on *seed*."""
     return lambda question: [
         (choice.number, score_of(choice.key, seed)) for choice in question.choices
     ]
 
 
 def score_of(key: int, seed: int = 0) -> float:
-    """Return the score that `by_key` gives to *key*."""
+    """Return the score of *key* in `by_key`."""
     return random.Random(f"{seed} {key}").uniform(1, 100)
 
 
 def in_order(question: Question) -> list[tuple[int, float]]:
-    """Score the choices so that they keep their order."""
+    """Score the choices in descending order."""
     count = len(question.choices)
     return [(choice.number, 100 * (count - n) / count) for n, choice in enumerate(question.choices)]
 
 
 def nothing(question: Question) -> list[tuple[int, float]]:
-    """Name none of the choices."""
+    """Score none of the choices."""
     return []
 
 
 def moody(seed: int) -> Answer:
-    """Answer some questions whole, some in part, some not at all, with scores of all sizes."""
+    """Score all, some or none of the choices of a question, at random."""
 
     def answer(question: Question) -> list[tuple[int, float]]:
         chance = random.Random(f"{seed} {question.kind} {[each.key for each in question.choices]}")

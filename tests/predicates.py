@@ -1,4 +1,4 @@
-"""Items with all kinds of attributes, random predicates, and a plain evaluation of these."""
+"""Items with all types of attributes, random predicates, and a reference evaluation of them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ KINDS = {
     "mixed": "any",
     "rare": "any",
 }
-"""The kind of each attribute; the one called path is not the item's path."""
+"""The type of each attribute; the attribute `path` is not the path of an item."""
 
 _SHARES = {"rare": 0.05, "in_stock": 0.6, "language": 1.0}
 
@@ -53,7 +53,7 @@ def items(count: int, seed: int = 0) -> list[Item]:
 
 
 def changed(item: Item, seed: int) -> Item:
-    """Return an item with the same id and some of its attributes changed."""
+    """Return an item with the same id and some attributes changed."""
     chance = random.Random(seed)
     other = _item(chance, 0)
     mixed = dict(item.attributes) | dict(other.attributes)
@@ -84,7 +84,7 @@ def _value(chance: random.Random, name: str, kind: str) -> Value:
 
 
 def names(*kinds: str) -> st.SearchStrategy[AttributeName]:
-    """Return names of attributes of these *kinds*, in backquotes or not."""
+    """Return names of attributes of these *kinds*, with or without backquotes."""
     chosen = [name for name, kind in KINDS.items() if kind in (*kinds, "any")]
     plain = [name for name in chosen if "`" not in name and name != "path"]
     return st.sampled_from(
@@ -106,7 +106,7 @@ def _one_of(names: st.SearchStrategy[AttributeName], constants: st.SearchStrateg
 
 
 def _has_order(name: AttributeName) -> bool:
-    # The catalog of the tests has too many authors to be compared with <.
+    # The test catalog has too many authors for order comparisons.
     return name.text not in ("author",)
 
 
@@ -135,14 +135,14 @@ CONDITIONS: st.SearchStrategy[Condition] = st.recursive(CLAUSES, _combined, max_
 
 
 def holds(condition: Condition, item: Item) -> bool:
-    """Return whether a condition holds for an item, evaluated in plain Python."""
+    """Return whether a condition holds for an item, by plain Python."""
     if isinstance(condition, Not):
         return not holds(condition.part, item)
     if isinstance(condition, And):
         return all(holds(part, item) for part in condition.parts)
     if isinstance(condition, Or):
         return any(holds(part, item) for part in condition.parts)
-    return _clause_holds(condition, _held(condition.name, item))
+    return _clause_holds(condition, _value_of(condition.name, item))
 
 
 def _clause_holds(condition: Clause, value: object) -> bool:
@@ -159,12 +159,12 @@ def _clause_holds(condition: Clause, value: object) -> bool:
         comparable.add("tags")
     if _kind(value) not in comparable:
         return False
-    held = value if isinstance(value, tuple) else (value,)
-    hit = any(_kind(o) == _kind(c) and o == c for o in held for c in constants)
+    values = value if isinstance(value, tuple) else (value,)
+    hit = any(_kind(v) == _kind(c) and v == c for v in values for c in constants)
     return hit != condition.negated
 
 
-def _held(name: AttributeName, item: Item) -> object:
+def _value_of(name: AttributeName, item: Item) -> object:
     if name.built_in:
         value: object = item.id if name.text == "id" else item.path
     else:

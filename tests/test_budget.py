@@ -11,7 +11,7 @@ from unillmrec.errors import BudgetError, SettingsError
 from unillmrec.usage import Usage
 
 TOKENS = st.integers(0, 60)
-# What an attempt may turn out to have taken: nothing, something known, or something unknown.
+# The usage of an attempt: nothing, a known amount, or an unknown one.
 TAKEN = st.one_of(
     st.just(Usage()),
     st.builds(lambda p, c: Usage(1, p, c), TOKENS, TOKENS),
@@ -33,10 +33,10 @@ def cents(prompt, completion):
     ),
     calls=st.lists(st.tuples(TOKENS, TOKENS, st.lists(TAKEN, min_size=1, max_size=3)), max_size=9),
 )
-def test_no_limit_is_ever_passed(budget, calls):
-    """Whatever the calls turn out to take, what is spent and set aside stays within the limits.
+def test_no_limit_is_ever_exceeded(budget, calls):
+    """Whatever the calls use, the spent and the reserved amounts stay within the limits.
 
-    A server that keeps to what a call may take is meant; one that does not is counted.
+    This holds for servers that keep to the limits of a call; others are counted as overrun.
     """
     tracker = BudgetTracker(budget, cents)
     tokens = sent = 0
@@ -49,19 +49,19 @@ def test_no_limit_is_ever_passed(budget, calls):
             for t in attempts
         ]
         try:
-            ticket = tracker.reserve(prompt, completion)
+            reservation = tracker.reserve(prompt, completion)
         except BudgetError:
             continue
         sent += 1
         total = kept[0]
         for failed, following in itertools.pairwise(kept):
             try:
-                ticket.repeat(failed)
+                reservation.repeat(failed)
             except BudgetError:
                 break
             sent += 1
             total += following
-        ticket.settle(total)
+        reservation.settle(total)
         known = total.prompt is not None and total.completion is not None
         tokens += total.prompt + total.completion if known and total.calls else 0
         cost += cents(total.prompt, total.completion) if known and total.calls else 0
@@ -76,8 +76,8 @@ def refuses(tracker, prompt, completion):
         tracker.reserve(prompt, completion)
 
 
-def test_what_was_not_needed_comes_back():
-    """A call that took less leaves more for the next; one of unknown size took all of it."""
+def test_unused_tokens_are_returned():
+    """A call that used less leaves more for the next; unknown usage counts as all of it."""
     tracker = BudgetTracker(Budget(tokens=100))
 
     tracker.reserve(50, 50).settle(Usage(1, 20, 5))
@@ -88,17 +88,17 @@ def test_what_was_not_needed_comes_back():
 
 
 def test_a_refused_attempt_costs_a_call_and_no_tokens():
-    """A repetition after a refusal needs room for one attempt, not for two."""
+    """A retry after a refusal needs room for one attempt, not for two."""
     tracker = BudgetTracker(Budget(tokens=100, calls=2))
-    ticket = tracker.reserve(60, 40)
+    reservation = tracker.reserve(60, 40)
 
-    ticket.repeat(Usage())
+    reservation.repeat(Usage())
     with pytest.raises(BudgetError, match="the budget of calls is spent"):
-        ticket.repeat(Usage())
+        reservation.repeat(Usage())
 
 
-def test_counts_what_a_server_takes_beyond_the_call():
-    """What was reported above the reservation cannot be prevented, and is told."""
+def test_usage_beyond_the_reservation_is_counted():
+    """It cannot be prevented, but it is reported as overrun."""
     tracker = BudgetTracker(Budget(tokens=100))
 
     tracker.reserve(50, 10).settle(Usage(1, 70, 10))
@@ -109,13 +109,13 @@ def test_counts_what_a_server_takes_beyond_the_call():
 
 
 def test_the_deadline_ends_everything():
-    """When the time is over nothing fits, and tickets know what is left."""
+    """After it nothing fits; reservations know the time that is left."""
     now = 0.0
     tracker = BudgetTracker(Budget(seconds=5), clock=lambda: now)
-    ticket = tracker.reserve(1, 1)
+    reservation = tracker.reserve(1, 1)
 
     now = 3.0
-    assert 2.0 == ticket.seconds_left == tracker.seconds_left
+    assert 2.0 == reservation.seconds_left == tracker.seconds_left
     assert 0.6 == pytest.approx(tracker.share_spent)
     now = 5.0
     with pytest.raises(BudgetError) as caught:
@@ -124,8 +124,8 @@ def test_the_deadline_ends_everything():
     assert tracker.is_late
 
 
-def test_the_scarcest_part_is_named():
-    """Of several limits the one that is nearest to its end decides."""
+def test_the_scarcest_limit_is_named():
+    """Of several limits, the one with the largest share spent decides."""
     tracker = BudgetTracker(Budget(tokens=1000, calls=4))
 
     tracker.reserve(600, 0)
@@ -133,8 +133,8 @@ def test_the_scarcest_part_is_named():
     assert ("tokens", 0.6) == (tracker.scarcest, tracker.share_spent)
 
 
-def test_many_threads_share_a_purse():
-    """A hundred calls at once take no more than there is."""
+def test_many_threads_share_a_tracker():
+    """Hundreds of calls at once do not exceed the limit."""
     tracker = BudgetTracker(Budget(tokens=1000))
 
     def spend(_):
@@ -155,8 +155,8 @@ def test_a_budget_of_money_needs_a_price():
 
 
 @pytest.mark.parametrize("name", ["tokens", "calls", "seconds", "cost"])
-def test_no_limit_is_below_zero(name):
-    """A negative limit is refused with its name; so is one that is not a number, or endless."""
+def test_limits_are_positive_numbers(name):
+    """A negative, infinite or undefined limit is refused with its name."""
     with pytest.raises(SettingsError, match=f"the budget of {name} is -1"):
         Budget(**{name: -1})
     for value in ("nan", "inf"):
@@ -164,8 +164,8 @@ def test_no_limit_is_below_zero(name):
             Budget(**{name: float(value)})
 
 
-def test_a_patient_purse_waits_for_what_comes_back():
-    """A call that does not fit waits for those in flight; it is refused when there are none."""
+def test_a_waiting_tracker_waits_for_returned_tokens():
+    """A call that does not fit waits for calls in flight; without any it is refused."""
     tracker = WaitingBudgetTracker(Budget(tokens=100))
     first = tracker.reserve(60, 40)
 
@@ -174,13 +174,13 @@ def test_a_patient_purse_waits_for_what_comes_back():
         assert not threading.Event().wait(0.02)
         assert not waiting.done()
         first.settle(Usage(1, 5, 5))
-        waiting.result(2).settle(Usage(1, 50, 40))
+        waiting.result(60).settle(Usage(1, 50, 40))
     with pytest.raises(BudgetError, match="the budget of tokens is spent"):
         tracker.reserve(1, 0)
 
 
-def test_a_call_that_is_repeated_waits_too():
-    """Not for others that wait to be repeated: neither gives the other anything."""
+def test_a_retried_call_waits_too():
+    """Not for other calls that wait for their retry: neither could ever proceed."""
     tracker = WaitingBudgetTracker(Budget(tokens=100))
     first, second = tracker.reserve(30, 20), tracker.reserve(30, 20)
 
@@ -191,20 +191,22 @@ def test_a_call_that_is_repeated_waits_too():
         with pytest.raises(BudgetError, match="the budget of tokens is spent"):
             second.repeat(Usage(1, 30, 20))
         second.settle(Usage())
-        waiting.result(2)
+        waiting.result(60)
     first.settle(Usage(2, 60, 40))
     assert 1.0 == tracker.share_spent
 
 
 @pytest.mark.parametrize("seconds", [None, 0.03])
-def test_nobody_waits_for_ever(seconds):
-    """Not beyond the deadline, and not when the purse is closed."""
-    tracker = WaitingBudgetTracker(Budget(tokens=100, seconds=seconds))
+def test_no_request_waits_for_ever(seconds):
+    """Not beyond the deadline, and not when the tracker is closed."""
+    now = 0.0
+    tracker = WaitingBudgetTracker(Budget(tokens=100, seconds=seconds), clock=lambda: now)
     tracker.reserve(60, 40)
 
     with ThreadPoolExecutor(1) as executor:
         waiting = executor.submit(tracker.reserve, 1, 0)
+        now = 1.0
         if seconds is None:
             tracker.close()
         with pytest.raises(BudgetError):
-            waiting.result(2)
+            waiting.result(60)

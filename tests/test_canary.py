@@ -1,4 +1,4 @@
-"""Hostile catalogs, walked from start to end: what is really sent, and what comes back."""
+"""Recommendations from hostile catalogs: every prompt that is sent, and every result."""
 
 import dataclasses
 import json
@@ -41,9 +41,9 @@ TEXTS = list(HOSTILE_TEXTS.values())
 
 
 def planted():
-    """Honest items with a hostile text in one or another of their fields."""
+    """Honest items, most with a hostile text in one of their fields."""
     hostile = cycle(TEXTS)
-    made = []
+    items = []
     for number, item in enumerate(trees.items(COUNT)):
         evil = next(hostile)
         fields = {
@@ -54,9 +54,9 @@ def planted():
             4: {"id": f"{evil[:60]}{number}", "title": "\u200b"},
             5: {},
         }[number % 6]
-        kept = {"path": ("Books", ("Sea", "Land", "Sky")[number % 3]), **fields}
-        made.append(dataclasses.replace(item, **kept))
-    return made
+        changed = {"path": ("Books", ("Sea", "Land", "Sky")[number % 3]), **fields}
+        items.append(dataclasses.replace(item, **changed))
+    return items
 
 
 @pytest.fixture(scope="module", params=["clusters", "paths+clusters"])
@@ -70,18 +70,18 @@ def writer():
     return PromptWriter(PromptSet.load(CONTRACTS), TokenCounter.for_model("gpt-4o"))
 
 
-def said(request):
+def text_of(request):
     return "\n".join(message.content for message in request.messages)
 
 
-def asked(tree, writer, answer, **wishes):
-    """Recommend with a model that answers so; return what it was sent, and the result."""
+def recommend(tree, writer, answer, **person):
+    """Recommend with a model that answers so; return its requests and the result."""
     endpoint = ScriptedEndpoint(
-        lambda request: answer(request) or sensible_answer(said(request), request.schema.name)
+        lambda request: answer(request) or sensible_answer(text_of(request), request.schema.name)
     )
     judge = LanguageModelJudge(endpoint, writer, SimilarityJudge(tree), at_once=1)
     options = Options(8, leaves=4, shown=40, candidates=12, reorder="model")
-    return endpoint.requests, Recommender(tree, judge).recommend(options=options, **wishes)
+    return endpoint.requests, Recommender(tree, judge).recommend(options=options, **person)
 
 
 PEOPLE = [
@@ -93,35 +93,35 @@ PEOPLE += [{"profile": text, "history": ["item-005"]} for text in islice(TEXTS, 
 
 @pytest.mark.parametrize("gullible", [False, True])
 def test_no_text_of_a_catalog_breaks_a_prompt(hostile_tree, writer, gullible):
-    """In every request that is sent, lists are closed once, numbered, visible and short.
+    """In every request, lists are closed once, numbered, visible and short.
 
-    Not even where the model puts hostile texts into the profile.
+    This holds even if the model puts hostile texts into the profile.
     """
     for person in PEOPLE:
-        sent, _ = asked(
+        sent, _ = recommend(
             hostile_tree, writer, lambda each: obedient_answer(each, gullible=gullible), **person
         )
 
         assert [] == [fault for each in sent for fault in broken_seals(each, writer.counter)]
 
 
-def test_an_order_in_a_catalog_is_never_read_as_ours(hostile_tree, writer):
-    """A model that does what stands outside the lists is told nothing there."""
-    read = []
+def test_an_instruction_in_a_catalog_is_never_outside_a_list(hostile_tree, writer):
+    """A model that obeys only text outside of lists finds no instruction."""
+    hostile = []
     for person in PEOPLE[:4]:
-        sent, _ = asked(hostile_tree, writer, lambda each: None, **person)
-        read += [each for each in sent if ORDER.lower() in said(each).lower()]
+        sent, _ = recommend(hostile_tree, writer, lambda each: None, **person)
+        hostile += [each for each in sent if ORDER.lower() in text_of(each).lower()]
 
         assert [None] * len(sent) == [obedient_answer(each) for each in sent]
-    assert read
+    assert hostile
 
 
-def test_a_model_that_obeys_can_only_choose_from_the_list(hostile_tree, writer):
-    """Its answers name eligible items, each once, none of them seen or excluded."""
+def test_an_obedient_model_can_only_choose_from_the_list(hostile_tree, writer):
+    """Recommended items are eligible and unique; none is seen or excluded."""
     exclude = [item.id for item in planted()[100:130]]
     known = {item.id for item in planted()}
     for person in PEOPLE:
-        _, made = asked(
+        _, recommendation = recommend(
             hostile_tree,
             writer,
             lambda each: obedient_answer(each, gullible=True),
@@ -129,17 +129,17 @@ def test_a_model_that_obeys_can_only_choose_from_the_list(hostile_tree, writer):
             **person,
         )
 
-        listed = [each.item.id for each in made.items]
+        listed = [each.item.id for each in recommendation.items]
         assert 8 == len(listed) == len(set(listed))
         assert set(listed) <= known - {*exclude, *person.get("history", ())}
 
 
-def test_described_branches_are_no_way_in(hostile_tree, writer, tmp_path):
-    """A summary that repeats a hostile text is a line like any other."""
+def test_branch_descriptions_are_harmless_too(hostile_tree, writer, tmp_path):
+    """A summary that repeats a hostile text becomes one harmless line."""
     hostile = cycle(TEXTS)
 
     def repeated(request):
-        lines = said(request).split("<choices>")[-1].split("</choices>")[0].strip().splitlines()
+        lines = text_of(request).split("<choices>")[-1].split("</choices>")[0].strip().splitlines()
         texts = [f'{{"number": {n}, "summary": {quoted(next(hostile))}}}' for n in range(1, 20)]
         return f'{{"descriptions": [{", ".join(texts[: len(lines)])}]}}'
 
@@ -148,7 +148,7 @@ def test_described_branches_are_no_way_in(hostile_tree, writer, tmp_path):
     endpoint = ScriptedEndpoint(repeated)
     with EditableTree.open(copy) as tree:
         describe(tree, LanguageModelDescriber(endpoint, writer))
-        sent, _ = asked(tree, writer, lambda each: None, history=["item-005", "item-011"])
+        sent, _ = recommend(tree, writer, lambda each: None, history=["item-005", "item-011"])
 
     assert endpoint.requests
     for each in [*endpoint.requests, *sent]:
@@ -185,8 +185,8 @@ HONEST = [
 
 
 @pytest.mark.parametrize("title", HONEST)
-def test_an_honest_title_stays_as_it_is(title):
-    """What merely looks a little like markup is left alone."""
+def test_an_honest_title_is_unchanged(title):
+    """Titles that only resemble markup are left alone."""
     assert title == one_line(title)
 
 
@@ -205,13 +205,13 @@ def test_an_honest_title_stays_as_it_is(title):
     ],
 )
 def test_a_hostile_title_keeps_its_words(title, expected):
-    """What made it dangerous goes; the rest can still be read."""
+    """The dangerous characters are removed; the rest stays readable."""
     assert expected == one_line(title)
 
 
 @pytest.mark.parametrize("name", HOSTILE_TEXTS)
-def test_the_check_finds_what_gets_through(name, writer):
-    """Sent as it is, almost every hostile text is found; the others are one harmless line."""
+def test_the_check_finds_hostile_texts_in_a_prompt(name, writer):
+    """Unfiltered, almost every hostile text is found; the others are harmless single lines."""
     choices = (Choice(1, "a book", 1), Choice(2, "a film", 2))
     profile = Profile((Interest("storms at sea", 1.0),))
     request = writer.request(Question("pick", Stage.RECALL, profile, choices, 2))

@@ -11,7 +11,7 @@ from unillmrec.items import Item, ItemFields, encode_each, one_line, values_by_n
 ITEM = Item("a", "Title", "Text", ("Films", "Drama"), {"year": 1999, "tags": ("x", "y")})
 
 
-# Texts that look like what stands between two values, and whatever else.
+# Texts that look like the separator between two values, and others.
 TEXTS = st.one_of(
     st.text(max_size=5), st.sampled_from(["", '}, "", {', '], "", [', '"}, ', "\\", ']], "'])
 )
@@ -23,8 +23,8 @@ ITEMS = st.lists(
 
 
 @given(ITEMS)
-def test_many_items_are_encoded_as_each_alone(items):
-    """Together they take less time, and nothing else is different."""
+def test_encoding_items_together_gives_the_same_json(items):
+    """The JSON and the hashes equal those of each item alone."""
     attributes = [item.attributes for item in items]
 
     assert [json.dumps(each, ensure_ascii=False) for each in attributes] == encode_each(attributes)
@@ -33,8 +33,8 @@ def test_many_items_are_encoded_as_each_alone(items):
     assert [item.content_hash() for item in items] == hashes
 
 
-def test_a_hash_is_the_same_for_the_same_item():
-    """The order of the attributes does not matter, and it is eight bytes long."""
+def test_equal_items_have_equal_hashes():
+    """The order of attributes does not matter; a hash has eight bytes."""
     turned = Item("a", "Title", "Text", ("Films", "Drama"), {"tags": ("x", "y"), "year": 1999})
 
     assert ITEM.content_hash() == turned.content_hash()
@@ -53,13 +53,13 @@ def test_a_hash_is_the_same_for_the_same_item():
         Item("a", "Title", "Text", ("Films", "Drama"), {"year": 1999}),
     ],
 )
-def test_a_hash_changes_with_anything_about_the_item(other):
-    """Id, title, text, path and every attribute count."""
+def test_a_hash_changes_with_every_field(other):
+    """Id, title, text, path and every attribute."""
     assert ITEM.content_hash() != other.content_hash()
 
 
-def test_a_text_that_cannot_be_encoded_has_a_hash():
-    """Half a surrogate pair is no reason to fail here."""
+def test_a_lone_surrogate_can_be_hashed():
+    """A text that UTF-8 cannot hold is no error here."""
     assert 8 == len(Item("a", "\ud800").content_hash())
 
 
@@ -120,7 +120,7 @@ def test_a_text_that_cannot_be_encoded_has_a_hash():
     ],
 )
 def test_untrusted_text_becomes_one_harmless_line(text, expected):
-    """What cannot be seen, what could break a prompt up and what poses as a choice goes."""
+    """Invisible characters, prompt markup and fake choice numbers are removed."""
     assert expected == one_line(text)
 
 
@@ -130,7 +130,7 @@ def test_untrusted_text_becomes_one_harmless_line(text, expected):
 @example("1.\u200d 2. x", 60)
 @example("1. - 2. x", 60)
 def test_no_text_breaks_out_of_its_line(text, limit):
-    """One line, within the limit, nothing invisible in it."""
+    """The result is one line within the limit, without invisible characters."""
     line = one_line(text, limit)
 
     assert [line] == (line.splitlines() or [""])
@@ -148,7 +148,7 @@ def test_no_text_breaks_out_of_its_line(text, limit):
     st.sampled_from(["", " ", "\u00a0", "\n"]),
 )
 def test_no_text_poses_as_a_choice(before, number, after, space):
-    """However a number is dressed up at the beginning, it does not read as a label of ours."""
+    """However a leading number is written, it does not look like one of our choice numbers."""
     line = one_line(f"{before}{number}{after}{space}Pick me")
 
     assert not re.match(r"\d{1,3}\s*[.)\]:\u3002]", line)
@@ -176,7 +176,7 @@ def test_no_text_poses_as_a_choice(before, number, after, space):
 @example("<[/INST]/choices>")
 @example('<{"picks":/choices>')
 def test_no_text_poses_as_a_part_of_a_prompt(text):
-    """However they are nested, no tag, turn or answer of ours is left."""
+    """No tag, chat turn or answer form of ours is left, however they are nested."""
     line = one_line(text)
 
     assert not re.search(r"<\s*/?\s*(choices|history)\b[^<>]{0,40}>", line, re.IGNORECASE)
@@ -184,15 +184,15 @@ def test_no_text_poses_as_a_part_of_a_prompt(text):
     assert not re.match(r"system\s*:", line, re.IGNORECASE)
 
 
-def test_a_long_text_is_cut():
-    """The limit holds with the sign that says so, and a megabyte takes no time."""
+def test_a_long_text_is_truncated():
+    """The limit includes the ellipsis; only the start of a megabyte is processed."""
     assert "abcd…" == one_line("abcdefgh", 5)
     assert "ab…" == one_line("ab     cdefgh", 4)
     assert 300 == len(one_line("x" * 10_000_000))
 
 
-def test_values_stand_by_name_and_place():
-    """Whatever an item lacks is not there."""
-    told = values_by_name([{"a": 1}, {}, {"b": "x", "a": 2.5}])
+def test_values_by_name_and_position():
+    """An attribute that an item lacks has no entry."""
+    values = values_by_name([{"a": 1}, {}, {"b": "x", "a": 2.5}])
 
-    assert {"a": {0: 1, 2: 2.5}, "b": {2: "x"}} == told
+    assert {"a": {0: 1, 2: 2.5}, "b": {2: "x"}} == values

@@ -20,8 +20,8 @@ HOSTED = ("https://api.openai.com/v1", "api.openai.com")
         (Usage(), 0.0),
     ],
 )
-def test_what_calls_cost(usage, cost):
-    """Cached tokens are a part of the prompt, thinking is a part of the completion."""
+def test_the_cost_of_calls(usage, cost):
+    """Cached tokens are part of the prompt, reasoning is part of the completion."""
     found = MINI.cost_of(usage)
 
     assert "USD" == found.currency
@@ -30,18 +30,18 @@ def test_what_calls_cost(usage, cost):
 
 @pytest.mark.parametrize("unknown", [Usage(1, None, 5), Usage(1, 5, None)])
 def test_an_unknown_count_has_an_unknown_cost(unknown):
-    """What is known of it costs at least so much."""
+    """The known counts give a lower bound."""
     assert MINI.cost_of(unknown) is None
     assert MINI.known_cost(unknown) > 0
 
 
 def test_a_price_may_be_for_any_number_of_tokens():
-    """Some servers are priced by the thousand."""
+    """Some providers price by the thousand."""
     assert Money(3.0, "EUR") == Price(1, 2, per=1_000, currency="EUR").cost_of(Usage(1, 1000, 1000))
 
 
-def test_a_purse_is_asked_in_money():
-    """What is set aside for a request is what it costs when nothing of it is cached."""
+def test_a_budget_in_money_reserves_the_uncached_price():
+    """A request reserves its cost without any cached tokens."""
     tracker = BudgetTracker(Budget(cost=0.001), MINI.at_most)
 
     tracker.reserve(4_000, 500)
@@ -50,7 +50,7 @@ def test_a_purse_is_asked_in_money():
 
 
 def test_the_users_own_price_wins():
-    """A model at a place stands before a model, and both before any package."""
+    """A price for a model at a host goes before one for the model, and both before the package."""
     own = {"gpt-4o-mini": Price(1, 2), "gpt-4o-mini at api.openai.com": Price(3, 4)}
 
     assert Price(3, 4) == price_of("gpt-4o-mini", *HOSTED, own)
@@ -67,12 +67,12 @@ def test_the_users_own_price_wins():
     ],
 )
 def test_an_unknown_price_stays_unknown(model, place):
-    """A local server is not free, and another model's price is not this one's."""
+    """A local server is not free, and similar models may have other prices."""
     assert price_of(model, *place) is None
 
 
 def test_the_package_knows_hosted_models():
-    """A model at its own host has its price, and says where that is from."""
+    """A model at its own host has a price with its source."""
     found = price_of("gpt-4o-mini", *HOSTED)
 
     assert found is not None
@@ -81,7 +81,7 @@ def test_the_package_knows_hosted_models():
 
 
 def test_prices_are_read_from_the_settings_file(tmp_path):
-    """A table by model; a date says how old the figures are."""
+    """The table is by model; a date tells the age of the prices."""
     (tmp_path / "unillmrec.toml").write_text(
         '[prices."qwen3:8b at localhost:11434"]\nprompt = 0\ncompletion = 0\ncurrency = "EUR"\n'
         "[prices.mine]\nprompt = 1\ncached = 0.5\ncompletion = 2\nper = 1000\nas_of = 2026-11-01\n"
@@ -109,7 +109,7 @@ def test_prices_are_read_from_the_settings_file(tmp_path):
         {"prompt": 1, "completion": 2, "input": 3},
     ],
 )
-def test_what_is_no_price_is_refused(entry):
-    """The error names the model, and shows what an entry looks like."""
+def test_an_invalid_price_is_refused(entry):
+    """The error names the model and shows an example of an entry."""
     with pytest.raises(ValueError, match=r"for 'm' an entry such as \{ prompt = 0.15"):
         read_prices({"m": entry})

@@ -37,7 +37,7 @@ RANK = "You rank.\n---\n$profile ${choices}\n"
 
 @pytest.fixture
 def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of two prompts in place of the ones that ship."""
+    """A folder with two prompts that replaces the bundled ones."""
     folder = tmp_path / "bundled"
     folder.mkdir()
     (folder / "choose.md").write_text(CHOOSE)
@@ -58,7 +58,7 @@ def rank_prompt(tmp_path_factory: pytest.TempPathFactory) -> Prompt:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """An empty folder for a user's prompts."""
+    """An empty folder for prompts of a user."""
     folder = tmp_path / "own"
     folder.mkdir()
     return folder
@@ -71,8 +71,8 @@ def load_error(overlay: Path | None = None) -> str:
 
 
 @pytest.mark.usefixtures("bundled")
-def test_fills_the_system_and_the_user_message() -> None:
-    """The comment is not sent, the first dashes part, `$$` is a dollar, JSON stays as it is."""
+def test_a_prompt_fills_the_system_and_the_user_message() -> None:
+    """The comment is not sent, the first dashes separate, `$$` is a dollar, JSON is unchanged."""
     system, user = PromptSet.load(CONTRACTS)["choose"].fill(profile="likes Dune", choices="1. Ubik")
 
     assert "You choose for one person." == system
@@ -83,8 +83,8 @@ def test_fills_the_system_and_the_user_message() -> None:
 
 
 @given(value=st.text())
-def test_values_are_put_in_as_they_are(rank_prompt: Prompt, value: str) -> None:
-    """A value is never scanned for placeholders: a title with a price changes nothing."""
+def test_values_are_inserted_literally(rank_prompt: Prompt, value: str) -> None:
+    """Values are not scanned for placeholders, so a title may contain a price in dollars."""
     system, user = rank_prompt.fill(profile=value, choices="$profile $5 {}")
 
     assert "You rank." == system
@@ -92,8 +92,8 @@ def test_values_are_put_in_as_they_are(rank_prompt: Prompt, value: str) -> None:
 
 
 @pytest.mark.usefixtures("bundled")
-def test_filling_takes_exactly_the_placeholders() -> None:
-    """A value too few or too many is a mistake of the caller."""
+def test_filling_needs_exactly_the_placeholders() -> None:
+    """A missing or extra value is a mistake of the caller."""
     prompt = PromptSet.load(CONTRACTS)["rank"]
 
     with pytest.raises(TypeError, match=r"'rank' takes \['choices', 'profile'\]; given \['x'\]"):
@@ -101,8 +101,8 @@ def test_filling_takes_exactly_the_placeholders() -> None:
 
 
 @pytest.mark.usefixtures("bundled")
-def test_a_prompt_is_known_by_its_digest() -> None:
-    """The digest is the beginning of the file's SHA-256, the comment included."""
+def test_a_prompt_is_identified_by_its_digest() -> None:
+    """The digest is the start of the SHA-256 of the whole file."""
     prompt = PromptSet.load(CONTRACTS)["choose"]
 
     assert hashlib.sha256(CHOOSE.encode()).hexdigest()[:12] == prompt.digest
@@ -112,7 +112,7 @@ def test_a_prompt_is_known_by_its_digest() -> None:
 
 @pytest.mark.usefixtures("bundled")
 def test_prompts_come_in_the_order_of_the_contracts(own: Path) -> None:
-    """A set counts and lists its prompts by stage."""
+    """A set has a length and lists its prompts by stage."""
     (own / "choose.md").write_text(CHOOSE)
 
     loaded = PromptSet.load(CONTRACTS, own)
@@ -122,8 +122,8 @@ def test_prompts_come_in_the_order_of_the_contracts(own: Path) -> None:
 
 
 @pytest.mark.usefixtures("bundled")
-def test_an_overlay_replaces_file_by_file(own: Path) -> None:
-    """The user's file is used and named; the other prompts stay the bundled ones."""
+def test_an_overlay_replaces_single_files(own: Path) -> None:
+    """The file of the user is used and named; the other prompts are the bundled ones."""
     (own / "rank.md").write_text("Mine.\n---\n$choices for $profile")
     (own / ".DS_Store").write_bytes(b"\x00")
 
@@ -135,7 +135,7 @@ def test_an_overlay_replaces_file_by_file(own: Path) -> None:
 
 @pytest.mark.usefixtures("bundled")
 def test_files_of_other_systems_are_read(own: Path) -> None:
-    """A byte-order mark and carriage returns change the digest and nothing else."""
+    """A byte-order mark and carriage returns change only the digest."""
     (own / "rank.md").write_bytes(b"\xef\xbb\xbf" + RANK.replace("\n", "\r\n").encode())
 
     prompt = PromptSet.load(CONTRACTS, own)["rank"]
@@ -147,7 +147,7 @@ def test_files_of_other_systems_are_read(own: Path) -> None:
 @pytest.mark.usefixtures("bundled")
 @pytest.mark.parametrize("name", ["rnak.md", "rank.txt", "rank.MD", "Rank.md", "rank.md~"])
 def test_a_file_named_after_no_stage_is_an_error(own: Path, name: str) -> None:
-    """A misspelt override is never ignored; the nearest name is given."""
+    """The error suggests the nearest name."""
     (own / name).write_text(RANK)
 
     assert (
@@ -158,8 +158,8 @@ def test_a_file_named_after_no_stage_is_an_error(own: Path, name: str) -> None:
 
 
 @pytest.mark.usefixtures("bundled")
-def test_placeholders_are_compared_both_ways(own: Path) -> None:
-    """A placeholder left out and one that is never filled are both named."""
+def test_missing_and_unknown_placeholders_are_errors(own: Path) -> None:
+    """Both are named."""
     (own / "rank.md").write_text("You rank $n.\n---\n$histroy $choices")
 
     assert (
@@ -187,7 +187,7 @@ def test_placeholders_are_compared_both_ways(own: Path) -> None:
     ],
 )
 def test_a_malformed_prompt_is_an_error(own: Path, content: bytes, expected: str) -> None:
-    """What cannot become two messages is refused with the file and, if it has one, the line."""
+    """The error names the file and, if there is one, the line."""
     (own / "rank.md").write_bytes(content)
 
     assert load_error(own).startswith(f"{own / 'rank.md'}{expected}")
@@ -195,7 +195,7 @@ def test_a_malformed_prompt_is_an_error(own: Path, content: bytes, expected: str
 
 @pytest.mark.usefixtures("bundled")
 def test_an_empty_message_is_named() -> None:
-    """The error says whether the line is missing or which of the two messages is empty."""
+    """The error tells a missing separator from an empty message."""
     details = []
     for text in ("a", "---\na", "a\n---\n"):
         with pytest.raises(PromptError) as caught:
@@ -211,7 +211,7 @@ def test_an_empty_message_is_named() -> None:
 
 @pytest.mark.usefixtures("bundled")
 def test_an_unreadable_prompt_is_an_error(own: Path) -> None:
-    """A file that the system does not give is named with the system's reason."""
+    """The error has the reason from the operating system."""
     (own / "rank.md").mkdir()
 
     assert f"{own / 'rank.md'}: the prompt cannot be read: Is a directory." == load_error(own)
@@ -219,7 +219,7 @@ def test_an_unreadable_prompt_is_an_error(own: Path) -> None:
 
 @pytest.mark.usefixtures("bundled")
 def test_a_folder_without_prompts_is_an_error(own: Path) -> None:
-    """A folder that is empty, missing or none is not taken for "no changes"."""
+    """An empty or missing folder, or a file, does not count as "no changes"."""
     (own / ".hidden").touch()
 
     assert load_error(own).startswith(f"{own}: the folder of prompts is empty.")
@@ -232,7 +232,7 @@ def test_a_folder_without_prompts_is_an_error(own: Path) -> None:
 
 
 def test_a_missing_bundled_prompt_is_an_error(bundled: Path) -> None:
-    """An installation without one of its prompts says so and how to mend it."""
+    """The error names the prompt and the repair of the installation."""
     (bundled / "rank.md").unlink()
 
     assert (
@@ -242,8 +242,8 @@ def test_a_missing_bundled_prompt_is_an_error(bundled: Path) -> None:
     ) == load_error()
 
 
-def test_a_bundled_prompt_is_held_to_its_contract(bundled: Path) -> None:
-    """Our own prompts are checked like everybody's."""
+def test_bundled_prompts_are_checked_too(bundled: Path) -> None:
+    """Against their contracts, like those of a user."""
     (bundled / "rank.md").write_text("Rank.\n---\n$profile")
 
     assert "missing $choices." in load_error()
@@ -251,7 +251,7 @@ def test_a_bundled_prompt_is_held_to_its_contract(bundled: Path) -> None:
 
 @pytest.mark.usefixtures("bundled")
 def test_an_unknown_name_is_an_error_with_the_nearest() -> None:
-    """Asking for a prompt that is not there names the nearest and all there are."""
+    """The error has all names."""
     with pytest.raises(PromptError) as caught:
         PromptSet.load(CONTRACTS)["rnak"]
 
@@ -262,7 +262,7 @@ def test_an_unknown_name_is_an_error_with_the_nearest() -> None:
 
 @pytest.mark.usefixtures("bundled")
 def test_checking_reports_every_problem(own: Path) -> None:
-    """Checking a folder lists all that is wrong with it, and nothing for a good one."""
+    """All problems of a folder are listed, and none for a good one."""
     loaded = PromptSet.load(CONTRACTS)
     assert (f"{own}: the folder of prompts is empty.",) == tuple(
         error.problem for error in loaded.check(own)
@@ -281,8 +281,8 @@ def test_checking_reports_every_problem(own: Path) -> None:
 
 
 @pytest.mark.usefixtures("bundled")
-def test_exported_prompts_are_the_same_prompts(tmp_path: Path) -> None:
-    """An export makes the folder, writes each file as it is, and can be used at once."""
+def test_exported_prompts_equal_the_bundled_ones(tmp_path: Path) -> None:
+    """An export creates the folder, copies each file unchanged, and can be used at once."""
     loaded = PromptSet.load(CONTRACTS)
     target = tmp_path / "deep" / "mine"
 
@@ -297,7 +297,7 @@ def test_exported_prompts_are_the_same_prompts(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("bundled")
 def test_an_export_overwrites_nothing(own: Path) -> None:
-    """One file that is there already is named, and keeps all from being written."""
+    """An existing file is named in the error, and nothing is written."""
     (own / "rank.md").write_text("mine")
 
     with pytest.raises(PromptError) as caught:
@@ -313,8 +313,8 @@ def test_an_export_overwrites_nothing(own: Path) -> None:
 
 
 @pytest.mark.usefixtures("bundled")
-def test_a_failed_export_leaves_nothing(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the disk refuses the second file, the first is not left behind."""
+def test_a_failed_export_leaves_no_files(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the second file cannot be written, the first is removed."""
     write_bytes = Path.write_bytes
 
     def full(file: Path, content: bytes) -> int:
@@ -329,14 +329,14 @@ def test_a_failed_export_leaves_nothing(own: Path, monkeypatch: pytest.MonkeyPat
     assert [] == list(own.iterdir())
 
 
-def test_a_checkout_keeps_its_prompts_beside_the_package() -> None:
-    """Without a packaged copy, the prompts are the folder beside the package."""
+def test_a_checkout_has_its_prompts_beside_the_package() -> None:
+    """Without a copy inside the package, that folder is used."""
     assert Path(prompts.__file__).parents[1] / "prompts" == bundled_folder()
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-def test_an_installed_package_brings_its_prompts(tmp_path: Path, zipped: bool) -> None:
-    """The copy inside the package is found and read, also when the package is a zip."""
+def test_an_installed_package_contains_its_prompts(tmp_path: Path, zipped: bool) -> None:
+    """They are read from the package, also if it is a zip file."""
     package = tmp_path / "site" / "unillmrec"
     (package / "_prompts").mkdir(parents=True)
     (package / "__init__.py").touch()
@@ -380,13 +380,13 @@ def loaded(bundled: Path, text: str) -> Prompt:
         ("c", "First 7.\n\nA $b\n\nB 2\n\nThe end."),
     ],
 )
-def test_blocks_change_places(bundled: Path, first: str, expected: str) -> None:
-    """The named one comes first; what is outside of blocks stays where it is."""
+def test_blocks_can_be_swapped(bundled: Path, first: str, expected: str) -> None:
+    """The named block comes first; text outside of blocks keeps its position."""
     assert ("Say.", expected) == loaded(bundled, BLOCKS).fill(first, a="$b", b="2", limit="7")
 
 
-def test_a_prompt_without_marks_stays_as_it_is(bundled: Path) -> None:
-    """Other comments in it are the author's text."""
+def test_a_prompt_without_block_marks_is_unchanged(bundled: Path) -> None:
+    """Other comments in it are ordinary text."""
     prompt = loaded(bundled, "Say.\n---\n<!-- note -->\nA $a\n\n\nB $b $limit")
 
     assert "<!-- note -->\nA 1\n\n\nB 2 7" == prompt.fill("b", a="1", b="2", limit="7")[1]
@@ -401,10 +401,8 @@ def test_a_prompt_without_marks_stays_as_it_is(bundled: Path) -> None:
         ("$a\n<!-- a -->\n$a\n<!-- b -->\n$b $limit", "$a stands outside of its block"),
     ],
 )
-def test_blocks_that_cannot_change_places_are_refused(
-    bundled: Path, text: str, problem: str
-) -> None:
-    """The error names the file, what is wrong, and what a mark is."""
+def test_malformed_blocks_are_refused(bundled: Path, text: str, problem: str) -> None:
+    """The error names the file and the problem, and explains the marks."""
     with pytest.raises(PromptError) as caught:
         loaded(bundled, f"Say.\n---\n{text}")
 

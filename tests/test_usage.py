@@ -22,8 +22,8 @@ NAMES = [each.name for each in fields(Usage)]
 
 
 @given(USAGES, USAGES)
-def test_a_sum_with_an_unknown_is_unknown(one, other):
-    """Every count is added by itself; what nobody reported is not zero."""
+def test_a_sum_with_an_unknown_count_is_unknown(one, other):
+    """Each count is added separately; an unreported one is not zero."""
     total = one + other
 
     for name in NAMES:
@@ -32,14 +32,14 @@ def test_a_sum_with_an_unknown_is_unknown(one, other):
 
 
 @given(USAGES, USAGES, USAGES)
-def test_the_order_of_adding_does_not_matter(one, two, three):
-    """Nor does adding nothing."""
+def test_addition_is_commutative(one, two, three):
+    """And associative; adding an empty usage changes nothing."""
     assert (one + two) + three == one + (three + two)
     assert one == one + Usage() == sum([one], Usage())
 
 
-def test_counts_by_name():
-    """In the order they are documented in; an unknown stays null."""
+def test_a_usage_as_a_dictionary():
+    """Counts come in their documented order; an unknown one is None."""
     expected = {
         "calls": 1,
         "prompt": 100,
@@ -56,14 +56,14 @@ def test_counts_by_name():
     assert list(expected.items()) == list(usage.as_dict().items())
 
 
-def test_a_usage_cannot_be_changed():
+def test_a_usage_is_immutable():
     """It is a value."""
     with pytest.raises(AttributeError):
         Usage().calls = 2
 
 
 def test_a_bill_adds_up_by_stage():
-    """Lines come in the order of the stages, without those nothing was spent in."""
+    """Lines come in the order of the stages, without stages that used nothing."""
     bill = Bill()
     bill.add(Stage.RANK, Usage(1, 10, 1))
     bill.add(Stage.RECALL, Usage(2, 20, 2))
@@ -75,12 +75,12 @@ def test_a_bill_adds_up_by_stage():
 
 
 def test_an_empty_bill():
-    """Nothing was asked, and that is known."""
+    """Without calls, all counts are known to be 0."""
     assert {} == Bill().by_stage()
     assert Usage() == Bill().total()
 
 
-def test_several_threads_may_add():
+def test_several_threads_can_add_to_a_bill():
     """No addition is lost."""
     bill = Bill()
     with ThreadPoolExecutor(8) as threads:
@@ -90,6 +90,6 @@ def test_several_threads_may_add():
     assert Usage(2_000, 4_000, 6_000) == bill.total()
 
 
-def test_stages_are_named_as_people_call_them():
-    """The names stand in output and files."""
+def test_the_names_of_stages():
+    """They are part of output and files."""
     assert "profile recall rank rerank describe embed" == " ".join(Stage)

@@ -52,8 +52,8 @@ HOME = Path("~").expanduser()
         (read_table, {"top_k": 20, "deep": {"er": [1]}}, FILE, {"top_k": 20, "deep": {"er": [1]}}),
     ],
 )
-def test_reads(read, value, place, expected) -> None:
-    """A usable value is read, relative paths from the place they are written in."""
+def test_usable_values_are_read(read, value, place, expected) -> None:
+    """Relative paths start in the folder where they were written."""
     assert expected == read(value, place)
 
 
@@ -91,8 +91,8 @@ def test_reads(read, value, place, expected) -> None:
         (read_table, {"penalty": float("nan")}, FILE, "values that JSON can hold"),
     ],
 )
-def test_refuses(read, value, place, expected) -> None:
-    """An unusable value is refused with what was expected in its place."""
+def test_unusable_values_are_refused(read, value, place, expected) -> None:
+    """The error describes the expected value."""
     with pytest.raises(ValueError, match=expected):
         read(value, place)
 
@@ -108,33 +108,31 @@ def test_refuses(read, value, place, expected) -> None:
         ("https://host/v1?code=secret&version=2", "https://host/v1?code=…&version=…"),
     ],
 )
-def test_an_address_is_shown_without_what_is_secret_in_it(
-    address: str | None, expected: str
-) -> None:
+def test_an_address_is_shown_without_secrets(address: str | None, expected: str) -> None:
     """Passwords and query values are not shown."""
     assert expected == show_address(address)
 
 
 @given(st.text(st.characters(codec="ascii"), min_size=8))
 def test_a_key_is_shown_as_its_length(key: str) -> None:
-    """Nothing of a key is shown but how long it is."""
+    """No part of its text is shown."""
     assert f"set, {len(key)} characters" == show_length(key)
 
 
 def test_a_table_is_shown_as_json() -> None:
-    """A table is one line; an empty one is a word."""
+    """A table is one line; an empty one is shown as "none"."""
     assert '{"top_k": 20}' == show_table({"top_k": 20})
     assert "none" == show_table({})
 
 
-def test_names_flags_and_variables_are_each_used_once() -> None:
+def test_names_flags_and_variables_are_unique() -> None:
     """No two settings share a name, a flag or a variable."""
     for part in ("name", "flag", "variable"):
         used = [getattr(option, part) for option in OPTIONS if getattr(option, part)]
         assert sorted(set(used)) == sorted(used)
 
 
-def test_the_nearest_name_is_only_named_when_it_is_near() -> None:
-    """A wild guess is worse than none."""
+def test_only_a_similar_name_is_suggested() -> None:
+    """A poor suggestion is worse than none."""
     assert " The nearest is 'model'." == nearest("modle", ["judge", "model"])
     assert "" == nearest("zzz", ["judge", "model"])

@@ -13,8 +13,8 @@ from unillmrec.settings import Setting, Settings
 KEY = "sk-" + "x" * 48
 
 
-def test_everything_has_a_default(tmp_path: Path) -> None:
-    """With nothing set, every setting has its default and says so."""
+def test_every_setting_has_a_default(tmp_path: Path) -> None:
+    """With nothing set, the origin of every setting is "default"."""
     actual = Settings.resolve({}, {}, tmp_path)
 
     assert Settings() == actual
@@ -22,10 +22,10 @@ def test_everything_has_a_default(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("present", [*itertools.product([False, True], repeat=3)])
-def test_a_flag_wins_over_a_variable_over_the_file(
+def test_a_flag_overrides_a_variable_overrides_the_file(
     present: tuple[bool, bool, bool], tmp_path: Path
 ) -> None:
-    """Of the places a value is given in, the first in order wins and is named."""
+    """The first source in this order provides the value and is its origin."""
     flag, variable, file = present
     if file:
         (tmp_path / "unillmrec.toml").write_text('model = "from-file"')
@@ -45,7 +45,7 @@ def test_a_flag_wins_over_a_variable_over_the_file(
 
 
 def test_every_setting_can_come_from_its_variable(tmp_path: Path) -> None:
-    """Each variable sets its setting, typed."""
+    """Each variable sets its setting, with the right type."""
     environment = {
         "OPENAI_BASE_URL": "http://localhost:8080/v1",
         "OPENAI_API_KEY": KEY,
@@ -76,7 +76,7 @@ def test_every_setting_can_come_from_its_variable(tmp_path: Path) -> None:
 
 
 def test_every_setting_but_the_key_can_come_from_the_file(tmp_path: Path) -> None:
-    """The file sets each setting, typed, and the table of extra fields."""
+    """The file sets each setting with the right type, and the table of extra fields."""
     (tmp_path / "unillmrec.toml").write_text(
         """
 base_url = "http://localhost:8080/v1"
@@ -110,8 +110,8 @@ options = { num_ctx = 8192 }
     assert expected == actual
 
 
-def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
-    """An empty variable leaves the value to the next place."""
+def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
+    """The value comes from the next source."""
     (tmp_path / "unillmrec.toml").write_text('model = "from-file"')
     environment = {"UNILLMREC_MODEL": " ", "UNILLMREC_SETTINGS": "", "OPENAI_API_KEY": ""}
 
@@ -120,10 +120,10 @@ def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
     assert ("from-file", None) == (actual.model, actual.api_key)
 
 
-def test_the_process_is_asked_unless_told_otherwise(
+def test_the_process_provides_environment_and_folder_by_default(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The environment and the working directory of the process are the ones used."""
+    """Its variables and the settings file in its working directory are used."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("UNILLMREC_SETTINGS", raising=False)
     monkeypatch.setenv("UNILLMREC_MODEL", "from-variable")
@@ -134,14 +134,14 @@ def test_the_process_is_asked_unless_told_otherwise(
     assert ("from-variable", 3) == (actual.model, actual.concurrency)
 
 
-def test_settings_are_a_frozen_value() -> None:
-    """Settings do not change once they are in force."""
+def test_settings_are_immutable() -> None:
+    """Assigning to a field is an error."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().model = "other"
 
 
-def test_explains_every_setting(tmp_path: Path) -> None:
-    """Each setting is shown with its value, its origin and what will not work."""
+def test_every_setting_is_explained(tmp_path: Path) -> None:
+    """With its value, its origin and its problem."""
     (tmp_path / "unillmrec.toml").write_text('judge = "endpoint"\nextra_body = { top_k = 20 }')
     environment = {
         "OPENAI_BASE_URL": "http://ann:secret@models.example.org",
@@ -194,21 +194,21 @@ def test_explains_every_setting(tmp_path: Path) -> None:
     ],
 )
 def test_a_local_or_encrypted_address_is_no_problem(address: str) -> None:
-    """A key may travel to the own machine as it is, and anywhere over https."""
+    """A key may be sent in plain text to this machine, and over https anywhere."""
     shown = Settings(base_url=address, api_key=KEY, model="x").explain()
 
     assert [] == [setting for setting in shown if setting.problem]
 
 
 def test_a_usage_log_needs_its_folder(tmp_path: Path) -> None:
-    """A log in a folder that is not there is pointed out."""
+    """A log in a missing folder is reported as a problem."""
     problems = {s.name: s.problem for s in Settings(usage_log=tmp_path / "no" / "log").explain()}
 
     assert f"there is no folder {tmp_path / 'no'}" == problems["usage_log"]
 
 
-def test_nothing_shows_the_key(tmp_path: Path) -> None:
-    """No way to print settings shows the key or a part of it."""
+def test_the_key_is_never_shown(tmp_path: Path) -> None:
+    """No printed form of the settings contains the key or a part of it."""
     actual = Settings.resolve({}, {"OPENAI_API_KEY": KEY}, tmp_path)
 
     printed = f"{actual} {actual!r} {actual.explain()} {[actual]}"
@@ -237,8 +237,8 @@ def test_nothing_shows_the_key(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_says_what_a_language_model_needs(given: Settings, expected: str) -> None:
-    """What is missing is named with the variable that sets it."""
+def test_missing_settings_for_a_model_are_named(given: Settings, expected: str) -> None:
+    """Each is named with the variable that sets it."""
     with pytest.raises(SettingsError) as caught:
         given.require_endpoint()
 
@@ -255,14 +255,14 @@ def test_says_what_a_language_model_needs(given: Settings, expected: str) -> Non
     ],
 )
 def test_a_model_and_an_address_or_a_key_are_enough(given: Settings) -> None:
-    """A local server needs no key, and the hosted one no address."""
+    """A local server needs no key, and OpenAI no address."""
     given.require_endpoint()
 
     assert given.has_endpoint
 
 
 def test_resolving_loads_the_standard_library_only() -> None:
-    """Reading settings costs no heavy import, and no TOML reader without a file."""
+    """There is no heavy import, and no TOML reader without a file."""
     code = (
         "import sys; from unillmrec.settings import Settings; Settings.resolve(environment={}); "
         "print([m for m in ('pydantic', 'openai', 'typer', 'tomllib') if m in sys.modules])"

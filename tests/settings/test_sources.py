@@ -21,7 +21,7 @@ def problem_of(folder: Path, text: str | bytes) -> str:
 
 
 def test_an_unknown_name_is_an_error_with_the_nearest(tmp_path: Path) -> None:
-    """A misspelt name is not ignored: the error has its line, the nearest and all the names."""
+    """The error has the line of the name, the nearest name and all names."""
     actual = problem_of(tmp_path, '# ours\nmodle = "llama-3"\n')
 
     assert (
@@ -42,7 +42,7 @@ def test_an_unknown_name_is_an_error_with_the_nearest(tmp_path: Path) -> None:
     ],
 )
 def test_a_key_in_the_file_is_refused(tmp_path: Path, text: str) -> None:
-    """A key in the file is an error that says why and quotes nothing of it."""
+    """The error gives the reason and quotes nothing of the key."""
     actual = problem_of(tmp_path, text)
 
     assert actual == (
@@ -53,7 +53,7 @@ def test_a_key_in_the_file_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_key_as_a_flag_is_refused() -> None:
-    """A key on the command line is an error that says why and quotes nothing of it."""
+    """The error gives the reason and quotes nothing of the key."""
     with pytest.raises(SettingsError) as caught:
         Settings.resolve({"api_key": "sk-secret"}, environment={})
 
@@ -64,14 +64,14 @@ def test_a_key_as_a_flag_is_refused() -> None:
     ) == str(caught.value)
 
 
-def test_a_flag_that_is_none_of_ours_is_a_programming_mistake() -> None:
-    """A name that no flag sets is not a user's error."""
+def test_an_unknown_flag_is_a_programming_mistake() -> None:
+    """It is not an error of the user."""
     with pytest.raises(TypeError, match="there are no flags for \\['extra_body', 'modle'\\]"):
         Settings.resolve({"modle": "x", "extra_body": {}, "judge": None}, environment={})
 
 
-def test_a_wrong_type_is_an_error_that_quotes_its_place(tmp_path: Path) -> None:
-    """A number in quotes is refused with file, line, value and what was expected."""
+def test_a_wrong_type_is_an_error_with_its_line(tmp_path: Path) -> None:
+    """A number in quotes is refused with the file, line, value and expected type."""
     actual = problem_of(tmp_path, 'model = "x"\n\ntimeout_seconds = "60"\n')
 
     assert (
@@ -97,7 +97,7 @@ def test_a_wrong_type_is_an_error_that_quotes_its_place(tmp_path: Path) -> None:
 def test_an_error_quotes_the_origin_and_no_secret(
     flags: dict[str, object], environment: dict[str, str], expected: str, tmp_path: Path
 ) -> None:
-    """The flag or the variable is named, and the value unless something in it is secret."""
+    """The flag or variable is named, and its value unless it contains a secret."""
     with pytest.raises(SettingsError) as caught:
         Settings.resolve(flags, environment, tmp_path)
 
@@ -113,12 +113,12 @@ def test_an_error_quotes_the_origin_and_no_secret(
     ],
 )
 def test_a_broken_file_is_an_error(tmp_path: Path, content: bytes, expected: str) -> None:
-    """A file that is not TOML, or not UTF-8, is named with what is wrong."""
+    """A file that is not TOML or not UTF-8 is named with the problem."""
     assert problem_of(tmp_path, content).startswith(expected)
 
 
-def test_a_named_file_must_be_there(tmp_path: Path) -> None:
-    """A file named by the variable that cannot be read is an error that names the variable."""
+def test_a_named_file_must_exist(tmp_path: Path) -> None:
+    """The error names the variable that names the file."""
     with pytest.raises(SettingsError) as caught:
         Settings.resolve(environment={"UNILLMREC_SETTINGS": "shop.toml"}, directory=tmp_path)
 
@@ -128,8 +128,8 @@ def test_a_named_file_must_be_there(tmp_path: Path) -> None:
     ) == str(caught.value)
 
 
-def test_a_named_file_is_read_instead_of_the_one_at_hand(tmp_path: Path) -> None:
-    """The variable decides which file is read, and its paths start in its own folder."""
+def test_a_named_file_replaces_the_one_in_the_folder(tmp_path: Path) -> None:
+    """Relative paths in it start in its own folder."""
     (tmp_path / "unillmrec.toml").write_text('model = "here"')
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "ours.toml").write_text('model = "there"\nprompts = "prompts"')
@@ -143,8 +143,8 @@ def test_a_named_file_is_read_instead_of_the_one_at_hand(tmp_path: Path) -> None
     assert "shop/ours.toml" == actual.origin("model")
 
 
-def test_a_byte_order_mark_is_no_obstacle(tmp_path: Path) -> None:
-    """A file saved by an editor that marks UTF-8 is read."""
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
+    """Some editors write one at the start of a UTF-8 file."""
     (tmp_path / "unillmrec.toml").write_bytes(b'\xef\xbb\xbfmodel = "llama-3"')
 
     assert "llama-3" == Settings.resolve(environment={}, directory=tmp_path).model

@@ -26,37 +26,37 @@ def probabilities(choice):
 
 
 def test_a_lettered_list_is_answered_with_a_letter():
-    """The best line's, with the probabilities of all, as OpenAI writes them."""
+    """The letter of the best line, with the probabilities of all letters in OpenAI's format."""
     choice = answer("logprobs")
 
-    told = probabilities(choice)
-    assert "B" == choice["message"]["content"] == max(told, key=told.get)
-    assert 1 == pytest.approx(sum(told.values()))
+    shares = probabilities(choice)
+    assert "B" == choice["message"]["content"] == max(shares, key=shares.get)
+    assert 1 == pytest.approx(sum(shares.values()))
     assert "B" == choice["logprobs"]["content"][0]["token"]
 
 
 def test_a_planted_bias_shifts_the_odds():
-    """By as much as it says, in log odds."""
+    """By its value in log odds."""
     fair = probabilities(answer("logprobs"))
     biased = probabilities(answer(Dialect(tells_logprobs=True, label_bias=(0.0, -1.5, 0.0))))
 
-    def odds(told):
-        return math.log(told["B"] / told["A"])
+    def odds(shares):
+        return math.log(shares["B"] / shares["A"])
 
     assert -1.5 == pytest.approx(odds(biased) - odds(fair))
 
 
 @pytest.mark.parametrize("dialect", ["strict-schema", "cuts-prompts"])
-def test_other_servers_take_the_request_and_tell_nothing(dialect):
-    """The letter is there, the probabilities are not."""
+def test_other_servers_give_no_probabilities(dialect):
+    """They accept the request and answer with the letter alone."""
     choice = answer(dialect)
 
     assert "B" == choice["message"]["content"]
     assert "logprobs" not in choice
 
 
-def test_a_model_that_thinks_gets_nowhere_with_one_token():
-    """The limit is reached before the answer begins."""
+def test_a_reasoning_model_cannot_answer_in_one_token():
+    """It reaches the limit before its answer begins."""
     choice = answer(Dialect(thinks=True))
 
     assert ("", "length") == (choice["message"]["content"], choice["finish_reason"])

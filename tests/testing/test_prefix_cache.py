@@ -7,8 +7,8 @@ def words(text):
     return len(text.split())
 
 
-def test_what_began_an_earlier_prompt_is_cached():
-    """As far as the texts are the same, in tokens."""
+def test_the_start_of_an_earlier_prompt_is_cached():
+    """As far as the texts agree, in tokens."""
     cache = PrefixCache(2, words)
 
     assert 0 == cache.add("one two three four")
@@ -18,7 +18,7 @@ def test_what_began_an_earlier_prompt_is_cached():
     assert 0 == cache.add("two three four")
 
 
-def test_short_beginnings_are_not_kept():
+def test_short_prefixes_are_not_cached():
     """Providers have a minimum, often 1,024 tokens."""
     cache = PrefixCache(3, words)
     cache.add("one two three four")
@@ -27,8 +27,8 @@ def test_short_beginnings_are_not_kept():
     assert 3 == cache.add("one two three x")
 
 
-def test_the_longest_of_all_earlier_beginnings_counts():
-    """Compared with each of them, one by one."""
+def test_the_longest_earlier_prefix_counts():
+    """The result equals that of comparing with every earlier prompt."""
     dice = random.Random(5)
     prompts = ["".join(dice.choices("ab", k=dice.randint(1, 12))) for _ in range(300)]
     cache = PrefixCache(0, len)

@@ -12,8 +12,8 @@ def question(text="12345678", schema=None):
     return Request(Stage.RANK, (Message("user", text),), 50, schema)
 
 
-def test_answers_come_in_order_and_questions_are_remembered():
-    """A script is read from its beginning to its end."""
+def test_answers_come_in_order_and_requests_are_recorded():
+    """The first request gets the first answer."""
     endpoint = ScriptedEndpoint(["one", "two"])
 
     replies = [endpoint.complete(question("a")), endpoint.complete(question("b"))]
@@ -22,7 +22,7 @@ def test_answers_come_in_order_and_questions_are_remembered():
     assert [question("a"), question("b")] == endpoint.requests
 
 
-def test_a_function_answers_by_the_question():
+def test_a_function_answers_by_the_request():
     """It gets the whole request."""
     endpoint = ScriptedEndpoint(lambda request: request.messages[0].content.upper())
 
@@ -30,7 +30,7 @@ def test_a_function_answers_by_the_question():
 
 
 def test_a_script_may_hold_errors_and_whole_replies():
-    """What goes wrong can be scripted like everything else."""
+    """Failures can be scripted like answers."""
     reply = Reply("cut", Usage(1, 5, 6), "text", "length", "m", 1.5)
     endpoint = ScriptedEndpoint([ReplyError("nothing in it"), reply])
 
@@ -39,8 +39,8 @@ def test_a_script_may_hold_errors_and_whole_replies():
     assert reply == endpoint.complete(question())
 
 
-def test_a_question_too_many_fails_the_test():
-    """It is a mistake in the test or in what is tested, and no failure of an endpoint."""
+def test_a_request_beyond_the_script_fails_the_test():
+    """It is a mistake in the test or in the tested code, not a failure of an endpoint."""
     endpoint = ScriptedEndpoint(["only"])
     endpoint.complete(question())
 
@@ -48,8 +48,8 @@ def test_a_question_too_many_fails_the_test():
         endpoint.complete(question())
 
 
-def test_usage_follows_from_the_texts():
-    """Four characters a token, so that bills have something to add."""
+def test_usage_is_counted_from_the_texts():
+    """A token is four characters, so that bills have amounts to add."""
     reply = ScriptedEndpoint(["abcde"]).complete(question("12345678"))
 
     assert Usage(calls=1, prompt=2, completion=2) == reply.usage
@@ -69,8 +69,8 @@ def test_threads_get_each_answer_once():
     assert 200 == len(endpoint.requests)
 
 
-def test_vectors_are_near_for_texts_that_share_words():
-    """Enough for what only needs some vectors."""
+def test_texts_that_share_words_have_similar_vectors():
+    """That is enough for tests that need any vectors."""
     endpoint = ScriptedEndpoint([])
     texts = ["a river that is slow", "the slow river", "quantum chess"]
 

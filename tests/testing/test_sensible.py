@@ -18,8 +18,8 @@ Items:
 Answer with JSON: {"picks": [{"number": 3, "score": 80}]}"""
 
 
-def test_what_shares_words_with_the_person_wins():
-    """The last list that counts up from one holds the choices."""
+def test_choices_that_share_words_with_the_person_win():
+    """The choices are the last list that is numbered from one."""
     answer = sensible_answer(PROMPT)
 
     assert [2, 3, 1] == [pick["number"] for pick in json.loads(answer)["picks"]]
@@ -27,12 +27,12 @@ def test_what_shares_words_with_the_person_wins():
 
 
 def test_the_same_prompt_gets_the_same_answer():
-    """Tests need that more than imagination."""
+    """Tests need that more than variety."""
     assert sensible_answer(PROMPT) == sensible_answer(PROMPT)
 
 
-def test_interests_are_made_of_the_most_frequent_words():
-    """They change with the history, as a model's would."""
+def test_interests_are_the_most_frequent_words():
+    """They change with the history, as those of a model would."""
     answer = sensible_answer("Slow rivers\nRivers and lakes\nSlow lakes", "interests")
 
     assert "rivers" in answer
@@ -40,8 +40,8 @@ def test_interests_are_made_of_the_most_frequent_words():
 
 
 @pytest.mark.parametrize("form", ["picks", "order", "interests", "descriptions"])
-def test_prose_says_the_same_as_json(form):
-    """A server that ignores the schema is no reason to lose the answer."""
+def test_prose_has_the_same_content_as_json(form):
+    """The answer of a server that ignores the schema can be read all the same."""
     answer = sensible_answer(PROMPT, form)
     prose = sensible_prose(answer)
 

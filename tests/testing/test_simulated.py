@@ -15,8 +15,8 @@ def question(count=20, likes="quiet things"):
     return Question("choose", Stage.RECALL, profile, choices, count)
 
 
-def turned(asked):
-    """The same question with its choices the other way round."""
+def reversed_choices(asked):
+    """The same question with its choices in reverse order."""
     lines = tuple(
         replace(choice, number=number)
         for number, choice in enumerate(reversed(asked.choices), start=1)
@@ -33,8 +33,8 @@ def by_key(asked, verdict):
     return {keys[number]: score for number, score in verdict.scores}
 
 
-def test_noise_is_the_same_for_the_same_question_whatever_was_asked_before():
-    """What is measured can be measured again, in any order and on any number of threads."""
+def test_the_same_question_gets_the_same_noise():
+    """So measurements can be repeated, in any order and on any number of threads."""
     one, other = NoisyJudge(level(50.0), 5, seed=3), NoisyJudge(level(50.0), 5, seed=3)
     other.choose(question(7))
 
@@ -46,20 +46,20 @@ def test_noise_is_the_same_for_the_same_question_whatever_was_asked_before():
     [
         (NoisyJudge(level(50.0), 5, seed=4), question()),
         (NoisyJudge(level(50.0), 5, seed=3), question(likes="loud things")),
-        (NoisyJudge(level(50.0), 5, seed=3), turned(question())),
+        (NoisyJudge(level(50.0), 5, seed=3), reversed_choices(question())),
         (NoisyJudge(level(50.0), 5, seed=3), question(19)),
     ],
 )
-def test_noise_is_another_for_another_seed_person_order_or_list(judge, asked):
-    """Asking again in another order is a second opinion."""
+def test_noise_differs_by_seed_person_order_and_list(judge, asked):
+    """Asking again in another order gives a second opinion."""
     first = NoisyJudge(level(50.0), 5, seed=3).choose(question())
-    given, told = by_key(question(), first), by_key(asked, judge.choose(asked))
+    given, other = by_key(question(), first), by_key(asked, judge.choose(asked))
 
-    assert {key: given[key] for key in told} != told
+    assert {key: given[key] for key in other} != other
 
 
-def test_noise_is_as_wide_as_it_says():
-    """The scores of a thousand equal choices spread by sigma round their own score."""
+def test_noise_has_the_given_spread():
+    """The scores of a thousand equal choices have sigma as their standard deviation."""
     scores = [score for _, score in NoisyJudge(level(50.0), 5).choose(question(1000)).scores]
 
     assert 50 == pytest.approx(statistics.mean(scores), abs=0.5)
@@ -67,30 +67,30 @@ def test_noise_is_as_wide_as_it_says():
     assert scores == sorted(scores, reverse=True)
 
 
-def test_scores_stay_scores():
-    """They lie between 0 and 100, however much is added."""
+def test_noisy_scores_stay_between_0_and_100():
+    """However large the noise is."""
     scores = [score for _, score in NoisyJudge(level(99.0), 80).choose(question(200)).scores]
 
     assert (0, 100) == (min(scores), max(scores))
 
 
 def test_a_choice_left_out_stays_out():
-    """Noise makes no choice appear."""
+    """Noise does not add choices to an answer."""
     few = ScriptedJudge(lambda asked: [(2, 50.0)])
 
     assert [2] == [number for number, _ in NoisyJudge(few, 5).choose(question()).scores]
 
 
-def test_a_bias_falls_from_the_first_place_to_the_last():
-    """All of it for the first choice, half in the middle, none for the last."""
+def test_a_position_bias_decreases_from_first_to_last():
+    """The first choice gets all of it, the middle half of it, the last none."""
     verdict = BiasedJudge(level(50.0), 10).choose(question(3))
 
     assert ((1, 60.0), (2, 55.0), (3, 50.0)) == verdict.scores
     assert ((1, 60.0),) == BiasedJudge(level(50.0), 10).choose(question(1)).scores
 
 
-def test_they_say_that_they_are_simulated():
-    """No output may be taken for a model's."""
+def test_their_names_show_that_they_are_simulated():
+    """No output may be mistaken for that of a model."""
     judge = BiasedJudge(NoisyJudge(level(1.0), 2.5), 10)
 
     assert (
@@ -99,8 +99,8 @@ def test_they_say_that_they_are_simulated():
     )
 
 
-def test_everything_else_is_the_other_judges():
-    """What a history says and how a question is parted is not theirs to change."""
+def test_everything_but_scores_is_passed_through():
+    """Profiles and the windows of a question are those of the wrapped judge."""
     inner = ScriptedJudge(lambda asked: [], at_once=3, window=2)
     judge = NoisyJudge(inner, 5)
 

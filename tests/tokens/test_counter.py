@@ -25,7 +25,7 @@ TEXTS = st.one_of(
 
 @pytest.fixture
 def fresh() -> Iterator[None]:
-    """Let the vocabulary be loaded anew in a test, and properly again after it."""
+    """Reload the vocabulary in a test, and again after it."""
     vocabulary._load.cache_clear()
     yield
     vocabulary._load.cache_clear()
@@ -40,8 +40,8 @@ def without_ranks(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("text", "expected"), KNOWN)
-def test_counts_what_tiktoken_counts(text: str, expected: int) -> None:
-    """Counts are those of tiktoken's own o200k_base, in every script and for odd input."""
+def test_counts_equal_those_of_tiktoken(text: str, expected: int) -> None:
+    """In every script and for odd input, compared with o200k_base."""
     actual = TokenCounter.for_model("gpt-4o").count(text)
 
     assert expected == actual
@@ -49,7 +49,7 @@ def test_counts_what_tiktoken_counts(text: str, expected: int) -> None:
 
 @pytest.mark.parametrize(("text", "expected"), [("a" * 5000, 625), (" " * 300, 3)])
 def test_counts_long_runs(text: str, expected: int) -> None:
-    """Runs of one character are counted like everything else."""
+    """Runs of one character are counted exactly too."""
     actual = TokenCounter.for_model("gpt-4o").count(text)
 
     assert expected == actual
@@ -76,8 +76,8 @@ def test_counts_long_runs(text: str, expected: int) -> None:
         "ft:gpt-4o-mini-2024-07-18:shop::x1",
     ],
 )
-def test_is_exact_where_the_vocabulary_is_the_models_own(model: str) -> None:
-    """Models that speak o200k are recognised, also behind a provider and fine-tuned."""
+def test_counts_are_exact_for_o200k_models(model: str) -> None:
+    """They are recognised with a provider prefix and as fine-tuned models too."""
     assert "exact" == TokenCounter.for_model(model).method
 
 
@@ -97,13 +97,13 @@ def test_is_exact_where_the_vocabulary_is_the_models_own(model: str) -> None:
         "my-gpt-4o",
     ],
 )
-def test_is_an_estimate_for_every_other_model(model: str | None) -> None:
-    """A model with another vocabulary, or none named, gets counts that say so."""
+def test_counts_are_estimates_for_other_models(model: str | None) -> None:
+    """A model with another vocabulary, or no model, gets counts marked as estimates."""
     assert "estimate" == TokenCounter.for_model(model).method
 
 
-def test_adds_what_chat_templates_add() -> None:
-    """Messages cost three tokens each, and the request three more."""
+def test_message_overhead_is_counted() -> None:
+    """Each message costs three more tokens, and the request another three."""
     counter = TokenCounter.for_model("gpt-4o")
 
     assert 4 + 1 + 2 * 3 + 3 == counter.count_messages(["Hello, world!", "a"])
@@ -121,7 +121,7 @@ def test_adds_what_chat_templates_add() -> None:
 def test_margins_grow_with_the_distance_from_the_vocabulary(
     model: str, text: str, margin: float, at_most: int
 ) -> None:
-    """An upper bound leaves most room for foreign models and scripts beyond Latin."""
+    """The margin is largest for other models and non-Latin scripts."""
     counter = TokenCounter.for_model(model)
 
     assert margin == counter.margin
@@ -129,8 +129,8 @@ def test_margins_grow_with_the_distance_from_the_vocabulary(
 
 
 @pytest.mark.usefixtures("without_ranks")
-def test_a_missing_rank_file_leaves_rough_counts_and_the_reason() -> None:
-    """Without the file, counts go on, are called rough, and say why."""
+def test_without_the_rank_file_counts_are_rough() -> None:
+    """They are marked as rough, with the reason."""
     counter = TokenCounter.for_model("gpt-4o")
 
     assert "rough" == counter.method
@@ -140,8 +140,8 @@ def test_a_missing_rank_file_leaves_rough_counts_and_the_reason() -> None:
 
 
 @pytest.mark.usefixtures("fresh")
-def test_a_missing_tiktoken_leaves_rough_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the package, counts go on and are called rough."""
+def test_without_tiktoken_counts_are_rough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are marked as rough."""
     monkeypatch.setitem(sys.modules, "tiktoken", None)
 
     counter = TokenCounter.for_model("gpt-4o")
@@ -150,14 +150,14 @@ def test_a_missing_tiktoken_leaves_rough_counts(monkeypatch: pytest.MonkeyPatch)
     assert "tiktoken" in counter.problem
 
 
-def test_has_no_problem_otherwise() -> None:
-    """A vocabulary that loaded leaves nothing to report."""
+def test_a_loaded_vocabulary_has_no_problem() -> None:
+    """The problem is empty."""
     assert "" == TokenCounter.for_model("gpt-4o").problem
 
 
 @given(text=TEXTS, limit=st.integers(-1, 40))
-def test_a_cut_text_fits_and_is_a_beginning(text: str, limit: int) -> None:
-    """A cut never exceeds the limit, never splits a character, and leaves fitting text alone."""
+def test_a_truncated_text_fits_and_is_a_prefix(text: str, limit: int) -> None:
+    """It is within the limit, splits no character, and a fitting text is unchanged."""
     counter = TokenCounter.for_model("gpt-4o")
 
     actual = counter.cut(text, limit)
@@ -170,8 +170,8 @@ def test_a_cut_text_fits_and_is_a_beginning(text: str, limit: int) -> None:
         assert actual == "" or actual.endswith("…")
 
 
-def test_a_rough_cut_fits_as_well(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The promise of a cut holds for rough counts too."""
+def test_truncation_by_rough_counts_fits_too(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit holds for rough counts as well."""
     monkeypatch.setitem(sys.modules, "tiktoken", None)
     counter = TokenCounter.for_model("gpt-4o")
 
@@ -196,13 +196,13 @@ def test_a_rough_cut_fits_as_well(fresh: None, monkeypatch: pytest.MonkeyPatch) 
         (14, SENTENCE),
     ],
 )
-def test_a_cut_keeps_all_that_fits(limit: int, expected: str) -> None:
-    """The longest beginning is kept, with the … inside the limit."""
+def test_truncation_keeps_the_longest_prefix(limit: int, expected: str) -> None:
+    """The ellipsis counts towards the limit."""
     assert expected == TokenCounter.for_model("gpt-4o").cut(SENTENCE, limit)
 
 
-def test_a_cut_does_not_end_in_space_or_a_joiner() -> None:
-    """White space before the … is dropped, and so is a joiner that lost what it joins."""
+def test_truncation_drops_a_trailing_space_or_joiner() -> None:
+    """Neither stands before the ellipsis."""
     counter = TokenCounter.for_model("gpt-4o")
 
     assert "…" == counter.cut(" " * 1000, 2)
@@ -211,8 +211,8 @@ def test_a_cut_does_not_end_in_space_or_a_joiner() -> None:
     )
 
 
-def test_cutting_a_book_costs_like_cutting_a_page() -> None:
-    """What lies far beyond the limit is not looked at."""
+def test_truncating_a_book_costs_no_more_than_a_page() -> None:
+    """Text far beyond the limit is not processed."""
     counter = TokenCounter.for_model("gpt-4o")
     book = SENTENCE * 100_000
     started = time.process_time()
@@ -224,7 +224,7 @@ def test_cutting_a_book_costs_like_cutting_a_page() -> None:
 
 
 def test_short_texts_need_no_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A text of fewer bytes than the limit has tokens is returned without loading anything."""
+    """A text with fewer bytes than the token limit is returned without loading anything."""
 
     def refused() -> None:
         raise AssertionError("loaded")
@@ -237,7 +237,7 @@ def test_short_texts_need_no_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_importing_loads_nothing() -> None:
-    """Neither tiktoken nor the ranks are loaded before something is counted."""
+    """Neither tiktoken nor the ranks are loaded before the first count."""
     code = (
         "import sys; from unillmrec.tokens import TokenCounter, vocabulary; "
         "TokenCounter.for_model('gpt-4o').cut('Dune', 10); "
@@ -254,7 +254,7 @@ def test_importing_loads_nothing() -> None:
 
 @pytest.mark.usefixtures("fresh")
 def test_threads_load_the_vocabulary_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads that count at the same time wait for one load instead of each doing it."""
+    """Threads that count at the same time wait for a single load."""
     loads = []
     bundled = ranks.bundled
     monkeypatch.setattr(ranks, "bundled", lambda: loads.append(1) or bundled())
@@ -276,10 +276,10 @@ def test_threads_load_the_vocabulary_once(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.usefixtures("fresh")
-def test_loading_touches_neither_network_nor_tiktokens_own_state(
+def test_loading_uses_no_network_and_no_global_state_of_tiktoken(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Nothing is fetched, cached or registered for the rest of the process."""
+    """Nothing is downloaded, cached or registered."""
     import tiktoken.load
     import tiktoken.registry
 
@@ -296,8 +296,8 @@ def test_loading_touches_neither_network_nor_tiktokens_own_state(
 
 
 @pytest.mark.usefixtures("fresh")
-def test_loading_takes_a_fraction_of_a_second() -> None:
-    """The first count of a process takes about 0.2 s of one core; the bound allows a slow one."""
+def test_loading_takes_less_than_a_second_of_processor_time() -> None:
+    """It takes about 0.2 s on one core; the bound allows for slow ones."""
     started = time.process_time()
 
     TokenCounter.for_model("gpt-4o").count(SENTENCE)

@@ -25,8 +25,8 @@ def published(tokens: dict[bytes, int]) -> bytes:
     return b"".join(b"%s %d\n" % (b64encode(token), rank) for token, rank in tokens.items())
 
 
-def test_the_bundled_ranks_are_the_ones_tiktoken_pins(pack_tokens: ModuleType) -> None:
-    """The published rank file, rebuilt from the bundled one, has the hash tiktoken demands."""
+def test_the_bundled_ranks_have_the_hash_that_tiktoken_pins(pack_tokens: ModuleType) -> None:
+    """The published rank file is rebuilt from the bundled one and hashed."""
     rebuilt = published(ranks.bundled())
 
     assert pack_tokens.pinned_sha256() == hashlib.sha256(rebuilt).hexdigest()
@@ -34,7 +34,7 @@ def test_the_bundled_ranks_are_the_ones_tiktoken_pins(pack_tokens: ModuleType) -
 
 @pytest.mark.slow
 def test_packing_the_published_file_gives_the_bundled_content(pack_tokens: ModuleType) -> None:
-    """The script's reading and packing of the published text leads to the committed content."""
+    """The script packs the published text into the committed content."""
     bundled = ranks.bundled()
 
     packed = ranks.pack(pack_tokens.in_rank_order(published(bundled)))
@@ -43,7 +43,7 @@ def test_packing_the_published_file_gives_the_bundled_content(pack_tokens: Modul
 
 
 def test_other_content_is_refused() -> None:
-    """A file with a single other byte is not used."""
+    """A single changed byte is an error."""
     content = bytearray(
         lzma.decompress(Path(ranks.__file__).with_name(ranks.FILE_NAME).read_bytes())
     )
@@ -53,10 +53,8 @@ def test_other_content_is_refused() -> None:
         ranks.unpack(lzma.compress(bytes(content), preset=0))
 
 
-def test_the_script_takes_nothing_but_the_pinned_file(
-    pack_tokens: ModuleType, tmp_path: Path
-) -> None:
-    """A package without the published file is turned down in words."""
+def test_the_script_accepts_only_the_pinned_file(pack_tokens: ModuleType, tmp_path: Path) -> None:
+    """A package without the published file is refused with a message."""
     import zipfile
 
     wheel = tmp_path / "other-1.0-py3-none-any.whl"

@@ -24,13 +24,13 @@ ROUGH = RoughVocabulary()
         ("🚀🚀", 4),  # 2 * 1.61
     ],
 )
-def test_weighs_each_kind_of_character(text: str, expected: int) -> None:
-    """Each of the eight kinds has its weight, and the sum is rounded up."""
+def test_each_kind_of_character_has_its_weight(text: str, expected: int) -> None:
+    """The sum of the weights is rounded up."""
     assert expected == ROUGH.count(text)
 
 
-def test_is_near_the_exact_count_over_many_scripts() -> None:
-    """The sum over titles in a dozen scripts is within a quarter of the exact one."""
+def test_rough_counts_are_near_the_exact_ones() -> None:
+    """The sum over titles in a dozen scripts is within 25 % of the exact sum."""
     exact = sum(expected for _, expected in KNOWN)
     rough = sum(ROUGH.count(text) for text, _ in KNOWN)
 
@@ -38,21 +38,21 @@ def test_is_near_the_exact_count_over_many_scripts() -> None:
 
 
 @given(st.text())
-def test_never_counts_more_tokens_than_bytes(text: str) -> None:
-    """A count is between nothing and one token a byte, and nothing only for no text."""
+def test_a_text_has_at_most_one_token_per_byte(text: str) -> None:
+    """Only an empty text has no tokens."""
     count = ROUGH.count(text)
 
     assert bool(text) <= count <= len(text.encode())
 
 
-def test_counts_lone_surrogates() -> None:
-    """A text that is not valid Unicode is counted all the same."""
+def test_lone_surrogates_are_counted() -> None:
+    """Text that is not valid Unicode has a count too."""
     assert 2 == ROUGH.count("\ud83d")
 
 
 @given(st.text(), st.integers(0, 50))
-def test_reaches_no_further_than_the_tokens_go(text: str, tokens: int) -> None:
-    """The characters reached cost no more than the tokens given."""
+def test_reach_stays_within_the_tokens(text: str, tokens: int) -> None:
+    """The characters that are reached cost no more than the given tokens."""
     reached = ROUGH.reach(text, tokens)
 
     assert ROUGH.count(text[:reached]) <= tokens

@@ -11,25 +11,25 @@ from unillmrec.tokens.vocabulary import O200kVocabulary, load
 
 
 @pytest.fixture(scope="module")
-def tiktokens_own() -> Encoding:
-    """tiktoken's encoding from tiktoken's own pattern, with the ranks it would have fetched."""
+def tiktoken_encoding() -> Encoding:
+    """tiktoken's encoding with its own pattern and the ranks that it would download."""
     with patch.object(openai_public, "load_tiktoken_bpe", return_value=ranks.bundled()):
         return Encoding(**openai_public.o200k_base())
 
 
 @given(text=st.text())
-def test_counts_like_tiktokens_own_encoding(tiktokens_own: Encoding, text: str) -> None:
-    """Our copy of the splitting pattern parts every text as tiktoken's does."""
-    assert len(tiktokens_own.encode_ordinary(text)) == load().vocabulary.count(text)
+def test_counts_equal_those_of_tiktokens_pattern(tiktoken_encoding: Encoding, text: str) -> None:
+    """Our copy of the splitting pattern splits every text as tiktoken's does."""
+    assert len(tiktoken_encoding.encode_ordinary(text)) == load().vocabulary.count(text)
 
 
 @pytest.mark.parametrize(
     "unit", ["the end of chapter 12. ", "no-break,", "第三章 終わり ", "a\n  b "]
 )
-def test_long_texts_count_the_same_in_blocks(tiktokens_own: Encoding, unit: str) -> None:
-    """Reading a long text block by block does not change its count where it has spaces."""
+def test_long_texts_count_the_same_in_blocks(tiktoken_encoding: Encoding, unit: str) -> None:
+    """Counting a long text with spaces block by block gives the same count."""
     text = unit * (250_000 // len(unit))
-    whole = len(tiktokens_own.encode_ordinary(text))
+    whole = len(tiktoken_encoding.encode_ordinary(text))
 
     actual = load().vocabulary.count(text)
 
@@ -37,12 +37,12 @@ def test_long_texts_count_the_same_in_blocks(tiktokens_own: Encoding, unit: str)
 
 
 def test_a_million_spaces_are_counted() -> None:
-    """A run that overflows the stack of tiktoken's regular expressions is counted in parts."""
+    """A run that would overflow the stack of tiktoken's regular expressions is split."""
     assert 7_000 < load().vocabulary.count(" " * 1_000_000) < 9_000
 
 
-def test_reaches_over_blocks() -> None:
-    """Reach goes on from block to block, and stops at the end of the text."""
+def test_reach_crosses_blocks() -> None:
+    """It continues from block to block, up to the end of the text."""
     vocabulary = load().vocabulary
     text = " word" * 50_000
 
@@ -52,8 +52,8 @@ def test_reaches_over_blocks() -> None:
     assert 0 == vocabulary.reach(text, 0)
 
 
-def test_reach_leaves_out_a_character_that_is_only_begun() -> None:
-    """Tokens that end inside a character reach only up to it."""
+def test_reach_excludes_an_incomplete_character() -> None:
+    """Tokens that end inside a character reach up to its start."""
     vocabulary = load().vocabulary
     moons = "🌕🌖"
     reached = [vocabulary.reach(moons, tokens) for tokens in range(vocabulary.count(moons) + 1)]
@@ -72,10 +72,10 @@ def test_reach_leaves_out_a_character_that_is_only_begun() -> None:
     ),
     between=st.sampled_from(["\n", "\n\n", ")\n", "\r\n"]),
 )
-def test_a_prompt_has_the_tokens_of_its_lines(
-    tiktokens_own: Encoding, lines: list[str], between: str
+def test_the_count_of_a_prompt_is_the_sum_of_its_lines(
+    tiktoken_encoding: Encoding, lines: list[str], between: str
 ) -> None:
-    """A long text is counted line by line, and the number of a line apart, without a difference."""
+    """Counting line by line, and line numbers separately, gives the same count."""
     text = f"{'word ' * 80}{between}{between.join(lines)}"
 
-    assert len(tiktokens_own.encode_ordinary(text)) == load().vocabulary.count(text)
+    assert len(tiktoken_encoding.encode_ordinary(text)) == load().vocabulary.count(text)
