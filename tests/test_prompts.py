@@ -179,9 +179,9 @@ def test_missing_and_unknown_placeholders_are_errors(own: Path) -> None:
         (b"<!-- Ranks.\nRank.\n---\n$profile", ": the comment on top is not closed."),
         (
             b"<!-- $5 -->\nRank.\n---\n$profile $choices for $5",
-            ":4: a $ stands before no name: '$5",
+            ":4: a $ is not followed by a name: '$5",
         ),
-        (b"Rank.\n---\n$profile $choices $", ":3: a $ stands before no name: '$'."),
+        (b"Rank.\n---\n$profile $choices $", ":3: a $ is not followed by a name: '$'."),
         (b"Rank.\n---\n$profile caf\xe9", ":3: the prompt is not UTF-8: byte 0xe9."),
         (b"", ": the prompt needs a system message"),
     ],
@@ -397,8 +397,8 @@ def test_a_prompt_without_block_marks_is_unchanged(bundled: Path) -> None:
     [
         ("<!-- a -->\n$a\n<!-- b -->\nb\n<!-- end -->\n$b $limit", "the block 'b' needs $b"),
         ("<!-- a -->\n$a\n<!-- a -->\n$a $b $limit", "the block 'a' needs $a, and is there once"),
-        ("<!-- a -->\n$a\n<!-- b -->\n$b $a $limit", "$a stands outside of its block"),
-        ("$a\n<!-- a -->\n$a\n<!-- b -->\n$b $limit", "$a stands outside of its block"),
+        ("<!-- a -->\n$a\n<!-- b -->\n$b $a $limit", "$a is outside of its block"),
+        ("$a\n<!-- a -->\n$a\n<!-- b -->\n$b $limit", "$a is outside of its block"),
     ],
 )
 def test_malformed_blocks_are_refused(bundled: Path, text: str, problem: str) -> None:

@@ -242,7 +242,7 @@ def _check_blocks(blocks: tuple[tuple[str, Template], ...], where: str) -> None:
         if name and (names.count(name) > 1 or name not in _placeholders(template)):
             problem = f"the block {name!r} needs ${name}, and is there once."
         elif others:
-            problem = f"${min(others)} stands outside of its block."
+            problem = f"${min(others)} is outside of its block."
         else:
             continue
         raise PromptError(
@@ -284,7 +284,7 @@ def _check_dollars(text: str, where: str) -> None:
         if dollar["invalid"] is not None:
             line = text.count("\n", 0, dollar.start()) + 1
             raise PromptError(
-                f"{where}:{line}: a $ stands before no name: {text[dollar.start() :][:12]!r}.",
+                f"{where}:{line}: a $ is not followed by a name: {text[dollar.start() :][:12]!r}.",
                 remedy="write $$ for a dollar.",
             )
 

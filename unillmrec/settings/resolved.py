@@ -24,7 +24,7 @@ class Setting:
     origin: str
     """The flag, the variable or the file the value came from, or "default"."""
     problem: str | None = None
-    """What will not work as it stands, though the value as such is fine."""
+    """The reason why a valid value will not work."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -37,9 +37,9 @@ class Settings:
     model: str | None = None
     judge: JudgeChoice = "auto"
     ask: AskChoice = "auto"
-    """How a model is asked; "auto" is the best way that the endpoint is known to take."""
+    """The request style; "auto" is the best one that the endpoint is known to support."""
     endpoint_memory: Path | Literal["off"] | None = None
-    """The file for what was learnt about endpoints; None is the user's own state folder."""
+    """The file with the capabilities of endpoints; None is the one in the user's state folder."""
     embed_model: str | None = None
     prompts: Path | None = None
     """A folder whose prompts replace the bundled ones of the same name."""

@@ -1,4 +1,4 @@
-"""Write whole files."""
+"""Write files atomically."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file beside *path* and rename it, so that *path* is never there in part."""
+    """Write a file beside *path* and rename it, so that *path* is complete or unchanged."""
     partial = path.with_name(path.name + ".part")
     with partial.open("wb") as file:
         file.writelines(chunks)

@@ -1,4 +1,4 @@
-"""Where this package keeps files of its own on Linux, macOS and Windows."""
+"""The folders for files of this package on Linux, macOS and Windows."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 def state_folder() -> Path | None:
     """Return the user's folder for state that is kept between runs.
 
-    `XDG_STATE_HOME` goes first on every system; a relative path in it is ignored, as the XDG
-    rules ask. None means that the user has no home folder.
+    `XDG_STATE_HOME` has precedence on every system; the XDG rules ignore a relative path in it.
+    None means that the user has no home folder.
     """
     home = os.environ.get("XDG_STATE_HOME", "")
     if os.path.isabs(home):

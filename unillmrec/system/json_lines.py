@@ -22,7 +22,7 @@ Unencodable = Literal["replace", "backslashreplace"]
 
 
 def replace_lines(path: Path, lines: Iterable[str], errors: Unencodable = "replace") -> None:
-    """Write a whole file of *lines*, so that *path* is never there in part.
+    """Write a file of *lines* at once: *path* is complete or unchanged.
 
     *errors* is what happens to half characters, which UTF-8 cannot hold.
     """

@@ -9,9 +9,9 @@ from pathlib import Path
 
 @contextmanager
 def file_lock(path: Path, *, timeout: float = -1) -> Iterator[None]:
-    """Hold the lock file *path* while what is inside runs; a killed process lets go of it.
+    """Hold the lock file *path* inside a `with` block; it is released if the process is killed.
 
-    Waits at most *timeout* seconds for whoever holds it, by default for ever.
+    *timeout* is how many seconds to wait for another process; by default there is no limit.
 
     Raises:
         TimeoutError: another process still holds it.

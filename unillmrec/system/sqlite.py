@@ -1,7 +1,7 @@
 """Open, mark, check and upgrade the SQLite files of this package.
 
-The application id in a file's header says what kind of file it is, wherever it lies and whatever
-it is called; its user version is the layout of the tables.
+The application id in a file's header identifies the kind of file, whatever its name; the user
+version is the layout of the tables.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def closed_on_error(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def read_pragma(db: sqlite3.Connection, name: str) -> int:
-    """Return the number that a PRAGMA stands at."""
+    """Return the number that a PRAGMA is set to."""
     return int(db.execute(f"PRAGMA {name}").fetchone()[0])
 
 

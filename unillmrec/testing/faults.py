@@ -23,7 +23,7 @@ class FaultKind(StrEnum):
     SLOW = "slow"  # the answer comes after a while (yes)
     DRIP = "drip"  # the body comes byte by byte (yes)
     DROP = "drop"  # the connection is closed in the middle of the body (yes)
-    CUT_JSON = "cut json"  # the body ends early and says that it is whole (yes)
+    CUT_JSON = "cut json"  # the body ends early, with a matching length (yes)
     EMPTY_CHOICES = "empty choices"  # (yes)
     NULL_CONTENT = "null content"  # (yes)
     NO_USAGE = "no usage"  # (yes)
@@ -66,14 +66,14 @@ class Fault:
         cls, status: int, /, *, retry_after: float | str | None = None, **error: object
     ) -> Fault:
         """Answer with an error status; *error* replaces fields of the error object."""
-        said: dict[str, object] = {
+        details: dict[str, object] = {
             "message": f"Scripted error {status}.",
             "type": "scripted_error",
             "param": None,
             "code": _CODES.get(status),
         }
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-        return cls(FaultKind.STATUS, code=status, error=said | error, headers=headers)
+        return cls(FaultKind.STATUS, code=status, error=details | error, headers=headers)
 
     @classmethod
     def quota(cls) -> Fault:

@@ -11,11 +11,11 @@ from unillmrec.testing.sensible import shared_words
 _LINE = re.compile(r"^([A-Z])\. (\S.*)$", re.MULTILINE)
 # One shared word makes a line this much likelier, in log odds.
 _PER_WORD = 0.8
-# What goes to tokens that are no label, and which these are.
+# The probability of tokens that are not labels, and these tokens.
 _OFF = 0.04
 _STRAY = ("The", "I", "**")
 _SHOWN = 20
-# What a test made it write, the model would hardly have written.
+# The probability of a text that the test wrote and the model would hardly write.
 _UNLIKELY = 1e-4
 
 

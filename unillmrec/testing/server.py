@@ -204,7 +204,7 @@ class FakeServer:
     def _vectors(self, body: Body, kind: FaultKind | None) -> dict[str, object]:
         texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
         prompt = sum(map(self._count, texts))
-        # Embeddings come with their usage whatever was ordered.
+        # Embeddings always come with their usage, whatever the fault.
         reported = kind not in (FaultKind.DROP, FaultKind.CUT_JSON)
         self._bill(Usage(1, prompt, 0, 0, 0), reported=reported)
         rows = [
@@ -238,8 +238,8 @@ class FakeServer:
         }
         if kind is FaultKind.EMPTY_CHOICES:
             payload["choices"] = []
-        said = self._usage(choice, kind)
-        return payload if said is None else payload | {"usage": said}
+        counts = self._usage(choice, kind)
+        return payload if counts is None else payload | {"usage": counts}
 
     def _choice(self, body: Body, kind: FaultKind | None) -> _Choice:
         text = self._text(body, kind)
@@ -281,8 +281,8 @@ class FakeServer:
             return self._answer(body)
         if labelled(_contents(body, "user")) and not body.get("response_format"):
             return most_probable(_contents(body, "user"), self.dialect.label_bias)
-        asked = body.get("response_format") or {}
-        schema = asked.get("json_schema", {}).get("schema", {})
+        response_format = body.get("response_format") or {}
+        schema = response_format.get("json_schema", {}).get("schema", {})
         wanted = next(iter(schema.get("properties", {})), None)
         form = wanted or asked_form(_contents(body, "system", "user"))
         answer = sensible_answer(_contents(body, "user"), form)
@@ -290,7 +290,7 @@ class FakeServer:
             return sensible_prose(answer)
         if only := _only_legal(schema):
             return json.dumps(only)
-        return answer if asked else f"Here it is:\n```json\n{answer}\n```\n"
+        return answer if response_format else f"Here it is:\n```json\n{answer}\n```\n"
 
     def _usage(self, choice: _Choice, kind: FaultKind | None) -> dict[str, object] | None:
         if kind is FaultKind.NO_USAGE or self.dialect.reports == "nothing":

@@ -33,7 +33,7 @@ _PATTERN = "|".join(
 # tiktoken's regular expressions overflow their stack, and its merging slows down, on one unbroken
 # run of a million characters; nothing a person writes comes near a block.
 _BLOCK = 100_000
-# No piece of the pattern goes on from a visible character into a space, so a text split there
+# No piece of the pattern continues from a visible character into a space, so a text split there
 # has the tokens it had in one.
 _SEAM = re.compile(r"(?<=\S)(?= )")
 
@@ -122,7 +122,7 @@ _loading = threading.Lock()
 def load() -> LoadedVocabulary:
     """Return the o200k vocabulary, loading it on the first call of the process."""
     if _load.cache_info().currsize:
-        # Counts are asked for by the thousand, on many threads; they need no turn any more.
+        # Many threads count thousands of texts; once loaded, they need no lock.
         return _load()
     with _loading:
         return _load()
@@ -141,8 +141,8 @@ def _load() -> LoadedVocabulary:
             mergeable_ranks=ranks.bundled(),
             special_tokens={},
         )
-    # Whatever is wrong with a package or a file here, a recommendation can do without it:
-    # the counts are labelled, and the reason is kept for who asks.
+    # A recommendation can do without an exact count, whatever is wrong with the package or the
+    # file: counts are marked as rough, with the reason.
     except Exception as error:
         return LoadedVocabulary(RoughVocabulary(), f"{type(error).__name__}: {error}")
     return LoadedVocabulary(O200kVocabulary(encoding))
@@ -165,7 +165,7 @@ def _blocks(text: str) -> Iterator[str]:
         return
     at = 0
     while at < len(text):
-        # Without a seam in the whole block, parting it anywhere costs a token or two.
+        # Splitting a block without a seam costs a token or two.
         seam = _SEAM.search(text, at + _BLOCK // 2, at + _BLOCK)
         end = seam.start() if seam else at + _BLOCK
         yield text[at:end]
