@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME, SVG_EXPORT_THEME
 from rich.text import Text
 
+import unillmrec
 from unillmrec.cli import main
 from unillmrec.cli.application import app
 
@@ -218,3 +219,49 @@ def test_the_site_builds_strictly(tmp_path):
     assert "unillmrec.Recommender.recommend" in (tmp_path / "site/python/index.html").read_text()
     pages = {path.stem for path in DOCS.glob("*.md")} - {"index"}
     assert pages <= {path.name for path in (tmp_path / "site").iterdir()}
+
+
+def test_the_diagram_shows_real_imports():
+    """Each arrow of the architecture page is an import, and no package is missing there."""
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    diagram = re.search(r"```mermaid\n(.*?)```", page, re.DOTALL)[1]
+    arrows = {
+        (source, target)
+        for left, right in re.findall(r"^ +(.+?) --> (.+)$", diagram, re.MULTILINE)
+        for source in left.split(" & ")
+        for target in re.sub(r"\[.*\]", "", right).split(" & ")
+    }
+    ground = set(re.findall(r"\w+", re.search(r'ground\["(.*)"\]', diagram)[1]))
+    packages = {path.parent.name for path in (HOME / "unillmrec").glob("*/__init__.py")}
+
+    assert arrows <= imports_of_packages(ground)
+    assert packages <= {*re.findall(r"`(\w+)`", page)}
+
+
+def imports_of_packages(ground):
+    """Return which package imports which; the modules in *ground* count as one."""
+    found = set()
+    for path in (HOME / "unillmrec").rglob("*.py"):
+        area = path.relative_to(HOME / "unillmrec").parts[0].removesuffix(".py")
+        for target in re.findall(r"from unillmrec\.(\w+)", path.read_text(encoding="utf-8")):
+            found.add(tuple("ground" if each in ground else each for each in (area, target)))
+    return found
+
+
+def test_the_contributing_guide_names_existing_places():
+    """Folders and files, from the root or from the package."""
+    page = (HOME / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = [each for each in re.findall(r"`([\w/.]+/[\w.]*)`", page) if "NAME" not in each]
+
+    assert [] == [
+        each
+        for each in named
+        if not any((HOME / above / each).exists() for above in ("", "unillmrec"))
+    ]
+
+
+def test_the_api_page_has_every_public_name():
+    """What `unillmrec` exports is documented from its docstring."""
+    page = (DOCS / "python.md").read_text(encoding="utf-8")
+
+    assert {*unillmrec.__all__} == {*re.findall(r"^::: unillmrec\.(\w+)$", page, re.MULTILINE)}

@@ -68,8 +68,7 @@ class BudgetTracker:
         if budget.cost is not None and price is None:
             raise SettingsError(
                 "the budget is in money, but the price of the model is unknown.",
-                remedy="[prices] in unillmrec.toml, pip install 'unillmrec[prices]' for the prices "
-                "of hosted models, or --max-tokens.",
+                remedy="a price for the model under [prices] in unillmrec.toml, or --max-tokens.",
             )
         self.budget = budget
         self.overrun = 0
