@@ -71,6 +71,7 @@ HEAVY = {
 LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60
 MOST_MODULES_IN_A_FOLDER = 12
+MOST_MODULES_FOR_HELP = 12
 NOT_A_NAME = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "handler", "base"}
 
 
@@ -283,11 +284,16 @@ def test_what_is_imported_is_declared_and_the_other_way_round():
     assert declared() == {DISTRIBUTIONS.get(name, name) for name in imported}
 
 
-def loaded_by(code):
-    """Return which of the heavy packages a fresh process has loaded after running *code*."""
+def all_loaded_by(code):
+    """Return the modules that a fresh process has loaded after running *code*."""
     ended = f"import sys\n{code}\nprint(' '.join(sys.modules), file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", ended], capture_output=True, text=True, check=True)
-    return HEAVY & set(done.stderr.split())
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def loaded_by(code):
+    """Return which of the heavy packages a fresh process has loaded after running *code*."""
+    return HEAVY & all_loaded_by(code)
 
 
 def test_importing_the_package_loads_nothing_heavy():
@@ -301,6 +307,15 @@ def test_help_loads_nothing_heavy():
     # typer checks the flags of a command with pydantic.
     code = "from unillmrec.cli import main; main(['recommend', '--help'])"
     assert loaded_by(code) <= {"pydantic"}
+
+
+def test_help_imports_no_command():
+    """The list of commands is a table; a command is imported when it is called."""
+    loaded = all_loaded_by("from unillmrec.cli import main; main(['--help'])")
+    our_own = sorted(name for name in loaded if name.split(".")[0] == "unillmrec")
+
+    assert len(our_own) <= MOST_MODULES_FOR_HELP, our_own
+    assert not {"rich", "logging", "json", "unillmrec.settings"} & loaded
 
 
 def test_opening_a_tree_loads_no_clustering():

@@ -17,7 +17,8 @@ from rich.text import Text
 
 import unillmrec
 from unillmrec.cli import main
-from unillmrec.cli.application import app
+from unillmrec.cli.application import COMMANDS
+from unillmrec.cli.application import commands as registered
 
 HOME = Path(__file__).parents[1]
 DOCS = HOME / "docs"
@@ -96,7 +97,7 @@ def test_every_command_and_flag_exists(command):
     flags = {word.split("=")[0] for word in words if word.startswith("-") and word != "-"}
     if words[0].startswith("-"):
         # Options of all commands precede the command.
-        names = {each.name for each in app.registered_commands}
+        names = set(COMMANDS)
         named = [word for word in words if word in names][:1]
         return_help = output("--help") + (output(f"{named[0]} --help") if named else "")
     else:
@@ -152,12 +153,8 @@ def test_links_lead_to_files(page):
 def test_the_command_reference_is_the_help_of_every_command(request, monkeypatch):
     """The page of all commands is generated."""
     monkeypatch.setenv("COLUMNS", "100")
-    names = [each.name for each in app.registered_commands]
-    names += [
-        f"{group.name} {each.name}"
-        for group in app.registered_groups
-        for each in group.typer_instance.registered_commands
-    ]
+    names = [name for name in COMMANDS if name != "prompts"]
+    names += [f"prompts {name}" for name in registered().load("prompts").commands]
     parts = [f"## {name}\n\n```text\n{output(f'{name} --help').rstrip()}\n```\n" for name in names]
     top = f"# Commands\n\n```text\n{output('--help').rstrip()}\n```\n"
 

@@ -18,9 +18,10 @@ UnillmrecError              exit code 3 unless noted otherwise
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from unillmrec.usage import Exchange
+if TYPE_CHECKING:
+    from unillmrec.usage import Exchange
 
 
 class UnillmrecError(Exception):

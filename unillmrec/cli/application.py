@@ -6,26 +6,10 @@ from functools import cache
 from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 from typer.main import get_group
 
-from unillmrec.cli.batch import command as batch
-from unillmrec.cli.build import command as build
-from unillmrec.cli.changes import delete, insert, sync, update, upsert
-from unillmrec.cli.demo import command as demo
-from unillmrec.cli.describe import command as describe
-from unillmrec.cli.doctor import command as doctor
-from unillmrec.cli.evaluate import command as evaluate
-from unillmrec.cli.flags.declare import as_command
-from unillmrec.cli.help import Group, documented
-from unillmrec.cli.mock import command as mock
-from unillmrec.cli.prompts import command as prompts
-from unillmrec.cli.recommend import command as recommend
-from unillmrec.cli.settings import command as settings
-from unillmrec.cli.shared.logs import LogFormat, LogLevel, set_up_logs
-from unillmrec.cli.tree import command as tree
-from unillmrec.cli.tree.check import command as check
-from unillmrec.cli.usage import command as usage
+from unillmrec.cli.flags.choices import LogFormat, LogLevel
+from unillmrec.cli.lazy_group import LazyGroup
 
 EXAMPLES = """\
 unillmrec demo
@@ -33,8 +17,43 @@ unillmrec build films.jsonl
 unillmrec recommend films.tree --like "quiet science fiction"
 """
 
+# Help lists the commands in this order, without importing their modules.
+COMMANDS = {
+    "demo": (
+        "demo.command",
+        "Build a tree of 700 bundled books, walk it for a reader, and estimate the cost.",
+    ),
+    "build": ("build.command", "Build an item tree from a catalog."),
+    "recommend": ("recommend.command", "Recommend items of a tree to one person."),
+    "batch": ("batch.command", "Recommend items of a tree to many people, one line of JSON each."),
+    "insert": ("changes.insert", "Insert new items into a tree."),
+    "update": ("changes.update", "Replace items of a tree with new versions."),
+    "upsert": ("changes.upsert", "Insert items that are new to a tree, and update the others."),
+    "delete": ("changes.delete", "Delete items from a tree."),
+    "sync": ("changes.sync", "Make a tree hold exactly the items of a catalog."),
+    "describe": ("describe.command", "Describe the branches of a tree with a language model."),
+    "evaluate": (
+        "evaluate.command",
+        "Recommend to people whose last items are held out, and compare with baselines.",
+    ),
+    "tree": ("tree.command", "Show a tree: its top levels, one node, or where items are."),
+    "tree check": ("tree.check.command", "Check a tree, and exit with 3 if something is wrong."),
+    "usage": ("usage.command", "Show what calls to endpoints cost."),
+    "doctor": ("doctor.command", "Find out what an endpoint supports, and how it will be asked."),
+    "mock": ("mock.command", "Start a fake Chat Completions server for tests."),
+    "settings": ("settings.command", "Show every setting, its value and its origin."),
+    "prompts": ("prompts.command", "List, show, export and check prompts."),
+}
+
+
+class Commands(LazyGroup):
+    """All commands of the program."""
+
+    modules = COMMANDS
+
+
 app = typer.Typer(
-    cls=Group,
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -42,29 +61,6 @@ app = typer.Typer(
     epilog=EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-# The function of a command is named like the command; help lists them in this order.
-for name, module in (
-    ("demo", demo),
-    ("build", build),
-    ("recommend", recommend),
-    ("batch", batch),
-    ("insert", insert),
-    ("update", update),
-    ("upsert", upsert),
-    ("delete", delete),
-    ("sync", sync),
-    ("describe", describe),
-    ("evaluate", evaluate),
-    ("tree", tree),
-    ("tree check", check),
-    ("usage", usage),
-    ("doctor", doctor),
-    ("mock", mock),
-    ("settings", settings),
-):
-    function = as_command(getattr(module, name.split()[-1]))
-    app.command(name, cls=documented(module.EXAMPLES, module.FIELDS))(function)
-app.add_typer(prompts.app, name="prompts")
 
 
 def _show_version(wanted: bool) -> None:
@@ -103,10 +99,14 @@ def unillmrec(
     Build a tree of the catalog once. For each person, a model then walks the tree branch by
     branch, and every token is billed to the stage that spent it.
     """
+    from unillmrec.cli.shared.logs import set_up_logs
+
     set_up_logs(log_level, log_format)
 
 
 @cache
-def commands() -> TyperGroup:
+def commands() -> Commands:
     """Return all commands; their flags are parsed once, not for each call of `main`."""
-    return get_group(app)
+    group = get_group(app)
+    assert isinstance(group, Commands)
+    return group

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from typer.core import TyperCommand, TyperGroup
 
-from unillmrec.cli.flags.groups import PERSON
+from unillmrec.cli.flags.headings import PERSON
 
 ARGUMENTS = "Arguments"
 OPTIONS = "Options"

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unillmrec.cli.flags.declare import option
-from unillmrec.cli.flags.groups import PERSON, history_flag, json_flag, like_flag
+from unillmrec.cli.flags.groups import history_flag, json_flag, like_flag
+from unillmrec.cli.flags.headings import PERSON
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unillmrec.cli.flags.declare import argument, option
+from unillmrec.cli.flags.headings import CATALOG, MODEL, PERSON
 from unillmrec.settings import AskChoice, JudgeChoice
-
-CATALOG = "The catalog"
-PERSON = "The person"
-MODEL = "The model"
 
 
 def tree_file() -> Any:

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from unillmrec.cli.flags.declare import option
-
-WALK = "The walk"
-BUDGET = "The budget"
+from unillmrec.cli.flags.headings import BUDGET, WALK
 
 PathScore: TypeAlias = Literal["absolute", "relative", "probability"] | None
 

@@ -6,12 +6,9 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Literal, TypeAlias
 
+from unillmrec.cli.flags.choices import LogFormat, LogLevel
 from unillmrec.events import Event
-
-LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
-LogFormat: TypeAlias = Literal["text", "json"]
 
 
 def set_up_logs(level: LogLevel, form: LogFormat) -> None:

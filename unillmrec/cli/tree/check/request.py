@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from unillmrec.cli.flags.declare import option
-from unillmrec.cli.flags.groups import MODEL, CallFlags, json_flag, tree_file, yes_flag
+from unillmrec.cli.flags.groups import CallFlags, json_flag, tree_file, yes_flag
+from unillmrec.cli.flags.headings import MODEL
 
 
 @dataclass(frozen=True, kw_only=True)
