@@ -29,6 +29,8 @@ _OPEN_COMMENT = re.compile(r"\s*<!--")
 _SEPARATOR = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _MARK = re.compile(r"^<!-- *(\w+) *-->[ \t]*$", re.MULTILINE)
 _END = "end"
+# How a prompt shows the form of a reply: JSON alone on a line.
+_EXAMPLE = re.compile(r"^\{.*\}$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,12 @@ class Prompt:
     def __post_init__(self) -> None:
         found = _placeholders(self.system, *(template for _, template in self.blocks))
         object.__setattr__(self, "placeholders", found)
+
+    @property
+    def example(self) -> str:
+        """The JSON reply that the system message shows; empty if it shows none."""
+        found = _EXAMPLE.search(self.system.template)
+        return found[0] if found else ""
 
     def fill(self, first: str = "", /, **values: str) -> tuple[str, str]:
         """Return the system and the user message with *values* filled in.

@@ -76,7 +76,8 @@ class Exchange:
     """One call to a model, as traces and logs keep it: the messages sent and the reply.
 
     *error* is the reason why there is no reply. *off_labels* is the probability the model gave
-    to everything that is not a label, where label probabilities were requested.
+    to everything that is not a label, where label probabilities were requested. *uninformative*
+    is the pattern by which the reply was recognized as saying nothing about the person.
     """
 
     messages: tuple[tuple[str, str], ...]
@@ -88,12 +89,15 @@ class Exchange:
     seconds: float = 0.0
     error: str = ""
     off_labels: float | None = None
+    uninformative: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the call as a line of a trace has it."""
         optional: dict[str, Any] = {"error": self.error} if self.error else {}
         if self.off_labels is not None:
             optional["off_labels"] = self.off_labels
+        if self.uninformative:
+            optional["uninformative"] = self.uninformative
         return {
             **optional,
             "messages": [{"role": role, "content": content} for role, content in self.messages],

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from unillmrec.endpoint import Endpoint, OpenAIEndpoint
+from unillmrec.judge.prompting.choice_dialogue import ask_for_choices
 from unillmrec.judge.prompting.dialogue import Dialogue
+from unillmrec.judge.prompting.history_dialogue import ask_for_interests
 from unillmrec.judge.prompting.letters import (
     Bias,
     LetterAnswer,
@@ -24,7 +26,7 @@ from unillmrec.judge.questions import (
 )
 from unillmrec.judge.similarity import SimilarityJudge
 from unillmrec.prompts import PromptSet
-from unillmrec.replies.choices import ChoiceReading, read_interests, read_order, read_scores
+from unillmrec.replies.uninformative import Answer, Pattern, find_pattern
 from unillmrec.store import ItemTree
 from unillmrec.tokens import TokenCounter
 
@@ -34,10 +36,11 @@ _MOST_FAILURES = 3
 class LanguageModelJudge:
     """Asks a language model: writes the prompt, calls the endpoint, reads the reply.
 
-    After an unusable reply the model is asked once more; then *fallback* answers, and the result
-    says so. With a *label_bias* (empty if not measured), questions about branches are answered
-    by one token, with the probabilities of letters as scores. Where the letters are of no use, the
-    question is asked again in the ordinary way.
+    After a reply that is unusable or carries no information about the person (see
+    `unillmrec.replies.uninformative`) the model is asked once more; then *fallback* answers, and
+    the result says so. With a *label_bias* (empty if not measured), questions about branches are
+    answered by one token, with the probabilities of letters as scores. Where the letters are of no
+    use, the question is asked again in the ordinary way.
     """
 
     def __init__(
@@ -98,57 +101,54 @@ class LanguageModelJudge:
     def interests(self, question: HistoryQuestion) -> Interests:
         """Ask for a short list of weighted interests."""
         dialogue = Dialogue(self._endpoint, self._writer, question.tracker)
-        readings = dialogue.ask(self._writer.history_request(question), read_interests, bool)
-        interests = tuple(Interest(*pair) for pair in readings[-1])
-        dropped = Dropped(asked_again=len(readings) - 1, fallbacks=0 if interests else 1)
+        readings = ask_for_interests(question, dialogue)
+        last = readings[-1]
+        interests = tuple(Interest(*pair) for pair in last.interests)
         fallback = ""
-        if not interests:
+        if not last.usable:
             fallback = self._fallback.name
             interests = self._fallback.interests(question).interests
+        dropped = Dropped(
+            asked_again=len(readings) - 1,
+            fallbacks=int(not last.usable),
+            uninformative=int(any(each.copied for each in readings)),
+        )
         return Interests(interests, dropped, dialogue.usage, tuple(dialogue.exchanges), fallback)
 
     def choose(self, question: Question) -> Verdict:
         """Ask for letter probabilities, scores or an order, whichever suits the question."""
         dialogue = Dialogue(self._endpoint, self._writer, question.tracker)
+        pattern: Pattern = ""
         if can_be_lettered(question) and self.asks_by_letters:
-            answer = self._ask_for_letter(question, dialogue)
-            if answer.usable:
+            answer, pattern = self._ask_for_letter(question, dialogue)
+            if answer.usable and not pattern:
                 exchanges = tuple(dialogue.exchanges)
                 usage = dialogue.usage
                 return Verdict(answer.scores, Dropped(), usage, exchanges, shares=answer.shares)
-        return self._ask_for_json(question, dialogue)
+        return self._ask_for_json(question, dialogue, pattern)
 
-    def _ask_for_letter(self, question: Question, dialogue: Dialogue) -> LetterAnswer:
+    def _ask_for_letter(
+        self, question: Question, dialogue: Dialogue
+    ) -> tuple[LetterAnswer, Pattern]:
+        """Ask for a letter; return its probabilities, and the pattern they fit, if any."""
         reply = dialogue.send(self._writer.letter_request(question))
         answer = read_letters(reply.shares, self._bias, len(question.choices))
-        self._letters.update(answer.usable, reported=bool(reply.shares))
-        return answer
+        pattern: Pattern = ""
+        if answer.usable:
+            pattern = find_pattern(Answer(answer.scores, len(question.choices)))
+            dialogue.mark_uninformative(pattern)
+        self._letters.update(answer.usable and not pattern, reported=bool(reply.shares))
+        return answer, pattern
 
-    def _ask_for_json(self, question: Question, dialogue: Dialogue) -> Verdict:
-        """Ask for scores or an order; unsuccessful calls already in *dialogue* are included."""
-        read = read_order if question.wants_order else read_scores
-        before = len(dialogue.exchanges)
-        count = len(question.choices)
-        readings: tuple[ChoiceReading, ...] = dialogue.ask(
-            self._writer.request(question),
-            lambda text: read(text, count),
-            lambda reading: reading.usable,
-        )
-        last = readings[-1]
-        # An unusable reply may consist of inventions; they are counted like any others.
-        dropped = Dropped(
-            invented=sum(each.invented for each in readings),
-            repeated=sum(each.repeated for each in readings),
-            left_out=_left_out(question, len(last.scores)),
-            asked_again=before + len(readings) - 1,
-            fallbacks=0 if last.usable else 1,
-        )
-        scores: tuple[tuple[int, float], ...] = last.scores
-        fallback = ""
-        if not last.usable:
+    def _ask_for_json(self, question: Question, dialogue: Dialogue, tried: Pattern) -> Verdict:
+        """Ask for scores or an order; the calls already in *dialogue* are included."""
+        answer = ask_for_choices(question, dialogue, tried)
+        scores, fallback = answer.scores, ""
+        if not answer.informative:
             fallback = self._fallback.name
             scores = self._fallback.choose(question).scores
-        return Verdict(scores, dropped, dialogue.usage, tuple(dialogue.exchanges), fallback)
+        exchanges = tuple(dialogue.exchanges)
+        return Verdict(scores, answer.dropped, dialogue.usage, exchanges, fallback)
 
     def windows(self, question: Question) -> Sequence[Question]:
         """Split a question so that every prompt stays under the token ceiling."""
@@ -167,8 +167,3 @@ class _LetterSwitch:
         self._failures = 0 if usable else self._failures + 1
         if not reported or self._failures >= _MOST_FAILURES:
             self.on = False
-
-
-def _left_out(question: Question, ranked: int) -> int:
-    """Return how many choices are missing from an order of *ranked* choices."""
-    return max(min(question.limit, len(question.choices)) - ranked, 0) * question.wants_order

@@ -128,6 +128,7 @@ class Dropped:
 
     *invented* choices were not on the list, *repeated* ones were named twice, *left_out* ones
     were missing. *asked_again* counts second attempts, *fallbacks* answers of a fallback judge.
+    *uninformative* counts the questions that got a reply without information about the person.
     """
 
     invented: int = 0
@@ -135,6 +136,7 @@ class Dropped:
     left_out: int = 0
     asked_again: int = 0
     fallbacks: int = 0
+    uninformative: int = 0
 
     def __add__(self, other: Dropped) -> Dropped:
         return Dropped(
@@ -143,11 +145,12 @@ class Dropped:
             self.left_out + other.left_out,
             self.asked_again + other.asked_again,
             self.fallbacks + other.fallbacks,
+            self.uninformative + other.uninformative,
         )
 
     def as_dict(self) -> dict[str, int]:
-        """Return the counts by name."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """Return the counts by name; results show *uninformative* in a field of its own."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "uninformative"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,11 @@ class Recommendation:
         return sum(self.waits.values())
 
     @property
+    def uninformative(self) -> int:
+        """How many questions got a reply that says nothing about the person."""
+        return self.dropped.uninformative
+
+    @property
     def stale(self) -> int:
         """How many opened nodes have an outdated description."""
         return sum(step.opened.is_stale() for step in self.opened)
@@ -100,6 +105,7 @@ class Recommendation:
                 "total": self.total_usage().as_dict(),
             },
             "dropped": self.dropped.as_dict(),
+            "uninformative": self.uninformative,
             "partial": self.partial,
             "walk": {
                 "order": self.walk.order,

@@ -24,6 +24,7 @@ from unillmrec.judge import (
     SimilarityJudge,
     Verdict,
 )
+from unillmrec.replies.uninformative import Answer, AnswerStreaks
 from unillmrec.usage import Bill, Stage
 
 StopReason: TypeAlias = Literal["tokens", "calls", "deadline", "cost", "interrupted", "endpoint"]
@@ -84,6 +85,7 @@ class Asker:
     on_trace: OnTrace = lambda stage, answer, question: None
     on_call: OnCall = lambda stage, exchange: None
     counts: AnswerCounts = field(default_factory=AnswerCounts)
+    streaks: AnswerStreaks = field(default_factory=AnswerStreaks, repr=False)
     stop_reason: StopReason | Literal[""] = ""
     failure: str = ""
     stopped: bool = False
@@ -236,13 +238,36 @@ class Asker:
     def _recorded(self, question: Question, answer: Callable[[], Verdict]) -> Verdict:
         """Return an answer once it is recorded; if it fails, record its calls."""
         try:
-            verdict = answer()
+            verdict = self._check_streaks(question, answer())
         except UnillmrecError as error:
             self._record_failure(question.stage, error, question)
             raise
         self.record(question.stage, verdict)
         self.on_trace(question.stage, verdict, question)
         return verdict
+
+    def _check_streaks(self, question: Question, verdict: Verdict) -> Verdict:
+        """Return the fallback's verdict where a model's answers in a row fit a pattern."""
+        if not verdict.exchanges or verdict.fallback:
+            return verdict
+        answer = Answer(
+            verdict.scores,
+            len(question.choices),
+            is_order=question.wants_order,
+            is_sorted=question.kind == "rerank",
+        )
+        pattern = self.streaks.find([choice.key for choice in question.choices], answer)
+        if not pattern:
+            return verdict
+        last = replace(verdict.exchanges[-1], uninformative=pattern)
+        counted = replace(verdict.dropped, uninformative=1)
+        return Verdict(
+            self.fallback.choose(question).scores,
+            counted + Dropped(fallbacks=1),
+            verdict.usage,
+            (*verdict.exchanges[:-1], last),
+            self.fallback.name,
+        )
 
     def _record_rest(self, waiting: deque[tuple[Question, Future[Verdict]]], *, wait: bool) -> None:
         for _, future in waiting:

@@ -10,7 +10,7 @@ from unillmrec.cli.recommend.show import format_dropped
 from unillmrec.judge import CONTRACTS, Dropped, LanguageModelJudge
 from unillmrec.prompts import PromptSet
 from unillmrec.store import ItemTree
-from unillmrec.testing import FakeServer
+from unillmrec.testing import FakeServer, sensible_answer
 from unillmrec.usage_log import read_log
 
 NO_MODEL = "No language model is set (`unillmrec settings`); the embedded judge answers.\n"
@@ -202,8 +202,10 @@ def test_items_that_the_model_did_not_pick_are_marked(run, shop, monkeypatch):
     """The nearest items that fill up the list have a mark."""
 
     def one_pick(body):
-        first = '{"picks": [{"number": 1, "score": 90}]}'
-        return '{"order": [1]}' if "order" in str(body["response_format"]) else first
+        prompt = "\n".join(message["content"] for message in body["messages"])
+        if "Pick items" in prompt:
+            return '{"picks": [{"number": 2, "score": 90}]}'
+        return '{"order": [1]}' if "Order these" in prompt else sensible_answer(prompt)
 
     with FakeServer(one_pick) as server:
         lead_to(server, monkeypatch)

@@ -23,6 +23,11 @@ FIELDS = (
     ("usage", "by stage, and total; null is unknown"),
     ("dropped", "repaired replies: invented, repeated, left_out, asked_again, fallbacks"),
     (
+        "uninformative",
+        "questions that got a reply without information about the person: a copy of the prompt's "
+        "example, the order of the list, one score for all",
+    ),
+    (
         "partial",
         "what kept the judge from answering everything: tokens, calls, deadline, cost, interrupted "
         "or endpoint; empty if nothing did",

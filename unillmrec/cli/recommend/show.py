@@ -160,6 +160,11 @@ def format_dropped(dropped: Dropped) -> Iterator[str]:
     if parts:
         last = f" and {parts[-1]}" if len(parts) > 1 else parts[-1]
         yield f"The model {', '.join(parts[:-1])}{last}."
+    if dropped.uninformative:
+        yield (
+            f"{format_count(dropped.uninformative, 'reply', 'replies')} said nothing about the "
+            "person: a copy of the example, the order of the list, or one score for all."
+        )
     if dropped.asked_again:
         yield f"{format_count(dropped.asked_again, 'question')} had to be asked again."
     if dropped.fallbacks:

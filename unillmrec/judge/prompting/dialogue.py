@@ -10,7 +10,7 @@ from unillmrec.budget import BudgetTracker
 from unillmrec.endpoint import CallError, Endpoint, Reply, Request, usage_of
 from unillmrec.endpoint.estimates import with_estimates
 from unillmrec.errors import BudgetError, ReplyError, UnillmrecError
-from unillmrec.judge.prompting.prompt_writer import PromptWriter
+from unillmrec.judge.prompting.prompt_writer import RETRY_MESSAGE, PromptWriter
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Exchange, Usage
 
@@ -27,9 +27,15 @@ class Dialogue:
     exchanges: list[Exchange] = field(default_factory=list)
 
     def ask(
-        self, request: Request, read: Callable[[str], Read], usable: Callable[[Read], bool]
+        self,
+        request: Request,
+        read: Callable[[str], Read],
+        usable: Callable[[Read], bool],
+        retry_message: Callable[[Read], str] = lambda reading: RETRY_MESSAGE,
     ) -> tuple[Read, ...]:
         """Return the reading of the reply, followed by that of a second one if it was unusable.
+
+        *retry_message* is what the second request says about an unusable reply.
 
         Raises:
             BudgetError: the rest of the budget does not cover the call.
@@ -39,7 +45,8 @@ class Dialogue:
         first = read(self.send(request).text)
         if usable(first):
             return (first,)
-        retry = self.writer.retry_request(request, self.exchanges[-1].reply)
+        reply = self.exchanges[-1].reply
+        retry = self.writer.retry_request(request, reply, retry_message(first))
         return first, read(self.send(retry).text)
 
     def send(self, request: Request) -> Reply:
@@ -76,6 +83,11 @@ class Dialogue:
             )
         )
         return reply
+
+    def mark_uninformative(self, pattern: str) -> None:
+        """Record in the last call that its reply fits a pattern without information."""
+        if pattern:
+            self.exchanges[-1] = replace(self.exchanges[-1], uninformative=pattern)
 
     def _attach_exchanges(self, request: Request, error: UnillmrecError) -> None:
         """Attach all calls to the error, the failed one last, and their total usage."""

@@ -37,6 +37,10 @@ RETRY_MESSAGE = (
     "That answer could not be used. Answer again, with nothing but the JSON object that was "
     "asked for, and only with numbers from the list."
 )
+EXAMPLE_MESSAGE = (
+    "That answer repeats the example. Answer again, about this person's own items, with nothing "
+    "but the JSON object."
+)
 QUOTE_CEILING = 60
 LINE_CEILING = 64
 # The number in front of a line, and its line break.
@@ -164,7 +168,7 @@ class PromptWriter:
         self._check("describe", filled, f"{len(question.choices)} branches are listed.")
         return self._request(question, filled, DESCRIPTIONS, len(question.choices))
 
-    def retry_request(self, request: Request, reply: str) -> Request:
+    def retry_request(self, request: Request, reply: str, message: str = RETRY_MESSAGE) -> Request:
         """Write a request again, followed by the unusable *reply* and what is wrong with it.
 
         Raises:
@@ -172,7 +176,7 @@ class PromptWriter:
         """
         # A runaway reply must not push the second prompt over the ceiling.
         quoted = self.counter.cut(one_line(reply), QUOTE_CEILING) or "(nothing)"
-        added = (Message("assistant", quoted), Message("user", RETRY_MESSAGE))
+        added = (Message("assistant", quoted), Message("user", message))
         messages = (*request.messages, *added)
         length = self.counter.count_messages([each.content for each in messages])
         self._require_room(f"second {request.stage}", length, "An unusable answer is quoted.")
