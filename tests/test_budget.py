@@ -130,7 +130,7 @@ def test_the_scarcest_limit_is_named():
 
     tracker.reserve(600, 0)
 
-    assert ("tokens", 0.6) == (tracker.scarcest, tracker.share_spent)
+    assert ("tokens", 0.6) == (tracker.tightest_limit, tracker.share_spent)
 
 
 def test_many_threads_share_a_tracker():

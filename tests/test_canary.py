@@ -28,7 +28,7 @@ from unillmrec.store import EditableTree
 from unillmrec.testing import (
     HOSTILE_TEXTS,
     ScriptedEndpoint,
-    broken_seals,
+    find_breakouts,
     obedient_answer,
     sensible_answer,
 )
@@ -102,7 +102,7 @@ def test_no_text_of_a_catalog_breaks_a_prompt(hostile_tree, writer, gullible):
             hostile_tree, writer, lambda each: obedient_answer(each, gullible=gullible), **person
         )
 
-        assert [] == [fault for each in sent for fault in broken_seals(each, writer.counter)]
+        assert [] == [fault for each in sent for fault in find_breakouts(each, writer.counter)]
 
 
 def test_an_instruction_in_a_catalog_is_never_outside_a_list(hostile_tree, writer):
@@ -152,7 +152,7 @@ def test_branch_descriptions_are_harmless_too(hostile_tree, writer, tmp_path):
 
     assert endpoint.requests
     for each in [*endpoint.requests, *sent]:
-        assert [] == broken_seals(each, None if each in endpoint.requests else writer.counter)
+        assert [] == find_breakouts(each, None if each in endpoint.requests else writer.counter)
 
 
 def quoted(text):
@@ -220,4 +220,4 @@ def test_the_check_finds_hostile_texts_in_a_prompt(name, writer):
     forged = dataclasses.replace(request, messages=(system, dataclasses.replace(user, content=raw)))
 
     plain = {"an order", "a polite order", "markup", "placeholders", "a link", "dear characters"}
-    assert (name in plain) or broken_seals(forged, writer.counter)
+    assert (name in plain) or find_breakouts(forged, writer.counter)

@@ -98,11 +98,11 @@ class BudgetTracker:
 
     @property
     def share_spent(self) -> float:
-        """Share of the scarcest limit that is spent or reserved, from 0 to 1."""
+        """The largest share of a limit that is spent or reserved, from 0 to 1."""
         return max(self._shares().values(), default=0.0)
 
     @property
-    def scarcest(self) -> Limit:
+    def tightest_limit(self) -> Limit:
         """The limit that will be reached first."""
         shares = self._shares()
         return max(shares, key=lambda limit: shares[limit])
@@ -264,7 +264,7 @@ class Reservation:
         return self._tracker.seconds_left
 
     @contextmanager
-    def resting(self) -> Iterator[None]:
+    def paused(self) -> Iterator[None]:
         """Let other requests proceed while this call waits for something else."""
         self._tracker.settled()
         try:

@@ -141,7 +141,7 @@ _WHITE = re.compile(r"\s+")
 # for it may be the title's own; what made it look like a label goes. Years have four digits, and
 # "12.5" is a number.
 _CLOSING = r"[\])>}\uff09\uff3d\uff5d\u3011]+"
-_POSING = re.compile(
+_IMITATION = re.compile(
     rf"^(?:[\[(<{{\uff08\uff3b\uff5b\u3010]\s*(\d{{1,3}})\s*{_CLOSING}"
     rf"|(\d{{1,3}})\s*(?:\.?{_CLOSING}|[.\uff0e\u3001\u3002]++(?!\d)|[:\uff1a](?!\d)))\s*"
 )
@@ -185,8 +185,8 @@ def one_line(text: str, limit: int = 300) -> str:
     """Flatten untrusted *text* to one line of at most *limit* characters.
 
     Removes invisible characters, code fences, chat markers and link addresses, and collapses white
-    space. A beginning that looks like a numbered choice loses its dot or brackets, and the tags of
-    our prompts and the forms of our answers lose what makes them that. A text made of nothing else
+    space. A line that starts like a numbered choice loses its dot or brackets; the tags of our
+    prompts and the starts of our answer formats lose their brackets. A text made of nothing else
     becomes an empty string.
     """
     return _remembered_line(text, limit) if len(text) <= REMEMBERED else _one_line(text, limit)
@@ -203,7 +203,7 @@ def _one_line(text: str, limit: int) -> str:
     while text != before and _SUSPECT.search(text):
         before = text
         text = _WHITE.sub(" ", _OURS.sub(r" \1\2\3 ", _FENCE.sub(" ", text)))
-    text = _POSING.sub(r"\1\2 ", _MARKUP.sub("", text.strip())).strip()
+    text = _IMITATION.sub(r"\1\2 ", _MARKUP.sub("", text.strip())).strip()
     return shortened(_ROLE.sub(r"\1 ", text).strip(), limit)
 
 

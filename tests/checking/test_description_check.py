@@ -110,8 +110,8 @@ def test_the_seed_draws_the_items(tree):
     check_descriptions(tree, other, 20, seed=4)
 
     assert (one.levels, one.worst, one.whole_way) == (same.levels, same.worst, same.whole_way)
-    sought = [{each.profile.text() for each in judge.asked} for judge in (first, again, other)]
-    assert sought[0] == sought[1] != sought[2]
+    hidden = [{each.profile.text() for each in judge.asked} for judge in (first, again, other)]
+    assert hidden[0] == hidden[1] != hidden[2]
 
 
 def test_questions_over_the_ceiling_are_split(tree):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.judges import ScriptedJudge, moody, nothing
 from unillmrec.stages import Candidate, Options, rerank, start_run
-from unillmrec.stages.rerank import tree_nearness
+from unillmrec.stages.rerank import tree_similarity
 
 SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -175,4 +175,4 @@ def test_asks_nothing_about_an_empty_list_or_a_single_candidate(
 )
 def test_nearness_is_the_common_share_of_the_paths(one, other, expected):
     """It is 1 for the same leaf, and 0 for paths with nothing in common."""
-    assert expected == tree_nearness(one, other) == tree_nearness(other, one)
+    assert expected == tree_similarity(one, other) == tree_similarity(other, one)

@@ -95,7 +95,7 @@ class VectorFile:
 
 
 def _refuse_broken_zip(path: Path) -> None:
-    """Raise the error that NumPy would raise too, while it leaves the file open."""
+    """Raise the error for a broken zip; NumPy would raise it too, but leave the file open."""
     with path.open("rb") as file:
         head = file.read(2)
     if head == b"PK" and not is_zipfile(path):

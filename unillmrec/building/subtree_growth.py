@@ -121,7 +121,7 @@ def _grow_subtrees(
     backend: Backend,
     on_progress: OnItems,
 ) -> None:
-    """Let a backend grow all subtrees, and hang the results into the tree."""
+    """Let a backend grow all subtrees, and attach the results to the tree."""
     # The largest first, so that the last one to finish is small.
     subtrees.sort(key=lambda each: -len(each.rows))
     plan = {"bounds": asdict(bounds), "seeds": [each.seed for each in subtrees]}

@@ -18,7 +18,7 @@ from unillmrec.store import ROOT, ItemTree, Node, PlacedItem
 from unillmrec.store.survey import item_numbers
 from unillmrec.usage import Stage, Usage
 
-SOUGHT_LINE = 200
+HIDDEN_ITEM_TOKENS = 200
 WORST = 10
 NEAR = 3
 # The questions about this many items are in memory together.
@@ -163,8 +163,8 @@ def _steps(
 ) -> Iterator[_Step]:
     vectors = run.tree.item_vectors([placed.number for placed, _ in hidden])
     for (placed, path), vector in zip(hidden, vectors, strict=True):
-        sought = Interest(format_item(placed.item, SOUGHT_LINE), 1.0)
-        profile = Profile((sought,), vector)
+        hidden_item = Interest(format_item(placed.item, HIDDEN_ITEM_TOKENS), 1.0)
+        profile = Profile((hidden_item,), vector)
         for above, node in zip([None, *path], path, strict=False):
             parent = above.id if above else ROOT
             if parent not in families:

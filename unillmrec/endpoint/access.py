@@ -94,7 +94,7 @@ class Access:
         return _KEY_LIKE.sub("[key]", text)
 
     def redact_values(self, value: Mapping[str, object]) -> dict[str, object]:
-        """Return a JSON object of the server without the key, wherever it stands in it."""
+        """Return a JSON object of the server without the key, wherever it occurs."""
         redacted = self._redact_value(value) if self.key_origin else value
         return dict(redacted)
 

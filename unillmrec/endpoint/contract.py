@@ -153,7 +153,7 @@ class CallError(EndpointError):
 
 
 class AnswerError(ReplyError):
-    """The model answered, and was paid, but the answer has no text; fields as in `CallError`."""
+    """The model answered and was billed, but the answer has no text; fields as in `CallError`."""
 
     kind: FailureKind = FailureKind.EMPTY
     usage: Usage = Usage()

@@ -95,7 +95,7 @@ class Plan:
     def combined_with(self, other: Plan) -> Plan:
         """Return one plan with the stages of both, which may use different models.
 
-        The currency is empty if theirs differ.
+        The currency is empty if they use different ones.
         """
         currency = self.currency or other.currency
         if self.currency and other.currency and self.currency != other.currency:

@@ -144,8 +144,8 @@ class Planner:
             return None
         cached = known.cached_share if known else 0.0
         mixed = (price.prompt * (1 - cached) + price.of_cached * cached) / price.per
-        dearest, cheapest = price.prompt / price.per, min(price.of_cached / price.per, mixed)
-        paid = prompt.times(mixed, cheapest if cached else mixed, dearest)
+        highest, lowest = price.prompt / price.per, min(price.of_cached / price.per, mixed)
+        paid = prompt.times(mixed, lowest if cached else mixed, highest)
         return paid + completion.times(price.completion / price.per)
 
 

@@ -58,29 +58,29 @@ def _within_quota(
 def _diversify(
     ranked: Sequence[Candidate], paths: dict[int, Path], limit: int, variety: float
 ) -> list[Candidate]:
-    """Choose candidates one by one, by rank minus nearness to those chosen before."""
+    """Choose candidates one by one, by rank minus similarity to those chosen before."""
     left = list(range(min(len(ranked), VARIED)))
     leaves = [ranked[place].placed.leaf for place in left]
     # Nearness depends only on the leaves, and there are far fewer of them than pairs of items.
-    nearness = dict.fromkeys(leaves, 0.0)
+    similarity = dict.fromkeys(leaves, 0.0)
     chosen: list[int] = []
     while left and len(chosen) < limit:
         best = max(
             left,
             key=lambda place: (
-                (1 - variety) * (1 - place / len(ranked)) - variety * nearness[leaves[place]]
+                (1 - variety) * (1 - place / len(ranked)) - variety * similarity[leaves[place]]
             ),
         )
         left.remove(best)
         chosen.append(best)
         path = paths[leaves[best]]
-        for leaf, near in nearness.items():
-            nearness[leaf] = max(near, tree_nearness(paths[leaf], path))
+        for leaf, near in similarity.items():
+            similarity[leaf] = max(near, tree_similarity(paths[leaf], path))
     rest = ranked[min(len(ranked), VARIED) :]
     return [ranked[place] for place in chosen] + list(rest)[: limit - len(chosen)]
 
 
-def tree_nearness(one: Path, other: Path) -> float:
+def tree_similarity(one: Path, other: Path) -> float:
     """Return the share of their paths that two leaves have in common; 1 is the same leaf."""
     if one == other:
         return 1.0

@@ -201,7 +201,7 @@ def _is_empty(db: sqlite3.Connection) -> bool:
 
 
 def _header(path: Path) -> bytes:
-    """Return the beginning of a file; nothing of one that cannot be read."""
+    """Return the first bytes of a file; empty if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(_APPLICATION_ID.stop)

@@ -3,13 +3,13 @@
 `ScriptedEndpoint` answers from a script without a network. `FakeServer` listens on this machine,
 speaks the OpenAI protocol, and fails on request. `NoisyJudge` and `BiasedJudge` add known amounts
 of a model's faults to another judge. `HOSTILE_TEXTS` try to break out of a prompt, and
-`broken_seals` detects which of them did.
+`find_breakouts` detects which of them did.
 """
 
 from unillmrec.testing.batch_server import BatchServer
 from unillmrec.testing.dialects import DIALECTS, Dialect
 from unillmrec.testing.faults import Fault, FaultKind
-from unillmrec.testing.hostile import HOSTILE_TEXTS, broken_seals, obedient_answer
+from unillmrec.testing.hostile import HOSTILE_TEXTS, find_breakouts, obedient_answer
 from unillmrec.testing.scripted import ScriptedEndpoint
 from unillmrec.testing.sensible import sensible_answer
 from unillmrec.testing.server import FakeServer
@@ -26,7 +26,7 @@ __all__ = [
     "FaultKind",
     "NoisyJudge",
     "ScriptedEndpoint",
-    "broken_seals",
+    "find_breakouts",
     "obedient_answer",
     "sensible_answer",
 ]

@@ -1,7 +1,7 @@
 """Hostile texts, a model that obeys them, and a check of prompts.
 
 Put the texts into your own catalog, recommend with `obedient_answer` behind a `ScriptedEndpoint`,
-and apply `broken_seals` to every request.
+and apply `find_breakouts` to every request.
 """
 
 from __future__ import annotations
@@ -82,14 +82,14 @@ _MARKERS = (
     *("\u2039/choices", "\u27e8/choices", "\uff1c/choices", "\uff1c\uff0fchoices", "</choices>>"),
 )
 _OPEN = re.compile(r"<(person|choices|history|others)>")
-_POSING = re.compile(
+_IMITATION = re.compile(
     r"\s*(?:[\[(]?\d{1,3}[\])]?[.)\]:\uff0e]\s|(?:system|assistant|user)\W{0,3}:)", re.IGNORECASE
 )
 _JOINED = frozenset({"Lo", "Mn", "Mc", "So", "Sk"})
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
-def broken_seals(request: Request, counter: TokenCounter | None = None) -> list[str]:
+def find_breakouts(request: Request, counter: TokenCounter | None = None) -> list[str]:
     """Return the ways in which hostile text broke out of its place in *request*; none is expected.
 
     Each list must be opened and closed once, hold only lines numbered from one, and be the only
@@ -109,13 +109,13 @@ def _faults_of(text: str, counter: TokenCounter | None) -> Iterator[str]:
     lettered = lines[:1] and lines[0].startswith("A. ")
     for number, line in enumerate(lines, start=1):
         label = f"{chr(64 + number) if lettered else number}. "
-        if not line.startswith(label) or _POSING.match(line.removeprefix(label)):
+        if not line.startswith(label) or _IMITATION.match(line.removeprefix(label)):
             yield f"the line {number} of the list is {line[:40]!r}"
         if counter and counter.count(line) > LINE_CEILING + LINE_OVERHEAD:
             yield f"the line {number} is over its ceiling"
     for name in inside.keys() - {"choices"}:
-        yield from _posing(inside[name], name)
-    yield from _posing(outside, "the rest of the prompt")
+        yield from _find_imitations(inside[name], name)
+    yield from _find_imitations(outside, "the rest of the prompt")
     if unseen := sorted({hex(ord(each)) for each in _unseen(text)}):
         yield f"unseen characters: {', '.join(unseen)}"
     data = "\n".join(inside.values())
@@ -139,9 +139,9 @@ def _split_blocks(text: str) -> tuple[dict[str, str], str, list[str]]:
     return inside, rest, faults
 
 
-def _posing(text: str, where: str) -> Iterator[str]:
+def _find_imitations(text: str, where: str) -> Iterator[str]:
     for line in text.splitlines():
-        if _POSING.match(line):
+        if _IMITATION.match(line):
             yield f"a choice or a turn in {where}: {line[:40]!r}"
 
 

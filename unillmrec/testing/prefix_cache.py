@@ -8,15 +8,15 @@ from collections.abc import Callable
 
 
 class PrefixCache:
-    """Remembers prompts, and finds how much of a new one began an earlier one.
+    """Remembers prompts, and counts the tokens that a new one shares with the start of another.
 
-    Beginnings shorter than *minimum* tokens are not kept, as at providers.
+    Shared starts shorter than *minimum* tokens are not kept, as at providers.
     """
 
     def __init__(self, minimum: int, count: Callable[[str], int]) -> None:
         self._minimum = minimum
         self._count = count
-        # In order, so that the longest common beginning is with a neighbour.
+        # Sorted, so that the longest common start is with a neighbour.
         self._prompts: list[str] = []
         self._lock = threading.Lock()
 
@@ -33,7 +33,7 @@ class PrefixCache:
 
 
 def _common(one: str, other: str) -> int:
-    """Return the length of the common beginning of two texts."""
+    """Return the length of the common start of two texts."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2

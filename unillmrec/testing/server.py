@@ -251,8 +251,8 @@ class FakeServer:
         if self.dialect.thinks:
             choice.reasoning = THOUGHT_TOKENS
             choice.completion += THOUGHT_TOKENS
-        thought_away = self.dialect.thinks and limit is not None and limit <= THOUGHT_TOKENS
-        if kind is FaultKind.THOUGHT_AWAY or thought_away:
+        cut_while_reasoning = self.dialect.thinks and limit is not None and limit <= THOUGHT_TOKENS
+        if kind is FaultKind.THOUGHT_AWAY or cut_while_reasoning:
             spent = limit or 100
             choice = _Choice("", "length", prompt, spent, reasoning=spent)
         elif kind is FaultKind.NULL_CONTENT:

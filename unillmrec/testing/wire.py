@@ -27,7 +27,7 @@ class HttpAnswer:
     seconds: float = 0.0
 
 
-class Respondent(Protocol):
+class Responder(Protocol):
     """Computes answers; called from several threads at once."""
 
     def respond(
@@ -37,7 +37,7 @@ class Respondent(Protocol):
 
 
 class Listener(ThreadingHTTPServer):
-    """Listens on a port of this machine (0 for a free one), and passes requests to a respondent.
+    """Listens on a port of this machine (0 for a free one), and passes requests to a responder.
 
     *opened* counts connections.
     """
@@ -45,9 +45,9 @@ class Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, respondent: Respondent, port: int = 0) -> None:
+    def __init__(self, responder: Responder, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
-        self.respondent = respondent
+        self.responder = responder
         self.opened = 0
         self.stopping = threading.Event()
         self._connections: set[socket.socket] = set()
@@ -93,14 +93,14 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        self._send(self.server.respondent.respond(self.path, None, self._lower_headers()))
+        self._send(self.server.responder.respond(self.path, None, self._lower_headers()))
 
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers.get("content-length") or 0))
         media = self.headers.get("content-type") or ""
         body: Any = _form(content, media) if media.startswith("multipart/") else _json(content)
         body = body if isinstance(body, dict) else None
-        self._send(self.server.respondent.respond(self.path, body, self._lower_headers()))
+        self._send(self.server.responder.respond(self.path, body, self._lower_headers()))
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing: tests read standard error."""

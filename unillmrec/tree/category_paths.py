@@ -218,14 +218,14 @@ class _PathCandidates:
         )
 
     def _names(self) -> list[str]:
-        """Return attributes whose values repeat, the likeliest first."""
+        """Return attributes whose values repeat, the most likely first."""
         used = {
             name: values.total()
             for name, values in self._values.items()
             if 2 * len(values) <= values.total() or self._items < 10
         }
 
-        def likeliest_first(name: str) -> tuple[bool, int, str]:
+        def by_likelihood(name: str) -> tuple[bool, int, str]:
             return not any(part in name.lower() for part in _USUAL_NAMES), -used[name], name
 
-        return sorted(used, key=likeliest_first)[:_MOST_NAMED]
+        return sorted(used, key=by_likelihood)[:_MOST_NAMED]

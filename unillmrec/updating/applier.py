@@ -93,8 +93,8 @@ class BatchApplier:
         """Update the counts of terms; return the terms of the items that will be placed."""
         used = [self._terms(item) for item in batch.to_place]
         more = Counter(term for each in used for term in each)
-        olds = [*batch.deletes, *(old for old, _ in batch.rewritten)]
-        more.subtract(Counter(term for placed in olds for term in self._terms(placed.item)))
+        removed = [*batch.deletes, *(old for old, _ in batch.rewritten)]
+        more.subtract(Counter(term for placed in removed for term in self._terms(placed.item)))
         self.tree.add_term_counts({term: change for term, change in more.items() if change})
         return used
 
@@ -144,15 +144,15 @@ class BatchApplier:
             *(old.number for old, _ in batch.rewritten),
         ]
         rows = self._rows(items, used)
-        olds = [old for old, _ in batch.rewritten]
-        if olds:
-            self._record_leaving(olds, changes)
+        replaced = [old for old, _ in batch.rewritten]
+        if replaced:
+            self._record_leaving(replaced, changes)
         leaves = choose_leaves(self.tree, items, rows, changes)
         placed = [
             PlacedItem(number, item, leaf, self._prior(item))
             for number, item, leaf in zip(numbers, items, leaves, strict=True)
         ]
-        self.tree.put_items(placed, {old.number: old for old in olds})
+        self.tree.put_items(placed, {old.number: old for old in replaced})
         self.tree.put_vectors(zip(numbers, packed_rows(rows), strict=True))
         changes.deltas.add(self.tree, leaves, rows, [each.prior for each in placed], 1)
         changes.leaves.update(leaves)

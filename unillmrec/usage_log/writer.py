@@ -37,7 +37,7 @@ def log_path(tree: Path, setting: Path | Literal["off"] | None) -> Path | None:
 
 
 def new_run() -> str:
-    """Return a name for one run of a command, which sorts behind earlier ones."""
+    """Return a name for one run of a command; names of later runs sort after it."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 

@@ -55,7 +55,7 @@ def test_other_tokens_are_no_labels(token):
 
 
 def test_the_sampled_token_counts_if_it_is_not_among_the_alternatives():
-    """Some servers report the likeliest tokens and, separately, the sampled one."""
+    """Some servers report the most likely tokens and, separately, the sampled one."""
     sampled = {"token": "C", "logprob": math.log(0.01)}
 
     assert {"A": 0.6, "B": 0.3, "C": 0.01} == shares(

@@ -36,7 +36,7 @@ class Table(Protocol):
     """How to continue when an id occurs twice."""
 
     def rows(self) -> Rows:
-        """Read from the beginning: yield the number and the content of each row, but blank ones."""
+        """Read from the beginning; yield number and content of each row that is not blank."""
 
     def place(self, number: int) -> str:
         """Return the place of a row for the beginning of a message."""

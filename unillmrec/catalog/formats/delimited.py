@@ -106,7 +106,7 @@ class DelimitedTable(LineTable):
         """Return whether quotes in a TSV enclose fields, or are characters like any other.
 
         Both kinds of files are common. The interpretation with fewer bad rows wins: wrongly taken
-        as the begin of a field, the first quote of a title would swallow the following rows.
+        as the start of a field, the first quote of a title would swallow the following rows.
         """
         bad = self._count_bad_rows(has_quotes=False)
         return bad > 0 and self._count_bad_rows(has_quotes=True) < bad

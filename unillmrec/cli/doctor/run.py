@@ -24,7 +24,7 @@ _TWO_ATTEMPTS = RetryPolicy(attempts=2)
 class StoredReport:
     """What probing found, and the file that stores it, if there is one."""
 
-    examination: DoctorReport
+    results: DoctorReport
     memory: Path | None
 
 

@@ -30,36 +30,36 @@ _BAD = {"not listed", "cut", "ignored", "refused", "implausible", "too long"}
 
 def show_probe_report(report: StoredReport, *, as_json: bool) -> None:
     """Print each finding, the request style that follows, and advice."""
-    examination = report.examination
+    results = report.results
     if as_json:
         show_json(
             {
-                "base_url": examination.base_url,
-                "model": examination.model,
+                "base_url": results.base_url,
+                "model": results.model,
                 "usable": True,
                 "findings": [
                     {"name": each.name, "outcome": each.outcome, "detail": each.detail}
-                    for each in examination.findings
+                    for each in results.findings
                 ],
-                "way": _way(examination.style),
-                "advice": [{"name": name, "advice": advice} for name, advice in examination.advice],
-                "label_bias": dict(examination.label_bias),
-                "usage": examination.usage.as_dict(),
-                "seconds": round(examination.seconds, 3),
+                "way": _way(results.style),
+                "advice": [{"name": name, "advice": advice} for name, advice in results.advice],
+                "label_bias": dict(results.label_bias),
+                "usage": results.usage.as_dict(),
+                "seconds": round(results.seconds, 3),
                 "memory": str(report.memory) if report.memory else None,
             }
         )
         return
     page = Page()
-    page.show(Text(f"{examination.model} at {examination.base_url}", style="bold"))
+    page.show(Text(f"{results.model} at {results.base_url}", style="bold"))
     page.blank()
     _show_findings(page, report)
     page.blank()
-    way = _way(examination.style)
+    way = _way(results.style)
     page.show(Text(f"Branches are asked about {_IN_WORDS[str(way['branches'])]}."))
     if way["branches"] != way["others"]:
         page.show(Text(f"Everything else is asked {_IN_WORDS[str(way['others'])]}."))
-    for name, advice in examination.advice:
+    for name, advice in results.advice:
         page.show(indented(Text(f"{name}: {advice}.", style="yellow"), 2))
     page.blank()
     page.show(Text(_format_cost(report), style="dim"))
@@ -70,7 +70,7 @@ def _show_findings(page: Page, report: StoredReport) -> None:
     table.add_column(no_wrap=True, style="dim")
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold", style="dim")
-    for each in report.examination.findings:
+    for each in report.results.findings:
         style = "green" if each.outcome in _GOOD else "red" if each.outcome in _BAD else ""
         table.add_row(each.name, Text(each.outcome, style=style), Text(printable(each.detail)))
     page.show(table)
@@ -104,10 +104,10 @@ def _way(way: RequestStyle) -> dict[str, object]:
 
 
 def _format_cost(report: StoredReport) -> str:
-    examination = report.examination
-    usage = examination.usage
+    results = report.results
+    usage = results.usage
     spent = "an unknown number of"
     if usage.prompt is not None and usage.completion is not None:
         spent = f"{usage.prompt:,} prompt and {usage.completion:,} completion"
     stored = f"Stored in {report.memory}." if report.memory else "Not stored: the memory is off."
-    return f"{usage.calls} calls, {spent} tokens, {format_seconds(examination.seconds)}. {stored}"
+    return f"{usage.calls} calls, {spent} tokens, {format_seconds(results.seconds)}. {stored}"

@@ -41,9 +41,9 @@ def show_settings(settings: Settings, *, as_json: bool) -> None:
     for each in explained:
         if each.problem:
             page.show(Text(f"{each.name}: {each.problem}", style="yellow"))
-    answerer = (
+    consequence = (
         f"{settings.model} is asked" if settings.has_endpoint else "no language model is asked"
     )
     if settings.judge == "embedded":
-        answerer = "the embedded similarity judge answers"
-    page.show(Text(f"With these settings, {answerer}."))
+        consequence = "the embedded similarity judge answers"
+    page.show(Text(f"With these settings, {consequence}."))

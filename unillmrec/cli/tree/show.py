@@ -29,18 +29,18 @@ SCREEN = 48
 
 def show_tree(tree: ItemTree, depth: int | None, *, as_json: bool) -> None:
     """Print the facts of a tree and its top levels."""
-    surveyed = measure_shape(tree)
+    shape = measure_shape(tree)
     root = tree.node(ROOT)
     levels = list(_levels(tree, root, depth))
     if as_json:
         nodes = [node_as_dict(node) for level in levels for node in level]
-        show_json({**facts_as_dict(tree, surveyed), "nodes": nodes})
+        show_json({**facts_as_dict(tree, shape), "nodes": nodes})
         return
     page = Page()
-    page.show(Text(tree.path.name, style="bold"), facts_table(_facts(tree, surveyed)))
+    page.show(Text(tree.path.name, style="bold"), facts_table(_facts(tree, shape)))
     page.blank()
     _show_levels(page, levels)
-    if surveyed.depth >= len(levels):
+    if shape.depth >= len(levels):
         page.blank()
         hint = f"--depth {len(levels)} shows one more level, --node ID what a node holds."
         page.show(Text(hint, style="dim"))
@@ -171,12 +171,12 @@ def show_export(exported: TreeExport, *, as_json: bool) -> None:
     Page().show(Text(f"{exported.path}: {size} as {exported.format}."))
 
 
-def facts_as_dict(tree: ItemTree, surveyed: TreeShape) -> dict[str, Any]:
+def facts_as_dict(tree: ItemTree, shape: TreeShape) -> dict[str, Any]:
     """Return the facts of a tree as a JSON object."""
     return {
         "tree": str(tree.path),
         "bytes": tree.path.stat().st_size,
-        **{name: getattr(surveyed, name) for name in TreeShape.__slots__},
+        **{name: getattr(shape, name) for name in TreeShape.__slots__},
         "space": tree.facts["space"],
         "embedded_by": tree.facts.get("embedded_by"),
         "popularity": tree.facts.get("popularity"),
@@ -203,9 +203,9 @@ def node_as_dict(node: Node) -> dict[str, Any]:
     }
 
 
-def _facts(tree: ItemTree, surveyed: TreeShape) -> Iterator[tuple[str, str]]:
-    yield "items", f"{surveyed.items:,}"
-    yield "tree", format_shape(surveyed)
+def _facts(tree: ItemTree, shape: TreeShape) -> Iterator[tuple[str, str]]:
+    yield "items", f"{shape.items:,}"
+    yield "tree", format_shape(shape)
     given = tree.facts.get("embedded_by") or "given"
     yield "vectors", "weighted words" if tree.sparse else str(given)
     if tree.has_prior:

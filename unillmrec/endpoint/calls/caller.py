@@ -43,7 +43,7 @@ class Downgrade(Protocol):
     """Changes the parameters of a request after a failure."""
 
     def __call__(self, failure: Failure, *, repeated: bool) -> bool:
-        """Return whether the next attempt sends another request."""
+        """Return whether the next attempt sends a changed request."""
 
 
 @dataclass(slots=True)

@@ -65,7 +65,7 @@ class CircuitBreaker:
             raise failure.without_request()
 
     def record_contact(self) -> None:
-        """Record that the server answered, be it with an error."""
+        """Record that the server answered, even if with an error."""
         with self._lock:
             self._unreachable_calls = 0
             # Late answers to earlier requests do not end a pause that the server demands.

@@ -24,7 +24,7 @@ class NoSlotError(Exception):
 
 @dataclass(slots=True)
 class Slot:
-    """The right of one attempt to be in flight, since *acquired_at*."""
+    """Permission for one attempt to be in flight, since *acquired_at*."""
 
     acquired_at: float
 
@@ -146,7 +146,7 @@ class ConcurrencyLimiter:
             return waiter.admitted
 
     def _longest_wait(self, deadline: float | None) -> float | None:
-        """Return after how many seconds a waiter must look again, though no slot was released."""
+        """Return after how many seconds a waiter must look again, even if no slot was released."""
         now = self._clock()
         moments = [deadline] if deadline is not None else []
         if self._paused_until > now:

@@ -183,7 +183,7 @@ class NegotiatedRequest:
         return name in ("logprobs", "temperature") and not self._learned.has_accepted(name)
 
     def _negotiable(self) -> tuple[str, ...]:
-        """Return the parameters that are sent and may be changed, the likeliest culprit first."""
+        """Return the parameters that are sent and may be changed, the most likely culprit first."""
         sent = {
             "response_format": self._response_format() is not None,
             self.style.limit_parameter: self._sends_limit(),

@@ -1,4 +1,4 @@
-"""Send one small request to a server under examination, and return what came of it."""
+"""Send one small request to a server that is being probed, and return what came of it."""
 
 from __future__ import annotations
 

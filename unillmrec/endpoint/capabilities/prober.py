@@ -269,14 +269,14 @@ def _label_outcome(result: ProbeResult, probe: LabelProbe) -> tuple[str, str]:
     best = max(alternatives, key=lambda token: alternatives[token])
     on_labels = sum(share for _, share in shares)
     if on_labels < LEAST_ON_LABELS:
-        detail = f"the likeliest token is {best!r}; letters have {on_labels:.0%}"
+        detail = f"the most likely token is {best!r}; letters have {on_labels:.0%}"
         return "not on letters", detail
     sampled, written = sampled_token(result.logprobs).strip(), result.text.strip()
     if written and not written.startswith(sampled):
         return "not aligned", f"it wrote {written[:20]!r}, but reported {sampled!r}"
-    likeliest, share = shares[0]
-    if likeliest != probe.expected:
-        return "wrong letter", f"it preferred {likeliest}, and {probe.expected} is plainly right"
+    preferred, share = shares[0]
+    if preferred != probe.expected:
+        return "wrong letter", f"it preferred {preferred}, and {probe.expected} is plainly right"
     return "usable", f"{on_labels:.0%} on the letters, {share:.0%} on the right one"
 
 

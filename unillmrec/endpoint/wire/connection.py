@@ -198,7 +198,7 @@ class Connection:
 
 
 def _local_certificates(base_url: str) -> ssl.SSLContext:
-    """Return whom to trust on this machine, where no other variable of the environment counts."""
+    """Return a context that trusts the certificates of this machine, or those of SSL_CERT_*."""
     if base_url.startswith("http:"):
         # Plain HTTP needs no certificates, and loading the trusted ones takes longer than a
         # request: a context that trusts none does as well.

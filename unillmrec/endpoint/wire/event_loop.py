@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 class LoopStopped(Exception):
-    """The loop was stopped before or during the work, which *was_started* tells apart."""
+    """The loop was stopped before or during the work, *was_started* says which."""
 
     def __init__(self, *, was_started: bool = False) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class BackgroundLoop:
     """Runs coroutines for threads that wait for the result.
 
     A blocking socket has a timeout per read: a server that sends a byte now and then would hold
-    its caller for ever, and nothing could interrupt it. A coroutine can be cancelled anywhere.
+    its caller forever, and nothing could interrupt it. A coroutine can be cancelled anywhere.
 
     anyio's blocking portal does the same, but takes twice as long per call, cannot be stopped from
     its own thread (where the garbage collector may run), and waits for that thread without limit.

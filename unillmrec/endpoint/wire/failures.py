@@ -55,7 +55,7 @@ class Failure(Exception):
 
     @property
     def reached_server(self) -> bool:
-        """Whether anything came back, be it an error."""
+        """Whether anything came back, even an error."""
         return self.kind not in _NO_CONTACT
 
     def without_request(self) -> Failure:

@@ -21,7 +21,7 @@ _LARGEST_SUM = 1.02
 def read_shares(logprobs: object, labels: Sequence[str]) -> Shares | None:
     """Return how probable each of *labels* is; None if the log probabilities are unusable.
 
-    Every spelling of a label counts, with or without a space, but a small letter does not: it
+    Every spelling of a label counts, with or without a space, but a lower-case one does not: it
     begins a word more often than it names a choice. Only the first token is read, because the log
     probabilities of some servers do not line up with the text after it.
     """

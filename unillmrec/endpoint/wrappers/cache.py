@@ -185,7 +185,7 @@ def _wait_for(other: threading.Event, reservation: Reservation | None) -> bool:
         return other.wait()
     left = reservation.seconds_left
     # That thread may itself be waiting for budget that calls in flight give back.
-    with reservation.resting():
+    with reservation.paused():
         return other.wait(left if left is None else min(left, threading.TIMEOUT_MAX))
 
 

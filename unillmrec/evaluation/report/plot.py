@@ -71,14 +71,14 @@ def _axes(low: int, high: int, top: float, metric: str) -> list[str]:
             f'<text class="soft" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
             f"{value:.3f}</text>"
         )
-    foot = HEIGHT - BOTTOM + 20
+    label_y = HEIGHT - BOTTOM + 20
     marks = [(_x(0, low, high), "no tokens")]
     marks += [
         (_x(10.0**power, low, high), _format_count(10**power)) for power in range(low, high + 1)
     ]
     for x, text in marks:
         parts.append(
-            f'<text class="soft" x="{x:.1f}" y="{foot}" text-anchor="middle">{text}</text>'
+            f'<text class="soft" x="{x:.1f}" y="{label_y}" text-anchor="middle">{text}</text>'
         )
     parts.append(
         f'<text class="soft" x="{WIDTH - RIGHT}" y="{HEIGHT - 6}" text-anchor="end">'

@@ -187,7 +187,7 @@ class TreeWalk:
         tracker = self.run.asker.tracker
         if tracker is not None and questions and not self._cut and self._is_spent(tracker):
             self._cut = True
-            self.run.cut_short(tracker.scarcest)
+            self.run.cut_short(tracker.tightest_limit)
         answers = iter(self.run.ask(questions, paid=not self._cut))
         return [
             None if each.question is None else ChoiceScores.merge(next(answers))
