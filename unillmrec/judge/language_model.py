@@ -137,7 +137,7 @@ class LanguageModelJudge:
         if answer.usable:
             pattern = find_pattern(Answer(answer.scores, len(question.choices)))
             dialogue.mark_uninformative(pattern)
-        self._letters.update(answer.usable and not pattern, reported=bool(reply.shares))
+        self._letters.update(answer.usable, reported=bool(reply.shares))
         return answer, pattern
 
     def _ask_for_json(self, question: Question, dialogue: Dialogue, tried: Pattern) -> Verdict:

@@ -26,8 +26,8 @@ FIELDS = (
     ("finished, stopped", "whether everybody is done; what ended the run, or null"),
     (
         "a line of -o",
-        "id, then items, profile, judge, usage, dropped, walk, note as for recommend; "
-        "unknown_history counts history items that are not in the tree",
+        "id, then items, profile, judge, usage, dropped, uninformative, walk, note as for "
+        "recommend; unknown_history counts history items that are not in the tree",
     ),
     (
         "with --plan",
