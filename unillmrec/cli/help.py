@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from typer.core import TyperCommand, TyperGroup
 
 from unillmrec.cli.flags.headings import PERSON
+from unillmrec.cli.flags.plain_values import convert_plain_values
 
 ARGUMENTS = "Arguments"
 OPTIONS = "Options"
@@ -28,6 +29,16 @@ class Command(TyperCommand):
 
     examples: ClassVar[str] = ""
     fields: ClassVar[Fields] = ()
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        convert_plain_values(self.params)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return the option --help."""
+        option = super().get_help_option(ctx)
+        convert_plain_values([option])
+        return option
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the arguments of the usage line, without braces."""
@@ -77,6 +88,16 @@ def _position(heading: str) -> int:
 
 class Group(TyperGroup):
     """A group of commands whose epilog holds examples. `main` chooses the exit code."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        convert_plain_values(self.params)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return the option --help."""
+        option = super().get_help_option(ctx)
+        convert_plain_values([option])
+        return option
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the examples."""
