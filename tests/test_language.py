@@ -33,10 +33,17 @@ FORBIDDEN_IN_PROSE = re.compile(
 )
 PROSE_FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 MODULES = sorted(PACKAGE.rglob("*.py"))
+TESTS = [
+    path
+    for folder in ("tests", "examples")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if path != Path(__file__)
+]
 
 
 def name_of(path):
-    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    above = PACKAGE if path.is_relative_to(PACKAGE) else ROOT
+    return ".".join(path.relative_to(above).with_suffix("").parts)
 
 
 @cache
@@ -70,7 +77,7 @@ def prose(path):
             yield token.start[0], re.sub(r"`[^`]*`|\*\w+\*", "", token.string)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+@pytest.mark.parametrize("path", [*MODULES, *TESTS], ids=name_of)
 def test_names_are_plain(path):
     """A name says what a thing is or does, in words of the field."""
     found = {
@@ -82,7 +89,7 @@ def test_names_are_plain(path):
     assert set() == found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+@pytest.mark.parametrize("path", [*MODULES, *TESTS], ids=name_of)
 def test_texts_of_modules_are_plain(path):
     """Docstrings, comments, help and messages are read once."""
     found = [

@@ -14,19 +14,19 @@ def tree(tmp_path_factory):
 
 def test_no_reply_is_read_as_what_it_does_not_say():
     """A sample of the benchmark: any text in, numbers of the list out, each of them once."""
-    told = fuzz.read_some(500, seed=1)
+    counts = fuzz.read_some(500, seed=1)
 
-    assert told["disguised, read exactly"] > 20
+    assert counts["disguised, read exactly"] > 20
 
 
 def test_no_reply_makes_a_recommendation_fail(tree, monkeypatch):
     """A sample of the benchmark: garbage in every stage, and k valid items in the end."""
     monkeypatch.setattr(fuzz, "WHERE", ("year > 1850", "not 'sea' in subjects", None))
 
-    told = fuzz.walk_some(tree, 200, seed=1)
+    counts = fuzz.walk_some(tree, 200, seed=1)
 
-    assert told["replies"] >= 200
-    assert told["fallbacks"] > told["recommendations"]
+    assert counts["replies"] >= 200
+    assert counts["fallbacks"] > counts["recommendations"]
 
 
 def test_megabytes_are_read_in_a_moment():

@@ -1,4 +1,4 @@
-"""Figures of a sample are told with what they may be off."""
+"""Figures of a sample come with their confidence intervals."""
 
 from benchmarks.intervals import mean
 

@@ -37,7 +37,7 @@ def finds_topics(rows, column="recall@50"):
 
 
 def holds_its_recall(rows):
-    """What was changed leads about as far as what was built anew."""
+    """A walk of a changed tree finds about as much as one of a tree that was just built."""
     shares = numbers([row for row in rows if "synthetic" in row["catalog"]], "share of fresh")
     return shares and 0.5 < min(shares) and max(shares) < 1.5
 

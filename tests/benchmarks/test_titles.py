@@ -1,4 +1,4 @@
-"""A title is changed where something is taken out of it, not where it is merely written anew."""
+"""A title counts as changed where something was removed, not where it was merely normalized."""
 
 import pytest
 

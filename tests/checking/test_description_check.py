@@ -118,9 +118,9 @@ def test_questions_over_the_ceiling_are_split(tree):
     """A judge with a small window gets several questions, and the result is the same."""
     whole = check_descriptions(tree, ScriptedJudge(knowing(tree)), 10)
     judge = ScriptedJudge(knowing(tree), window=2)
-    parted = check_descriptions(tree, judge, 10)
+    windowed = check_descriptions(tree, judge, 10)
 
-    assert whole.levels == parted.levels
+    assert whole.levels == windowed.levels
     assert max(len(question.choices) for question in judge.asked) == 2
 
 
@@ -135,11 +135,11 @@ def test_good_descriptions_lead_further_than_bad_ones(tree, tmp_path):
 
     report = check_descriptions(tree, DescriptionJudge(tree), 60)
     with EditableTree.open(path) as blind:
-        untold = check_descriptions(blind, DescriptionJudge(blind), 60)
+        undescribed = check_descriptions(blind, DescriptionJudge(blind), 60)
         seen = check_descriptions(blind, SimilarityJudge(blind), 60)
 
     assert report.levels[0].first > 0.8
-    assert untold.levels[0].first == pytest.approx(untold.levels[0].by_chance)
+    assert undescribed.levels[0].first == pytest.approx(undescribed.levels[0].by_chance)
     assert seen.levels[0].first > 0.8
 
 

@@ -125,5 +125,5 @@ def on_terminal(width, *arguments, **variables):
 
 def names_in(fields):
     """Return the names that the help of a command gives for the JSON it prints."""
-    told = [names for names, _ in fields if not names.startswith("with ")]
-    return sorted(name for names in told for name in names.split(", "))
+    always = [names for names, _ in fields if not names.startswith("with ")]
+    return sorted(name for names in always for name in names.split(", "))

@@ -150,7 +150,7 @@ def test_every_dialect_is_negotiated(dialect, server_with, endpoint_to, question
 @pytest.mark.parametrize("named", ["param", "loc", "text", "nowhere"])
 @pytest.mark.parametrize("status", [400, 422, 500, 501])
 def test_a_refusal_is_recognized_in_every_form(named, status, server_with, endpoint_to, question):
-    """Whether the parameter is named in a field, in the message, or nowhere."""
+    """Whether the parameter is named in a field, in the message, or not at all."""
     dialect = Dialect(refuses={"response_format": Refusal(status, named)})
     server = server_with(dialect=dialect)
     endpoint = endpoint_to(server)

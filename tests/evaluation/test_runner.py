@@ -266,7 +266,7 @@ def test_failures_that_would_repeat_end_the_evaluation(held_out, kind, number):
 
 
 def test_systems_need_unique_names(held_out):
-    """Otherwise their rows could not be told apart."""
+    """Otherwise their rows could not be distinguished."""
     with pytest.raises(EvaluationError, match="unique names"):
         evaluate(held_out, [RandomBaseline(), RandomBaseline()])
 

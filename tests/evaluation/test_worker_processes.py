@@ -22,7 +22,7 @@ def silent(system, done, total):
 
 
 @pytest.fixture(autouse=True)
-def _worth_it(monkeypatch):
+def _small_enough_for_processes(monkeypatch):
     monkeypatch.setattr(in_processes, "MIN_SIZE_FOR_PROCESSES", 0)
 
 
@@ -171,7 +171,7 @@ def test_specs_contain_no_api_key(tree):
 def test_sequential_runs_are_in_the_order_of_the_systems(held_out, tree):
     """Each system learns before it answers."""
     systems = [each.build(tree) for each in specs_for(tree, "random", "popular")]
-    sheets = list(run_sequentially(systems, held_out.data, 3, silent))
+    runs = list(run_sequentially(systems, held_out.data, 3, silent))
 
-    assert [36, 36] == [len(each.answers) for each in sheets]
-    assert all(len(answer.items) == 3 for each in sheets for answer in each.answers)
+    assert [36, 36] == [len(each.answers) for each in runs]
+    assert all(len(answer.items) == 3 for each in runs for answer in each.answers)

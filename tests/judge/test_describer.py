@@ -20,8 +20,8 @@ def family(count=3, others=(), words="ship, storm, whale, captain, island"):
 
 
 def answer(*lines):
-    told = [{"number": n, "summary": line} for n, line in enumerate(lines, start=1) if line]
-    return json.dumps({"descriptions": told})
+    entries = [{"number": n, "summary": line} for n, line in enumerate(lines, start=1) if line]
+    return json.dumps({"descriptions": entries})
 
 
 def summaries(writer, *answers, count=3):

@@ -57,13 +57,13 @@ def requests(shared, writer, described):
     options = Options(2, leaves=2, candidates=4, history=3, reorder="model")
     Recommender(tree, judge).recommend(history, options=options)
     asked = zip(("profile", "choose", "pick", "rank", "rerank"), endpoint.requests, strict=True)
-    lettered = ScriptedEndpoint([*ANSWERS[:1], _told("B"), *ANSWERS[2:]])
+    lettered = ScriptedEndpoint([*ANSWERS[:1], _letter_answer("B"), *ANSWERS[2:]])
     judge = LanguageModelJudge(lettered, writer, SimilarityJudge(tree), label_bias={})
     Recommender(tree, judge).recommend(history, options=options)
     return {**dict(asked), "describe": described, "label": lettered.requests[1]}
 
 
-def _told(letter):
+def _letter_answer(letter):
     return Reply(letter, Usage(1), "labels", "length", None, 0.0, shares=((letter, 0.9),))
 
 

@@ -93,9 +93,9 @@ def test_items_are_asked_about_once(asking):
     inner = ScriptedJudge(level)
 
     VotingJudge(inner, 3).choose(asking("pick"))
-    told = VotingJudge(inner, 3).interests(HistoryQuestion(("- a book",)))
+    answer = VotingJudge(inner, 3).interests(HistoryQuestion(("- a book",)))
 
-    assert "quiet things" == told.interests[0].text
+    assert "quiet things" == answer.interests[0].text
     assert 2 == len(inner.asked)
 
 

@@ -187,8 +187,8 @@ def test_each_layout_shares_its_part(sent, counter):
 
     def share(layout, people):
         requests = [each for one in sent(layout, people) for each in one]
-        told = [[(m.role, m.content) for m in each.messages] for each in requests]
-        return measure_shared_prefix(told, counter).share
+        prompts = [[(m.role, m.content) for m in each.messages] for each in requests]
+        return measure_shared_prefix(prompts, counter).share
 
     assert share("person-first", PEOPLE[:1]) > share("choices-first", PEOPLE[:1])
     assert share("choices-first", PEOPLE) > share("person-first", PEOPLE)

@@ -54,7 +54,7 @@ def test_every_paid_call_is_in_the_usage_log(tree, server):
 
 
 def test_a_second_run_is_answered_by_the_cache(tree, server):
-    """The list is the same, nothing is sent, and the user is told what was saved."""
+    """The list is the same, nothing is sent, and the user sees what was saved."""
     notices = []
     with Session(tree, leading_to(server), cache="r.cache") as session:
         first = session.recommend(like=LIKE)
@@ -121,7 +121,7 @@ def test_a_budget_of_money_needs_the_price_of_the_model(tree, server):
 
 
 def test_without_an_endpoint_the_embedded_judge_answers(tree):
-    """The user is told once; no log is written, and the cost is nothing."""
+    """The user is warned once; no log is written, and the cost is nothing."""
     notices = []
     with Session(tree, notify=notices.append) as session:
         recommendation = session.recommend(like=LIKE)
@@ -174,8 +174,8 @@ def test_a_tree_that_was_given_stays_open(tree):
         assert trees.ITEMS == len(opened)
 
 
-def test_the_user_hears_which_host_gets_the_key(tree):
-    """Before the first call, whoever starts the session."""
+def test_the_user_is_notified_which_host_gets_the_key(tree):
+    """Before the first call, no matter what starts the session."""
     notices = []
     settings = Settings(base_url="https://models.example/v1", api_key="sk-1", model="m")
 

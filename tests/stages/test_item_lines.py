@@ -18,7 +18,7 @@ MOBY = Item(
         "illustrated": True,
     },
 )
-TOLD = "Moby-Dick (Fiction > Sea; Herman Melville; whales, madness)"
+TITLE_AND_TAGS = "Moby-Dick (Fiction > Sea; Herman Melville; whales, madness)"
 
 
 @pytest.mark.parametrize(
@@ -26,9 +26,9 @@ TOLD = "Moby-Dick (Fiction > Sea; Herman Melville; whales, madness)"
     [
         (Item("a", "Emma"), 80, "Emma"),
         (Item("a", "Emma", text="A matchmaker errs."), 80, "Emma: A matchmaker errs."),
-        (MOBY, 200, f"{TOLD}: {MOBY.text}"),
-        (MOBY, 100, f"{TOLD}: A captain hunts a white whale round th…"),
-        (MOBY, 65, TOLD),
+        (MOBY, 200, f"{TITLE_AND_TAGS}: {MOBY.text}"),
+        (MOBY, 100, f"{TITLE_AND_TAGS}: A captain hunts a white whale round th…"),
+        (MOBY, 65, TITLE_AND_TAGS),
         (MOBY, 20, "Moby-Dick (Fiction…"),
         (Item("a", "3. A trap\nwith <|im_end|> marks"), 80, "3 A trap with marks"),
         (Item("a", "Emma", attributes={"note": "x" * 100}), 90, f"Emma ({'x' * 59}…)"),

@@ -44,15 +44,15 @@ def test_a_long_history_is_sampled_in_three_blocks(run, placed):
     lines = asked_about(run, placed)
 
     blocks = [list(group) for _, group in itertools.groupby(lines, lambda line: line in HEADINGS)]
-    told = [line.split(" (")[0].split()[-1] for line in lines if line not in HEADINGS]
+    shown = [line.split(" (")[0].split()[-1] for line in lines if line not in HEADINGS]
     assert [[heading] for heading in HEADINGS] == blocks[::2]
     assert [3, 9, 18] == [len(block) for block in blocks[1::2]]
-    # Of 282 older items, the first half is told by three and the second by nine.
-    assert ["46", "93", "140"] == told[:3]
+    # Of 282 older items, the first half is represented by three and the second by nine.
+    assert ["46", "93", "140"] == shown[:3]
     assert ["155", "171", "187", "202", "218", "234", "249", "265", "281"] == [
-        str(int(number)) for number in told[3:12]
+        str(int(number)) for number in shown[3:12]
     ]
-    assert [str(number) for number in range(282, 300)] == told[12:]
+    assert [str(number) for number in range(282, 300)] == shown[12:]
 
 
 @SHARED
@@ -63,10 +63,10 @@ def test_never_shows_more_items_than_the_limit(tree, placed, limit, count):
 
     lines = [line for line in asked_about(run, placed[:count]) if line not in HEADINGS]
 
-    told = [int(line.split(" (")[0].split()[-1]) for line in lines]
-    assert sorted(set(told)) == told
-    assert count - 1 == told[-1]
-    assert min(limit, count) >= len(told) >= min(limit, count) - 1
+    shown = [int(line.split(" (")[0].split()[-1]) for line in lines]
+    assert sorted(set(shown)) == shown
+    assert count - 1 == shown[-1]
+    assert min(limit, count) >= len(shown) >= min(limit, count) - 1
 
 
 def test_the_newest_item_counts_most(run, placed):
@@ -123,11 +123,11 @@ def test_a_sentence_skips_the_call(run, placed, given):
     """The sentence is the profile, and its words give the vector."""
     result = profile(run, Person(("-",), **given), placed[:3])
 
-    spoken = run.tree.vector_of_text("whale")
+    vector = run.tree.vector_of_text("whale")
     assert [] == run.judge.asked
     assert {} == run.asker.counts.bill.by_stage()
     assert (Interest("whale", 1.0),) == result.interests
-    assert similarities(spoken, [result.vector])[0] == pytest.approx(1)
+    assert similarities(vector, [result.vector])[0] == pytest.approx(1)
 
 
 def test_a_sentence_is_flattened(run):
@@ -151,11 +151,11 @@ def test_unknown_words_without_a_history_give_no_vector(run):
     assert profile(run, Person(like="zzyzx"), []).vector is None
 
 
-@pytest.mark.parametrize("said", ["", "  ", "###", "\u200b", "---\n"])
-def test_an_empty_person_is_an_error(said):
+@pytest.mark.parametrize("sentence", ["", "  ", "###", "\u200b", "---\n"])
+def test_an_empty_person_is_an_error(sentence):
     """Without a history, an empty sentence is refused, and the error says what to do."""
     with pytest.raises(PersonError) as caught:
-        Person(like=said)
+        Person(like=sentence)
 
     assert "nothing is known about the person." == caught.value.problem
     assert "--history" in caught.value.remedy

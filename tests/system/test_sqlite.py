@@ -1,4 +1,4 @@
-"""The SQLite files of this package are created, upgraded and told apart in one place."""
+"""The SQLite files of this package are created, upgraded and distinguished in one place."""
 
 import sqlite3
 from contextlib import closing

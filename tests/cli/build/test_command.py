@@ -57,13 +57,13 @@ def _measured(found):
 
 def test_json_has_the_fields_it_promises(run, films):
     """The JSON is one object with the fields of the help."""
-    told = run("build", films, "-o", "t.tree", "--json").json
+    result = run("build", films, "-o", "t.tree", "--json").json
 
-    assert names_in(FIELDS) == sorted(told)
-    assert ("t.tree", 3, None) == (told["path"], told["items"], told["embedded_by"])
-    assert Path("t.tree").stat().st_size == told["bytes"]
-    assert {"read", "vectors", "tree", "describe and write", "total"} == told["seconds"].keys()
-    assert 0 == told["usage"]["total"]["calls"]
+    assert names_in(FIELDS) == sorted(result)
+    assert ("t.tree", 3, None) == (result["path"], result["items"], result["embedded_by"])
+    assert Path("t.tree").stat().st_size == result["bytes"]
+    assert {"read", "vectors", "tree", "describe and write", "total"} == result["seconds"].keys()
+    assert 0 == result["usage"]["total"]["calls"]
 
 
 def test_a_tree_that_is_there_stays(run, films):
@@ -95,13 +95,13 @@ def test_skipped_rows_are_listed(run, films):
     Path(films).write_text("\n".join([*FILMS, ",No id,,,", "a,Again,,,"]))
 
     ended = run("build", films, "--on-error", "skip")
-    told = run("build", films, "--on-error", "skip", "--overwrite", "--json").json
+    result = run("build", films, "--on-error", "skip", "--overwrite", "--json").json
 
     assert 0 == ended.code
     assert "Skipped 2 rows:\n  films.csv:5: " in ended.out
     assert "  films.csv:6: item id 'a' is already used on line 2\n" in ended.out
-    assert 2 == told["catalog"]["skipped_count"]
-    assert [5, 6] == [each["line"] for each in told["catalog"]["skipped"]]
+    assert 2 == result["catalog"]["skipped_count"]
+    assert [5, 6] == [each["line"] for each in result["catalog"]["skipped"]]
 
 
 def test_many_skipped_rows_are_not_all_shown(run, films):
@@ -128,9 +128,9 @@ def test_reads_standard_input(run, monkeypatch):
     stdin = io.TextIOWrapper(io.BytesIO(b'{"id": "a", "title": "Emma"}\n'))
     monkeypatch.setattr(sys, "stdin", stdin)
 
-    told = run("build", "-", "-o", "in.tree", "--json").json
+    result = run("build", "-", "-o", "in.tree", "--json").json
 
-    assert 1 == told["items"]
+    assert 1 == result["items"]
 
 
 def test_bounds_and_popularity_reach_the_tree(run, tmp_path):
@@ -140,14 +140,14 @@ def test_bounds_and_popularity_reach_the_tree(run, tmp_path):
     ]
     (tmp_path / "c.jsonl").write_text("\n".join(lines))
 
-    told = run(
+    result = run(
         *("build", "c.jsonl", "--leaf-size", 6, "--fan-out", 4, "--popularity", "met"),
         *("--seed", 3, "--workers", 1, "--json"),
     ).json
 
-    assert told["largest_leaf"] <= 10
+    assert result["largest_leaf"] <= 10
     with ItemTree.open("c.tree") as tree:
-        assert told["leaves"] == measure_shape(tree).leaves
+        assert result["leaves"] == measure_shape(tree).leaves
         assert (4, 6, 10) == tuple(
             tree.facts["bounds"][name] for name in ("fan_out", "leaf_target", "leaf_capacity")
         )
@@ -201,14 +201,14 @@ def test_an_endpoint_that_fails_leaves_no_tree(run, films, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("place", "told"),
+    ("place", "message"),
     [
         (".", ". is a folder."),
         ("c.jsonl", "c.jsonl is not a tree, and --overwrite replaces only trees."),
         ("pipe", "pipe is a pipe, a device or a socket, and a tree is a file."),
     ],
 )
-def test_only_a_tree_is_replaced(run, place, told):
+def test_only_a_tree_is_replaced(run, place, message):
     """A folder, the catalog itself and a pipe are refused before anything is read."""
     content = '{"id": "a", "title": "A"}\n'
     Path("c.jsonl").write_text(content)
@@ -216,7 +216,7 @@ def test_only_a_tree_is_replaced(run, place, told):
 
     ended = run("build", "c.jsonl", "-o", place, "--overwrite")
 
-    assert (3, f"Error: {told}") == (ended.code, ended.err.splitlines()[0])
+    assert (3, f"Error: {message}") == (ended.code, ended.err.splitlines()[0])
     assert (content, ["c.jsonl", "pipe"]) == (Path("c.jsonl").read_text(), sorted(os.listdir()))
 
 
@@ -224,9 +224,9 @@ def test_branches_are_counted_alike(run):
     """The build, the tree and the demo count every node that is no leaf, the root included."""
     demo = run("demo", "--keep", "here", "--json").json["tree"]
     shown = run("tree", "here/books.tree", "--depth", "9", "--json").json
-    told = run("demo", "--no-pause").out
+    result = run("demo", "--no-pause").out
 
     inner = sum(not node["leaf"] for node in shown["nodes"])
     assert inner == shown["branches"] == demo["branches"]
-    assert f" leaves under {inner} branches, " in told
-    assert "a score out of 100\n" in told
+    assert f" leaves under {inner} branches, " in result
+    assert "a score out of 100\n" in result

@@ -24,7 +24,7 @@ def everything(name):
 
 
 def test_inserts_a_file_and_says_so(run, shop, tmp_path):
-    """What was inserted is told, and is there."""
+    """What was inserted is reported, and is there."""
     ended = run("insert", shop, write(tmp_path / "new.jsonl", NEW))
 
     assert 0 == ended.code
@@ -43,10 +43,10 @@ def test_json_has_the_promised_fields(run, shop, tmp_path):
         ["delete", shop, "new-1"],
         ["sync", shop, new],
     ):
-        told = run(*arguments, "--json").json
+        result = run(*arguments, "--json").json
 
-        assert names_in(change_fields.FIELDS) == sorted(told)
-    assert (29 - 29 + 1, 300) == (told["inserted"], told["deleted"])
+        assert names_in(change_fields.FIELDS) == sorted(result)
+    assert (29 - 29 + 1, 300) == (result["inserted"], result["deleted"])
 
 
 def test_takes_one_item_and_a_stream(run, shop, tmp_path, monkeypatch):
@@ -70,7 +70,7 @@ def test_deletes_by_ids_and_by_a_file(run, shop, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["delete", "item-0o1"], "The nearest id to 'item-0o1' is 'item-0"),
         (["delete", "item-001", "nobody"], "1 of 2 items are not in shop.tree: 'nobody'."),
@@ -83,7 +83,7 @@ def test_deletes_by_ids_and_by_a_file(run, shop, tmp_path):
         (["insert", "new.jsonl", "--vectors", "no.npy"], "it takes no vectors"),
     ],
 )
-def test_what_does_not_fit_changes_nothing(run, shop, tmp_path, arguments, told):
+def test_what_does_not_fit_changes_nothing(run, shop, tmp_path, arguments, message):
     """An error says what does not fit, ends with three, and leaves the tree as it was."""
     write(tmp_path / "new.jsonl", NEW)
     write(tmp_path / "there.jsonl", [{"id": "item-007", "title": "x"}, {"id": "y", "title": "y"}])
@@ -95,15 +95,15 @@ def test_what_does_not_fit_changes_nothing(run, shop, tmp_path, arguments, told)
     ended = run(command, shop, *rest)
 
     assert (3, "") == (ended.code, ended.out)
-    assert told in ended.err
+    assert message in ended.err
     assert before == everything(shop)
 
 
-def test_passes_over_what_is_missing_if_told_to(run, shop):
+def test_ignore_missing_skips_unknown_ids(run, shop):
     """`--ignore-missing` deletes what is there and counts the rest."""
-    told = run("delete", shop, "item-001", "nobody", "--ignore-missing", "--json").json
+    result = run("delete", shop, "item-001", "nobody", "--ignore-missing", "--json").json
 
-    assert (1, 1) == (told["deleted"], told["ignored"])
+    assert (1, 1) == (result["deleted"], result["ignored"])
 
 
 def test_a_price_touches_no_vector_and_no_description(run, shop, tmp_path):
@@ -134,9 +134,9 @@ def test_sync_reads_the_columns_that_the_build_read(run, tmp_path):
     run("build", catalog, "-o", "odd.tree", *flags)
     before = everything("odd.tree")
 
-    told = run("sync", "odd.tree", catalog, "--json").json
+    result = run("sync", "odd.tree", catalog, "--json").json
 
-    assert (20, 0, 0) == (told["unchanged"], told["inserted"], told["refreshed"])
+    assert (20, 0, 0) == (result["unchanged"], result["inserted"], result["refreshed"])
     assert before == everything("odd.tree")
 
 

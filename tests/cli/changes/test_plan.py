@@ -26,41 +26,41 @@ def named_with_plan(command):
 def test_a_build_is_planned_and_not_made(run, new_items, server):
     """Nothing is sent, written or left; the plan is of the catalog's own tree and texts."""
     before = sorted(Path().iterdir())
-    told = run("build", new_items, "--workers", "1", "--plan", "--embed", "e", "--json").json
+    result = run("build", new_items, "--workers", "1", "--plan", "--embed", "e", "--json").json
     shown = run("build", new_items, "--workers", "1", "--plan").out
 
     assert ([], before) == (server.requests, sorted(Path().iterdir()))
-    assert ["embed", "describe", "total"] == list(told["plan"])
+    assert ["embed", "describe", "total"] == list(result["plan"])
     assert (120, "e", 0) == (
-        told["items"],
-        told["embedded_by"],
-        told["plan"]["embed"]["completion"],
+        result["items"],
+        result["embedded_by"],
+        result["plan"]["embed"]["completion"],
     )
-    assert f"Describing {told['nodes']} node" in shown
-    assert all(name in named_with_plan(build_command) for name in told)
+    assert f"Describing {result['nodes']} node" in shown
+    assert all(name in named_with_plan(build_command) for name in result)
 
 
 def test_a_planned_embedding_is_what_is_billed(run, new_items, server):
     """The texts are those that are sent, in as many requests."""
-    told = run("build", new_items, "--workers", "1", "--plan", "--embed", "e", "--json").json[
+    result = run("build", new_items, "--workers", "1", "--plan", "--embed", "e", "--json").json[
         "plan"
     ]["embed"]
     run("build", new_items, "--workers", "1", "-o", "new.tree", "--embed", "e")
 
-    assert (told["calls"], told["prompt"]) == (server.billed.calls, server.billed.prompt)
+    assert (result["calls"], result["prompt"]) == (server.billed.calls, server.billed.prompt)
 
 
 def test_a_change_is_planned_on_a_copy(run, shop, new_items, server):
-    """The tree stays as it was, and the plan says what would have to be described anew."""
+    """The tree stays as it was, and the plan says what would have to be described again."""
     run("describe", shop, "--yes")
     before, asked = Path(shop).read_bytes(), len(server.requests)
-    told = run("insert", shop, new_items, "--plan", "--json").json
+    result = run("insert", shop, new_items, "--plan", "--json").json
 
     assert (before, asked) == (Path(shop).read_bytes(), len(server.requests))
-    assert (120, 0, 0) == (told["inserted"], told["updated"], told["deleted"])
-    assert 0 < told["nodes"] == len(_stale_after(run, shop, new_items))
-    assert told["plan"]["describe"]["calls"] > told["before"]["total"]["calls"] == 0
-    assert all(name in named_with_plan(insert_command) for name in told)
+    assert (120, 0, 0) == (result["inserted"], result["updated"], result["deleted"])
+    assert 0 < result["nodes"] == len(_stale_after(run, shop, new_items))
+    assert result["plan"]["describe"]["calls"] > result["before"]["total"]["calls"] == 0
+    assert all(name in named_with_plan(insert_command) for name in result)
 
 
 def _stale_after(run, tree, items):
@@ -70,7 +70,7 @@ def _stale_after(run, tree, items):
 
 
 def test_a_change_without_a_model_costs_nothing(run, shop, new_items):
-    """In a tree that no model described, nothing has to be described anew."""
+    """In a tree that no model described, nothing has to be described again."""
     assert (
         "No calls are needed; nothing was sent.\n" == run("upsert", shop, new_items, "--plan").out
     )
@@ -82,12 +82,12 @@ def test_new_items_of_an_embedded_tree_are_counted(run, new_items, server):
     more = Path("more.jsonl")
     more.write_text(Path(new_items).read_text().replace('"new-', '"more-'))
     asked = server.billed
-    told = run("insert", "new.tree", more, "--embed", "e", "--plan", "--json").json
+    result = run("insert", "new.tree", more, "--embed", "e", "--plan", "--json").json
     assert asked == server.billed
     run("insert", "new.tree", more, "--embed", "e")
 
-    assert (120, told["plan"]["embed"]["prompt"]) == (
-        told["inserted"],
+    assert (120, result["plan"]["embed"]["prompt"]) == (
+        result["inserted"],
         server.billed.prompt - asked.prompt,
     )
 

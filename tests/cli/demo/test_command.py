@@ -58,14 +58,18 @@ def test_needs_no_settings(run, monkeypatch):
 
 def test_json_has_the_fields_it_promises(run):
     """The JSON holds the recommendation, the tree, and the flat list's cost."""
-    told = run("demo", "--person", "tomasz", "--json").json
+    result = run("demo", "--person", "tomasz", "--json").json
 
     of_recommend = [name for names, _ in RECOMMENDATION[:9] for name in names.split(", ")]
     own = [name for names, _ in FIELDS for name in names.split(", ") if "…" not in name]
-    assert sorted([*own, *of_recommend, "seconds"]) == sorted(told)
-    assert ("tomasz", 700, None) == (told["person"], told["tree"]["items"], told["tree"]["path"])
-    assert told["flat"]["prompt"] is None
-    assert told["flat"]["estimated_prompt"] > 10_000
+    assert sorted([*own, *of_recommend, "seconds"]) == sorted(result)
+    assert ("tomasz", 700, None) == (
+        result["person"],
+        result["tree"]["items"],
+        result["tree"]["path"],
+    )
+    assert result["flat"]["prompt"] is None
+    assert result["flat"]["estimated_prompt"] > 10_000
 
 
 def test_is_for_anybody(run):
@@ -78,7 +82,7 @@ def test_is_for_anybody(run):
     assert "no reader 'bob'" in run("demo", "--person", "bob").err
 
 
-def test_keeps_the_tree_where_it_is_told_to(run):
+def test_keep_leaves_the_tree_in_a_folder(run):
     """--keep leaves a tree to play with, and never writes over one."""
     ended = run("demo", "--keep", "here")
     again = run("demo", "--keep", "here")

@@ -330,7 +330,7 @@ def test_stale_renews_outdated_descriptions(run, shop, server):
     after = run(*walk).out
 
     opened = result["branches"] + result["leaves"]
-    # The root says nothing of itself.
+    # The root has no description of its own.
     assert opened - 1 == result["stale"]
     assert (
         f"{opened - 1} of {opened} opened nodes have outdated descriptions; "

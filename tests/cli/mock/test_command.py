@@ -30,18 +30,18 @@ def test_a_client_of_anybody_is_answered_and_ctrl_c_tells_the_bill():
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
 
-    told = json.loads(out)
+    result = json.loads(out)
     usages = [answer.usage for answer in answers]
     assert (0, b"") == (process.returncode, err)
-    assert (2, {"200": 2}, 1) == (told["requests"], told["statuses"], told["most_at_once"])
+    assert (2, {"200": 2}, 1) == (result["requests"], result["statuses"], result["most_at_once"])
     assert {
         "calls": 2,
         "prompt": sum(usage.prompt_tokens for usage in usages),
         "completion": sum(usage.completion_tokens for usage in usages),
         "cached": usages[1].prompt_tokens_details.cached_tokens,
         "reasoning": 0,
-    } == told["billed"]
-    assert 0 < told["billed"]["cached"] < told["billed"]["prompt"]
+    } == result["billed"]
+    assert 0 < result["billed"]["cached"] < result["billed"]["prompt"]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_flags_that_make_no_sense_are_wrong_usage(flags, words, run):
     assert words in ended.err
 
 
-def test_a_port_that_is_taken_is_told(run, server):
+def test_a_port_in_use_is_an_error(run, server):
     """In one sentence."""
     port = server.base_url.split(":")[2].split("/")[0]
 

@@ -64,16 +64,16 @@ def test_ids_may_hold_commas(run):
     Path("c.jsonl").write_text('{"id": "a,b", "title": "A"}\n{"id": "c", "title": "C"}\n')
     assert 0 == run("build", "c.jsonl").code
 
-    parted = run("recommend", "c.tree", "--history", "a,b")
+    split = run("recommend", "c.tree", "--history", "a,b")
     excluded = run("recommend", "c.tree", "--history", "c", "--exclude", "a,b")
     whole = run("recommend", "c.tree", "--history", '["a,b"]', "--json")
 
-    assert 3 == parted.code
+    assert 3 == split.code
     assert [
         "Error: 2 of 2 history items are not in c.tree: 'a', 'b'.",
         "  'a,b' as a whole is an id; commas separate ids.",
         """  Try: --history '["a,b"]'""",
-    ] == parted.err.splitlines()[-3:]
+    ] == split.err.splitlines()[-3:]
     assert """Try: --exclude '["a,b"]'\n""" in excluded.err
     assert ["c"] == [each["id"] for each in whole.json["items"]]
 

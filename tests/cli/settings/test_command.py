@@ -22,13 +22,13 @@ def test_shows_values_and_where_they_come_from(run, monkeypatch, tmp_path):
 
 def test_json_has_the_fields_it_promises(run):
     """The JSON is one object with the fields of the help."""
-    told = run("settings", "--json").json
+    result = run("settings", "--json").json
 
-    assert names_in(FIELDS) == sorted(told)
+    assert names_in(FIELDS) == sorted(result)
     assert {"name": "judge", "value": "auto", "origin": "default", "problem": None} in (
-        told["settings"]
+        result["settings"]
     )
-    assert not told["has_endpoint"]
+    assert not result["has_endpoint"]
 
 
 def test_says_what_will_not_work(run, monkeypatch):

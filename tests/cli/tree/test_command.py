@@ -29,20 +29,20 @@ def test_shows_facts_and_the_top(run, shelf):
 
 def test_json_has_the_fields_it_promises(run, shop):
     """The JSON is one object with the fields of the help; --depth says how many levels."""
-    told = run("tree", shop, "--json", "--depth", "1").json
+    result = run("tree", shop, "--json", "--depth", "1").json
 
-    assert names_in(FIELDS) == sorted(told)
-    assert {0, 1} == {node["depth"] for node in told["nodes"]}
-    assert 300 == sum(node["size"] for node in told["nodes"] if node["depth"] == 1)
+    assert names_in(FIELDS) == sorted(result)
+    assert {0, 1} == {node["depth"] for node in result["nodes"]}
+    assert 300 == sum(node["size"] for node in result["nodes"] if node["depth"] == 1)
 
 
 def test_the_whole_tree_can_be_shown(run, shop):
     """With depth enough every node is there, and no hint that there is more."""
-    told = run("tree", shop, "--json", "--depth", "99").json
+    result = run("tree", shop, "--json", "--depth", "99").json
     shown = run("tree", shop, "--depth", "99").out
 
-    assert told["leaves"] + told["branches"] == len(told["nodes"])
-    assert told["leaves"] + told["branches"] - 1 == shown.count("── ")
+    assert result["leaves"] + result["branches"] == len(result["nodes"])
+    assert result["leaves"] + result["branches"] - 1 == shown.count("── ")
     assert "--depth" not in shown
     assert "--depth 2 shows one more level" in run("tree", shop, "--depth", "1").out
 
@@ -69,13 +69,13 @@ def test_shows_a_branch_and_a_leaf(run, shop):
 
     of_branch = run("tree", shop, "--node", branch.id).out
     of_leaf = run("tree", shop, "--node", leaf.id).out
-    told = run("tree", shop, "--node", leaf.id, "--json").json
+    result = run("tree", shop, "--node", leaf.id, "--json").json
 
     assert of_branch.splitlines()[0].startswith(f"{branch.id} ")
     assert all(f"{each.id}  {each.title}\n" in of_leaf for each in items)
-    assert [each.id for each in items] == [each["id"] for each in told["items"]]
-    assert [branch.id, leaf.id] == [told["path"][0], told["path"][-1]]
-    assert ([], leaf.size) == (told["children"], told["size"])
+    assert [each.id for each in items] == [each["id"] for each in result["items"]]
+    assert [branch.id, leaf.id] == [result["path"][0], result["path"][-1]]
+    assert ([], leaf.size) == (result["children"], result["size"])
 
 
 def test_a_node_that_is_not_there(run, shop):
@@ -89,24 +89,24 @@ def test_a_node_that_is_not_there(run, shop):
 def test_finds_items(run, shop):
     """--find shows where items are whose title or id contains the text, in any case."""
     out = run("tree", shop, "--find", "LIGHTHOUSE", "--limit", "3").out
-    told = run("tree", shop, "--find", "item-007", "--json").json
+    result = run("tree", shop, "--find", "item-007", "--json").json
 
     assert 3 == out.count("(leaf ")
     assert " in shop.tree with 'LIGHTHOUSE'; the first 3 are shown.\n" in out
-    assert (1, ["item-007"]) == (told["count"], [each["id"] for each in told["items"]])
-    assert told["items"][0]["leaf"] == told["items"][0]["path"][-1]
+    assert (1, ["item-007"]) == (result["count"], [each["id"] for each in result["items"]])
+    assert result["items"][0]["leaf"] == result["items"][0]["path"][-1]
     assert "0 items in shop.tree with 'zebra'.\n" == run("tree", shop, "--find", "zebra").out
 
 
 @pytest.mark.parametrize("name", ["graphml", "dot", "json"])
 def test_exports_a_graph(run, shop, name):
     """Each format is written and says how much; none is written over."""
-    told = run("tree", shop, "--export", name, "out", "--json").json
+    result = run("tree", shop, "--export", name, "out", "--json").json
     again = run("tree", shop, "--export", name, "out")
 
     with ItemTree.open(shop) as tree:
         nodes = int(tree.facts["next_node"]) - 1
-    assert {"path": "out", "format": name, "nodes": nodes, "edges": nodes - 1} == told
+    assert {"path": "out", "format": name, "nodes": nodes, "edges": nodes - 1} == result
     assert (3, "Error: out exists already.") == (again.code, again.err.splitlines()[0])
     assert 0 == run("tree", shop, "--export", name, "out", "--overwrite").code
     assert nodes == _count(name, Path("out"))

@@ -13,17 +13,17 @@ def test_what_was_spent_is_what_was_billed(run, shop, server):
     """The total is the server's own bill, by whatever it is grouped, and by stage in order."""
     run("recommend", shop, "--history", "item-000,item-006")
     run("recommend", shop, "--like", "whale")
-    told = {
+    result = {
         by: run("usage", shop, "--by", by, "--json").json for by in ("stage", "run", "model", "day")
     }
 
-    for each in told.values():
+    for each in result.values():
         assert server.billed.prompt == each["total"]["usage"]["prompt"]
         assert server.billed.prompt == sum(line["usage"]["prompt"] for line in each["lines"])
-    assert ["profile", "recall", "rank"] == [line["key"] for line in told["stage"]["lines"]]
-    assert (2, 1, 1) == tuple(len(told[by]["lines"]) for by in ("run", "model", "day"))
-    assert names_in(FIELDS) == sorted(told["run"])
-    assert ["recommend"] * 2 == [line["command"] for line in told["run"]["lines"]]
+    assert ["profile", "recall", "rank"] == [line["key"] for line in result["stage"]["lines"]]
+    assert (2, 1, 1) == tuple(len(result[by]["lines"]) for by in ("run", "model", "day"))
+    assert names_in(FIELDS) == sorted(result["run"])
+    assert ["recommend"] * 2 == [line["command"] for line in result["run"]["lines"]]
 
 
 def test_is_shown_as_a_table(run, shop, server):
@@ -138,7 +138,7 @@ def test_a_long_list_of_runs_is_cut(run, shop, server):
     assert "The last 40 lines are shown; 3 more are in --json, or use --since.\n" in out
 
 
-def test_money_is_told_where_the_price_is_known(run, shop, server):
+def test_money_is_shown_if_the_price_is_known(run, shop, server):
     """With a price of one's own: in the plan, beside the bill, in the sums, and as a limit."""
     Path("unillmrec.toml").write_text("[prices.fake-model]\nprompt = 1000\ncompletion = 2000\n")
     asked = ("recommend", shop, "--like", "whale")

@@ -147,7 +147,7 @@ def test_the_oldest_call_goes_first():
 
 
 def test_waiting_for_a_slot_ends_at_the_timeout():
-    """And whoever gave up takes no slot from the others."""
+    """And a waiter that gave up takes no slot from the others."""
     limiter = ConcurrencyLimiter(1)
 
     with limiter.slot(limiter.new_priority(), 1):

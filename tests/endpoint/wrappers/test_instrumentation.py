@@ -93,8 +93,8 @@ def test_events_contain_no_text(server_with, endpoint_to, question, events):
     with pytest.raises(CallError):
         endpoint.complete(question)
 
-    told = " ".join(str(event) for event in events())
-    assert not [secret for secret in SECRETS if secret in told]
+    logged = " ".join(str(event) for event in events())
+    assert not [secret for secret in SECRETS if secret in logged]
 
 
 def test_embeddings_are_logged():

@@ -116,7 +116,7 @@ def test_the_paper_keeps_to_its_parameters(held_out, tree):
     assert all(re.search("top [1-5] items", each.messages[-1].content) for each in leaves)
     assert len(endpoint.requests) == 1 + len(others) == found.usage.calls
     assert len(first.messages) == 2
-    # Our own estimate stands beside the server's count.
+    # Our own estimate is kept apart from the server's count.
     sent = [[each.content for each in request.messages] for request in endpoint.requests]
     assert sum(map(counter.count_messages, sent)) == found.usage.estimated_prompt
     assert found.usage.estimated_completion > 0

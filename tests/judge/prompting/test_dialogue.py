@@ -100,6 +100,6 @@ def test_an_unusable_reply_is_asked_for_once_more(writer):
 
     assert (0, 0) == dialogue.ask(REQUEST, int, bool)
 
-    told = [each.content for each in endpoint.requests[1].messages]
-    assert ["How many?", "0", RETRY_MESSAGE] == told
+    sent = [each.content for each in endpoint.requests[1].messages]
+    assert ["How many?", "0", RETRY_MESSAGE] == sent
     assert 2 == dialogue.usage.calls

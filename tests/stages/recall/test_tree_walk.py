@@ -153,9 +153,12 @@ def test_depth_first_is_the_papers_walk(tree, somebody, seed):
             break
         leaves.append(leaf.id)
         numbers = [each.number for each in tree.items_in([leaf.id])]
-        # Of three items or fewer nothing is asked: they are worth what their leaf is.
-        worth = {number: score(number if len(numbers) > 3 else leaf.id) for number in numbers}
-        picked |= {number: worth[number] for number in sorted(worth, key=lambda n: -worth[n])[:3]}
+        # Of three items or fewer nothing is asked: they get the path score of their leaf.
+        path_score = {number: score(number if len(numbers) > 3 else leaf.id) for number in numbers}
+        picked |= {
+            number: path_score[number]
+            for number in sorted(path_score, key=lambda n: -path_score[n])[:3]
+        }
     best = sorted(picked, key=lambda number: -picked[number])[: run.options.wanted]
     assert leaves == opened_leaves(run)
     assert set(best) == {each.placed.number for each in recalled}
@@ -212,11 +215,11 @@ def most_probable(tree, seed, wanted):
         choices = tuple(Choice(number, "", key) for number, key in enumerate(keys, 1))
         shares = dict(answer(Question("choose", Stage.RECALL, Profile(()), choices, 1)))
         for choice in choices:
-            worth = probability * max(shares[choice.number], LEAST_SHARE)
+            path_score = probability * max(shares[choice.number], LEAST_SHARE)
             if inner:
-                waiting.append((worth, choice.key))
+                waiting.append((path_score, choice.key))
             else:
-                recalled[choice.key] = worth
+                recalled[choice.key] = path_score
     return set(sorted(recalled, key=lambda number: -recalled[number])[:wanted])
 
 
@@ -337,14 +340,14 @@ def test_asks_about_at_least_two_choices(tree, somebody):
 def test_splits_a_question_about_branches_that_does_not_fit(tree, somebody, window):
     """Windows change how branches are asked about, not which are opened."""
     whole = start_run(tree, ScriptedJudge(by_key(5)))
-    parted = start_run(tree, ScriptedJudge(by_key(5), window=window))
+    windowed = start_run(tree, ScriptedJudge(by_key(5), window=window))
 
     recall(whole, somebody)
-    recall(parted, somebody)
+    recall(windowed, somebody)
 
-    assert max(len(each.choices) for each in parted.judge.asked) <= window
-    assert [each.opened.id for each in whole.steps] == [each.opened.id for each in parted.steps]
-    assert [each.scores for each in whole.steps] == [each.scores for each in parted.steps]
+    assert max(len(each.choices) for each in windowed.judge.asked) <= window
+    assert [each.opened.id for each in whole.steps] == [each.opened.id for each in windowed.steps]
+    assert [each.scores for each in whole.steps] == [each.scores for each in windowed.steps]
 
 
 def test_a_branch_the_judge_left_out_is_opened_last(tree, somebody):

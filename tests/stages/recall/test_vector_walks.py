@@ -28,7 +28,7 @@ def test_retrieve_takes_the_nearest_items_without_a_question(tree, somebody, run
         for numbers in (expected, [each.placed.number for each in candidates])
     ]
     assert [] == judge.asked
-    # Which of two equally near items comes first is drawn by lot.
+    # Which of two equally near items comes first is drawn at random.
     assert pytest.approx(similarities[0], abs=2e-3) == similarities[1]
     assert 30 == len({each.placed.number for each in candidates})
     assert all(each.placed.number % 3 for each in candidates)

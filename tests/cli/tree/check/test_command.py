@@ -30,10 +30,10 @@ def test_a_sound_tree_ends_with_zero(run, shop):
 
 def test_json_has_the_fields_it_promises(run, shop):
     """The JSON is one object with the fields of the help."""
-    told = run("tree", "check", shop, "--json").json
+    result = run("tree", "check", shop, "--json").json
 
-    assert names_in(FIELDS) == sorted(told)
-    assert ([], 300) == (told["breaches"], told["items"])
+    assert names_in(FIELDS) == sorted(result)
+    assert ([], 300) == (result["breaches"], result["items"])
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--route", "5"]])
@@ -69,14 +69,14 @@ def test_descriptions_out_of_date_are_a_fault(run, shop, server):
 def test_hidden_items_are_looked_for(run, shop):
     """How often the right branch was found on each level, and where turns were wrong."""
     out = run("tree", "check", shop, "--route", "40").out
-    told = run("tree", "check", shop, "--route", "40", "--json").json["routing"]
+    result = run("tree", "check", shop, "--route", "40", "--json").json["routing"]
 
     assert "40 hidden items, looked for by the description judge (the words of the lines" in out
     level, *numbers = re.search(r"^1 .*$", out, re.MULTILINE)[0].split()
-    first = told["levels"][0]
+    first = result["levels"][0]
     shares = [f"{first[name]:.1%}" for name in ("first", "among_three", "by_chance")]
     assert ("1", ["40", *shares]) == (level, numbers)
-    assert f"{told['whole_way']:.1%} were found without a wrong turn." in out
+    assert f"{result['whole_way']:.1%} were found without a wrong turn." in out
     assert "Most wrong turns\n" in out
 
 
@@ -93,8 +93,8 @@ def test_a_model_may_look_for_them(run, shop, server):
         f"Looking for 3 hidden items takes {count} calls to fake-model, about "
     )
     assert "3 hidden items, looked for by the fake-model at 127.0.0.1" in ended.out
-    told = run("usage", shop, "--json").json
-    assert [("recall", count)] == [(e["key"], e["usage"]["calls"]) for e in told["lines"]]
+    result = run("usage", shop, "--json").json
+    assert [("recall", count)] == [(e["key"], e["usage"]["calls"]) for e in result["lines"]]
 
 
 def test_a_model_that_is_not_set_is_no_surprise(run, shop):
@@ -106,7 +106,7 @@ def test_a_model_that_is_not_set_is_no_surprise(run, shop):
 
 
 def test_a_set_endpoint_alone_costs_nothing(run, shop, server):
-    """A check is free unless it is told not to be."""
+    """A check is free unless a model is asked for."""
     assert 0 == run("tree", "check", shop, "--route", "3").code
     assert [] == server.requests
 
