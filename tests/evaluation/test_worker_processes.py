@@ -22,7 +22,7 @@ def silent(system, done, total):
 
 
 @pytest.fixture(autouse=True)
-def _small_enough_for_processes(monkeypatch):
+def _always_use_processes(monkeypatch):
     monkeypatch.setattr(in_processes, "MIN_SIZE_FOR_PROCESSES", 0)
 
 
