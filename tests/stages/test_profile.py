@@ -27,6 +27,29 @@ def asked_about(run, history):
     return run.judge.asked[-1].lines
 
 
+def test_titles_can_stand_for_the_person(tree, placed):
+    """No call is made, and the last ten titles are the only interest, the newest first."""
+    run = start_run(tree, ScriptedJudge(nothing), Options(profile_from="titles"))
+    history = placed[:12]
+
+    result = profile(run, Person(tuple(each.item.id for each in history)), history)
+
+    (interest,) = result.interests
+    titles = [each.item.title for each in history[:1:-1]]
+    assert f"items like {'; '.join(titles)}" == interest.text
+    assert [] == run.judge.asked
+    assert result.vector is not None
+
+
+def test_words_of_their_own_stand_before_titles(tree, placed):
+    """A sentence is what the person wants now."""
+    run = start_run(tree, ScriptedJudge(nothing), Options(profile_from="titles"))
+
+    result = profile(run, Person((placed[0].item.id,), like="sea stories"), placed[:1])
+
+    assert "sea stories" == result.text()
+
+
 def of_topic(placed, topic):
     return [each for each in placed if topic in each.item.attributes["subjects"]]
 

@@ -35,7 +35,9 @@ class Options:
     of each leaf, one leaf at a time (default: 12 leaves), and picks *per_leaf* of each.
     *path_score* is how nodes are compared; the default depends on whether the judge gives
     probabilities. *interests* says whether all interests share one walk or each has its own.
-    *history* is how many items of the history the judge sees.
+    *history* is how many items of the history the judge sees. *profile_from* says what stands for
+    the person in later prompts: a profile that the judge writes, or the last titles of the history,
+    which cost no call.
     *variety*, between 0 and 1, trades fit for difference in the final list; *most_per_branch*
     limits the items below one child of the root. *reorder* makes the final list varied by
     distances in the tree, by asking the model, or not at all.
@@ -47,6 +49,7 @@ class Options:
     shown: int = 72
     candidates: int = 30
     history: int = 30
+    profile_from: Literal["model", "titles"] = "model"
     variety: float = 0.2
     most_per_branch: int | None = None
     reorder: Literal["tree", "model", "none"] = "tree"

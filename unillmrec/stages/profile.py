@@ -24,6 +24,7 @@ DECAY = 0.7
 SHARES = (0.6, 0.3, 0.1)
 HISTORY_LINE = 110
 PROFILE_WORDS = 8
+TITLE_LENGTH = 60
 SENTENCE_LENGTH = 600
 
 
@@ -65,8 +66,12 @@ def profile(run: Run, person: Person, history: Sequence[PlacedItem]) -> Profile:
         if vector is None and not run.judge.works_without_vector:
             raise _no_vector(run.tree, words)
         return Profile((Interest(words, 1.0),), vector)
-    lines = _sample_lines(history, run.options.history)
-    interests = run.asker.ask_history(HistoryQuestion(lines, _words(run.tree, vector))).interests
+    if run.options.profile_from == "titles":
+        interests = _titles(history[-RECENT:])
+    else:
+        lines = _sample_lines(history, run.options.history)
+        question = HistoryQuestion(lines, _words(run.tree, vector))
+        interests = run.asker.ask_history(question).interests
     if run.options.interests == "apart":
         interests = _with_vectors(run.tree, interests, history[-RECENT:])
     return Profile(interests, vector)
@@ -92,6 +97,12 @@ def _with_vectors(
     if len(interests) > 1:
         return locate_interests(tree, interests, recent, DECAY)
     return split_history(tree, recent, DECAY, lambda vector: _words(tree, vector)) or interests
+
+
+def _titles(recent: Sequence[PlacedItem]) -> tuple[Interest, ...]:
+    """Return the titles of items as one interest, the newest first."""
+    titles = [one_line(each.item.title, TITLE_LENGTH) for each in reversed(recent)]
+    return (Interest(f"items like {'; '.join(titles)}", 1.0),)
 
 
 def _no_vector(tree: ItemTree, words: str) -> PersonError:

@@ -425,3 +425,16 @@ def test_a_plan_has_the_tokens_that_a_prefix_cache_can_serve(run, shop):
     result = " ".join(run(*plan).out.split())
     assert f"A prefix cache can serve about {once['shared']:,} prompt tokens ({share}%)." in result
     assert twice["shared"] > once["shared"]
+
+
+def test_titles_in_place_of_a_profile_cost_no_call(run, shop, server):
+    """The model's first question is about branches, and shows the titles; the plan agrees."""
+    asked = ("recommend", shop, "--history", HISTORY, "--profile-from", "titles", "--json")
+
+    plan = run(*asked, "--plan").json["plan"]
+    result = run(*asked).json
+
+    assert "profile" not in plan
+    assert "profile" not in result["usage"]
+    assert result["profile"][0]["interest"].startswith("items like The ")
+    assert "items like The " in server.requests[0]["messages"][1]["content"]

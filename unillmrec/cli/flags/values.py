@@ -26,6 +26,7 @@ def options_of(flags: WalkFlags) -> Options:
         whole_leaves=flags.whole_leaves,
         path_score=flags.path_score,
         interests=flags.interests,
+        profile_from=flags.profile_from,
         variety=flags.variety,
         most_per_branch=flags.most_per_branch,
         reorder=flags.rerank,

@@ -125,6 +125,14 @@ class WalkFlags:
         group=WALK,
         metavar="together|apart",
     )
+    profile_from: Literal["model", "titles"] = option(
+        "--profile-from",
+        help="Describe the person by a profile that the model writes, or by the last titles of the "
+        "history, which cost no call.",
+        default="model",
+        group=WALK,
+        metavar="model|titles",
+    )
     variety: float = option(
         "--variety",
         help="Trade fit for variety: 0 takes the best fits, 1 the most different items.",
