@@ -353,8 +353,8 @@ def test_the_embedded_judge_refuses_unknown_words(tree, shared):
 
 def test_popularity_raises_popular_items(shared, tree):
     """With a popularity attribute, the same question finds more popular items."""
-    plain = Recommender(tree).recommend(like="a storm")
-    popular = Recommender(trees.popular_tree(shared)).recommend(like="a storm")
+    plain = Recommender(tree).recommend(like="a whale")
+    popular = Recommender(trees.popular_tree(shared)).recommend(like="a whale")
 
     readers = [
         sum(each.item.attributes["readers"] for each in result.items) for result in (plain, popular)

@@ -143,14 +143,14 @@ def test_takes_the_judges_answer_and_bills_it(run, placed):
 
 @pytest.mark.parametrize("given", [{"like": "whale"}, {"profile": "whale"}])
 def test_a_sentence_skips_the_call(run, placed, given):
-    """The sentence is the profile, and its words give the vector."""
+    """The sentence is the profile, and its meaning gives the vector."""
     result = profile(run, Person(("-",), **given), placed[:3])
 
-    vector = run.tree.vector_of_text("whale")
+    sentence = run.tree.vector_of_sentence("whale")
     assert [] == run.judge.asked
     assert {} == run.asker.counts.bill.by_stage()
     assert (Interest("whale", 1.0),) == result.interests
-    assert similarities(vector, [result.vector])[0] == pytest.approx(1)
+    assert similarities(sentence, [result.vector])[0] == pytest.approx(1)
 
 
 def test_a_sentence_is_flattened(run):

@@ -10,7 +10,7 @@ from unillmrec.tree.clustering import one_thread
 from unillmrec.tree.growing import Bounds, Shape, flatten, grow
 from unillmrec.tree.keyword_descriptions import Sources, describe_nodes, node_spans, node_sums
 from unillmrec.tree.node_summary.value_spans import span
-from unillmrec.tree.query_words import LONGEST_WORD
+from unillmrec.tree.sentences.query_words import LONGEST_WORD
 from unillmrec.tree.terms import TermCounter, weighted_words
 
 NARROW = Bounds(fan_out=4, most_children=6, root_children=8, leaf_target=10, leaf_capacity=16)

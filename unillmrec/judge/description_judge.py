@@ -58,7 +58,7 @@ class DescriptionJudge:
 
     def _term_vector(self, text: str) -> Vector:
         """Return a vector of the words in *text*, for trees whose own vectors are embeddings."""
-        from unillmrec.tree.query_words import content_words
+        from unillmrec.tree.sentences.query_words import content_words
         from unillmrec.tree.terms import count_terms, term_vector
 
         terms = count_terms(iter([(content_words(text), 1.0)]), with_ngrams=False)

@@ -11,7 +11,7 @@ from unillmrec.items import one_line
 from unillmrec.judge import Profile
 from unillmrec.store import ItemTree, PlacedItem
 from unillmrec.tree.descriptions import breadcrumb
-from unillmrec.tree.query_words import is_readable
+from unillmrec.tree.sentences.query_words import is_readable
 from unillmrec.tree.vectors import Vector, looked_up, similarities
 
 RECENT = 10

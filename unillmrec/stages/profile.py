@@ -12,7 +12,7 @@ from unillmrec.stages.interest_vectors import locate_interests, recency_weights,
 from unillmrec.stages.item_lines import format_item
 from unillmrec.stages.run import Run
 from unillmrec.store import ItemTree, PlacedItem
-from unillmrec.tree.query_words import is_readable
+from unillmrec.tree.sentences.query_words import is_readable
 from unillmrec.tree.vectors import Vector, combine
 from unillmrec.usage import Stage
 
@@ -83,7 +83,7 @@ def person_vector(tree: ItemTree, person: Person, history: Sequence[int]) -> Vec
     *history* are the numbers of the items, oldest first; the newest counts most.
     """
     words = person.own_words
-    vector = tree.vector_of_text(words) if words else None
+    vector = tree.vector_of_sentence(words) if words else None
     if vector is not None and len(vector.weights):
         return vector
     recent = history[-RECENT:]

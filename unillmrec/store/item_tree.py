@@ -17,6 +17,7 @@ from unillmrec.tree.descriptions import Description
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+    from unillmrec.tree.sentences.sentence_vectors import TermTable
     from unillmrec.tree.vectors import Floats, Vector
 
 # Sizes of the read cache: some tens of megabytes where vectors are weighted terms; vectors from
@@ -219,7 +220,7 @@ class ItemTree(TreeFile):
         """Return the vector of a text, or `None` if the vectors of the tree are not of terms."""
         if not self.sparse:
             return None
-        from unillmrec.tree.query_words import content_words, variants
+        from unillmrec.tree.sentences.query_words import content_words, variants
         from unillmrec.tree.terms import count_terms, term_vector
 
         words = [each for word in content_words(text) for each in variants(word)]
@@ -228,6 +229,29 @@ class ItemTree(TreeFile):
         fields = [([word for word in words if word in known] or content_words(text), 1.0)]
         used = count_terms(iter(fields), with_ngrams=bool(self.facts["pieces"]))
         return term_vector(used, known | self.known_terms(set(used) - known.keys()))
+
+    def vector_of_sentence(self, text: str) -> Vector | None:
+        """Return the vector of a sentence by its meaning and the names in it.
+
+        None if nothing matches, or if the vectors of the tree are not of terms.
+        """
+        if not self.sparse:
+            return None
+        from unillmrec.tree.sentences.query_words import content_words, variants
+
+        words = [each for word in content_words(text) for each in variants(word)]
+        return self._term_table().vector_of(text, self.known_terms(words))
+
+    def _term_table(self) -> TermTable:
+        from unillmrec.tree.sentences.sentence_vectors import COMPARED_TERMS, TermTable
+
+        def read(_: Sequence[int]) -> dict[int, TermTable]:
+            query = "SELECT id, term FROM term ORDER BY used_by DESC, id LIMIT ?"
+            rows = self.rows(query, (COMPARED_TERMS,))
+            return {0: TermTable([row[0] for row in rows], [row[1] for row in rows])}
+
+        (table,) = self.cached("term table", [0], read, limit=1)
+        return table
 
     def known_terms(self, terms: Iterable[str]) -> dict[str, tuple[int, float]]:
         """Return the id and the inverse document frequency of those *terms* the catalog has."""

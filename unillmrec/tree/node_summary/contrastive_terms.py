@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unillmrec.tree.descriptions import LINE_WORDS
-from unillmrec.tree.query_words import is_readable
+from unillmrec.tree.sentences.query_words import is_readable
 from unillmrec.tree.vectors import Floats, Ints, Vector, looked_up
 
 KEPT_WORDS = LINE_WORDS + 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -43,6 +44,60 @@ def content_words(text: str) -> list[str]:
     """Return the words of a sentence without function words, or all words if nothing is left."""
     words = split_words(text)
     return [word for word in words if word not in FUNCTION_WORDS] or words
+
+
+# Words for the kind of thing that a catalog holds: nearly every item is one.
+KIND_WORDS = frozenset(
+    [
+        "game",
+        "games",
+        "movie",
+        "movies",
+        "film",
+        "films",
+        "show",
+        "shows",
+        "series",
+        "book",
+        "books",
+        "item",
+        "items",
+        "product",
+        "products",
+        "song",
+        "songs",
+        "article",
+        "articles",
+        "thing",
+        "things",
+        "stuff",
+    ]
+)
+
+
+def topic_words(text: str) -> list[str]:
+    """Return the words of a sentence that say what kind of item is wanted; all, if none does."""
+    words = content_words(text)
+    return [word for word in words if word not in KIND_WORDS] or words
+
+
+# Words that turn the meaning of those after them, up to the end of the clause.
+_NEGATIONS = r"no|not|without|except|minus|never|nothing|hates?|dislikes?|avoid"
+_NEGATED = re.compile(
+    rf"\b(?:{_NEGATIONS}|n't)\b([^,.;:!?()]*?)(?=\bbut\b|[,.;:!?()]|$)", re.IGNORECASE
+)
+
+
+def split_negation(text: str) -> tuple[str, str]:
+    """Split a sentence into what is wanted and what is not: "scary, but no gore".
+
+    A sentence that only says what is not wanted is taken as it is.
+    """
+    unwanted = " ".join(found[1] for found in _NEGATED.finditer(text)).strip()
+    wanted = _NEGATED.sub(" ", text)
+    if not any(word not in FUNCTION_WORDS for word in split_words(wanted)):
+        return text, ""
+    return wanted, unwanted
 
 
 def variants(word: str) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""Sentences as vectors: their words, static word vectors, and weights for a catalog's terms."""
