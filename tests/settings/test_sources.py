@@ -76,7 +76,7 @@ def test_a_wrong_type_is_an_error_with_its_line(tmp_path: Path) -> None:
 
     assert (
         "unillmrec.toml:3: timeout_seconds is '60'.\n"
-        f"  Expected a number of seconds above 0.\n{WHERE}"
+        f"  Expected a number of seconds above 0, up to 1,000,000.\n{WHERE}"
     ) == actual
 
 

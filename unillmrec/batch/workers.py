@@ -8,7 +8,9 @@ from itertools import islice
 from typing import Protocol, TypeAlias
 
 from unillmrec.batch.person_runner import OutputLine, PersonRunner
-from unillmrec.errors import UnillmrecError
+from unillmrec.errors import ReplyError, UnillmrecError
+from unillmrec.events import Event, logger
+from unillmrec.items import one_line
 from unillmrec.people.people_file import PersonRow
 
 OnResult: TypeAlias = Callable[[PersonRow, OutputLine | UnillmrecError], bool]
@@ -16,6 +18,7 @@ OnResult: TypeAlias = Callable[[PersonRow, OutputLine | UnillmrecError], bool]
 
 # How long to wait for calls in flight when a run is interrupted.
 GRACE_SECONDS = 10.0
+_LOG = logger("batch")
 
 
 class Engine(Protocol):
@@ -62,8 +65,21 @@ class ThreadEngine:
         if future.cancelled():
             return
         error = future.exception()
-        if error is not None and not isinstance(error, UnillmrecError):
+        if isinstance(error, Exception) and not isinstance(error, UnillmrecError):
+            # A mistake of ours, that something about this row brought to light.
+            _LOG.error(Event("unexpected error", line=row.line, type=type(error).__name__))
+            _LOG.debug(Event("unexpected error", line=row.line), exc_info=error)
+            error = _as_reply_error(error)
+        elif error is not None and not isinstance(error, UnillmrecError):
             raise error
         if not on_result(row, error or future.result()):
             self._continues = False
             self._runner.replies.stop()
+
+
+def _as_reply_error(error: Exception) -> ReplyError:
+    """Return what makes a person fail, and be retried by the next run, but ends no batch."""
+    return ReplyError(
+        f"an unexpected error: {type(error).__name__}: {one_line(str(error), 200)}.",
+        remedy="report it as a bug; the other people are not affected.",
+    )

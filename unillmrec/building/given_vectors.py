@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from tokenize import TokenError
 from typing import Protocol
 from zipfile import BadZipFile, is_zipfile
 
@@ -26,6 +27,11 @@ MIN_VALUES_IN_A_FILE = 10_000_000
 # The text of an item that is embedded. More than a few hundred words do not improve vectors.
 EMBED_CHARACTERS = 2_000
 
+# The header of a `.npy` file is a Python expression, and the shape in it any number.
+_UNREADABLE = (
+    *(OSError, ValueError, EOFError, BadZipFile, SyntaxError, TokenError),
+    *(RecursionError, MemoryError, ArithmeticError, TypeError),
+)
 NPY_MAGIC = b"\x93NUMPY"
 
 Embed = Callable[[Sequence[str]], list[list[float]]]
@@ -55,8 +61,9 @@ class VectorFile:
         try:
             _refuse_broken_zip(path)
             # Pickles are refused, because reading one can run code.
-            self._rows = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError, BadZipFile) as error:
+            with np.errstate(over="raise"):
+                self._rows = np.load(path, mmap_mode="r", allow_pickle=False)
+        except _UNREADABLE as error:
             raise TreeError(
                 f"{path} cannot be read as vectors: {_reason(path, error)}.",
                 remedy="write it with numpy.save(), as a two-dimensional array of floats.",

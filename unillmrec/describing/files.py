@@ -30,6 +30,7 @@ from unillmrec.judge import Dropped, PromptWriter
 from unillmrec.judge.describer import collect_summaries
 from unillmrec.replies.summaries import read_summaries
 from unillmrec.store import EditableTree, Node
+from unillmrec.system.untrusted_json import parse_json
 from unillmrec.usage import Usage
 
 SUFFIX = ".describing"
@@ -84,7 +85,7 @@ class Manifest:
     def _read(self) -> None:
         for number, line in enumerate(self.path.read_text(encoding="utf-8").splitlines(), 1):
             try:
-                event = json.loads(line)
+                event = parse_json(line)
             except ValueError:
                 # A process was killed while it wrote this line, before it acted on it.
                 continue
@@ -273,7 +274,7 @@ def _results(path: Path) -> Iterator[Mapping[str, object]]:
                 if not line.strip():
                     continue
                 try:
-                    value = json.loads(line)
+                    value = parse_json(line)
                 except ValueError as error:
                     raise StoreError(
                         f"{path}:{number} is not a result of a batch: {error}.",

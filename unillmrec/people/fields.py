@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from unillmrec.catalog.formats.detection import detect
 from unillmrec.catalog.problems import RowProblem, quoted
 from unillmrec.catalog.sources import open_source
 from unillmrec.errors import CatalogError, PersonError
+from unillmrec.system.untrusted_json import parse_json
 
 # One row per person.
 PERSON_COLUMNS = ("id", "person", "person_id", "user", "user_id")
@@ -98,7 +98,7 @@ def read_item_ids(value: object) -> tuple[str, ...]:
         if not text.startswith("["):
             return split_ids(text)
         try:
-            value = json.loads(text)
+            value = parse_json(text)
         except ValueError as error:
             raise RowProblem(f"the history is not a JSON list: {error}") from error
     if not isinstance(value, list | tuple):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from pathlib import Path
 
 from unillmrec.catalog.problems import RowProblem
 from unillmrec.errors import PersonError
 from unillmrec.people.fields import ITEM_COLUMNS, person_error, read_item_id, split_ids
+from unillmrec.system.untrusted_json import parse_json
 
 SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".txt")
 KNOWN_FORMATS = "a JSON list, JSON Lines, CSV with a column item_id, or one id per line"
@@ -95,7 +95,7 @@ def parse_ids(text: str, label: str) -> tuple[str, ...]:
 
 def _from_json_list(text: str, label: str) -> tuple[str, ...]:
     try:
-        values = json.loads(text)
+        values = parse_json(text)
     except ValueError as error:
         raise PersonError(
             f"{label} is not a JSON list: {error}.", remedy=f"use {KNOWN_FORMATS}."
@@ -105,7 +105,7 @@ def _from_json_list(text: str, label: str) -> tuple[str, ...]:
 
 def _from_json_line(line: str, place: str) -> str:
     try:
-        return _item_id(json.loads(line), place)
+        return _item_id(parse_json(line), place)
     except ValueError as error:
         raise PersonError(f"{place}: not a JSON object: {error}.") from error
 
@@ -125,7 +125,12 @@ def _id_column(header: str) -> str | None:
 
 def _from_table(lines: list[str], column: str, label: str) -> tuple[str, ...]:
     rows = csv.DictReader(lines, delimiter="\t" if "\t" in lines[0] else ",")
-    ids = tuple(value for row in rows if (value := (row.get(column) or "").strip()))
+    try:
+        ids = tuple(value for row in rows if (value := (row.get(column) or "").strip()))
+    except csv.Error as error:
+        raise PersonError(
+            f"{label} is not a table: {error}.", remedy=f"use {KNOWN_FORMATS}."
+        ) from error
     if not ids:
         raise PersonError(f"{label}: the column {column!r} contains no item ids.")
     return ids

@@ -6,7 +6,6 @@ A reader takes a value as written and raises ValueError with what it expected.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -22,6 +21,11 @@ AskChoice: TypeAlias = Literal["auto", "labels", "schema", "object", "text"]
 
 # Fields of a request that are ours: another value in them would break reading or billing.
 _OWN_FIELDS = frozenset({"model", "messages", "n", "stream"})
+
+# Nothing runs so many requests at once, and no wait may be longer than the system's own limit.
+_LARGEST_COUNT = 100_000
+_MOST_DIGITS = 7
+_MOST_SECONDS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +98,18 @@ def read_seconds(value: object, place: Place) -> float:
     if isinstance(value, kinds) and not isinstance(value, bool):
         with suppress(ValueError, OverflowError):
             value = float(value)
-            if math.isfinite(value) and value > 0:
+            if 0 < value <= _MOST_SECONDS:
                 return value
-    raise ValueError("a number of seconds above 0")
+    raise ValueError(f"a number of seconds above 0, up to {_MOST_SECONDS:,}")
 
 
 def read_count(value: object, place: Place) -> int:
     """Read an integer of at least one."""
     if place.text_only and isinstance(value, str) and value.isdecimal():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError("a whole number of at least 1")
+        # Python refuses to convert very long ones.
+        value = int(value[:_MOST_DIGITS])
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LARGEST_COUNT:
+        raise ValueError(f"a whole number from 1 to {_LARGEST_COUNT:,}")
     return value
 
 
@@ -116,7 +121,7 @@ def read_table(value: object, place: Place) -> dict[str, object]:
         raise ValueError(f"fields other than {', '.join(own)}, which unillmrec sets itself")
     try:
         json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ValueError("values that JSON can hold: no dates, no nan, no inf") from error
     return dict(value)
 

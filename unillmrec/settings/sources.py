@@ -105,8 +105,9 @@ def _parsed(text: str, shown: str) -> dict[str, Any]:
 
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{shown}: the settings file is not TOML: {error}.") from error
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise SettingsError(f"{shown}: the settings file is not TOML: {reason}.") from error
 
 
 def _line_of(name: str, text: str, shown: str) -> str:

@@ -29,6 +29,9 @@ CACHED_NODES = 20_000
 _SELECT_NODES = "SELECT id, parent, depth, size, leaf, description, prior, moved, stale FROM node"
 _SELECT_ITEMS = "SELECT number, id, title, text, path, attributes, leaf, prior FROM item"
 
+# Each character more is one more query, and a text of a megabyte is no misspelled id.
+_LONGEST_MISSPELLING = 200
+
 
 class ItemTree(TreeFile):
     """The tree of a catalog: its nodes, and the leaf of each item.
@@ -164,7 +167,7 @@ class ItemTree(TreeFile):
     def nearest_id(self, item_id: str) -> str | None:
         """Return the id in the catalog that *item_id* may be a misspelling of."""
         # Bytes of the command line that are not UTF-8 arrive as halves of surrogate pairs.
-        item_id = item_id.encode(errors="replace").decode()
+        item_id = item_id[:_LONGEST_MISSPELLING].encode(errors="replace").decode()
         for length in range(len(item_id), 0, -1):
             start = item_id[:length]
             rows = self.rows(

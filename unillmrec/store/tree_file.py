@@ -13,6 +13,7 @@ from typing import Any, Self
 from unillmrec.errors import StoreError
 from unillmrec.store.files import connect_to_read
 from unillmrec.store.read_cache import Key, ReadCache, Value
+from unillmrec.system.untrusted_json import replace_surrogates
 
 IN_LIST = "IN (SELECT value FROM json_each(?))"
 CACHED_VECTORS = 20_000
@@ -91,6 +92,9 @@ class TreeFile:
         try:
             with self._lock:
                 return self._db.execute(query, values).fetchall()
+        except UnicodeEncodeError:
+            # Half a surrogate pair; SQLite can neither have stored nor compare it.
+            return self.rows(query, [replace_surrogates(each) for each in values])
         except sqlite3.DatabaseError as error:
             raise StoreError(
                 f"{self.path} cannot be read: {error}.",

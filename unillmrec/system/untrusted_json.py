@@ -8,8 +8,8 @@ from typing import Any
 
 # Deeper than anything that is read here. Far deeper nesting exhausts the stack of whoever walks it.
 _MOST_LEVELS = 100
-# Every such integer fits into 64 bits; Python refuses to convert very long ones.
-_MOST_DIGITS = 18
+# Every such integer can become a float; Python refuses to convert very long ones.
+_MOST_DIGITS = 300
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
 
@@ -17,8 +17,8 @@ _REPLACEMENT = "\ufffd"
 def parse_json(content: str | bytes) -> Any:
     """Return the value of a JSON text, in a form that can be stored, printed and compared.
 
-    Half a surrogate pair and undecodable bytes become U+FFFD. Integers of more than 18 digits
-    become floats, infinite ones if they are too large.
+    Half a surrogate pair and undecodable bytes become U+FFFD. Integers of more than 300
+    digits become floats, infinite ones if they are too large.
 
     Raises:
         ValueError: it is not JSON, or nested more than a hundred levels deep.

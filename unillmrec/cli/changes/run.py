@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from unillmrec.errors import CatalogError
 from unillmrec.people.history import read_id_file
 from unillmrec.store import ItemTree
 from unillmrec.store.survey import count_stale_summaries
+from unillmrec.system.untrusted_json import parse_json
 from unillmrec.updating.applier import ChangeReport
 from unillmrec.updating.change_vectors import (
     ChangedVectors,
@@ -125,7 +125,7 @@ def open_items(request: ChangeRequest) -> CatalogReader:
 
 def _parse_item(text: str) -> dict[str, object]:
     try:
-        row = json.loads(text)
+        row = parse_json(text)
     except ValueError as error:
         raise CatalogError(
             f"--item is not JSON: {error}.", remedy="""--item '{"id": "x1", "title": "…"}'"""

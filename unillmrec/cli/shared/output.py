@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # Lines are not wrapped where the output is not a terminal.
 UNWRAPPED = 4_000
 NARROW = 76
+LONGEST_ERROR_LINE = 2_000
 SHOWN_SKIPPED = 10
 # Zero-width characters that Persian, Indic scripts and emoji need inside a word.
 JOINERS = "\u200c\u200d"
@@ -52,7 +53,8 @@ class Page:
         return self.width < NARROW
 
     def show(self, *parts: RenderableType) -> None:
-        """Print *parts* below each other."""
+        """Print *parts* below each other; texts lose what would control the terminal."""
+        parts = tuple(map(_harmless, parts))
         if self.is_terminal:
             self.console.print(*parts, sep="\n")
             return
@@ -85,10 +87,28 @@ def note(text: str) -> None:
 def print_error(text: str) -> None:
     """Print an error: the first line is the problem, the others are its detail and remedy."""
     page = Page(sys.stderr)
-    problem, *rest = text.split("\n")
+    problem, *rest = (_without_control_codes(_cut(line)) for line in text.split("\n"))
     page.console.print(Text.assemble(("Error: ", "bold red"), problem), soft_wrap=True)
     for line in rest:
         page.console.print(Text(line, style="dim"), soft_wrap=True)
+
+
+def _harmless(part: RenderableType) -> RenderableType:
+    """Return a text without control codes, which names of files and items may contain."""
+    if isinstance(part, Text) and not part.plain.isprintable():
+        # Each is replaced by one character, so that the styles stay in their places.
+        part = part.copy()
+        part.plain = "\n".join(map(_without_control_codes, part.plain.split("\n")))
+    return part
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= LONGEST_ERROR_LINE else line[: LONGEST_ERROR_LINE - 1] + "…"
+
+
+def _without_control_codes(line: str) -> str:
+    """Return *line* with blanks for control codes."""
+    return "".join(each if each.isprintable() or each in JOINERS else " " for each in line)
 
 
 def printable(text: str, limit: int = 200) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from unillmrec.endpoint.access import EMBEDDINGS, Access
 from unillmrec.endpoint.wire.event_loop import BackgroundLoop, LoopStopped
-from unillmrec.endpoint.wire.failures import FailureTranslator
+from unillmrec.endpoint.wire.failures import Failure, FailureTranslator
 from unillmrec.errors import SettingsError
 from unillmrec.items import one_line
 from unillmrec.system.untrusted_json import parse_json
@@ -138,6 +138,8 @@ class Connection:
         import httpx2
         import openai
 
+        from unillmrec.endpoint.wire.bodies import UnusableBodyError
+
         try:
             return await work
         except openai.APIStatusError as error:
@@ -149,8 +151,13 @@ class Connection:
             raise failure from self._unless_it_shows_the_key(error)
         except (openai.APIConnectionError, httpx2.HTTPError, OSError) as error:
             raise self._translator.unreachable(error) from error
-        except (UnicodeError, httpx2.InvalidURL) as error:
-            raise self._translator.unsendable() from error
+        except UnusableBodyError as error:
+            raise self._translator.broken(200, str(error), error) from error
+        except (Failure, TimeoutError):
+            raise
+        except Exception as error:
+            # A port or a header that only fails when it is used, in an error of any library.
+            raise self._translator.unsendable(error) from error
 
     async def _exchange(self, start: Any) -> Mapping[str, object]:
         async with start as response:

@@ -183,13 +183,13 @@ class FailureTranslator:
             usage=_UNANSWERED if sent else None,
         )
 
-    def unsendable(self) -> Failure:
-        """Return the failure for a request that HTTP cannot carry."""
+    def unsendable(self, error: Exception) -> Failure:
+        """Return the failure for a request that the HTTP library cannot make."""
         return Failure(
             FailureKind.REFUSED,
-            f"the request to {self.access.base_url} could not be sent: a header or the address"
-            " holds characters beyond ASCII.",
-            remedy="check OPENAI_CUSTOM_HEADERS, OPENAI_ORG_ID and OPENAI_PROJECT_ID.",
+            f"the request to {self.access.base_url} could not be sent ({type(error).__name__}).",
+            detail="A proxy's address, a header or the base URL may be malformed.",
+            remedy="check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and OPENAI_CUSTOM_HEADERS.",
         )
 
     def unreachable(self, error: BaseException) -> Failure:
