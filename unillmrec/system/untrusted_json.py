@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-# Deeper than anything that is read here. Far deeper nesting exhausts the stack of whoever walks it.
+# Deeper than anything that is read here. Far deeper nesting exhausts the stack of recursive code.
 _MOST_LEVELS = 100
 # Every such integer can become a float; Python refuses to convert very long ones.
 _MOST_DIGITS = 300

@@ -41,7 +41,7 @@ def ask_for_choices(question: Question, dialogue: Dialogue, tried: Pattern = "")
     """Ask for scores or an order; unsuccessful calls already in *dialogue* are counted.
 
     If the reply carries no information, the question is asked once more with the list reversed:
-    whoever answers by position contradicts themselves. That is not done if another way of asking
+    an answer by position then contradicts itself. That is not done if another way of asking
     was *tried* before and got the given pattern, nor for a list that is shown best first.
     """
     before = len(dialogue.exchanges)
