@@ -8,6 +8,7 @@ import pytest
 from unillmrec.endpoint import Reply
 from unillmrec.judge import LanguageModelJudge, PromptWriter, SimilarityJudge
 from unillmrec.judge.prompting.letters import LETTERS
+from unillmrec.judge.prompting.prompt_writer import EXAMPLE_MESSAGE, RETRY_MESSAGE
 from unillmrec.recommending.recommender import Recommender
 from unillmrec.testing import NoisyJudge, ScriptedEndpoint
 from unillmrec.usage import Stage, Usage
@@ -145,6 +146,11 @@ def test_models_that_do_not_look_are_caught_within_a_person(asking_people, answe
         assert 0 < result.uninformative <= result.dropped.fallbacks
         assert "embedded similarity judge for" in result.judge
         assert all(each.found != "judge" for each in result.items)
+
+
+def test_the_complaint_fits_where_any_complaint_fits(counter):
+    """The room of a prompt is computed with the message about unusable replies."""
+    assert counter.count(EXAMPLE_MESSAGE) <= counter.count(RETRY_MESSAGE)
 
 
 def test_an_order_is_the_models_own_if_it_survives_a_reversed_list(asking_people, tree):

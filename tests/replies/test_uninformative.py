@@ -2,7 +2,12 @@ import random
 
 import pytest
 
-from unillmrec.replies.uninformative import Answer, AnswerStreaks, copies_example, find_pattern
+from unillmrec.replies.uninformative import (
+    Answer,
+    AnswerStreaks,
+    find_pattern,
+    find_profile_pattern,
+)
 
 EXAMPLE = ((3, 80), (1, 35))
 EXAMPLE_ORDER = ((3, 100), (1, 67), (2, 33))
@@ -88,21 +93,21 @@ def test_random_answers_fit_a_pattern_less_than_once_in_a_thousand(count):
 
 
 @pytest.mark.parametrize(
-    ("interests", "reply", "copied"),
+    ("interests", "reply", "pattern"),
     [
-        (["Slow science fiction about first contact", "Films"], "", True),
-        (["drama"], '{"interests": [' + '{"interest": "Drama"}, ' * 30, True),
-        (["island memoirs"], "", True),
-        (["island memoirs", "whaling"], "", False),
-        (["war films"], '{"interest": "war films"}', False),
-        ([], "", False),
+        (["Slow science fiction about first contact", "Films"], "", "example"),
+        (["drama"], '{"interests": [' + '{"interest": "Drama"}, ' * 30, "loop"),
+        (["island memoirs"], "", "example"),
+        (["island memoirs", "whaling"], "", ""),
+        (["war films"], '{"interest": "war films"}', ""),
+        ([], "", ""),
     ],
 )
-def test_finds_copied_phrases(interests, reply, copied):
+def test_finds_copied_phrases(interests, reply, pattern):
     """A long phrase of the example is enough; a short one can be the person's own."""
     example = ["slow science fiction about first contact", "island memoirs"]
 
-    assert copied == copies_example(interests, example, reply)
+    assert pattern == find_profile_pattern(interests, example, reply)
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ class LanguageModelJudge:
         dropped = Dropped(
             asked_again=len(readings) - 1,
             fallbacks=int(not last.usable),
-            uninformative=int(any(each.copied for each in readings)),
+            uninformative=int(any(each.pattern for each in readings)),
         )
         return Interests(interests, dropped, dialogue.usage, tuple(dialogue.exchanges), fallback)
 

@@ -1,12 +1,13 @@
 """Detect answers that carry no information about the person.
 
-A small model often answers with what the prompt shows. Five patterns are looked for:
+A small model often answers with what the prompt shows. Six patterns are looked for:
 
 - *example*: the scores, numbers or phrases of the example in the prompt;
 - *list order*: the first choices of the list, in the order in which they are listed;
 - *one score*: the same score for every choice, or for the first ones;
 - *nothing*: no choice, or no score above `LOW`; now and then that is a proper answer;
-- *repeated*: the scores that the last question about other choices got, by position.
+- *repeated*: the scores that the last question about other choices got, by position;
+- *loop*: one interest, written again and again.
 
 The rule: an answer is uninformative if it fits a pattern, and an answer that does depend on the
 person would fit it by chance at most once in a thousand times (`RARE`). The chance is counted over
@@ -23,7 +24,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-Pattern: TypeAlias = Literal["", "example", "list order", "one score", "nothing", "repeated"]
+Pattern: TypeAlias = Literal[
+    "", "example", "list order", "one score", "nothing", "repeated", "loop"
+]
 """What makes an answer uninformative; empty if it is informative."""
 
 Scores: TypeAlias = Sequence[tuple[int, float]]
@@ -66,14 +69,19 @@ def find_pattern(answer: Answer) -> Pattern:
     return next((name for name, chance in _chances(answer) if chance <= RARE), "")
 
 
-def copies_example(interests: Sequence[str], example: Sequence[str], reply: str = "") -> bool:
-    """Return whether *interests* are copied from the example of the prompt, or said in a loop."""
+def find_profile_pattern(interests: Sequence[str], example: Sequence[str], reply: str) -> Pattern:
+    """Return the pattern that makes the *interests* in a reply uninformative.
+
+    *example* are the phrases that the prompt shows.
+    """
     shown = {each.casefold() for each in example}
     copied = [each for each in interests if each.casefold() in shown]
+    if copied and len(copied) == len(interests):
+        return "example"
     if any(len(each.split()) >= LONG_PHRASE for each in copied):
-        return True
+        return "example"
     looped = len(interests) == 1 and reply.casefold().count(interests[0].casefold()) >= LOOP
-    return bool(interests) and (len(copied) == len(interests) or looped)
+    return "loop" if looped else ""
 
 
 @dataclass(slots=True)

@@ -8,20 +8,23 @@ from unillmrec.judge.prompting.dialogue import Dialogue
 from unillmrec.judge.prompting.prompt_writer import EXAMPLE_MESSAGE, RETRY_MESSAGE
 from unillmrec.judge.questions import HistoryQuestion
 from unillmrec.replies.choices import read_interests
-from unillmrec.replies.uninformative import copies_example
+from unillmrec.replies.uninformative import Pattern, find_profile_pattern
 
 
 @dataclass(frozen=True, slots=True)
 class InterestReading:
-    """The interests of one reply as pairs of phrase and share; *copied* ones say nothing."""
+    """The interests of one reply as pairs of phrase and share.
+
+    *pattern* makes them uninformative.
+    """
 
     interests: tuple[tuple[str, float], ...]
-    copied: bool
+    pattern: Pattern
 
     @property
     def usable(self) -> bool:
         """Whether there are interests of the person."""
-        return bool(self.interests) and not self.copied
+        return bool(self.interests) and not self.pattern
 
 
 def ask_for_interests(question: HistoryQuestion, dialogue: Dialogue) -> tuple[InterestReading, ...]:
@@ -30,13 +33,13 @@ def ask_for_interests(question: HistoryQuestion, dialogue: Dialogue) -> tuple[In
 
     def read(text: str) -> InterestReading:
         interests = read_interests(text)
-        copied = copies_example([name for name, _ in interests], example, text)
-        dialogue.mark_uninformative("example" if copied else "")
-        return InterestReading(interests, copied)
+        pattern = find_profile_pattern([name for name, _ in interests], example, text)
+        dialogue.mark_uninformative(pattern)
+        return InterestReading(interests, pattern)
 
     return dialogue.ask(
         dialogue.writer.history_request(question),
         read,
         lambda reading: reading.usable,
-        lambda reading: EXAMPLE_MESSAGE if reading.copied else RETRY_MESSAGE,
+        lambda reading: EXAMPLE_MESSAGE if reading.pattern else RETRY_MESSAGE,
     )

@@ -38,8 +38,8 @@ RETRY_MESSAGE = (
     "asked for, and only with numbers from the list."
 )
 EXAMPLE_MESSAGE = (
-    "That answer repeats the example. Answer again, about this person's own items, with nothing "
-    "but the JSON object."
+    "That answer repeats itself or the example. Answer again, about this person's own items, "
+    "with nothing but the JSON object."
 )
 QUOTE_CEILING = 60
 LINE_CEILING = 64
