@@ -576,7 +576,7 @@ def test_a_demanded_wait_that_is_too_long_ends_the_call(
     assert f"It asks to wait {asked} seconds." in failure.detail
 
 
-@pytest.mark.parametrize("fault", [Fault.slow(2), Fault.drip(0.02)], ids=["slow", "drip"])
+@pytest.mark.parametrize("fault", [Fault.slow(60), Fault.drip(1)], ids=["slow", "drip"])
 def test_a_call_ends_at_its_timeout(fault, server_with, endpoint_to, question):
     """Also if the body arrives byte by byte."""
     server = server_with(faults=[fault] * 2)
@@ -585,7 +585,7 @@ def test_a_call_ends_at_its_timeout(fault, server_with, endpoint_to, question):
     started = time.monotonic()
     failure = failure_of(endpoint, question)
 
-    assert 1 > time.monotonic() - started
+    assert time.monotonic() - started < 30
     assert (FailureKind.TIMEOUT, False) == (failure.kind, failure.retryable)
     assert "0.2 seconds" in str(failure)
     assert usage_of(failure).prompt is None
@@ -602,7 +602,7 @@ def test_a_wait_that_exceeds_the_timeout_ends_the_call(server_with, endpoint_to,
 
 def test_closing_stops_calls_in_flight(server_with, endpoint_to, question):
     """A thread that waits for a slow server gets an error."""
-    server = server_with(faults=[Fault.slow(5)])
+    server = server_with(faults=[Fault.slow(60)])
     endpoint = endpoint_to(server)
     failures = []
     thread = threading.Thread(target=lambda: failures.append(failure_of(endpoint, question)))
@@ -614,7 +614,7 @@ def test_closing_stops_calls_in_flight(server_with, endpoint_to, question):
     endpoint.close()
     thread.join()
 
-    assert 1 > time.monotonic() - started
+    assert time.monotonic() - started < 30
     assert [FailureKind.CLOSED] == [failure.kind for failure in failures]
     assert FailureKind.CLOSED is failure_of(endpoint, question).kind
 
@@ -883,7 +883,7 @@ def test_a_timeout_names_the_deadline(server_with, endpoint_to, question):
 
 def test_waiting_for_a_slot_ends_at_the_deadline(server_with, endpoint_to, question):
     """Nothing was sent, so the error is a budget error."""
-    server = server_with(faults=[Fault.slow(1)])
+    server = server_with(faults=[Fault.slow(60)])
     endpoint = endpoint_to(server, concurrency=1)
     reservation = BudgetTracker(Budget(seconds=0.1)).reserve(10, 10)
     with ThreadPoolExecutor(1) as pool:
@@ -894,10 +894,11 @@ def test_waiting_for_a_slot_ends_at_the_deadline(server_with, endpoint_to, quest
         with pytest.raises(BudgetError) as caught:
             endpoint.complete(replace(question, reservation=reservation))
         waited = time.monotonic() - started
-        first.result()
+        endpoint.close()
+        assert FailureKind.CLOSED is first.exception().kind
 
     assert "deadline" == caught.value.limit
-    assert waited < 0.5
+    assert waited < 30
     assert 1 == len(server.requests)
 
 

@@ -101,6 +101,6 @@ def test_it_can_be_stopped_from_its_own_thread(loop):
 
     started = time.monotonic()
     with pytest.raises(LoopStopped):
-        loop.run(stop, 5)
+        loop.run(stop, 60)
 
-    assert 1 > time.monotonic() - started
+    assert time.monotonic() - started < 30
