@@ -160,14 +160,22 @@ _TAGS = (
 )
 _TURNS = "inst|sys|system_prompt|available_tools|tool_calls?|tool_results|tool_content|gmask|think"
 _OURS = re.compile(
-    rf"(?:[<\uff1c\ufe64\u2039\u2329\u27e8\u3008]|&lt;) ?[/\uff0f]? ?((?:{_TAGS})\b"
-    r"[^<>\uff1c\uff1e]{0,40}?) ?/?(?:[>\uff1e\ufe65\u203a\u232a\u27e9\u3009]|&gt;)"
+    r"(?:[<\uff1c\ufe64\u2039\u2329\u27e8\u3008\u227a\u276e\u02c2]|&lt;)"
+    rf" ?[/\uff0f]? ?((?:{_TAGS})\b"
+    r"[^<>\uff1c\uff1e]{0,40}?) ?/?"
+    r"(?:[>\uff1e\ufe65\u203a\u232a\u27e9\u3009\u227b\u276f\u02c3]|&gt;)"
     rf"|\[ ?/? ?({_TURNS}) ?\]"
     r"|\{ ?[\"'\u201c]?(picks|order|interests|descriptions)[\"'\u201d]? ?: ?\[?",
     re.IGNORECASE,
 )
 # A quick test: most titles contain nothing of the above.
-_SUSPECT = re.compile(r"[<>\[{&\uff1c\ufe64\u2039\u2329\u27e8\u3008]|([`~=#-])\1\1")
+_SUSPECT = re.compile(
+    r"[<>\[{&\uff1c\ufe64\u2039\u2329\u27e8\u3008\u227a\u276e\u02c2]|([`~=#-])\1\1"
+)
+# Full-width letters, in which a tag reads the same.
+_WIDE_LETTERS = {
+    ord(each) + 0xFEE0: each for each in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+}
 # [text](address) and ![text](address): an address says nothing about an item.
 _LINK = re.compile(
     r"!?\[([^\[\]]{0,200})\]\(\s*(?:[a-z][a-z0-9+.-]{0,20}:|//)[^()]{0,2000}\)", re.IGNORECASE
@@ -202,6 +210,7 @@ def _one_line(text: str, limit: int) -> str:
     before = None
     while text != before and _SUSPECT.search(text):
         before = text
+        text = text if text.isascii() else text.translate(_WIDE_LETTERS)
         text = _WHITE.sub(" ", _OURS.sub(r" \1\2\3 ", _FENCE.sub(" ", text)))
     text = _IMITATION.sub(r"\1\2 ", _MARKUP.sub("", text.strip())).strip()
     return shortened(_ROLE.sub(r"\1 ", text).strip(), limit)

@@ -7,6 +7,7 @@ it writes some numbers differently.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,11 @@ def replace_lines(path: Path, lines: Iterable[str], errors: Unencodable = "repla
     replace_file(path, (f"{line}\n".encode("utf-8", errors) for line in lines))
 
 
+def open_private(path: str, flags: int) -> int:
+    """Open a file that, if it is new, only its owner may read: it tells about people."""
+    return os.open(path, flags, 0o600)
+
+
 class JsonLinesWriter:
     """A new file that lines are added to one by one; an existing file is never touched.
 
@@ -43,7 +49,9 @@ class JsonLinesWriter:
         self.path = path
         self._content = content
         try:
-            self._file = path.open("x", encoding="utf-8", errors="backslashreplace")
+            self._file = open(  # noqa: SIM115 - open until `close`
+                path, "x", encoding="utf-8", errors="backslashreplace", opener=open_private
+            )
         except FileExistsError as error:
             raise SettingsError(
                 f"{path} exists already.",

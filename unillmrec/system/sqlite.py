@@ -6,6 +6,7 @@ version is the layout of the tables.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -94,6 +95,10 @@ def open_to_write(
         NewerLayoutError: a newer version wrote it.
         sqlite3.Error: it is damaged, locked, or cannot be written.
     """
+    with suppress(OSError):
+        # Only its owner may read a new file, or the ones that SQLite creates beside it: these
+        # files tell about people. An empty file is a new one to SQLite.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     db = connect(path, timeout=timeout)
     with closed_on_error(db):
         if exclusive:
