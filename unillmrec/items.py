@@ -84,6 +84,15 @@ class ItemFields(NamedTuple):
         return list(map(_hashed, self.ids, self.titles, self.texts, paths, attributes))
 
 
+def stored_hash(
+    item_id: str, title: str, text: str, path: str, attributes: str, values: Mapping[str, object]
+) -> bytes:
+    """Return the content hash of a stored item; *values* are its *attributes*, parsed."""
+    if list(values) != sorted(values):
+        attributes = _encode_sorted(values)
+    return _hashed(item_id, title, text, path, attributes)
+
+
 def values_by_name(attributes: Sequence[Mapping[str, Value]]) -> dict[str, dict[int, Value]]:
     """Return the values of each attribute by item position, visiting each value once.
 

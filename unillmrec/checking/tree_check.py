@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from unillmrec.errors import StoreError
 from unillmrec.judge import Choice, Profile, PromptWriter, Question, SimilarityJudge
 from unillmrec.judge.prompting.prompt_writer import LINE_CEILING, LINE_OVERHEAD
 from unillmrec.judge.questions import QuestionKind
 from unillmrec.stages import start_run
 from unillmrec.stages.recall import ITEM_LINE
 from unillmrec.store import STALE_SHARE, ItemTree
-from unillmrec.store.invariants import find_breaches
+from unillmrec.store.decoding import DECODE_ERRORS
+from unillmrec.store.integrity.diagnosis import find_damage
 from unillmrec.store.survey import branch_ids, leaf_ids, summary_ages
 from unillmrec.usage import Stage
 
@@ -56,9 +58,24 @@ def check(tree: ItemTree, writer: PromptWriter, share: float = STALE_SHARE) -> T
         StoreError: the file cannot be read.
     """
     started = time.monotonic()
+    result = TreeCheck(len(tree), 0, ceiling=writer.ceiling)
+    # The file may change while it is read.
+    with tree.snapshot():
+        result.breaches += find_damage(tree)
+        try:
+            _check_nodes(result, tree, writer, share)
+        except (StoreError, *DECODE_ERRORS):
+            # What was found explains it; a sound tree has no such excuse.
+            if not result.breaches:
+                raise
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def _check_nodes(result: TreeCheck, tree: ItemTree, writer: PromptWriter, share: float) -> None:
+    """Add the breaches of summaries and prompts to *result*, and count the nodes."""
     ages = summary_ages(tree)
-    result = TreeCheck(len(tree), len(ages), ceiling=writer.ceiling)
-    result.breaches += find_breaches(tree)
+    result.nodes = len(ages)
     for age in ages:
         result.described += age.has_summary
         result.stale += age.has_summary and age.stale > share * age.size
@@ -69,8 +86,6 @@ def check(tree: ItemTree, writer: PromptWriter, share: float = STALE_SHARE) -> T
     if result.stale:
         result.breaches.append(_stale_breach(result.stale, share))
     result.breaches += _PromptLengths(tree, writer).find_too_long(result)
-    result.seconds = time.monotonic() - started
-    return result
 
 
 def _stale_breach(count: int, share: float) -> str:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TypedDict, Unpack
 
 from unillmrec.budget import Budget, BudgetTracker
@@ -110,8 +111,14 @@ class Session:
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # The tree explains errors that come from a damaged file.
+        self._stack.__exit__(kind, error, traceback)
 
     def close(self) -> None:
         """Close the endpoint, the files, and the tree if it was opened here."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from unillmrec.store.item_tree import ItemTree
@@ -26,9 +26,15 @@ Nodes = Mapping[int, _Node]
 def find_breaches(tree: ItemTree) -> Iterator[str]:
     """Yield a sentence for each broken invariant of *tree*; nothing if it is consistent."""
     query = "SELECT id, parent, depth, size, leaf FROM node ORDER BY id"
-    nodes = {row[0]: _Node(*row) for row in tree.rows(query)}
+    rows = tree.unchecked_rows(query)
+    unreadable = [row[0] for row in rows if not _is_readable(row)]
+    if unreadable:
+        yield f"{len(unreadable):,} nodes cannot be read: {_some(unreadable)}"
+    nodes = {row[0]: _Node(*row) for row in rows if _is_readable(row)}
+    if ROOT not in nodes:
+        yield "there is no root"
     ((items,),) = tree.rows("SELECT count(*) FROM item")
-    counts = dict(tree.rows("SELECT leaf, count(*) FROM item GROUP BY leaf"))
+    counts = dict(tree.unchecked_rows("SELECT leaf, count(*) FROM item GROUP BY leaf"))
     if items != len(tree):
         yield f"the tree says it has {len(tree):,} items and has {items:,}"
     yield from _check_parents_and_depths(nodes)
@@ -37,6 +43,15 @@ def find_breaches(tree: ItemTree) -> Iterator[str]:
     yield from _check_leaf_column(tree, items)
     yield from _check_references(tree)
     yield from _check_file(tree)
+
+
+def _is_readable(row: Sequence[object]) -> bool:
+    _, parent, *numbers = row
+    return isinstance(parent, int | None) and all(isinstance(each, int) for each in numbers)
+
+
+def _some(ids: Sequence[object]) -> str:
+    return ", ".join(map(str, ids[:LISTED])) + (", …" if len(ids) > LISTED else "")
 
 
 def _check_parents_and_depths(nodes: Nodes) -> Iterator[str]:
@@ -103,10 +118,11 @@ def _check_leaf_column(tree: ItemTree, items: int) -> Iterator[str]:
     from unillmrec.store.columns.reader import ColumnReader
 
     wrong = seen = 0
-    for segment in ColumnReader(tree.rows).segments():
+    ((highest,),) = tree.rows("SELECT max(number) FROM item")
+    for segment in ColumnReader(tree.rows).segments(0 if highest is None else highest + 1):
         leaves = segment.leaves()
         query = "SELECT number, leaf FROM item WHERE number >= ? AND number < ?"
-        rows = tree.rows(query, (segment.start, segment.start + segment.size))
+        rows = tree.unchecked_rows(query, (segment.start, segment.start + segment.size))
         right = sum(int(leaves[number - segment.start]) == leaf for number, leaf in rows)
         wrong += max(len(rows), int((leaves >= 0).sum())) - right
         seen += len(rows)
@@ -126,11 +142,10 @@ def _check_references(tree: ItemTree) -> Iterator[str]:
     ):
         rows = tree.rows(query)
         if rows:
-            ids = ", ".join(str(row[0]) for row in rows[:LISTED])
-            yield f"{len(rows):,} {problem}: {ids}{', …' if len(rows) > LISTED else ''}"
+            yield f"{len(rows):,} {problem}: {_some([row[0] for row in rows])}"
 
 
 def _check_file(tree: ItemTree) -> Iterator[str]:
-    ((result,),) = tree.rows("PRAGMA quick_check(1)")
+    ((result,),) = tree.rows("PRAGMA integrity_check(1)")
     if result != "ok":
         yield f"the file is damaged: {result}"

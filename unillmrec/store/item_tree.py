@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from difflib import get_close_matches
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, ClassVar
 
 from unillmrec.errors import StoreError
-from unillmrec.items import Item
+from unillmrec.store.decoding import (
+    DECODE_ERRORS,
+    LEAF_FIELD,
+    MAX_DEPTH,
+    SELECT_ITEMS,
+    SELECT_NODES,
+    damaged,
+    items_of,
+    nodes_of,
+)
 from unillmrec.store.nodes import ROOT, Node, PlacedItem
 from unillmrec.store.tree_file import IN_LIST, TreeFile, sql_list
-from unillmrec.tree.descriptions import Description
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -25,9 +32,7 @@ if TYPE_CHECKING:
 CACHED_BRANCHES = 2_000
 CACHED_STACKS = 500
 CACHED_NODES = 20_000
-
-_SELECT_NODES = "SELECT id, parent, depth, size, leaf, description, prior, moved, stale FROM node"
-_SELECT_ITEMS = "SELECT number, id, title, text, path, attributes, leaf, prior FROM item"
+CACHED_VECTORS = 20_000
 
 # Each character more is one more query, and a text of a megabyte is no misspelled id.
 _LONGEST_MISSPELLING = 200
@@ -36,8 +41,32 @@ _LONGEST_MISSPELLING = 200
 class ItemTree(TreeFile):
     """The tree of a catalog: its nodes, and the leaf of each item.
 
-    Opening the file loads nothing; a walk reads the nodes that it visits.
+    Opening the file loads nothing; a walk reads the nodes that it visits. As a context manager,
+    it turns an error that comes from a damaged file into a `StoreError` that says so.
     """
+
+    first_damage: ClassVar[Callable[[ItemTree], str]]
+    """Returns what is wrong with a tree. The check reads trees itself, so it is set later."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        try:
+            self.explain(error)
+        finally:
+            self.close()
+
+    def explain(self, error: BaseException | None) -> None:
+        """Raise a `StoreError` if *error* may come from damage, and the file is damaged.
+
+        Rows are checked when they are read. What no check on the way covers, such as a branch that
+        lost all of its children, fails later and anywhere; then the whole file is checked.
+        """
+        if isinstance(error, DECODE_ERRORS) and (problem := type(self).first_damage(self)):
+            raise damaged(self.path, problem) from error
 
     # Nodes
 
@@ -49,13 +78,16 @@ class ItemTree(TreeFile):
         """
 
         def read(_: Sequence[int]) -> dict[int, Node]:
-            rows = self.rows(f"{_SELECT_NODES} WHERE id = ?", (node_id,))
+            rows = self.rows(f"{SELECT_NODES} WHERE id = ?", (node_id,))
+            if not rows and node_id == ROOT:
+                raise damaged(self.path, "there is no root")
             if not rows:
                 raise StoreError(
                     f"{self.path} has no node {node_id}.",
                     remedy=f"`unillmrec tree {self.path}` to see the nodes.",
                 )
-            return {node_id: _node(rows[0])}
+            (found,) = nodes_of(self.path, rows)
+            return {node_id: found}
 
         (node,) = self.cached("node", [node_id], read, limit=CACHED_NODES)
         return node
@@ -64,14 +96,34 @@ class ItemTree(TreeFile):
         """Return the children of a node in their order."""
 
         def read(_: Sequence[int]) -> dict[int, list[Node]]:
-            rows = self.rows(f"{_SELECT_NODES} WHERE parent = ? ORDER BY place", (node_id,))
-            return {node_id: [_node(row) for row in rows]}
+            rows = self.rows(f"{SELECT_NODES} WHERE parent = ? ORDER BY place", (node_id,))
+            found = nodes_of(self.path, rows)
+            self._check_children(node_id, found)
+            return {node_id: found}
 
         (children,) = self.cached("children", [node_id], read, limit=CACHED_BRANCHES)
         return children
 
+    def _check_children(self, node_id: int, children: Sequence[Node]) -> None:
+        """Raise an error unless *children* are one level below their parent: no cycle is."""
+        # While a tree is changed, this need not hold.
+        if not self._CACHES_READS:
+            return
+        node = self.node(node_id)
+        if any(each.depth != node.depth + 1 for each in children):
+            raise damaged(self.path, f"the children of node {node_id} are not one level below it")
+        if bool(children) == node.is_leaf or (children and _total(children) != node.size):
+            raise damaged(self.path, f"children of node {node_id} are missing, or not its own")
+
+    def check_leaves(self, leaf_ids: Sequence[int], filled: Set[int]) -> None:
+        """Raise an error if a leaf that should hold items is not *filled*."""
+        for leaf in set(leaf_ids) - filled if self._CACHES_READS else ():
+            if self.node(leaf).size:
+                raise damaged(self.path, f"the items of leaf {leaf} are missing")
+
     def ancestors(self, node_id: int) -> list[Node]:
         """Return the path from a child of the root down to *node_id* itself."""
+        self.node(node_id)
         return self.ancestors_by_node([node_id])[node_id]
 
     def ancestors_by_node(self, node_ids: Iterable[int]) -> dict[int, list[Node]]:
@@ -83,6 +135,8 @@ class ItemTree(TreeFile):
             path: list[Node] = []
             at: int | None = node_id
             while at is not None and at != ROOT:
+                if len(path) == MAX_DEPTH:
+                    raise damaged(self.path, f"node {at} is its own ancestor")
                 path.append(nodes[at])
                 at = nodes[at].parent
             paths[node_id] = path[::-1]
@@ -93,10 +147,10 @@ class ItemTree(TreeFile):
         nodes: dict[int, Node] = {}
         missing = node_ids - {ROOT}
         while missing:
-            rows = self.rows(f"{_SELECT_NODES} WHERE id {IN_LIST}", (sql_list(sorted(missing)),))
-            nodes |= {row[0]: _node(row) for row in rows}
+            rows = self.rows(f"{SELECT_NODES} WHERE id {IN_LIST}", (sql_list(sorted(missing)),))
+            nodes |= {each.id: each for each in nodes_of(self.path, rows)}
             if unknown := missing - nodes.keys():
-                self.node(min(unknown))
+                raise damaged(self.path, f"there is no node {min(unknown)}, which others refer to")
             parents = {nodes[each].parent for each in missing}
             missing = {each for each in parents if each is not None} - nodes.keys() - {ROOT}
         return nodes
@@ -125,9 +179,10 @@ class ItemTree(TreeFile):
 
     def items_in(self, leaf_ids: Sequence[int]) -> list[PlacedItem]:
         """Return the items of leaves, in the order of *leaf_ids* and then by number."""
-        rows = self.rows(f"{_SELECT_ITEMS} WHERE leaf {IN_LIST}", (sql_list(leaf_ids),))
+        rows = self.rows(f"{SELECT_ITEMS} WHERE leaf {IN_LIST}", (sql_list(leaf_ids),))
+        self.check_leaves(leaf_ids, {row[LEAF_FIELD] for row in rows})
         order = {leaf: place for place, leaf in enumerate(leaf_ids)}
-        return sorted(map(_placed_item, rows), key=lambda each: (order[each.leaf], each.number))
+        return sorted(items_of(self.path, rows), key=lambda each: (order[each.leaf], each.number))
 
     def item_numbers_in(self, leaf_ids: Sequence[int]) -> list[int]:
         """Return the numbers of the items of leaves, in the order of *leaf_ids*."""
@@ -138,6 +193,7 @@ class ItemTree(TreeFile):
             numbers: dict[int, list[int]] = {leaf: [] for leaf in leaves}
             for leaf, number in self.rows(query, (sql_list(leaves),)):
                 numbers[leaf].append(number)
+            self.check_leaves(leaves, {leaf for leaf, each in numbers.items() if each})
             return {leaf: sorted(each) for leaf, each in numbers.items()}
 
         parts = self.cached("numbers", leaf_ids, read, limit=CACHED_BRANCHES)
@@ -145,17 +201,17 @@ class ItemTree(TreeFile):
 
     def items_by_number(self, numbers: Sequence[int]) -> dict[int, PlacedItem]:
         """Return items by their numbers; unknown numbers are left out."""
-        rows = self.rows(f"{_SELECT_ITEMS} WHERE number {IN_LIST}", (sql_list(numbers),))
-        return {each.number: each for each in map(_placed_item, rows)}
+        rows = self.rows(f"{SELECT_ITEMS} WHERE number {IN_LIST}", (sql_list(numbers),))
+        return {each.number: each for each in items_of(self.path, rows)}
 
     def items_by_id(self, ids: Iterable[str]) -> dict[str, PlacedItem]:
         """Return items by their ids; unknown ids are left out."""
-        rows = self.rows(f"{_SELECT_ITEMS} WHERE id {IN_LIST}", (sql_list(list(ids)),))
-        return {each.item.id: each for each in map(_placed_item, rows)}
+        rows = self.rows(f"{SELECT_ITEMS} WHERE id {IN_LIST}", (sql_list(list(ids)),))
+        return {each.item.id: each for each in items_of(self.path, rows)}
 
     def locate(self, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Return the number and the leaf of items by their ids; unknown ids are left out."""
-        query = f"SELECT id, number, leaf FROM item WHERE id {IN_LIST}"
+        query = f"SELECT id AS item_id, number, leaf FROM item WHERE id {IN_LIST}"
         rows = self.rows(query, (sql_list(list(ids)),))
         return {item_id: (number, leaf) for item_id, number, leaf in rows}
 
@@ -201,7 +257,7 @@ class ItemTree(TreeFile):
 
         from unillmrec.tree.vectors import unpacked_rows
 
-        packed = self._packed(table, key, wanted)
+        packed = self._packed(table, key, wanted, precise=precise)
         width = int(self.facts["next_term"])
         rows = unpacked_rows(packed, width, sparse=self.sparse, precise=precise)
         if not isinstance(rows, np.ndarray):
@@ -209,12 +265,58 @@ class ItemTree(TreeFile):
             rows.resize((len(packed), max(width, int(rows.indices.max(initial=-1)) + 1)))
         return rows
 
+    def _packed(
+        self, table: str, key: str, wanted: Sequence[int], *, precise: bool = False
+    ) -> list[bytes]:
+        """Return packed vectors of a table in the order of the *wanted* keys.
+
+        Raises:
+            StoreError: one of them is missing or damaged.
+        """
+
+        def read(keys: Sequence[int]) -> dict[int, bytes]:
+            query = f"SELECT {key}, packed FROM {table} WHERE {key} {IN_LIST}"
+            found = dict(self.rows(query, (sql_list(keys),)))
+            if len(found) < len(set(keys)):
+                lost = min(set(keys) - found.keys())
+                raise damaged(self.path, f"{key} {lost} has no vector")
+            self.check_vectors(key, found, precise=precise)
+            return found
+
+        return self.cached(table, wanted, read, limit=CACHED_VECTORS)
+
+    def check_vectors(
+        self, owner: str, packed: Mapping[int, bytes], *, precise: bool = False
+    ) -> None:
+        """Check packed vectors by the number of the item or node, called *owner*, they belong to.
+
+        Raises:
+            StoreError: one of them cannot be unpacked, or holds impossible weights or terms.
+        """
+        from unillmrec.tree.vectors import highest_id, packed_problem
+
+        vectors = list(packed.values())
+        problem = packed_problem(vectors, sparse=self.sparse, precise=precise)
+        if not problem and self.sparse:
+            highest = highest_id(vectors, precise=precise)
+            # Another process may have added terms since the facts were read.
+            if highest >= self.facts["next_term"] and highest >= self.fact_now("next_term"):
+                problem = "has an impossible term"
+        if problem:
+            numbers = [
+                number
+                for number, each in packed.items()
+                if packed_problem([each], sparse=self.sparse, precise=precise)
+            ]
+            which = f"{owner} {numbers[0]}" if numbers else f"one {owner}"
+            raise damaged(self.path, f"the vector of {which} {problem}")
+
     def _vectors(
         self, table: str, key: str, wanted: Sequence[int], *, precise: bool = False
     ) -> list[Vector]:
         from unillmrec.tree.vectors import Vector
 
-        packed = self._packed(table, key, wanted)
+        packed = self._packed(table, key, wanted, precise=precise)
         return [Vector.from_bytes(each, sparse=self.sparse, precise=precise) for each in packed]
 
     # Terms
@@ -274,19 +376,5 @@ class ItemTree(TreeFile):
         return {term_id: (term, used_by) for term_id, term, used_by in rows}
 
 
-def _node(row: tuple[Any, ...]) -> Node:
-    node_id, parent, depth, size, leaf, description, prior, moved, stale = row
-    unpacked = Description.from_json(description)
-    return Node(node_id, parent, depth, size, bool(leaf), unpacked, prior, moved, stale)
-
-
-# Many people are shown the same items, and equal rows give equal values.
-@lru_cache(4_096)
-def _placed_item(row: tuple[Any, ...]) -> PlacedItem:
-    number, item_id, title, text, path, attributes, leaf, prior = row
-    values = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in json.loads(attributes).items()
-    }
-    item = Item(item_id, title, text, tuple(json.loads(path)), values)
-    return PlacedItem(number, item, leaf, prior)
+def _total(nodes: Sequence[Node]) -> int:
+    return sum(each.size for each in nodes)

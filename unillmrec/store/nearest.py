@@ -138,11 +138,13 @@ def _vectors_of_leaves(tree: ItemTree, leaves: Sequence[int]) -> list[NumberedVe
         items: dict[int, list[tuple[int, bytes]]] = {leaf: [] for leaf in missing}
         for leaf, number, packed in tree.rows(statement, (sql_list(missing),)):
             items[leaf].append((number, packed))
+        tree.check_leaves(missing, {leaf for leaf, rows in items.items() if rows})
         return {leaf: _unpacked(tree, sorted(rows)) for leaf, rows in items.items()}
 
     return tree.cached("leaf vectors", leaves, read, limit=CACHED_LEAVES)
 
 
 def _unpacked(tree: ItemTree, rows: Sequence[tuple[int, bytes]]) -> NumberedVectors:
+    tree.check_vectors("item", dict(rows))
     numbers = np.array([row[0] for row in rows], np.int64)
     return numbers, StackedVectors.of_packed([row[1] for row in rows], sparse=tree.sparse)

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from unillmrec.store.decoding import damaged
 from unillmrec.store.item_tree import ItemTree
 from unillmrec.store.nodes import ROOT, STALE_SHARE, PlacedItem
 
@@ -33,6 +34,8 @@ def measure_shape(tree: ItemTree) -> TreeShape:
                 FROM (SELECT count(parent) AS count FROM node GROUP BY parent))
         FROM node"""
     )
+    if leaves is None or smallest is None:
+        raise damaged(tree.path, "there are no leaves")
     return TreeShape(len(tree), leaves, branches, depth, smallest, largest, children)
 
 
@@ -94,6 +97,8 @@ def leaves_left_to_right(tree: ItemTree) -> list[int]:
     rows = tree.rows("SELECT parent, id, leaf FROM node ORDER BY parent, place")
     for parent, node, leaf in rows:
         children.setdefault(parent, []).append((node, bool(leaf)))
+    if ROOT not in {node for node, _ in children.get(None, [])}:
+        raise damaged(tree.path, "there is no root")
     leaves, waiting = [], children[None][::-1]
     while waiting:
         node, is_leaf = waiting.pop()

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from unillmrec.errors import StoreError
+from unillmrec.store.decoding import Facts, check_types, read_error
 from unillmrec.store.files import connect_to_read
 from unillmrec.store.read_cache import Key, ReadCache, Value
+from unillmrec.system.sqlite import closed_on_error
 from unillmrec.system.untrusted_json import replace_surrogates
 
 IN_LIST = "IN (SELECT value FROM json_each(?))"
-CACHED_VECTORS = 20_000
 
 
 def sql_list(values: Sequence[int] | Sequence[str]) -> str:
@@ -38,7 +38,8 @@ class TreeFile:
         self._lock = threading.Lock()
         self._open_snapshots = 0
         self._began_snapshot = False
-        self.facts = self._read_facts()
+        with closed_on_error(db):
+            self.facts = self._read_facts()
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -56,9 +57,6 @@ class TreeFile:
 
     def __enter__(self) -> Self:
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __len__(self) -> int:
         return int(self.facts["items"])
@@ -81,25 +79,45 @@ class TreeFile:
         return not self.rows("SELECT 1 FROM item LIMIT 1")
 
     def _read_facts(self) -> dict[str, Any]:
-        return {name: json.loads(value) for name, value in self.rows("SELECT * FROM fact")}
+        return Facts(self.path, self.rows("SELECT name, value FROM fact"))
+
+    def fact_now(self, name: str) -> Any:
+        """Return a fact as it is in the file now; another process may have changed it."""
+        return self._read_facts()[name]
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Return the rows of a query.
+        """Return the rows of a query, with the types that their columns hold.
 
         Raises:
             StoreError: the file is damaged, locked or gone.
         """
+        columns, rows = self._fetch(query, values)
+        if rows:
+            check_types(self.path, columns, rows)
+        return rows
+
+    def unchecked_rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query as they are, for checks that report what is wrong with them.
+
+        Raises:
+            StoreError: the file is damaged, locked or gone.
+        """
+        return self._fetch(query, values)[1]
+
+    def _fetch(
+        self, query: str, values: Sequence[object]
+    ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         try:
             with self._lock:
-                return self._db.execute(query, values).fetchall()
+                cursor = self._db.execute(query, values)
+                rows = cursor.fetchall()
         except UnicodeEncodeError:
             # Half a surrogate pair; SQLite can neither have stored nor compare it.
-            return self.rows(query, [replace_surrogates(each) for each in values])
-        except sqlite3.DatabaseError as error:
-            raise StoreError(
-                f"{self.path} cannot be read: {error}.",
-                remedy="rebuild the tree, or restore the file from a copy.",
-            ) from error
+            return self._fetch(query, [replace_surrogates(each) for each in values])
+        # The name of a column that is not UTF-8 is a plain Unicode error.
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            raise read_error(self.path, error) from error
+        return tuple(each[0] for each in cursor.description or ()), rows
 
     def cached(
         self,
@@ -125,8 +143,7 @@ class TreeFile:
         with self._lock:
             # A transaction is a snapshot already, and several threads may share one.
             if not self._open_snapshots and not self._db.in_transaction:
-                self._db.execute("BEGIN")
-                self._began_snapshot = True
+                self._begin()
             self._open_snapshots += 1
         try:
             yield
@@ -135,13 +152,13 @@ class TreeFile:
                 self._open_snapshots -= 1
                 if self._began_snapshot and not self._open_snapshots:
                     self._began_snapshot = False
-                    self._db.execute("COMMIT")
+                    # A damaged file may have ended the transaction.
+                    if self._db.in_transaction:
+                        self._db.execute("COMMIT")
 
-    def _packed(self, table: str, key: str, wanted: Sequence[int]) -> list[bytes]:
-        """Return packed vectors of a table in the order of the *wanted* keys."""
-
-        def read(keys: Sequence[int]) -> dict[int, bytes]:
-            query = f"SELECT {key}, packed FROM {table} WHERE {key} {IN_LIST}"
-            return dict(self.rows(query, (sql_list(keys),)))
-
-        return self.cached(table, wanted, read, limit=CACHED_VECTORS)
+    def _begin(self) -> None:
+        try:
+            self._db.execute("BEGIN")
+        except sqlite3.DatabaseError as error:
+            raise read_error(self.path, error) from error
+        self._began_snapshot = True

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import index
 
 from unillmrec.items import one_line
 
@@ -110,13 +111,27 @@ def replace_words(packed: str, words: Sequence[str]) -> str:
 def _read(text: str) -> Description:
     fields = json.loads(text)
     return Description(
-        words=tuple(fields["words"]),
-        titles=tuple(fields["titles"]),
-        ranges=tuple(Range(*each) for each in fields["ranges"]),
-        summary=fields["summary"],
-        typical=tuple(fields["typical"]),
-        name=fields.get("name", ""),
+        words=_texts(fields["words"]),
+        titles=_texts(fields["titles"]),
+        ranges=tuple(_range(*each) for each in fields["ranges"]),
+        summary="".join(_texts([fields["summary"]])),
+        typical=tuple(map(index, fields["typical"])),
+        name="".join(_texts([fields.get("name", "")])),
     )
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+        raise TypeError("a text of a description is no text")
+    return tuple(values)
+
+
+def _range(attribute: str, low: float, high: float) -> Range:
+    if not isinstance(low, int | float) or not isinstance(high, int | float):
+        raise TypeError("a limit of a range is no number")
+    if not isinstance(attribute, str):
+        raise TypeError("the attribute of a range is no text")
+    return Range(attribute, low, high)
 
 
 def words_beyond(words: Sequence[str], names: str) -> tuple[str, ...]:

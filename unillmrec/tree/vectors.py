@@ -75,6 +75,26 @@ def packed_type(*, sparse: bool, precise: bool = False) -> np.dtype[Any]:
     return np.dtype([("id", np.int32), ("weight", weight)]) if sparse else weight
 
 
+def packed_problem(packed: Sequence[bytes], *, sparse: bool, precise: bool = False) -> str:
+    """Return what is wrong with packed vectors, or nothing: their lengths, weights or term ids."""
+    dtype = packed_type(sparse=sparse, precise=precise)
+    lengths = set(map(len, packed))
+    if any(length % dtype.itemsize for length in lengths) or (not sparse and len(lengths) > 1):
+        return "has an impossible length"
+    unpacked = np.frombuffer(b"".join(packed), dtype)
+    if not np.isfinite(unpacked["weight"] if sparse else unpacked).all():
+        return "has a weight that is not a number"
+    if sparse and len(unpacked) and int(unpacked["id"].min()) < 0:
+        return "has an impossible term"
+    return ""
+
+
+def highest_id(packed: Sequence[bytes], *, precise: bool = False) -> int:
+    """Return the highest term id of packed sparse vectors; -1 if they have no weights."""
+    unpacked = np.frombuffer(b"".join(packed), packed_type(sparse=True, precise=precise))
+    return int(unpacked["id"].max()) if len(unpacked) else -1
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PackedRows:
     """Packed rows one after another, and the position where each ends."""

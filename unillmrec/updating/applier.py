@@ -72,6 +72,7 @@ class BatchApplier:
         # The idf of a term depends on the number of items.
         self.tree.facts["items"] += len(batch.inserts) - len(batch.deletes)
         used = self._count_terms(batch)
+        self.tree.clear_attributes([each.number for each in batch.damaged])
         self._remove(batch.deletes, changes)
         self._update_in_place(batch.in_place, changes)
         self._place(batch, used, changes)

@@ -21,13 +21,15 @@ class ChangeBatch:
     """Changes that are made together.
 
     Updates *in_place* leave the vector and the leaf of an item alone, a new price for example;
-    the *rewritten* items have other words or another path, and are placed again.
+    the *rewritten* items have other words or another path, and are placed again. Of these and of
+    the *deletes*, the *damaged* items do not match their content hash.
     """
 
     inserts: list[Item] = field(default_factory=list)
     in_place: list[ItemUpdate] = field(default_factory=list)
     rewritten: list[ItemUpdate] = field(default_factory=list)
     deletes: list[PlacedItem] = field(default_factory=list)
+    damaged: list[PlacedItem] = field(default_factory=list)
     unchanged: int = 0
     ignored: int = 0
 

@@ -52,7 +52,10 @@ class TreeChanger:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        try:
+            self.tree.explain(error)
+        finally:
+            self.close()
 
     def insert(self, items: Iterable[Item]) -> ChangeReport:
         """Insert new items.
@@ -174,9 +177,17 @@ class _CatalogDifference:
                 detail="Nothing was changed.",
                 remedy="`unillmrec delete`, if that is what you want.",
             )
+        # Nothing can be compared with an item that is damaged; it is placed again.
+        damaged = [item_id for item_id in self._changed if not self._hashes[item_id]]
+        self._batch.damaged = list(self._tree.damaged_items(damaged).values())
+        for old in self._batch.damaged:
+            self._batch.rewritten.append((old, self._changed.pop(old.item.id)))
         placed = self._tree.items_by_id(list(self._changed))
         pairs = [(placed[item_id], item) for item_id, item in self._changed.items()]
         ChangeChecker(self._tree).add_updates(self._batch, pairs)
         deleted = [item_id for item_id in self._hashes if item_id not in self.seen]
-        self._batch.deletes = list(self._tree.items_by_id(deleted).values())
+        lost = self._tree.damaged_items([each for each in deleted if not self._hashes[each]])
+        self._batch.damaged += lost.values()
+        intact = self._tree.items_by_id([each for each in deleted if each not in lost])
+        self._batch.deletes = [*lost.values(), *intact.values()]
         return self._batch

@@ -261,5 +261,5 @@ def test_a_damaged_block_names_its_attribute():
     writer = ColumnWriter(db)
     writer.set_item(0, None, item)
 
-    with pytest.raises(StoreError, match="values of the attribute 'price' are damaged"):
+    with pytest.raises(StoreError, match="column of the attribute 'price' is damaged"):
         writer.flush()

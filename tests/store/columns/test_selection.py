@@ -2,6 +2,7 @@ import random
 import sqlite3
 from collections import Counter
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,8 @@ NODES = 60
 class FakeTree:
     """The part of a tree that a selection reads: items by number, with gaps, and nodes."""
 
+    path = Path("a.tree")
+
     def __init__(self, catalog, parents, leaves):
         self.catalog = catalog
         self.parents = parents
@@ -45,6 +48,10 @@ class FakeTree:
             " VALUES (?, ?, 0, 0, 0, 0, '', '')",
             parents.items(),
         )
+
+    def fact_now(self, name):
+        assert "next_node" == name
+        return max(self.parents) + 1
 
     def snapshot(self):
         return nullcontext()

@@ -59,9 +59,14 @@ class Block:
         if packed[2] != _NO_COUNTS:
             count_type = _TYPES[packed[2]]
             counts = np.frombuffer(packed, count_type, size, offset)
+            if counts.min(initial=0) < 0 or count_type.kind == "f":
+                raise ValueError("the counts of a block are damaged")
             offset += size * count_type.itemsize
             size = int(counts.sum(dtype=np.int64))
-        values = np.frombuffer(packed, _TYPES[packed[1]], size, offset)
+        value_type = _TYPES[packed[1]]
+        if len(packed) != offset + size * value_type.itemsize:
+            raise ValueError("the length of a block is wrong")
+        values = np.frombuffer(packed, value_type, size, offset)
         return cls(present, values, counts)
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, TypeAlias
 from unillmrec.errors import StoreError
 from unillmrec.filters.predicates import AttributeKind
 from unillmrec.store.columns.blocks import Block
+from unillmrec.store.decoding import RESTORE
 
 ColumnKind: TypeAlias = AttributeKind | Literal["path", "leaf"]
 ColumnKey: TypeAlias = tuple[str, ColumnKind]
@@ -64,12 +65,20 @@ class Column:
             StoreError: it is damaged.
         """
         try:
-            return Block.unpack(packed)
-        except (ValueError, IndexError) as error:
-            raise StoreError(
-                f"the values of the attribute {self.name!r} are damaged: {error}.",
-                remedy="rebuild the tree, or restore the file from a copy.",
-            ) from error
+            block = Block.unpack(packed)
+            if (block.counts is None) == (self.kind in LIST_KINDS):
+                raise ValueError("there is not one value for each item")
+            if self.kind != "number" and block.values.dtype.kind == "f":
+                raise ValueError("a code is a fraction")
+            return block
+        except (ValueError, IndexError, OverflowError) as error:
+            raise damaged_column(self.name, str(error)) from error
+
+
+def damaged_column(name: str, problem: str) -> StoreError:
+    """Return the error for a damaged column of the attribute *name*, or of the leaves."""
+    which = f"the attribute {name!r}" if name else "the items' leaves"
+    return StoreError(f"the column of {which} is damaged: {problem}.", remedy=RESTORE)
 
 
 def kind_of(value: object) -> ColumnKind:

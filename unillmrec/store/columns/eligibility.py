@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from unillmrec.store.decoding import MAX_DEPTH, damaged
 from unillmrec.store.item_tree import ItemTree
 from unillmrec.store.nodes import Node
 from unillmrec.store.tree_file import IN_LIST, sql_list
@@ -36,7 +37,11 @@ class Eligibility:
             if self.allows(number):
                 level[leaf] += 1
             self.excluded.add(number)
+        depth = 0
         while level:
+            if depth > MAX_DEPTH:
+                raise damaged(self._tree.path, f"node {min(level)} is its own ancestor")
+            depth += 1
             self._excluded_below.update(level)
             parents = self._parents(level)
             higher: Counter[int] = Counter()

@@ -20,6 +20,7 @@ from unillmrec.store.columns.column import (
     PATH_KEY,
     Column,
     Query,
+    damaged_column,
 )
 
 Ints = NDArray[np.int64]
@@ -37,6 +38,11 @@ class ColumnReader:
         self.query = query
         rows = query("SELECT id, name, kind, texts, hashed FROM attribute", ())
         self._columns = {(row[1], row[2]): Column(*row) for row in rows}
+
+    @property
+    def columns(self) -> list[Column]:
+        """All columns of attributes, and that of the paths; not that of the leaves."""
+        return list(self._columns.values())
 
     def columns_of(self, name: AttributeName, *kinds: AttributeKind) -> list[Column]:
         """Return the columns that hold an attribute's values of these kinds."""
@@ -57,6 +63,18 @@ class ColumnReader:
             for name, each in kinds.items()
         }
 
+    def check_kinds(self) -> None:
+        """Unpack a block of every column.
+
+        Raises:
+            StoreError: it does not hold values of the column's kind.
+        """
+        query = "SELECT packed FROM attribute_block WHERE place >= ? AND place < ? LIMIT 1"
+        for column in self.columns:
+            span = (column.block_key(0), column.block_key(1 << 32))
+            for (packed,) in self.query(query, span):
+                column.unpack(packed)
+
     def _unordered(self, name: str) -> str:
         column = self._columns.get((name, "text"))
         if column is None or not column.hashed:
@@ -69,12 +87,18 @@ class ColumnReader:
             return ""
         return f"Filters know the first {MAX_COLUMNS:,} attributes only."
 
-    def segments(self) -> Iterator[Segment]:
-        """Yield all items, a segment at a time."""
+    def segments(self, items: int | None = None) -> Iterator[Segment]:
+        """Yield all items, a segment at a time; *items* is one more than the highest number.
+
+        Raises:
+            StoreError: values are stored for items beyond *items*.
+        """
         ((last,),) = self.query(
             "SELECT max(place) FROM attribute_block WHERE place < ?", (1 << 32,)
         )
         blocks = 0 if last is None else last + 1
+        if items is not None and blocks > -(-items // BLOCK):
+            raise damaged_column("", "there are values of items that do not exist")
         for first in range(0, blocks, SEGMENT_BLOCKS):
             yield Segment(self, first, min(first + SEGMENT_BLOCKS, blocks))
 

@@ -7,12 +7,13 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unillmrec.errors import StoreError
+from unillmrec.errors import PredicateError
 from unillmrec.filters.conditions import (
     And,
     Clause,
@@ -30,17 +31,15 @@ from unillmrec.store.columns.blocks import Mask
 from unillmrec.store.columns.column import (
     LIST_KINDS,
     Column,
-    Query,
     dictionary_codes,
     hash_code,
 )
 from unillmrec.store.columns.reader import NO_VALUE, ColumnReader, Ints, Segment
+from unillmrec.store.decoding import MAX_DEPTH, damaged
+from unillmrec.store.nodes import ROOT
 
 if TYPE_CHECKING:
     from unillmrec.store.item_tree import ItemTree
-
-# No tree is this deep; in a damaged file a node may be its own ancestor.
-MAX_DEPTH = 1_000
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,
@@ -77,18 +76,29 @@ class Selection:
     @classmethod
     def _of(cls, tree: ItemTree, predicate: Predicate) -> Selection:
         reader = ColumnReader(tree.rows)
-        predicate.check(reader.attributes(), omission=reader.omission())
+        try:
+            predicate.check(reader.attributes(), omission=reader.omission())
+        except PredicateError:
+            # The kind of an attribute may be what is damaged.
+            reader.check_kinds()
+            raise
         evaluation = _Evaluation(reader, predicate)
-        parents = _parents(tree.rows)
+        parents = _parents(tree)
         counts = np.zeros(len(parents), np.int64)
         masks = [np.zeros(0, np.bool_)]
-        for segment in reader.segments():
+        for segment in reader.segments(_item_limit(tree)):
             leaves = segment.leaves()
+            if len(leaves) and not NO_VALUE <= leaves.min() <= leaves.max() < len(parents):
+                raise damaged(tree.path, "the column with the leaves names one that is not there")
             mask = evaluation.holds(predicate.condition, segment) & (leaves != NO_VALUE)
             counts += np.bincount(leaves[mask], minlength=len(parents))
             masks.append(mask)
         mask = np.concatenate(masks)
-        return cls(predicate, mask, _sum_upwards(counts, parents), int(np.count_nonzero(mask)))
+        totals = _sum_upwards(counts, parents, tree.path)
+        total = int(np.count_nonzero(mask))
+        if totals[ROOT] != total:
+            raise damaged(tree.path, "some leaves do not descend from the root")
+        return cls(predicate, mask, totals, total)
 
     def __contains__(self, number: int) -> bool:
         return number < len(self.mask) and bool(self.mask[number])
@@ -98,15 +108,23 @@ class Selection:
         return int(self.counts[node_id]) if node_id < len(self.counts) else 0
 
 
-def _parents(query: Query) -> Ints:
+def _parents(tree: ItemTree) -> Ints:
     """Return the parent of each node by its id; 0 where there is none."""
-    pairs = np.array(query("SELECT id, coalesce(parent, 0) FROM node", ()), np.int64)
-    parents = np.zeros(int(pairs[:, 0].max()) + 1, np.int64)
+    rows = tree.rows("SELECT id, coalesce(parent, 0) AS place FROM node")
+    pairs = np.array(rows, np.int64).reshape(-1, 2)
+    if not len(pairs) or pairs.min() < 0 or pairs.max() >= tree.fact_now("next_node"):
+        raise damaged(tree.path, "there is no root, or a node has an impossible id")
+    parents = np.zeros(int(pairs.max()) + 1, np.int64)
     parents[pairs[:, 0]] = pairs[:, 1]
     return parents
 
 
-def _sum_upwards(counts: Ints, parents: Ints) -> Ints:
+def _item_limit(tree: ItemTree) -> int:
+    ((highest,),) = tree.rows("SELECT max(number) FROM item")
+    return 0 if highest is None else highest + 1
+
+
+def _sum_upwards(counts: Ints, parents: Ints, path: Path) -> Ints:
     """Add the counts of the leaves to those of all their ancestors."""
     totals = counts.copy()
     nodes = np.flatnonzero(counts)
@@ -117,10 +135,7 @@ def _sum_upwards(counts: Ints, parents: Ints) -> Ints:
         if not len(nodes):
             return totals
         np.add.at(totals, nodes, amounts)
-    raise StoreError(
-        "a node of the tree is its own ancestor; the file is damaged.",
-        remedy="rebuild the tree, or restore the file from a copy.",
-    )
+    raise damaged(path, "a node is its own ancestor")
 
 
 class _Evaluation:

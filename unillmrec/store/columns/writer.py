@@ -65,13 +65,21 @@ class ColumnWriter:
         """
         block, position = divmod(number, BLOCK)
         columns = self._pending[block]
-        removed = dict(_values_by_column(before)) if before is not None else {}
-        for key, value in _values_by_column(item) if item is not None else ():
+        removed = dict(values_by_column(before)) if before is not None else {}
+        for key, value in values_by_column(item) if item is not None else ():
             if removed and removed.pop(key, None) == value:
                 continue
             columns[key][position] = value
         for key in removed:
             columns[key][position] = None
+        self._count_change()
+
+    def clear_item(self, number: int) -> None:
+        """Record that an item has no values, whatever it had before."""
+        block, position = divmod(number, BLOCK)
+        for key in self._columns:
+            if key != LEAF_KEY:
+                self._pending[block][key][position] = None
         self._count_change()
 
     def add_items(self, first: int, items: ItemFields) -> None:
@@ -201,7 +209,7 @@ class ColumnWriter:
     def _as_numbers(self, column: Column, values: list[Any]) -> Sequence[float]:
         if column.kind == "text":
             return self._encode(column, values)
-        return [_as_float(value) for value in values] if column.kind == "number" else values
+        return [as_float(value) for value in values] if column.kind == "number" else values
 
     def _encode(self, column: Column, texts: Sequence[str]) -> list[int]:
         """Return the codes of texts, adding new ones to the dictionary."""
@@ -233,14 +241,15 @@ class ColumnWriter:
         return hashed
 
 
-def _as_float(value: float) -> float:
+def as_float(value: float) -> float:
+    """Return a number as columns hold it; integers beyond the largest float are infinite."""
     try:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
 
 
-def _values_by_column(item: Item) -> list[tuple[ColumnKey, Any]]:
+def values_by_column(item: Item) -> list[tuple[ColumnKey, Any]]:
     """Return the values of an item, each with the key of its column."""
     # This runs for every changed item: no generator, one lookup for the usual types.
     values: list[tuple[ColumnKey, Any]] = [

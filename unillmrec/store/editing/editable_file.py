@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from unillmrec.errors import StoreError
+from unillmrec.store.decoding import is_damage, read_error
 from unillmrec.store.files import connect_to_change
 from unillmrec.store.item_tree import ItemTree
 
@@ -105,6 +106,10 @@ class EditableFile(ItemTree):
         """Turn errors of SQLite into a `StoreError` with a remedy."""
         try:
             yield
+        except sqlite3.DatabaseError as error:
+            if is_damage(error):
+                raise read_error(self.path, error) from error
+            raise _change_error(self.path, error) from error
         except (sqlite3.Error, UnicodeEncodeError) as error:
             raise _change_error(self.path, error) from error
 

@@ -6,10 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from unillmrec.items import ItemFields
+from unillmrec.store.decoding import SELECT_ITEMS, is_intact, salvaged_item, stored_hashes
 from unillmrec.store.editing.editable_file import EditableFile
 from unillmrec.store.nodes import PlacedItem
 from unillmrec.store.rows import item_rows
 from unillmrec.store.tree_file import IN_LIST, sql_list
+
+# How many items are read at once to compare them with their content hashes.
+ITEMS_AT_ONCE = 10_000
 
 
 class LeafItem(NamedTuple):
@@ -89,8 +93,26 @@ class ItemEdits(EditableFile):
         return [LeafItem(*row) for row in self.rows(query, (sql_list(leaves),))]
 
     def content_hashes(self) -> dict[str, bytes]:
-        """Return the content hash of every item by its id."""
-        return dict(self.rows("SELECT id, hash FROM item"))
+        """Return the content hash of every item by its id; nothing for an item that is damaged."""
+        hashes: dict[str, bytes] = {}
+        last = -1
+        query = f"{SELECT_ITEMS} WHERE number > ? ORDER BY number LIMIT ?"
+        while rows := self.unchecked_rows(query, (last, ITEMS_AT_ONCE)):
+            last = rows[-1][0]
+            hashes |= zip((row[1] for row in rows), stored_hashes(self.path, rows), strict=True)
+        return hashes
+
+    def damaged_items(self, ids: Sequence[str]) -> dict[str, PlacedItem]:
+        """Return what is left of those items, by id, that do not match their content hash."""
+        rows = self.unchecked_rows(f"{SELECT_ITEMS} WHERE id {IN_LIST}", (sql_list(ids),))
+        return {row[1]: salvaged_item(row) for row in rows if not is_intact(row)}
+
+    def clear_attributes(self, numbers: Sequence[int]) -> None:
+        """Remove all values of items from the columns, whatever the items hold."""
+        columns = self._column_writer()
+        with self._storing():
+            for number in numbers:
+                columns.clear_item(number)
 
     def packed_vectors(self, numbers: Sequence[int]) -> list[bytes]:
         """Return the packed vectors of items, in the order of *numbers*."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from unillmrec.store.decoding import MAX_DEPTH, damaged
 from unillmrec.store.editing.editable_file import EditableFile
+from unillmrec.store.nodes import ROOT
 from unillmrec.store.rows import NodeRow
 from unillmrec.store.tree_file import IN_LIST, sql_list
 
@@ -48,14 +51,14 @@ class NodeEdits(EditableFile):
     def node_states(self, node_ids: Sequence[int]) -> dict[int, NodeState]:
         """Return nodes by id; unknown ids are left out."""
         query = f"SELECT {_COLUMNS} FROM node WHERE id {IN_LIST}"
-        return {row[0]: _state(row) for row in self.rows(query, (sql_list(node_ids),))}
+        return {row[0]: self._state(row) for row in self.rows(query, (sql_list(node_ids),))}
 
     def child_states(self, node_ids: Sequence[int]) -> dict[int, list[NodeState]]:
         """Return the children of nodes, in their order."""
         query = f"SELECT {_COLUMNS} FROM node WHERE parent {IN_LIST} ORDER BY parent, place"
         children: dict[int, list[NodeState]] = {node: [] for node in node_ids}
         for row in self.rows(query, (sql_list(node_ids),)):
-            children[row[1]].append(_state(row))
+            children[row[1]].append(self._state(row))
         return children
 
     def child_ids(self, node_ids: Sequence[int]) -> dict[int, list[tuple[int, bool]]]:
@@ -87,7 +90,22 @@ class NodeEdits(EditableFile):
             " UNION SELECT node.id, node.parent FROM way CROSS JOIN node ON node.id = way.parent)"
             " SELECT id, parent FROM way"
         )
-        return dict(self.rows(query, (sql_list(sorted(node_ids)),)))
+        parents = dict(self.rows(query, (sql_list(sorted(node_ids)),)))
+        self._check_reach_root(parents)
+        return parents
+
+    def _check_reach_root(self, parents: Mapping[int, int | None]) -> None:
+        """Raise an error if a node is its own ancestor, or a parent is missing."""
+        checked: set[int | None] = {None}
+        for node in parents:
+            path: list[int | None] = []
+            at: int | None = node
+            while at not in checked:
+                if at is None or at not in parents or len(path) > MAX_DEPTH:
+                    raise damaged(self.path, f"node {node} does not descend from the root")
+                path.append(at)
+                at = parents[at]
+            checked.update(path)
 
     def sizes_and_priors(self, node_ids: Sequence[int]) -> dict[int, tuple[int, float]]:
         """Return how many items nodes hold, and how popular these are."""
@@ -98,17 +116,20 @@ class NodeEdits(EditableFile):
     def subtree(self, node_id: int) -> list[tuple[int, bool]]:
         """Return (node, is it a leaf) of a node and all its descendants, by id."""
         nodes = self.rows("SELECT id, leaf FROM node WHERE id = ?", (node_id,))
-        level = [node_id]
+        level, found = [node_id], {node_id}
         while level:
             query = f"SELECT id, leaf FROM node WHERE parent {IN_LIST}"
             rows = self.rows(query, (sql_list(level),))
             level = [node for node, leaf in rows if not leaf]
             nodes += rows
+            if not found.isdisjoint(level):
+                raise damaged(self.path, f"node {node_id} is its own ancestor")
+            found.update(level)
         return [(node, bool(leaf)) for node, leaf in sorted(nodes)]
 
     def packed_sums(self, node_ids: Sequence[int]) -> list[bytes]:
         """Return the packed vector sums of nodes, in the order of *node_ids*."""
-        return self._packed("node_sum", "node", node_ids)
+        return self._packed("node_sum", "node", node_ids, precise=True)
 
     def put_nodes(self, rows: Iterable[NodeRow]) -> None:
         """Add or replace nodes and their vector sums."""
@@ -181,9 +202,10 @@ class NodeEdits(EditableFile):
             [(count, count, node) for node, count in counts.items()],
         )
 
-
-def _state(row: Sequence[Any]) -> NodeState:
-    node, parent, place, depth, size, leaf, description, spans, prior, moved, stale = row
-    return NodeState(
-        *(node, parent, place, depth, size, bool(leaf), moved, stale, description, prior, spans)
-    )
+    def _state(self, row: Sequence[Any]) -> NodeState:
+        node, parent, place, depth, size, leaf, description, spans, prior, moved, stale = row
+        if (parent is None) != (node == ROOT) or size < 0 or not math.isfinite(prior):
+            raise damaged(self.path, f"node {node} has an impossible parent, size or popularity")
+        return NodeState(
+            *(node, parent, place, depth, size, bool(leaf), moved, stale, description, prior, spans)
+        )
