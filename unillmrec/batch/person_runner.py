@@ -16,6 +16,7 @@ from unillmrec.recommending.recommendation import Recommendation
 from unillmrec.recommending.recommender import Recommender
 from unillmrec.stages import Options, Person
 from unillmrec.store import ItemTree
+from unillmrec.store.decoding import DECODE_ERRORS
 from unillmrec.usage import Stage, Usage
 
 WrapEndpoint: TypeAlias = Callable[[Endpoint], Endpoint]
@@ -58,7 +59,15 @@ class PersonRunner:
             PersonError: nothing is known about the person, or no history item is in the tree.
             BudgetError: the budget is spent.
             EndpointError: a call failed.
+            StoreError: the tree is damaged.
         """
+        try:
+            return self._recommend(row)
+        except DECODE_ERRORS as error:
+            self._recommender.tree.explain(error)
+            raise
+
+    def _recommend(self, row: PersonRow) -> OutputLine:
         assert row.person is not None
         person, unknown = self._without_unknown_items(row.person)
         with self.replies.for_row(row.line):

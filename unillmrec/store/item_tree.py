@@ -47,6 +47,7 @@ class ItemTree(TreeFile):
 
     first_damage: ClassVar[Callable[[ItemTree], str]]
     """Returns what is wrong with a tree. The check reads trees itself, so it is set later."""
+    _damage: str | None = None
 
     def __exit__(
         self,
@@ -65,8 +66,13 @@ class ItemTree(TreeFile):
         Rows are checked when they are read. What no check on the way covers, such as a branch that
         lost all of its children, fails later and anywhere; then the whole file is checked.
         """
-        if isinstance(error, DECODE_ERRORS) and (problem := type(self).first_damage(self)):
-            raise damaged(self.path, problem) from error
+        if not isinstance(error, DECODE_ERRORS):
+            return
+        if self._damage is None:
+            # Every row of a batch may fail; the file is checked once.
+            self._damage = type(self).first_damage(self)
+        if self._damage:
+            raise damaged(self.path, self._damage) from error
 
     # Nodes
 
