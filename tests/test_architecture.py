@@ -22,7 +22,18 @@ PACKAGE = ROOT / "unillmrec"
 ORDER = [
     *("__main__", "cli", "demo", "evaluation", "batch", "session", "planning"),
     *("describing", "updating", "building", "checking", "recommending", "usage_log"),
-    *("people", "stages", "judge", "endpoint", "replies", "store", "tree", "filters", "catalog"),
+    *(
+        "people",
+        "stages",
+        "judge",
+        "local",
+        "endpoint",
+        "replies",
+        "store",
+        "tree",
+        "filters",
+        "catalog",
+    ),
     *("settings", "prompts", "prices", "tokens", "budget", "items"),
     *("system", "errors", "usage", "events"),
 ]
@@ -51,6 +62,7 @@ HOMES = {
     "implicit": {"evaluation.systems"},
     "bm25s": {"evaluation.systems"},
     "pyarrow": {"catalog.formats"},
+    "xllamacpp": {"local.engine"},
     "ray": {"building.backends"},
     "opentelemetry": {"endpoint.wrappers.telemetry"},
     "typer": {"cli"},

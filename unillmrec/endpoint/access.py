@@ -39,10 +39,16 @@ class Access:
     key_origin: str
     is_openai: bool
     is_loopback: bool
+    connect_to: str
+    """Where requests are sent: *base_url*, but for a server whose address changes."""
 
     @classmethod
     def resolve(
-        cls, base_url: str | None, api_key: str | None, environ: Mapping[str, str]
+        cls,
+        base_url: str | None,
+        api_key: str | None,
+        environ: Mapping[str, str],
+        connect_to: str | None = None,
     ) -> Access:
         """Take address and key from the arguments, else from the environment.
 
@@ -59,6 +65,7 @@ class Access:
             key_origin=origin,
             is_openai=url.hostname == urlsplit(OPENAI_URL).hostname,
             is_loopback=_is_loopback(url.hostname or ""),
+            connect_to=connect_to or url.geturl(),
         )
         if access.is_openai and not key:
             raise SettingsError(

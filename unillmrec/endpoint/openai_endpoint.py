@@ -50,7 +50,8 @@ class OpenAIEndpoint:
     """One model at one address; safe to share between threads.
 
     *base_url* and *api_key* default to `OPENAI_BASE_URL` and `OPENAI_API_KEY`; with an empty
-    *api_key* none is sent. *timeout_seconds* limits a whole call, its retries and waits included;
+    *api_key* none is sent. With *connect_to*, requests go there, and *base_url* only
+    names the server. *timeout_seconds* limits a whole call, its retries and waits included;
     *concurrency* limits the requests in flight. *extra_body* is added to every chat request as it
     is. *response_format*, *limit_parameter* and *labels* (whether the server reports the
     probabilities of labels) are found out from the server's answers unless they are given; the
@@ -63,6 +64,7 @@ class OpenAIEndpoint:
         model: str,
         *,
         base_url: str | None = None,
+        connect_to: str | None = None,
         api_key: str | None = None,
         timeout_seconds: float = 60.0,
         concurrency: int = 8,
@@ -81,7 +83,7 @@ class OpenAIEndpoint:
         from unillmrec.endpoint.wire.connection import Connection
 
         environ = os.environ if environ is None else environ
-        self._access = Access.resolve(base_url, api_key, environ)
+        self._access = Access.resolve(base_url, api_key, environ, connect_to)
         self._model = model
         self._extra = _check_extra(extra_body)
         self.capabilities = CapabilityStore(capabilities_file, self._access.base_url, model)

@@ -49,7 +49,7 @@ class ReplyFiles:
         if self.replay:
             about = ReplayedEndpoint(self.replay).about
             recorded: dict[str, Any] = {name: about.get(name) for name in _RECORDED_SETTINGS}
-            return replace(settings, judge="endpoint", **recorded)
+            return replace(settings, judge="endpoint", model_file=None, **recorded)
         if self.record or self.cache:
             settings.require_endpoint()
             return replace(settings, judge="endpoint")

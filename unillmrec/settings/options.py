@@ -174,6 +174,7 @@ OPTIONS = (
     Option("base_url", "--base-url", "OPENAI_BASE_URL", read_address, show_address),
     Option("api_key", "", "OPENAI_API_KEY", read_key, show_length),
     Option("model", "--model", "UNILLMREC_MODEL"),
+    Option("model_file", "--model-file", "UNILLMREC_MODEL_FILE", read_path),
     Option("judge", "--judge", "UNILLMREC_JUDGE", read_judge),
     Option("ask", "--ask", "UNILLMREC_ASK", read_ask),
     Option("endpoint_memory", "", "UNILLMREC_ENDPOINT_MEMORY", read_path_or_off),

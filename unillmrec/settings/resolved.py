@@ -14,6 +14,8 @@ from unillmrec.prices import Price
 from unillmrec.settings.options import OPTIONS, AskChoice, JudgeChoice, nearest
 from unillmrec.settings.sources import from_file, from_flags, from_variables, unread_variables
 
+LOCAL_TIMEOUT_SECONDS = 600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -35,6 +37,8 @@ class Settings:
     """Where the endpoint is; None is the one the openai package knows."""
     api_key: str | None = None
     model: str | None = None
+    model_file: Path | None = None
+    """A GGUF file that runs in this process; its name is then that of the model."""
     judge: JudgeChoice = "auto"
     ask: AskChoice = "auto"
     """The request style; "auto" is the best one that the endpoint is known to support."""
@@ -85,6 +89,11 @@ class Settings:
             if source:
                 values[option.name] = source.read(option)
                 origins[option.name] = source.origins[option.name]
+        if path := values.get("model_file"):
+            # A model on this machine answers one call at a time, and takes its time.
+            values |= {"model": path.stem}
+            origins |= {"model": origins["model_file"]}
+            values = {"concurrency": 1, "timeout_seconds": LOCAL_TIMEOUT_SECONDS, **values}
         return cls(**values, origins=origins, unread=unread_variables(environment))
 
     def origin(self, name: str) -> str:
@@ -127,7 +136,13 @@ class Settings:
             shown.append(Setting(name, "ignored", "environment", problem))
         return shown
 
+    def runs_file(self, model: str | None) -> bool:
+        """Whether *model* is the one that runs in this process."""
+        return self.model_file is not None and model == self.model
+
     def _missing(self) -> list[str]:
+        if self.model_file:
+            return []
         missing = [] if self.model else ["a model (UNILLMREC_MODEL or --model)"]
         if not self.base_url and not self.api_key:
             missing.append("an endpoint (OPENAI_BASE_URL or --base-url, or OPENAI_API_KEY)")
@@ -141,6 +156,8 @@ class Settings:
             found["model"] = ["the endpoint is not asked without one"]
         if self.judge == "endpoint" and self._missing():
             found["judge"] = [f"needs {' and '.join(self._missing())}"]
+        if self.model_file and not self.model_file.is_file():
+            found["model_file"] = ["there is no such file"]
         if self.prompts and not self.prompts.is_dir():
             found["prompts"] = ["there is no such folder"]
         if isinstance(self.usage_log, Path) and not self.usage_log.parent.is_dir():

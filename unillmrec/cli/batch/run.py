@@ -14,6 +14,7 @@ from unillmrec.batch import Batch, BatchOptions, BatchReport
 from unillmrec.batch.plan import plan_batch
 from unillmrec.batch.workers import Engine
 from unillmrec.cli.batch.request import BatchRequest
+from unillmrec.cli.flags.settings import settings_of
 from unillmrec.cli.flags.values import budget_of, options_of, reply_files_of, votes_of
 from unillmrec.cli.shared.output import format_count, note
 from unillmrec.cli.shared.plan_output import PlanReport
@@ -84,8 +85,13 @@ def run_batch(request: BatchRequest) -> BatchRun:
         raise typer.TyperException(
             "--record, --replay and --cache work in one process only; leave out --engine ray."
         )
+    runs_model = settings_of(request).model_file is not None
+    if request.ray_workers and runs_model:
+        raise typer.TyperException(
+            "--model-file runs in one process only; leave out --engine ray, or start a server."
+        )
     with (
-        nullcontext() if request.ray_workers else on_one_core(),
+        nullcontext() if request.ray_workers or runs_model else on_one_core(),
         open_session(request.tree, request, "batch", votes_of(request)) as session,
         Batch(
             session.tree,

@@ -9,7 +9,7 @@ from unillmrec.cli.doctor.request import DoctorRequest
 from unillmrec.cli.flags.settings import settings_of
 from unillmrec.cli.shared.output import note
 from unillmrec.cli.shared.progress import status_line
-from unillmrec.cli.shared.session import announce
+from unillmrec.cli.shared.session import announce, load_model_file
 from unillmrec.endpoint import RetryPolicy
 from unillmrec.endpoint.capabilities.prober import LONG_PROMPT
 from unillmrec.judge.doctor import Doctor, DoctorReport
@@ -46,6 +46,7 @@ def probe_endpoint(request: DoctorRequest) -> StoredReport:
         CallError: it cannot be reached, or answers nothing at all.
     """
     settings = _endpoint_settings(request)
+    load_model_file(settings)
     with (
         build_endpoint(settings, settings.model or "", _TWO_ATTEMPTS) as endpoint,
         status_line(f"probing {endpoint.name}") as show,

@@ -12,6 +12,7 @@ from unillmrec.cli.shared.confirm import confirm
 from unillmrec.cli.shared.output import format_count, note
 from unillmrec.cli.shared.plan_output import PlanReport
 from unillmrec.cli.shared.progress import progress_bars
+from unillmrec.cli.shared.session import load_model_file
 from unillmrec.evaluation.data.pseudonyms import pseudonym_remark
 from unillmrec.evaluation.plan import SAMPLE, plan_evaluation
 from unillmrec.evaluation.runner import Evaluation, evaluate
@@ -48,6 +49,7 @@ def evaluate_systems(request: EvaluateRequest) -> EvaluateReport:
         open_experiment(request) as experiment,
         Session(experiment.tree, experiment.settings, command="evaluate", notify=note) as session,
     ):
+        load_model_file(experiment.settings)
         if isinstance(session.judge, LanguageModelJudge):
             systems = _systems_with_model(experiment, session.judge)
             # The usage log and the limits on calls belong to this process.

@@ -74,6 +74,18 @@ def base_url_flag() -> str | None:
     )
 
 
+def model_file_flag() -> Path | None:
+    """Declare --model-file."""
+    return option(
+        "--model-file",
+        help="Run this model (GGUF) in the process itself, in place of --model and --base-url; "
+        "needs unillmrec[local]. (UNILLMREC_MODEL_FILE)",
+        default=None,
+        group=MODEL,
+        metavar="FILE",
+    )
+
+
 def history_flag() -> str | None:
     """Declare --history."""
     return option(
@@ -161,6 +173,7 @@ class EndpointFlags:
         group=MODEL,
         metavar="NAME",
     )
+    model_file: Path | None = model_file_flag()
     base_url: str | None = base_url_flag()
     prompts: Path | None = prompts_flag()
     timeout_seconds: float | None = option(

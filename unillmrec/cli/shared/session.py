@@ -8,8 +8,10 @@ from unillmrec.cli.flags.groups import ReplyFlags
 from unillmrec.cli.flags.settings import settings_of
 from unillmrec.cli.flags.values import reply_files_of
 from unillmrec.cli.shared.output import note
+from unillmrec.cli.shared.progress import status_line
 from unillmrec.endpoint import OpenAIEndpoint
 from unillmrec.judge.voting import Votes
+from unillmrec.local.engine import describe_file, start_engine
 from unillmrec.session import Session
 from unillmrec.session.session import open_usage_log
 from unillmrec.settings import Settings
@@ -22,9 +24,11 @@ def open_session(
 ) -> Session:
     """Return a session with the settings and the reply files that the flags name."""
     files = reply_files_of(request)
+    settings = files.adjust(settings_of(request))
+    load_model_file(settings)
     return Session(
         tree,
-        settings_of(request),
+        settings,
         record=files.record,
         replay=files.replay,
         cache=files.cache,
@@ -37,6 +41,13 @@ def open_session(
 def plan_settings(request: ReplyFlags) -> Settings:
     """Return the settings of a session that is only planned: its reply files stay untouched."""
     return reply_files_of(request).adjust(settings_of(request))
+
+
+def load_model_file(settings: Settings) -> None:
+    """Start the model file of the settings, if there is one, and show that it takes a while."""
+    if settings.model_file and settings.judge != "embedded":
+        with status_line(f"loading {describe_file(settings.model_file)}"):
+            start_engine(settings.model_file)
 
 
 def announce(endpoint: OpenAIEndpoint) -> OpenAIEndpoint:

@@ -107,7 +107,7 @@ class Connection:
                 http_client.event_hooks = hooks | {"response": [*hooks["response"], bound_body]}
             return openai.AsyncOpenAI(
                 api_key=self._access.key,
-                base_url=self._access.base_url,
+                base_url=self._access.connect_to,
                 organization=foreign,
                 project=foreign,
                 # Given here, it wins over an Authorization line in OPENAI_CUSTOM_HEADERS.

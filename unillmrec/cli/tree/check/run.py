@@ -10,6 +10,7 @@ from unillmrec.checking.tree_check import TreeCheck, check
 from unillmrec.cli.flags.settings import settings_of
 from unillmrec.cli.shared.confirm import confirm
 from unillmrec.cli.shared.output import format_count, note
+from unillmrec.cli.shared.session import load_model_file
 from unillmrec.cli.tree.check.request import CheckRequest
 from unillmrec.judge.description_judge import DescriptionJudge
 from unillmrec.judge.from_settings import build_writer
@@ -55,6 +56,7 @@ def _ask_model(
         f"{settings.model}, about {usage.estimated_prompt:,} prompt and "
         f"{usage.estimated_completion:,} completion tokens."
     )
+    load_model_file(settings)
     with Session(tree, settings, command="tree check", notify=note) as session:
         judge = session.judge
         confirm(cost, yes=request.yes)
