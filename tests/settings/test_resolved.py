@@ -163,6 +163,7 @@ def test_every_setting_is_explained(tmp_path: Path) -> None:
         ),
         Setting("api_key", "set, 51 characters", "OPENAI_API_KEY"),
         Setting("model", "not set", "default", "the endpoint is not asked without one"),
+        Setting("model_file", "not set", "default"),
         Setting(
             "judge", "endpoint", "unillmrec.toml", "needs a model (UNILLMREC_MODEL or --model)"
         ),

@@ -55,7 +55,7 @@ Launch = Callable[[EnginePlan], Server]
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class ModelEngine:
     """A model file that is being served.
 
     *address* is where, and *key* what it wants to see. Both are different in every process;
@@ -70,7 +70,7 @@ class Engine:
     server: Server
 
 
-_ENGINES: dict[Path, Engine] = {}
+_ENGINES: dict[Path, ModelEngine] = {}
 _LOCK = threading.Lock()
 
 
@@ -106,7 +106,7 @@ def launch_server(plan: EnginePlan) -> Server:
     return server
 
 
-def start_engine(path: Path, launch: Launch = launch_server) -> Engine:
+def start_engine(path: Path, launch: Launch = launch_server) -> ModelEngine:
     """Return the engine that serves *path*; it is started unless it runs already.
 
     Raises:
@@ -130,12 +130,12 @@ def stop_engines() -> None:
 atexit.register(stop_engines)
 
 
-def _start(path: Path, launch: Launch) -> Engine:
+def _start(path: Path, launch: Launch) -> ModelEngine:
     file = read_gguf(path)
     context = fitting_context(file, available_memory())
     plan = EnginePlan(file, context, max(available_cores() - 1, 1), secrets.token_hex(24))
     server = launch(plan)
-    return Engine(
+    return ModelEngine(
         file.name,
         f"{server.listening_address}/v1",
         plan.key,
