@@ -70,7 +70,7 @@ def synthetic(
 
     def walks(path: Path, leaves: int | None) -> tuple[float, float, float]:
         walked = walk_recall(path, size, seed, people, leaves=leaves)
-        return walked.of_topics, walked.likeness, walked.nodes
+        return walked.of_topics, walked.similarity, walked.nodes
 
     change = Change(new[: size - count], old[:count], new[size - count :])
     head = {"catalog": f"synthetic, seed {seed}", "replaced %": round(100 * share)}
@@ -157,16 +157,16 @@ class Change:
 def _compared(
     name: str, walks: Walks, path: Path, fresh: Path, leaves: int | None
 ) -> dict[str, Any]:
-    changed, anew = walks(path, leaves), walks(fresh, leaves)
+    changed, fresh_values = walks(path, leaves), walks(fresh, leaves)
     return {
         "walk": name,
         "recall changed": changed[0],
-        "recall fresh": anew[0],
-        "share of fresh": round(changed[0] / anew[0], 3),
+        "recall fresh": fresh_values[0],
+        "share of fresh": round(changed[0] / fresh_values[0], 3),
         "likeness changed": changed[1],
-        "likeness fresh": anew[1],
+        "likeness fresh": fresh_values[1],
         "nodes opened": changed[2],
-        "nodes opened fresh": anew[2],
+        "nodes opened fresh": fresh_values[2],
     }
 
 

@@ -17,13 +17,13 @@ SIZE = 8_000
 SEEDS = (10, 20)
 PEOPLE = 120
 SMALL, LARGE = 4_000, 200_000
-# What differs between the ways: whether what is grown anew is weighed anew, how large a part of
-# the tree may be that is grown anew, and whether the children of an over-full root are joined.
+# What differs between the ways: whether what is rebuilt is weighed again, how large a part of
+# the tree may be that is rebuilt, and whether the children of an over-full root are joined.
 WAYS: dict[str, dict[str, Any]] = {
     "small parts only": {"weighed": False, "largest": SMALL, "joined": False},
     "the root too": {"weighed": False, "largest": LARGE, "joined": False},
-    "small parts, weighed anew": {"weighed": True, "largest": SMALL, "joined": True},
-    "the root too, weighed anew": {"weighed": True, "largest": LARGE, "joined": False},
+    "small parts, weighed again": {"weighed": True, "largest": SMALL, "joined": True},
+    "the root too, weighed again": {"weighed": True, "largest": LARGE, "joined": False},
     "the same, root joined": {"weighed": True, "largest": LARGE, "joined": True},
 }
 

@@ -58,7 +58,7 @@ def measured(deviation: float, moods: float) -> dict[str, Any]:
     writer = build_writer(Settings.resolve({"model": "gpt-4o"}))
     answers = [list(_of_model(seed, deviation, moods, writer)) for seed in range(MODELS)]
     asked = np.array([each for each in answers if each])
-    # Lists of one model have its taste in common: models are what is drawn anew.
+    # Lists of one model share its bias: each model is drawn independently.
     found = [
         same_for_all(one.value, len(asked)) if one.value in (0.0, 1.0) else one
         for one in Bootstrap(len(asked), SEED).estimates(asked.mean(axis=1))

@@ -32,7 +32,7 @@ class Walked:
     exact_of_topics: float
     of_topics_one_interest: float
     exact_of_topics_one_interest: float
-    likeness: float
+    similarity: float
     overlap: float
     nodes: float
 
@@ -53,8 +53,8 @@ def walk_recall(
             _compared(Recommender(tree), points, topics, person, leaves) for person in people
         ]
     one = np.array([len(person.topics) == 1 for person in people])
-    walked, exact, likeness, overlap, nodes = np.array(compared).T
-    means = [walked, exact, walked[one], exact[one], likeness, overlap, nodes]
+    walked, exact, similarity, overlap, nodes = np.array(compared).T
+    means = [walked, exact, walked[one], exact[one], similarity, overlap, nodes]
     return Walked(*(round(float(each.mean()), 3) for each in means))
 
 
@@ -74,10 +74,10 @@ def found_of_nearest(
             nearest = np.argsort(-near, kind="stable")[:COMPARED]
             found = [rows[each.item.id] for each in best.items]
             overlap = len(set(found) & set(nearest.tolist())) / COMPARED
-            likeness = near[found].sum() / near[nearest].sum()
-            compared.append((overlap, float(likeness), float(len(best.opened))))
-    found_of, likeness_of, opened = np.array(compared).mean(axis=0).round(3).tolist()
-    return found_of, likeness_of, opened
+            similarity = near[found].sum() / near[nearest].sum()
+            compared.append((overlap, float(similarity), float(len(best.opened))))
+    found_of, similarity_of, opened = np.array(compared).mean(axis=0).round(3).tolist()
+    return found_of, similarity_of, opened
 
 
 _BY_NUMBER = "SELECT id FROM item ORDER BY number"

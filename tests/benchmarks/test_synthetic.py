@@ -81,4 +81,4 @@ def test_a_walk_finds_planted_topics(catalog: SyntheticCatalog, tmp_path: Path) 
     walked = walk_recall(tmp_path / "a.tree", SIZE, seed=0, count=4)
 
     assert 0.3 < walked.of_topics <= 1
-    assert 0.5 < walked.likeness <= 1.0001
+    assert 0.5 < walked.similarity <= 1.0001

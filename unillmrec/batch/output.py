@@ -9,7 +9,7 @@ from typing import TextIO
 
 from unillmrec.batch.journal import FailedRow, Journal
 from unillmrec.errors import BatchError
-from unillmrec.system.json_lines import encode_line, replace_lines
+from unillmrec.system.json_lines import append_line, encode_line, replace_lines
 
 PROBLEMS_SUFFIX = ".problems.jsonl"
 
@@ -40,8 +40,7 @@ class Output:
         """Append a line, if lines are unordered."""
         if self._file is not None:
             with _write_errors(self.path):
-                self._file.write(line + "\n")
-                self._file.flush()
+                append_line(self._file, line)
 
     def close(self, failed: Iterable[FailedRow], *, finished: bool) -> None:
         """Write the output, and beside it the rows that were skipped or *failed*, with reasons."""

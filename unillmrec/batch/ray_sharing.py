@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
+from unillmrec.system.json_lines import append_line
 from unillmrec.budget import Budget, BudgetTracker, Limit, Reservation
 from unillmrec.building.backends import running_ray
 from unillmrec.endpoint import Reply
@@ -57,8 +58,7 @@ class SharedBudgetActor:
 
     async def add_reply(self, line: int, stage: str, digest: str, reply: str) -> None:
         """Write a reply to the file; when this returns, it survives a killed worker."""
-        self._file.write(json.dumps([line, stage, digest, reply]) + "\n")
-        self._file.flush()
+        append_line(self._file, json.dumps([line, stage, digest, reply]))
 
     async def reserve(self, prompt: int, completion: int, *, retry: bool = False) -> str:
         """Reserve a request once there is room; return the limit that it does not fit, or "".

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from unillmrec.errors import SettingsError
 from unillmrec.system.files import replace_file
@@ -33,6 +33,12 @@ def replace_lines(path: Path, lines: Iterable[str], errors: Unencodable = "repla
 def open_private(path: str, flags: int) -> int:
     """Open a file that, if it is new, only its owner may read: it tells about people."""
     return os.open(path, flags, 0o600)
+
+
+def append_line(file: TextIO, line: str) -> None:
+    """Append a line to an open file and flush it: when this returns, it survives a kill."""
+    file.write(f"{line}\n")
+    file.flush()
 
 
 class JsonLinesWriter:
