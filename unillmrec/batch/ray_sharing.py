@@ -10,13 +10,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
-from unillmrec.system.json_lines import append_line
 from unillmrec.budget import Budget, BudgetTracker, Limit, Reservation
 from unillmrec.building.backends import running_ray
 from unillmrec.endpoint import Reply
 from unillmrec.endpoint.wrappers.serialization import encode_reply
 from unillmrec.errors import BatchError, BudgetError
 from unillmrec.prices import Price
+from unillmrec.system.json_lines import append_line
 from unillmrec.usage import Stage
 
 

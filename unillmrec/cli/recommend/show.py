@@ -177,7 +177,7 @@ def format_dropped(dropped: Dropped) -> Iterator[str]:
 def show_cost(page: Page, recommendation: Recommendation) -> None:
     """Print the usage of each stage."""
     total = recommendation.total_usage()
-    if not total.calls:
+    if not total.calls and total.prompt == 0:
         page.show(Text("No language model was asked; nothing was spent.", style="dim"))
         return
     lines = {str(stage): use for stage, use in recommendation.usage.items() if use.calls}
