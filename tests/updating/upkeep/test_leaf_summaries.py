@@ -54,7 +54,7 @@ def test_a_span_needs_a_number_in_most_items(tree):
     """An attribute that few items have, or whose values are not numbers, gets no span."""
     (leaf, _), *_ = [each for each in tree.subtree(1) if each[1]]
     with tree.transaction():
-        tree._many(
+        tree._execute_many(
             "UPDATE item SET attributes = ? WHERE number = ?",
             [
                 (f'{{"rare": {"1" if at == 0 else "true"}, "none": NaN, "all": {at}}}', each.number)
