@@ -336,6 +336,18 @@ def test_opening_a_tree_loads_no_clustering():
     assert loaded_by(code) <= {"numpy"}
 
 
+def test_recommending_imports_only_what_the_embedded_judge_needs():
+    """Tables, endpoints, plans and prompts of a model are imported when they are used."""
+    loaded = all_loaded_by(
+        "import unillmrec.cli.recommend.command, unillmrec.cli.recommend.run\n"
+        "from unillmrec.judge.registry import build_judge"
+    )
+    unneeded = {"rich", "unillmrec.endpoint.openai_endpoint", "unillmrec.planning.planner"}
+
+    assert HEAVY & loaded <= {"numpy"}
+    assert not unneeded & loaded
+
+
 @pytest.mark.parametrize("path", modules(), ids=name_of)
 def test_sizes(path):
     """What does not fit a screen or two does not fit a head."""

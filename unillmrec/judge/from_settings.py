@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from unillmrec.endpoint import OpenAIEndpoint, RetryPolicy
 from unillmrec.endpoint.access import KEY_VARIABLE, OPENAI_URL
 from unillmrec.endpoint.capabilities.capability_store import CapabilityStore, default_path
-from unillmrec.judge.prompting.letters import Bias
 from unillmrec.judge.prompting.prompt_writer import CONTRACTS, Layout, PromptWriter
 from unillmrec.local.engine import HOST, start_engine
 from unillmrec.prices import Price, price_of
 from unillmrec.prompts import PromptSet
-from unillmrec.settings import Settings
 from unillmrec.tokens import TokenCounter
+
+if TYPE_CHECKING:
+    from unillmrec.judge.prompting.letters import Bias
+    from unillmrec.settings import Settings
 
 # What `--ask` fixes about the requests. Only "auto" leaves everything to be negotiated. With
 # "labels", questions that letters cannot answer still need a reply format, which is negotiated.

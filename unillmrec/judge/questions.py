@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from unillmrec.budget import BudgetTracker
 from unillmrec.usage import Exchange, Stage, Usage
 
 if TYPE_CHECKING:
+    from unillmrec.budget import BudgetTracker
     from unillmrec.tree.vectors import Vector
 
 QuestionKind = Literal["choose", "pick", "rank", "rerank"]

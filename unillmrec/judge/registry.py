@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-from unillmrec.endpoint import Endpoint, OpenAIEndpoint
-from unillmrec.judge.description_judge import DescriptionJudge
-from unillmrec.judge.estimating import EstimatingJudge, WidthLimitedJudge
-from unillmrec.judge.from_settings import (
-    build_endpoint,
-    build_writer,
-    load_label_bias,
-    uses_letters,
-)
-from unillmrec.judge.language_model import LanguageModelJudge
-from unillmrec.judge.prompting.letters import Bias
-from unillmrec.judge.prompting.prompt_writer import Layout
-from unillmrec.judge.questions import Judge
 from unillmrec.judge.similarity import SimilarityJudge
-from unillmrec.judge.voting import Votes, VotingJudge
-from unillmrec.settings import JudgeChoice, Settings
-from unillmrec.store import ItemTree
+
+if TYPE_CHECKING:
+    from unillmrec.endpoint import Endpoint, OpenAIEndpoint
+    from unillmrec.judge.estimating import WidthLimitedJudge
+    from unillmrec.judge.prompting.letters import Bias
+    from unillmrec.judge.prompting.prompt_writer import Layout
+    from unillmrec.judge.questions import Judge
+    from unillmrec.judge.voting import Votes
+    from unillmrec.settings import JudgeChoice, Settings
+    from unillmrec.store import ItemTree
 
 # How many branches of one walk a language model is asked about at the same time. The number
 # decides which branches a walk opens, so an estimate has to walk with the same one.
 AT_ONCE = 4
 
-Wrap = Callable[[OpenAIEndpoint], Endpoint]
+Wrap: TypeAlias = "Callable[[OpenAIEndpoint], Endpoint]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +52,9 @@ class JudgeSpec:
 
 
 def _language_model(spec: JudgeSpec) -> Judge:
+    from unillmrec.judge.from_settings import build_endpoint, build_writer, load_label_bias
+    from unillmrec.judge.language_model import LanguageModelJudge
+
     settings, endpoint, bias = spec.settings, spec.endpoint, spec.label_bias
     writer = build_writer(settings, spec.layout)
     if endpoint is None:
@@ -72,14 +70,20 @@ def _language_model(spec: JudgeSpec) -> Judge:
 
 
 def _estimating(spec: JudgeSpec) -> Judge:
+    from unillmrec.judge.estimating import EstimatingJudge
+
     return _voting(_like_a_model(EstimatingJudge, spec), spec.votes)
 
 
 def _width_limited(spec: JudgeSpec) -> Judge:
+    from unillmrec.judge.estimating import WidthLimitedJudge
+
     return _like_a_model(WidthLimitedJudge, spec)
 
 
 def _like_a_model(kind: type[WidthLimitedJudge], spec: JudgeSpec) -> WidthLimitedJudge:
+    from unillmrec.judge.from_settings import build_writer, uses_letters
+
     return kind(
         SimilarityJudge(spec.tree),
         build_writer(spec.settings, spec.layout),
@@ -90,7 +94,17 @@ def _like_a_model(kind: type[WidthLimitedJudge], spec: JudgeSpec) -> WidthLimite
 
 
 def _voting(judge: Judge, votes: Votes) -> Judge:
-    return judge if votes == 1 else VotingJudge(judge, votes)
+    if votes == 1:
+        return judge
+    from unillmrec.judge.voting import VotingJudge
+
+    return VotingJudge(judge, votes)
+
+
+def _description(spec: JudgeSpec) -> Judge:
+    from unillmrec.judge.description_judge import DescriptionJudge
+
+    return DescriptionJudge(spec.tree)
 
 
 JUDGES: Mapping[str, Callable[[JudgeSpec], Judge]] = {
@@ -98,7 +112,7 @@ JUDGES: Mapping[str, Callable[[JudgeSpec], Judge]] = {
     "endpoint": _language_model,
     "estimating": _estimating,
     "width-limited": _width_limited,
-    "description": lambda spec: DescriptionJudge(spec.tree),
+    "description": _description,
 }
 """Builds each judge; "embedded" and "endpoint" are the ones that `--judge` offers."""
 

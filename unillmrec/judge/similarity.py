@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from unillmrec.judge.questions import (
     HistoryQuestion,
@@ -11,7 +12,9 @@ from unillmrec.judge.questions import (
     Question,
     Verdict,
 )
-from unillmrec.store import ItemTree
+
+if TYPE_CHECKING:
+    from unillmrec.store import ItemTree
 
 # What the most popular item gains over one that nobody has used, as a cosine.
 POPULARITY_WEIGHT = 0.1

@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from unillmrec.catalog.formats.contract import Table
 from unillmrec.catalog.formats.detection import detect
 from unillmrec.catalog.problems import RowProblem, quoted
 from unillmrec.catalog.sources import open_source
 from unillmrec.errors import CatalogError, PersonError
 from unillmrec.system.untrusted_json import parse_json
+
+if TYPE_CHECKING:
+    from unillmrec.catalog.formats.contract import Table
 
 # One row per person.
 PERSON_COLUMNS = ("id", "person", "person_id", "user", "user_id")

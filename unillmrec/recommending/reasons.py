@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unillmrec.items import one_line
-from unillmrec.judge import Profile
-from unillmrec.store import ItemTree, PlacedItem
 from unillmrec.tree.descriptions import breadcrumb
 from unillmrec.tree.sentences.query_words import is_readable
 from unillmrec.tree.vectors import Vector, looked_up, similarities
+
+if TYPE_CHECKING:
+    from unillmrec.judge import Profile
+    from unillmrec.store import ItemTree, PlacedItem
 
 RECENT = 10
 SHARED_WORDS = 3

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from unillmrec.items import Item
-from unillmrec.judge import Dropped, Profile
 from unillmrec.stages import WalkChoice, WalkStep
-from unillmrec.stages.asker import StopReason
-from unillmrec.stages.choice_scores import CandidateSource
 from unillmrec.usage import Stage, Usage
+
+if TYPE_CHECKING:
+    from unillmrec.items import Item
+    from unillmrec.judge import Dropped, Profile
+    from unillmrec.stages.asker import StopReason
+    from unillmrec.stages.choice_scores import CandidateSource
 
 BEST_FIRST = WalkChoice("best-first")
 

@@ -30,12 +30,12 @@ from unillmrec.stages import profile as profile_stage
 from unillmrec.stages import rank as rank_stage
 from unillmrec.stages import recall as recall_stage
 from unillmrec.stages import rerank as rerank_stage
-from unillmrec.stages.asker import Asker, OnCall
 from unillmrec.store import ItemTree, PlacedItem
-from unillmrec.usage import Stage
 
 if TYPE_CHECKING:
+    from unillmrec.stages.asker import Asker, OnCall
     from unillmrec.store.columns.selection import Selection
+    from unillmrec.usage import Stage
 
 ProfileStage = Callable[[Run, Person, Sequence[PlacedItem]], Profile]
 RecallStage = Callable[[Run, Profile], list[Candidate]]

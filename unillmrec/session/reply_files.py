@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from unillmrec.endpoint import Endpoint
-from unillmrec.endpoint.wrappers.cache import AnswerCache, CachedEndpoint
-from unillmrec.endpoint.wrappers.recording import Recording, RecordingEndpoint, ReplayedEndpoint
 from unillmrec.errors import SettingsError
-from unillmrec.settings import Settings
-from unillmrec.usage import Usage
+
+if TYPE_CHECKING:
+    from unillmrec.endpoint import Endpoint
+    from unillmrec.endpoint.wrappers.cache import AnswerCache, CachedEndpoint
+    from unillmrec.endpoint.wrappers.recording import Recording, ReplayedEndpoint
+    from unillmrec.settings import Settings
+    from unillmrec.usage import Usage
 
 # The settings that a walk depends on; a replay takes them from the recording.
 _RECORDED_SETTINGS = ("model", "base_url", "concurrency")
@@ -47,6 +49,8 @@ class ReplyFiles:
                 cannot be read.
         """
         if self.replay:
+            from unillmrec.endpoint.wrappers.recording import ReplayedEndpoint
+
             about = ReplayedEndpoint(self.replay).about
             recorded: dict[str, Any] = {name: about.get(name) for name in _RECORDED_SETTINGS}
             return replace(settings, judge="endpoint", model_file=None, **recorded)
@@ -69,22 +73,23 @@ class ReplyStorage:
     def __init__(
         self, files: ReplyFiles, settings: Settings, run: str, notify: Callable[[str], None]
     ) -> None:
-        self.replayed = ReplayedEndpoint(files.replay) if files.replay else None
+        self.replayed = _open_replay(files.replay)
         self.run = str(self.replayed.about.get("run")) if self.replayed else run
         self._notify = notify
-        self._cache = AnswerCache(files.cache, notify) if files.cache else None
+        self._cache = _open_cache(files.cache, notify)
         self._cached: CachedEndpoint | None = None
         recorded = {name: getattr(settings, name) for name in _RECORDED_SETTINGS}
         try:
-            self.recording = (
-                Recording(files.record, {"run": run, **recorded}) if files.record else None
-            )
+            self.recording = _open_recording(files.record, {"run": run, **recorded})
         except BaseException:
             self._close_cache()
             raise
 
     def wrap(self, endpoint: Endpoint, identity: Mapping[str, object]) -> Endpoint:
         """Put the cache and the recording around *endpoint*; hits are recorded as well."""
+        from unillmrec.endpoint.wrappers.cache import CachedEndpoint
+        from unillmrec.endpoint.wrappers.recording import RecordingEndpoint
+
         if self._cache is not None:
             endpoint = self._cached = CachedEndpoint(endpoint, self._cache, identity)
         if self.recording is not None:
@@ -117,6 +122,30 @@ class ReplyStorage:
     def _close_cache(self) -> None:
         if self._cache is not None:
             self._cache.close()
+
+
+def _open_replay(path: Path | None) -> ReplayedEndpoint | None:
+    if path is None:
+        return None
+    from unillmrec.endpoint.wrappers.recording import ReplayedEndpoint
+
+    return ReplayedEndpoint(path)
+
+
+def _open_cache(path: Path | None, notify: Callable[[str], None]) -> AnswerCache | None:
+    if path is None:
+        return None
+    from unillmrec.endpoint.wrappers.cache import AnswerCache
+
+    return AnswerCache(path, notify)
+
+
+def _open_recording(path: Path | None, about: Mapping[str, object]) -> Recording | None:
+    if path is None:
+        return None
+    from unillmrec.endpoint.wrappers.recording import Recording
+
+    return Recording(path, about)
 
 
 def _format_saved(cached: CachedEndpoint) -> str:

@@ -8,33 +8,27 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
 
 from unillmrec.budget import Budget, BudgetTracker
-from unillmrec.endpoint import Endpoint, OpenAIEndpoint, instrument
 from unillmrec.events import logger
-from unillmrec.judge import CONTRACTS, Judge, SimilarityJudge
-from unillmrec.judge.from_settings import (
-    build_endpoint,
-    build_writer,
-    find_price,
-    load_label_bias,
-)
-from unillmrec.judge.registry import build_judge
-from unillmrec.judge.voting import Votes
-from unillmrec.planning.planner import RecommendationPlan, plan_recommendation
+from unillmrec.judge import Judge, SimilarityJudge
 from unillmrec.prices import Money, Price
-from unillmrec.prompts import PromptSet
-from unillmrec.recommending.recommendation import Recommendation
 from unillmrec.recommending.recommender import Recommender, Trace
 from unillmrec.session.reply_files import ReplyFiles, ReplyStorage
 from unillmrec.settings import Settings
-from unillmrec.stages import Options, WalkStep
-from unillmrec.stages.asker import OnCall
 from unillmrec.store import ItemTree
-from unillmrec.usage_log import LoggedEndpoint, UsageLog, log_path
+from unillmrec.usage_log import UsageLog, log_path
 
-WrapEndpoint = Callable[[Endpoint], Endpoint]
+if TYPE_CHECKING:
+    from unillmrec.endpoint import Endpoint, OpenAIEndpoint
+    from unillmrec.judge.voting import Votes
+    from unillmrec.planning.planner import RecommendationPlan
+    from unillmrec.recommending.recommendation import Recommendation
+    from unillmrec.stages import Options, WalkStep
+    from unillmrec.stages.asker import OnCall
+
+WrapEndpoint: TypeAlias = "Callable[[Endpoint], Endpoint]"
 Notify = Callable[[str], None]
 
 
@@ -142,8 +136,11 @@ class Session:
     @cached_property
     def price(self) -> Price | None:
         """What tokens cost: nothing if the embedded judge answers, None if unknown."""
-        embedded = self.settings.judge == "embedded" or not self.settings.has_endpoint
-        return Price(0, 0) if embedded else find_price(self.settings)
+        if self.settings.judge == "embedded" or not self.settings.has_endpoint:
+            return Price(0, 0)
+        from unillmrec.judge.from_settings import find_price
+
+        return find_price(self.settings)
 
     def cost_of(self, recommendation: Recommendation) -> Money | None:
         """Return what *recommendation* cost; None if a price or a token count is unknown."""
@@ -154,6 +151,9 @@ class Session:
 
     def prompt_digests(self) -> dict[str, str]:
         """Return the digests of the prompts in use, by name."""
+        from unillmrec.judge import CONTRACTS
+        from unillmrec.prompts import PromptSet
+
         prompts = PromptSet.load(CONTRACTS, self.settings.prompts)
         return {each.name: each.digest for each in prompts}
 
@@ -190,6 +190,8 @@ class Session:
 
         The walk is made by the embedded judge, with the real prompts.
         """
+        from unillmrec.judge.from_settings import find_price
+        from unillmrec.planning.planner import plan_recommendation
 
         def walk(recommender: Recommender, trace: Trace) -> Recommendation:
             tracker = _track(budget, find_price(self.settings))
@@ -203,10 +205,14 @@ class Session:
 
     def build_judge(self, wrap: WrapEndpoint | None = None) -> Judge:
         """Return a judge of the settings; *wrap* goes around its endpoint, outside all else."""
+        from unillmrec.judge.registry import build_judge
+
         self._explain_default()
         wrap = wrap or (lambda endpoint: endpoint)
 
         def connect(endpoint: OpenAIEndpoint) -> Endpoint:
+            from unillmrec.judge.from_settings import build_writer, load_label_bias
+
             if self.storage.recording is not None:
                 # A replay must correct the same bias as the recorded run, to send the same prompts.
                 bias = load_label_bias(endpoint, build_writer(self.settings))
@@ -229,12 +235,17 @@ class Session:
         Raises:
             SettingsError: no endpoint or no model is set.
         """
+        from unillmrec.judge.from_settings import build_endpoint
+
         if self.storage.replayed:
             return self.storage.replayed
         self.settings.require_endpoint()
         return self._connect(build_endpoint(self.settings, self.settings.model or ""))
 
     def _connect(self, endpoint: OpenAIEndpoint) -> Endpoint:
+        from unillmrec.endpoint import instrument
+        from unillmrec.usage_log import LoggedEndpoint
+
         self._stack.enter_context(endpoint)
         if endpoint.notice:
             self.notify(endpoint.notice)

@@ -9,9 +9,8 @@ from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from unillmrec.budget import BudgetTracker
 from unillmrec.endpoint import FATAL_FAILURES, CallError, FailureKind
 from unillmrec.errors import BudgetError, EndpointError, ReplyError, UnillmrecError
 from unillmrec.judge import (
@@ -26,6 +25,9 @@ from unillmrec.judge import (
 )
 from unillmrec.replies.uninformative import Answer, AnswerStreaks
 from unillmrec.usage import Bill, Stage
+
+if TYPE_CHECKING:
+    from unillmrec.budget import BudgetTracker
 
 StopReason: TypeAlias = Literal["tokens", "calls", "deadline", "cost", "interrupted", "endpoint"]
 """Why the judge stopped answering: a part of the budget, an interruption, or the endpoint."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from unillmrec.judge import Question, Verdict
+if TYPE_CHECKING:
+    from unillmrec.judge import Question, Verdict
 
 CandidateSource: TypeAlias = Literal["judge", "fallback", "nearest"]
 """How a candidate was found: picked by the judge, picked by the fallback judge, or added because

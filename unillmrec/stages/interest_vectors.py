@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from unillmrec.judge import Interest
-from unillmrec.store import ItemTree, PlacedItem
 from unillmrec.tree.vectors import Vector, combine, similarities
+
+if TYPE_CHECKING:
+    from unillmrec.store import ItemTree, PlacedItem
 
 # Few items show only one interest; of more than two, the weaker ones are mostly noise
 # (benchmarks/results/interests.json).

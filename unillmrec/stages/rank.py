@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from unillmrec.judge import Profile, Question
-from unillmrec.stages.choice_scores import ChoiceScores
 from unillmrec.stages.run import Candidate, Run
 from unillmrec.usage import Stage
+
+if TYPE_CHECKING:
+    from unillmrec.stages.choice_scores import ChoiceScores
 
 NAME = Stage.RANK
 ITEM_LINE = 180

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from unillmrec.judge import Profile, Question
 from unillmrec.stages.choice_scores import ChoiceScores
 from unillmrec.stages.rank import ITEM_LINE
-from unillmrec.stages.run import Candidate, Run
 from unillmrec.usage import Stage
+
+if TYPE_CHECKING:
+    from unillmrec.stages.run import Candidate, Run
 
 NAME = Stage.RERANK
 

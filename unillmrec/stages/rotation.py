@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from unillmrec.judge import Choice, Question
 from unillmrec.judge.questions import number_choices
+
+if TYPE_CHECKING:
+    from unillmrec.judge import Choice, Question
 
 
 def rotate_question(question: Question, seed: int) -> tuple[Choice, ...]:

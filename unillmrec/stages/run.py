@@ -14,10 +14,10 @@ from unillmrec.stages.options import Options, WalkChoice
 from unillmrec.stages.rotation import rotate_question
 from unillmrec.store import ROOT, ItemTree, Node, PlacedItem
 from unillmrec.store.columns.eligibility import Eligibility
-from unillmrec.tree.descriptions import Description
 
 if TYPE_CHECKING:
     from unillmrec.store.columns.selection import Selection
+    from unillmrec.tree.descriptions import Description
 
 # Reading a leaf asks nothing where only the nearest items are shown; beyond thirty leaves the
 # nearest items hardly change (benchmarks/results/ceiling.json). A judge that costs nothing may

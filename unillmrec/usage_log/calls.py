@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from unillmrec.prices import Price
 from unillmrec.usage import Usage
+
+if TYPE_CHECKING:
+    from unillmrec.prices import Price
 
 
 @dataclass(frozen=True, slots=True)

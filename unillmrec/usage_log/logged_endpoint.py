@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from unillmrec.endpoint import AnswerError, CallError, FullEndpoint, Reply, Request, usage_of
 from unillmrec.errors import BudgetError, UnillmrecError
-from unillmrec.prices import Price
 from unillmrec.tokens import TokenCounter
 from unillmrec.usage import Stage, Usage
 from unillmrec.usage_log.calls import Call
 from unillmrec.usage_log.writer import UNKNOWN, UsageLog
+
+if TYPE_CHECKING:
+    from unillmrec.prices import Price
 
 
 class LoggedEndpoint:

@@ -9,14 +9,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from unillmrec.endpoint import FailureKind
 from unillmrec.errors import StoreError
 from unillmrec.system.untrusted_json import replace_surrogates
 from unillmrec.usage import Usage
-from unillmrec.usage_log.calls import Call
 from unillmrec.usage_log.file import open_to_write
+
+if TYPE_CHECKING:
+    from unillmrec.usage_log.calls import Call
 
 SUFFIX = ".usage"
 # Calls that cannot be written are kept and tried again with the next one, up to so many.

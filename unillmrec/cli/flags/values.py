@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from unillmrec.budget import Budget
-from unillmrec.cli.flags.groups import ReplyFlags
-from unillmrec.cli.flags.walk import BudgetFlags, WalkFlags
 from unillmrec.errors import SettingsError
 from unillmrec.items import one_line
 from unillmrec.judge.voting import MOST_VOTES, Votes
 from unillmrec.session import ReplyFiles
 from unillmrec.stages import Options
+
+if TYPE_CHECKING:
+    from unillmrec.cli.flags.groups import ReplyFlags
+    from unillmrec.cli.flags.walk import BudgetFlags, WalkFlags
 
 
 def options_of(flags: WalkFlags) -> Options:

@@ -61,12 +61,17 @@ def recommend(request: RecommendRequest) -> None:
     when a budget is spent, it finishes the list.
     """
     from unillmrec.cli.recommend.run import plan, recommend
-    from unillmrec.cli.recommend.show import show_recommendation
+    from unillmrec.cli.shared.output import show_json
     from unillmrec.cli.shared.plan_output import show_plan
 
     if request.plan:
         show_plan(plan(request), as_json=request.json)
+        return
+    report = recommend(request)
+    if request.json:
+        show_json(report.as_dict())
     else:
-        report = recommend(request)
-        show_recommendation(report, as_json=request.json)
-        raise typer.Exit(report.exit_code)
+        from unillmrec.cli.recommend.show import show_recommendation
+
+        show_recommendation(report)
+    raise typer.Exit(report.exit_code)

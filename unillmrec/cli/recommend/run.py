@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unillmrec.cli.exit_codes import INTERRUPTED
 from unillmrec.cli.flags.values import budget_of, options_of, votes_of
-from unillmrec.cli.recommend.request import RecommendRequest
 from unillmrec.cli.shared.output import note
 from unillmrec.cli.shared.plan_output import PlanReport
 from unillmrec.cli.shared.progress import walk_progress
@@ -20,16 +19,19 @@ from unillmrec.cli.shared.session import open_session, plan_settings
 from unillmrec.cli.shared.trace import open_trace
 from unillmrec.errors import PersonError
 from unillmrec.items import one_line
-from unillmrec.judge import Exchange
 from unillmrec.people.history import read_history
 from unillmrec.planning.shared_prefixes import Messages, SharedTokens, measure_shared_prefix
-from unillmrec.prices import Money, Price
-from unillmrec.recommending.recommendation import Recommendation
 from unillmrec.session import PersonArguments, Session
-from unillmrec.settings import Settings
-from unillmrec.store import ItemTree
 from unillmrec.tokens import TokenCounter
-from unillmrec.usage import Stage
+
+if TYPE_CHECKING:
+    from unillmrec.cli.recommend.request import RecommendRequest
+    from unillmrec.judge import Exchange
+    from unillmrec.prices import Money, Price
+    from unillmrec.recommending.recommendation import Recommendation
+    from unillmrec.settings import Settings
+    from unillmrec.store import ItemTree
+    from unillmrec.usage import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,18 @@ class RecommendReport:
     def by_model(self) -> bool:
         """Whether a language model was asked."""
         return bool(self.prompts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as --json prints it."""
+        about = {
+            "tree": str(self.tree),
+            "run": self.run,
+            "prompts": dict(self.prompts),
+            "prefix": self.shared.as_dict(),
+        }
+        cache = {"cache": dict(self.cache)} if self.cache else {}
+        cost = self.cost.as_dict() if self.cost else None
+        return {**self.recommendation.as_dict(), "cost": cost, **about, **cache}
 
 
 def recommend(request: RecommendRequest) -> RecommendReport:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
-from unillmrec.cli.recommend.run import RecommendReport
 from unillmrec.cli.shared.output import (
     Page,
     facts_table,
@@ -15,11 +15,13 @@ from unillmrec.cli.shared.output import (
     format_seconds,
     printable,
     show_bill,
-    show_json,
 )
 from unillmrec.cli.shared.plan_output import format_money, format_prefix
-from unillmrec.judge import Dropped, Profile
-from unillmrec.recommending.recommendation import Recommendation, RecommendedItem
+
+if TYPE_CHECKING:
+    from unillmrec.cli.recommend.run import RecommendReport
+    from unillmrec.judge import Dropped, Profile
+    from unillmrec.recommending.recommendation import Recommendation, RecommendedItem
 
 TITLE_LENGTH = 120
 REASON_LENGTH = 200
@@ -35,20 +37,9 @@ ENDED_BY = {
 }
 
 
-def show_recommendation(report: RecommendReport, *, as_json: bool) -> None:
+def show_recommendation(report: RecommendReport) -> None:
     """Print the items with their reasons, then how they were found and what they cost."""
     recommendation = report.recommendation
-    if as_json:
-        about = {
-            "tree": str(report.tree),
-            "run": report.run,
-            "prompts": dict(report.prompts),
-            "prefix": report.shared.as_dict(),
-        }
-        cache = {"cache": dict(report.cache)} if report.cache else {}
-        cost = report.cost.as_dict() if report.cost else None
-        show_json({**recommendation.as_dict(), "cost": cost, **about, **cache})
-        return
     page = Page()
     page.show(
         facts_table(

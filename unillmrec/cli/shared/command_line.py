@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
-
-import typer
+from typing import TYPE_CHECKING
 
 from unillmrec.settings.options import show_address
+
+if TYPE_CHECKING:
+    import typer
 
 
 def format_command(context: typer.Context) -> str:

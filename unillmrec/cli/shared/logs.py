@@ -6,9 +6,12 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from unillmrec.cli.flags.choices import LogFormat, LogLevel
 from unillmrec.events import Event
+
+if TYPE_CHECKING:
+    from unillmrec.cli.flags.choices import LogFormat, LogLevel
 
 
 def set_up_logs(level: LogLevel, form: LogFormat) -> None:

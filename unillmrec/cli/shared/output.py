@@ -7,17 +7,16 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console, RenderableType
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
-
-from unillmrec.usage import Usage
-
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
     from unillmrec.building import BuildReport
     from unillmrec.catalog import CatalogReader
     from unillmrec.store.survey import TreeShape
+    from unillmrec.usage import Usage
 
 # Lines are not wrapped where the output is not a terminal.
 UNWRAPPED = 4_000
@@ -32,6 +31,8 @@ class Page:
     """A stream for output as text. Text is never interpreted as markup."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
+        from rich.console import Console
+
         self._stream = stream or sys.stdout
         self.is_terminal = self._stream.isatty()
         self.console = Console(
@@ -81,11 +82,19 @@ def show_json(value: Mapping[str, object]) -> None:
 
 def note(text: str) -> None:
     """Print a line to standard error, beside the results."""
+    if not sys.stderr.isatty() and text.isascii() and len(text) < UNWRAPPED:
+        # The same line, without importing rich.
+        print(*(line.rstrip() for line in text.split("\n")), sep="\n", file=sys.stderr)
+        return
+    from rich.text import Text
+
     Page(sys.stderr).show(Text(text, style="dim"))
 
 
 def print_error(text: str) -> None:
     """Print an error: the first line is the problem, the others are its detail and remedy."""
+    from rich.text import Text
+
     page = Page(sys.stderr)
     problem, *rest = (_without_control_codes(_cut(line)) for line in text.split("\n"))
     page.console.print(Text.assemble(("Error: ", "bold red"), problem), soft_wrap=True)
@@ -120,11 +129,15 @@ def printable(text: str, limit: int = 200) -> str:
 
 def indented(text: Text | str, indent: int = 4) -> Padding:
     """Return *text* indented, also where it wraps."""
+    from rich.padding import Padding
+
     return Padding(text, (0, 0, 0, indent), expand=False)
 
 
 def grid(*, columns: int = 2, right: Sequence[int] = ()) -> Table:
     """Return a table without borders or wrapping; the columns in *right* are right-aligned."""
+    from rich.table import Table
+
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for place in range(columns):
         table.add_column(justify="right" if place in right else "left", no_wrap=True)
@@ -133,6 +146,8 @@ def grid(*, columns: int = 2, right: Sequence[int] = ()) -> Table:
 
 def facts_table(pairs: Iterable[tuple[str, Text | str]]) -> Table:
     """Return a table of names and values, one pair per line; long values wrap."""
+    from rich.table import Table
+
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
@@ -178,6 +193,8 @@ def show_bill(
 
     Cached and reasoning tokens are part of the others, and are shown if there are any.
     """
+    from rich.text import Text
+
     rows = [*lines.items(), ("total", total)] if len(lines) != 1 else list(lines.items())
     parts = [part for part in ("cached", "reasoning") if any(getattr(u, part) for _, u in rows)]
     columns = ["prompt", "completion", *([] if page.is_narrow else parts)]
@@ -198,6 +215,8 @@ def show_bill(
 
 def numbers_table(first: str, columns: Sequence[str]) -> Table:
     """Return a table whose first column holds names and whose other columns hold numbers."""
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column(first, overflow="fold")
     for name in columns:
@@ -207,11 +226,15 @@ def numbers_table(first: str, columns: Sequence[str]) -> Table:
 
 def format_tokens(number: int | None) -> Text:
     """Return a token count, or "unknown"."""
+    from rich.text import Text
+
     return Text("unknown", style="yellow") if number is None else Text(f"{number:,}")
 
 
 def show_skipped(page: Page, reader: CatalogReader) -> None:
     """Print the first skipped rows with their problems, and the number of the others."""
+    from rich.text import Text
+
     if not reader.skipped_count:
         return
     page.blank()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from unillmrec.cli.shared.output import Page, format_count, format_seconds, numbers_table, show_json
-from unillmrec.planning.plan import Interval, Plan, PlanLine
-from unillmrec.planning.shared_prefixes import SharedTokens
 from unillmrec.prices import format_amount
+
+if TYPE_CHECKING:
+    from unillmrec.planning.plan import Interval, Plan, PlanLine
+    from unillmrec.planning.shared_prefixes import SharedTokens
 
 COUNTED = {
     "exact": "counted with the model's own vocabulary",
@@ -40,6 +41,8 @@ class PlanReport:
 
 def show_plan(report: PlanReport, *, as_json: bool) -> None:
     """Print calls and tokens by stage with their interval, then time and money."""
+    from rich.text import Text
+
     plan = report.plan
     methods = list(dict.fromkeys(line.counted for line in plan.lines.values()))
     if as_json:

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.text import Text
-
 from unillmrec.cli.shared.output import format_count
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+    from rich.text import Text
+
     from unillmrec.building import OnProgress
     from unillmrec.catalog import CatalogReader
     from unillmrec.stages import WalkStep
@@ -47,6 +46,9 @@ class ProgressBars:
 @contextmanager
 def progress_bars() -> Iterator[ProgressBars]:
     """Yield progress bars, which disappear at the end."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     with Progress(
         TextColumn("{task.description:<10}", markup=False),
         BarColumn(bar_width=30, style="dim"),
@@ -65,11 +67,15 @@ def status_line(text: str) -> Iterator[Callable[[str], None]]:
     if not sys.stderr.isatty():
         yield lambda text: None
         return
+    from rich.console import Console
+
     with Console(stderr=True).status(_one_line(text)) as status:
         yield lambda text: status.update(_one_line(text))
 
 
 def _one_line(text: str) -> Text:
+    from rich.text import Text
+
     return Text(text, style="dim", overflow="ellipsis", no_wrap=True)
 
 

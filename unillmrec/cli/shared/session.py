@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from unillmrec.cli.flags.groups import ReplyFlags
 from unillmrec.cli.flags.settings import settings_of
 from unillmrec.cli.flags.values import reply_files_of
 from unillmrec.cli.shared.output import note
 from unillmrec.cli.shared.progress import status_line
-from unillmrec.endpoint import OpenAIEndpoint
-from unillmrec.judge.voting import Votes
 from unillmrec.local.engine import describe_file, start_engine
 from unillmrec.session import Session
 from unillmrec.session.session import open_usage_log
-from unillmrec.settings import Settings
-from unillmrec.store import ItemTree
-from unillmrec.usage_log import UsageLog
+
+if TYPE_CHECKING:
+    from unillmrec.cli.flags.groups import ReplyFlags
+    from unillmrec.endpoint import OpenAIEndpoint
+    from unillmrec.judge.voting import Votes
+    from unillmrec.settings import Settings
+    from unillmrec.store import ItemTree
+    from unillmrec.usage_log import UsageLog
 
 
 def open_session(

@@ -8,15 +8,18 @@ into `WalkOrder` in `stages.options`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from unillmrec.judge import Interest, Profile
-from unillmrec.stages.options import WalkOrder
 from unillmrec.stages.recall.frontier import Frontier, Order, beam, best_first, depth_first
 from unillmrec.stages.recall.picking import fill_up, nearest_in_leaves, pick
 from unillmrec.stages.recall.tree_walk import BRANCHES_PER_LEVEL, ITEM_LINE, TreeWalk
 from unillmrec.stages.recall.vector_walks import hybrid, retrieve
 from unillmrec.stages.recall.walk_choice import choose_walk
-from unillmrec.stages.run import Candidate, Run
+
+if TYPE_CHECKING:
+    from unillmrec.stages.options import WalkOrder
+    from unillmrec.stages.run import Candidate, Run
 
 __all__ = ["ITEM_LINE", "WALKS", "recall"]
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from unillmrec.judge import Profile
-from unillmrec.store import Node
+if TYPE_CHECKING:
+    from unillmrec.judge import Profile
+    from unillmrec.store import Node
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from unillmrec.stages.choice_scores import ChoiceScores
-from unillmrec.stages.options import PathScore
+
+if TYPE_CHECKING:
+    from unillmrec.stages.options import PathScore
 
 # A choice that the judge left out is not impossible, only the least likely.
 LEAST_SHARE = 1e-4

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from unillmrec.judge import Profile, Question
-from unillmrec.stages.recall.frontier import Frontier
 from unillmrec.stages.recall.tree_walk import ITEM_LINE
 from unillmrec.stages.run import Candidate, Run, WalkStep
-from unillmrec.store import Node
 from unillmrec.store.nearest import nearest_of_leaves
 from unillmrec.usage import Stage
+
+if TYPE_CHECKING:
+    from unillmrec.stages.recall.frontier import Frontier
+    from unillmrec.store import Node
 
 # Every interest, however small its weight, gets this many of the shown items.
 LEAST_SHOWN = 4

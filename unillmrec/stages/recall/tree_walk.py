@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from unillmrec.budget import BudgetTracker
 from unillmrec.judge import Question
 from unillmrec.stages.choice_scores import ChoiceScores
-from unillmrec.stages.recall.frontier import Frontier, FrontierNode
 from unillmrec.stages.recall.path_scores import PathScorer, choose_path_scorer
 from unillmrec.stages.run import Candidate, Run, WalkStep
 from unillmrec.store import ROOT, Node, PlacedItem
 from unillmrec.usage import Stage
+
+if TYPE_CHECKING:
+    from unillmrec.budget import BudgetTracker
+    from unillmrec.stages.recall.frontier import Frontier, FrontierNode
 
 ITEM_LINE = 110
 # A walk opens the root and this many branches for each level below it that has branches. More

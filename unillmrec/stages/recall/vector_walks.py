@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from unillmrec.judge import Profile, Question
 from unillmrec.stages.choice_scores import ChoiceScores
@@ -14,9 +15,11 @@ from unillmrec.stages.recall.picking import (
     read_leaves,
 )
 from unillmrec.stages.run import Candidate, Run, WalkStep
-from unillmrec.store import Node
 from unillmrec.store.nearest import nearest_items
 from unillmrec.usage import Stage
+
+if TYPE_CHECKING:
+    from unillmrec.store import Node
 
 # A question about this many leaves fits one prompt, and each has a letter.
 SHORTLIST = 16

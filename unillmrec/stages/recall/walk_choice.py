@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from unillmrec.budget import Budget
 from unillmrec.errors import PersonError
-from unillmrec.judge import Profile
 from unillmrec.stages.options import WalkChoice
-from unillmrec.stages.run import Run
+
+if TYPE_CHECKING:
+    from unillmrec.judge import Profile
+    from unillmrec.stages.run import Run
 
 # In a tree with more items, a walk needs another round for little gain, and vectors preselect
 # better.
