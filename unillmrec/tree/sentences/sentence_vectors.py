@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # How many of a catalog's most frequent terms are compared with a sentence, and how many keep a
 # weight. More of either finds no more (benchmark *sentences*) and takes longer.
-COMPARED_TERMS = 20_000
+COMPARED_TERMS = 10_000
 WEIGHTED_TERMS = 3_000
 # A word of this many pieces is a rare name for the word vectors: they guess its meaning.
 NAME_PIECES = 3

@@ -62,18 +62,23 @@ class WordVectors:
 
     def embed(self, words: Sequence[str]) -> Floats:
         """Return a vector for each word; the halves that nothing is known about are zero."""
-        return np.stack([self.embed_together([word]) for word in words])
+        pieces = [self.pieces_of(word) for word in words]
+        whole = [[self._words[word]] if word in self._words else [] for word in words]
+        return self._joined(pieces, whole)
 
     def embed_together(self, words: Sequence[str]) -> Floats:
         """Return one vector for the meaning of all *words* together."""
         pieces = [row for word in words for row in self.pieces_of(word)]
         whole = [self._words[word] for word in words if word in self._words]
-        halves = (
-            _unit_mean(self._piece_rows, pieces),
-            WHOLE_WORD_WEIGHT * _unit_mean(self._word_rows, whole),
-        )
-        vector: Floats = np.concatenate(halves)
+        vector: Floats = self._joined([pieces], [whole])[0]
         return vector
+
+    def _joined(self, pieces: Sequence[list[int]], whole: Sequence[list[int]]) -> Floats:
+        halves = (
+            _unit_sums(self._piece_rows, pieces),
+            WHOLE_WORD_WEIGHT * _unit_sums(self._word_rows, whole),
+        )
+        return np.concatenate(halves, axis=1)
 
 
 @lru_cache(1)
@@ -93,10 +98,14 @@ def bundled_word_vectors() -> WordVectors:
     return WordVectors(pieces, piece_rows, words, word_rows)
 
 
-def _unit_mean(rows: Floats, chosen: Sequence[int]) -> Floats:
-    """Return the mean of the chosen rows, scaled to length one; zero for none."""
-    if not chosen:
-        return np.zeros(rows.shape[1], np.float32)
-    mean = rows[chosen].mean(axis=0)
-    result: Floats = mean / max(float(np.linalg.norm(mean)), 1e-9)
+def _unit_sums(rows: Floats, chosen: Sequence[list[int]]) -> Floats:
+    """Return for each list the sum of the chosen rows, scaled to length one; zero for none."""
+    sums = np.zeros((len(chosen), rows.shape[1]), np.float32)
+    filled = [place for place, each in enumerate(chosen) if each]
+    if filled:
+        flat = [row for place in filled for row in chosen[place]]
+        starts = np.cumsum([0, *(len(chosen[place]) for place in filled[:-1])])
+        sums[filled] = np.add.reduceat(rows[flat], starts, axis=0)
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    result: Floats = sums / np.maximum(lengths, 1e-9)
     return result
