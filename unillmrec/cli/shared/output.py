@@ -104,6 +104,8 @@ def print_error(text: str) -> None:
 
 def _harmless(part: RenderableType) -> RenderableType:
     """Return a text without control codes, which names of files and items may contain."""
+    from rich.text import Text
+
     if isinstance(part, Text) and not part.plain.isprintable():
         # Each is replaced by one character, so that the styles stay in their places.
         part = part.copy()
