@@ -8,7 +8,7 @@ import pytest
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 PRINTED = {
     "catalog_to_recommendation": "1 Arrival | ",
-    "own_endpoint": "rank: 1 calls, ",
+    "own_endpoint": "rank: 2 calls, ",
     "token_efficiency": "whole catalog: 21,",
 }
 

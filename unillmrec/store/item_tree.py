@@ -212,14 +212,21 @@ class ItemTree(TreeFile):
 
     def items_by_id(self, ids: Iterable[str]) -> dict[str, PlacedItem]:
         """Return items by their ids; unknown ids are left out."""
-        rows = self.rows(f"{SELECT_ITEMS} WHERE id {IN_LIST}", (sql_list(list(ids)),))
+        rows = self._rows_by_id(SELECT_ITEMS, ids)
         return {each.item.id: each for each in items_of(self.path, rows)}
 
     def locate(self, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Return the number and the leaf of items by their ids; unknown ids are left out."""
-        query = f"SELECT id AS item_id, number, leaf FROM item WHERE id {IN_LIST}"
-        rows = self.rows(query, (sql_list(list(ids)),))
+        rows = self._rows_by_id("SELECT id AS item_id, number, leaf FROM item", ids)
         return {item_id: (number, leaf) for item_id, number, leaf in rows}
+
+    def _rows_by_id(self, select: str, ids: Iterable[str]) -> list[tuple[Any, ...]]:
+        # SQLite ends a JSON text at a NUL character, so ids with one are looked up by themselves.
+        wanted = list(ids)
+        odd = [each for each in wanted if "\0" in each]
+        plain = [each for each in wanted if "\0" not in each]
+        rows = self.rows(f"{select} WHERE id {IN_LIST}", (sql_list(plain),))
+        return rows + [row for each in odd for row in self.rows(f"{select} WHERE id = ?", (each,))]
 
     def titles(self, numbers: Sequence[int]) -> dict[int, str]:
         """Return the titles of items by their numbers."""
