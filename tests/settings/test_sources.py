@@ -6,7 +6,7 @@ from unillmrec.errors import SettingsError
 from unillmrec.settings import Settings
 
 OTHERS = (
-    "base_url, model, judge, ask, endpoint_memory, embed_model, prompts, usage_log, "
+    "base_url, model, model_file, judge, ask, endpoint_memory, embed_model, prompts, usage_log, "
     "timeout_seconds, concurrency, extra_body, prices"
 )
 WHERE = "  Try: `unillmrec settings`, which shows every value and where it is from."

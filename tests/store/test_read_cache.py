@@ -48,7 +48,9 @@ def test_a_change_clears_the_cache():
 def test_an_open_tree_sees_changes_by_others(tmp_path):
     """Nodes and items that were read before are read again."""
     with trees.tree(tmp_path) as tree:
-        leaf = next(node for (node,) in tree.rows("SELECT id FROM node WHERE leaf = 1"))
+        leaf = next(
+            node for (node,) in tree.rows("SELECT id FROM node WHERE leaf = 1 ORDER BY size DESC")
+        )
         before = tree.item_numbers_in([leaf])
         removed = tree.items_by_number(before)[before[0]].item.id
 

@@ -87,6 +87,7 @@ _MARKERS = (
     *("```", "~~~", "###", "---", "===", '{"picks"', "{'order'", "](http", "](//", "&lt;/choices"),
     *("\u2039/choices", "\u27e8/choices", "\uff1c/choices", "\uff1c\uff0fchoices", "</choices>>"),
     *("\u227a/choices", "\u276e/choices", "\u02c2/choices"),
+    "<\uff0f\uff43\uff48\uff4f\uff49\uff43\uff45\uff53>",
 )
 _OPEN = re.compile(r"<(person|choices|history|others)>")
 _IMITATION = re.compile(

@@ -84,10 +84,11 @@ def note(text: str) -> None:
     """Print a line to standard error, beside the results."""
     if not sys.stderr.isatty() and text.isascii() and len(text) < UNWRAPPED:
         # The same line, without importing rich.
-        print(*(line.rstrip() for line in text.split("\n")), sep="\n", file=sys.stderr)
+        print(*(_cut(line.rstrip()) for line in text.split("\n")), sep="\n", file=sys.stderr)
         return
     from rich.text import Text
 
+    text = "\n".join(map(_cut, text.split("\n")))
     Page(sys.stderr).show(Text(text, style="dim"))
 
 
