@@ -125,7 +125,7 @@ def _without_control_codes(line: str) -> str:
 
 def printable(text: str, limit: int = 200) -> str:
     """Return untrusted *text* as one line of printable characters, cut to *limit*."""
-    text = "".join(each if each.isprintable() or each in JOINERS else " " for each in text)
+    text = _without_control_codes(text)
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
